@@ -1,0 +1,1 @@
+//! Plan a build, make its view, run it, take its outputs.

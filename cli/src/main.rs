@@ -1,0 +1,3 @@
+//! The program `loopbox`: words and wiring.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Put a served address at a path; enter a root; run a command there.

@@ -1,0 +1,314 @@
+//! What a view is made of, as plain data: declared by a caller, checked before any system call, realised by any
+//! backend.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The longest name in a directory, in bytes (`NAME_MAX` of Linux and macOS).
+pub const NAME_MAX: usize = 255;
+
+/// The longest path or symbolic link target, in bytes (`PATH_MAX` of Linux less its final NUL).
+pub const PATH_MAX: usize = 4095;
+
+/// The tree that a build sees. Whatever no entry names does not exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewSpec {
+    /// The entries, in any order.
+    pub entries: Vec<Entry>,
+}
+
+/// One thing declared in a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Entry {
+    /// A host directory, file or symbolic link shown at another place. A symbolic link is shown as one.
+    Graft {
+        /// Where it appears in the view.
+        at: PathBuf,
+        /// The host path it shows; absolute.
+        source: PathBuf,
+        /// Whether the view's users may change it.
+        #[serde(default)]
+        access: Access,
+        /// Leave the entry out, rather than fail, when the source does not exist.
+        #[serde(default)]
+        optional: bool,
+    },
+    /// A regular file with fixed contents, read-only, owned by root.
+    Inline {
+        /// Where it appears in the view.
+        at: PathBuf,
+        /// The file's text.
+        contents: String,
+        /// Permission bits, without set-id bits.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it appears in the view.
+        at: PathBuf,
+        /// Its text, kept as it is.
+        target: PathBuf,
+    },
+    /// A character device.
+    Device {
+        /// Where it appears in the view.
+        at: PathBuf,
+        /// Major device number.
+        major: u32,
+        /// Minor device number.
+        minor: u32,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// An empty, read-only directory: a place to mount on, or to hold other entries with a mode of one's own.
+    Directory {
+        /// Where it appears in the view.
+        at: PathBuf,
+        /// Permission bits, the sticky bit included.
+        mode: u32,
+    },
+    /// A writable host directory. Other entries may lie below it; their names are read-only.
+    Scratch {
+        /// Where it appears in the view.
+        at: PathBuf,
+        /// The host directory that holds what is written; absolute.
+        source: PathBuf,
+        /// Permission bits of the directory itself, the sticky bit included, set when the view is opened.
+        mode: u32,
+        /// Owner of the directory itself, set when the view is opened.
+        owner: Owner,
+    },
+}
+
+/// Whether a graft may be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Nobody may change it, root included.
+    #[default]
+    Ro,
+    /// The view's users may change it as far as the host's modes let them.
+    Rw,
+}
+
+/// A user and group by number, as the host knows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// Why a specification cannot become a view.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// A path that should start at the root does not.
+    #[error("{role} path {path:?} is not absolute")]
+    Relative {
+        /// Which of the entry's paths: `view` or `source`.
+        role: &'static str,
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A path holds `.`, `..`, or a NUL byte.
+    #[error("{role} path {path:?} is not in its plain form: no '.', '..' or NUL may be in it")]
+    NotPlain {
+        /// Which of the entry's paths: `view` or `source`.
+        role: &'static str,
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A name or a path is longer than the system allows.
+    #[error("path {path:?} is too long: at most {NAME_MAX} bytes in a name and {PATH_MAX} in a path")]
+    TooLong {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// An entry other than a directory was put at the root.
+    #[error("the root of a view has to be a directory, a scratch or a graft")]
+    Root,
+    /// Two entries name the same place.
+    #[error("two entries are both at {at:?}")]
+    Twice {
+        /// The place.
+        at: PathBuf,
+    },
+    /// An entry lies below one that cannot hold others.
+    #[error("{at:?} lies below {above:?}, which is a {kind}; only a directory or a scratch can hold other entries")]
+    Overlap {
+        /// The lower entry.
+        at: PathBuf,
+        /// The upper one.
+        above: PathBuf,
+        /// What the upper one is.
+        kind: &'static str,
+    },
+    /// A mode has bits that a view never shows.
+    #[error("mode {mode:o} of {at:?} has bits besides {allowed:o}")]
+    Mode {
+        /// The entry.
+        at: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// The bits that may be set there.
+        allowed: u32,
+    },
+    /// A symbolic link without a text, or with one that no system can hold.
+    #[error("the symbolic link at {at:?} has an empty target, one over {PATH_MAX} bytes, or one with a NUL byte")]
+    Target {
+        /// The link.
+        at: PathBuf,
+    },
+    /// Two writable entries show the same host directory, or one that lies in the other.
+    #[error("the writable entries at {first:?} and {second:?} share the host directory {source_path:?}")]
+    SharedScratch {
+        /// One of the entries.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// The host directory of the lower one.
+        source_path: PathBuf,
+    },
+}
+
+impl ViewSpec {
+    /// Checks everything that can be checked without asking the host.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in the order of the entries' paths.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        let mut places: BTreeMap<&Path, &Entry> = BTreeMap::new();
+        for entry in &self.entries {
+            entry.validate()?;
+            if places.insert(entry.at(), entry).is_some() {
+                return Err(SpecError::Twice { at: entry.at().into() });
+            }
+        }
+        for entry in places.values() {
+            let above = entry.at().ancestors().skip(1).find_map(|path| places.get(path));
+            if let Some(above) = above.filter(|above| !above.holds_entries()) {
+                return Err(SpecError::Overlap {
+                    at: entry.at().into(),
+                    above: above.at().into(),
+                    kind: above.kind(),
+                });
+            }
+        }
+        self.no_shared_scratch()
+    }
+
+    /// A directory that is writable at two places would be two directories to the client, each with a cache that
+    /// the other makes stale.
+    fn no_shared_scratch(&self) -> Result<(), SpecError> {
+        let mut sources: BTreeMap<&Path, &Path> = BTreeMap::new();
+        for entry in &self.entries {
+            let Some((at, source)) = entry.writable_source() else { continue };
+            if let Some(first) = sources.insert(source, at) {
+                return Err(SpecError::SharedScratch {
+                    first: first.into(),
+                    second: at.into(),
+                    source_path: source.into(),
+                });
+            }
+        }
+        for (source, second) in &sources {
+            if let Some(first) = source.ancestors().skip(1).find_map(|path| sources.get(path)) {
+                return Err(SpecError::SharedScratch {
+                    first: (*first).into(),
+                    second: (*second).into(),
+                    source_path: (*source).into(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// Where the entry appears in the view.
+    #[must_use]
+    pub fn at(&self) -> &Path {
+        match self {
+            Entry::Graft { at, .. }
+            | Entry::Inline { at, .. }
+            | Entry::Symlink { at, .. }
+            | Entry::Device { at, .. }
+            | Entry::Directory { at, .. }
+            | Entry::Scratch { at, .. } => at,
+        }
+    }
+
+    /// The word for this kind of entry.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Entry::Graft { .. } => "graft",
+            Entry::Inline { .. } => "inline file",
+            Entry::Symlink { .. } => "symlink",
+            Entry::Device { .. } => "device",
+            Entry::Directory { .. } => "directory",
+            Entry::Scratch { .. } => "scratch",
+        }
+    }
+
+    fn holds_entries(&self) -> bool {
+        matches!(self, Entry::Directory { .. } | Entry::Scratch { .. })
+    }
+
+    fn writable_source(&self) -> Option<(&Path, &Path)> {
+        match self {
+            Entry::Scratch { at, source, .. } | Entry::Graft { at, source, access: Access::Rw, .. } => {
+                Some((at, source))
+            }
+            _ => None,
+        }
+    }
+
+    fn validate(&self) -> Result<(), SpecError> {
+        plain_path("view", self.at())?;
+        if self.at() == Path::new("/") && !matches!(self, Entry::Graft { .. }) && !self.holds_entries() {
+            return Err(SpecError::Root);
+        }
+        match self {
+            Entry::Graft { source, .. } => plain_path("source", source),
+            Entry::Scratch { at, source, mode, .. } => {
+                plain_path("source", source)?;
+                plain_mode(at, *mode, 0o1777)
+            }
+            Entry::Directory { at, mode } => plain_mode(at, *mode, 0o1777),
+            Entry::Inline { at, mode, .. } | Entry::Device { at, mode, .. } => plain_mode(at, *mode, 0o777),
+            Entry::Symlink { at, target } => {
+                let text = target.as_os_str().as_encoded_bytes();
+                let fits = !text.is_empty() && text.len() <= PATH_MAX && !text.contains(&0);
+                if fits { Ok(()) } else { Err(SpecError::Target { at: at.clone() }) }
+            }
+        }
+    }
+}
+
+fn plain_path(role: &'static str, path: &Path) -> Result<(), SpecError> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if !path.is_absolute() {
+        return Err(SpecError::Relative { role, path: path.into() });
+    }
+    // `Path::components` drops "." and doubled slashes, so a path that it would change is not plain.
+    let rebuilt: PathBuf = path.components().filter(|part| !matches!(part, Component::ParentDir)).collect();
+    if rebuilt.as_os_str() != path.as_os_str() || bytes.contains(&0) {
+        return Err(SpecError::NotPlain { role, path: path.into() });
+    }
+    let longest = path.iter().map(|name| name.as_encoded_bytes().len()).max().unwrap_or(0);
+    if longest > NAME_MAX || bytes.len() > PATH_MAX {
+        return Err(SpecError::TooLong { path: path.into() });
+    }
+    Ok(())
+}
+
+fn plain_mode(at: &Path, mode: u32, allowed: u32) -> Result<(), SpecError> {
+    if mode & !allowed == 0 { Ok(()) } else { Err(SpecError::Mode { at: at.into(), mode, allowed }) }
+}
