@@ -1,1 +1,5 @@
 //! Plan a build, make its view, run it, take its outputs.
+
+pub mod derivation;
+pub mod nix32;
+pub mod store_path;
