@@ -2,4 +2,5 @@
 
 pub mod derivation;
 pub mod nix32;
+pub mod store;
 pub mod store_path;

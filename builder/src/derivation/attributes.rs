@@ -112,7 +112,7 @@ impl<'a> Attributes<'a> {
         let mut graphs: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let Some(structured) = &self.structured else {
             let found = words(self.derivation.variable(NAME).unwrap_or_default());
-            if found.len() % 2 != 0 {
+            if !found.len().is_multiple_of(2) {
                 return Err(AttributeError::OddGraph { words: found.join(" ") });
             }
             for pair in found.chunks_exact(2) {

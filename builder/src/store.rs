@@ -1,0 +1,365 @@
+//! The Nix store, asked through Nix's own programs, and held alive while it is used.
+
+mod build_users;
+mod command;
+mod path_info;
+mod path_locks;
+mod settings;
+mod temp_roots;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::derivation::{Derivation, MAX_SIZE, ParseError, parse};
+use crate::store_path::{StorePath, StorePathError};
+
+pub use build_users::{BuildUser, BuildUsers, UserError};
+pub use command::CommandError;
+pub use path_info::{InfoError, PathInfo};
+pub use path_locks::{LockError, PathLocks};
+pub use settings::{Settings, SettingsError};
+pub use temp_roots::{RootsError, TempRoots};
+
+/// A store on this machine.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    state: PathBuf,
+    roots: OnceLock<TempRoots>,
+}
+
+/// Why the store did not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A program of Nix failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A program of Nix printed something that is not a store path.
+    #[error("'{program}' printed something that is not a store path")]
+    Answer {
+        /// The program.
+        program: &'static str,
+        /// What is wrong with it.
+        source: StorePathError,
+    },
+    /// A program of Nix printed something else than path infos.
+    #[error("cannot read the path infos that 'nix-store --dump-db' printed")]
+    Info(#[from] InfoError),
+    /// A program of Nix printed something else than the JSON that was asked for.
+    #[error("cannot read the JSON that '{program}' printed")]
+    Json {
+        /// The program.
+        program: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Nix's settings could not be read.
+    #[error("cannot read Nix's settings")]
+    Settings(#[from] SettingsError),
+    /// The paths could not be protected from the garbage collector.
+    #[error("cannot protect store paths from the garbage collector")]
+    Roots(#[from] RootsError),
+    /// Paths that are needed are not valid.
+    #[error("not valid in the store: {}", first_few(.paths))]
+    NotValid {
+        /// The paths.
+        paths: Vec<StorePath>,
+    },
+    /// A file that should be a derivation cannot be read.
+    #[error("cannot read the derivation {path:?}")]
+    ReadDerivation {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that should be a derivation is not one.
+    #[error("{path:?} is not a derivation that can be used")]
+    ParseDerivation {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ParseError,
+    },
+}
+
+impl Store {
+    /// The store that Nix's programs use with this environment (`NIX_STORE_DIR`, `NIX_STATE_DIR`).
+    #[must_use]
+    pub fn from_environment() -> Store {
+        let from = |name, default: &str| std::env::var_os(name).map_or_else(|| default.into(), PathBuf::from);
+        Store::at(from("NIX_STORE_DIR", "/nix/store"), from("NIX_STATE_DIR", "/nix/var/nix"))
+    }
+
+    /// A store by its directories.
+    #[must_use]
+    pub fn at(directory: PathBuf, state: PathBuf) -> Store {
+        Store { directory, state, roots: OnceLock::new() }
+    }
+
+    /// The store directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Nix's state directory, with its locks and its database.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The place of a store path.
+    #[must_use]
+    pub fn locate(&self, path: &StorePath) -> PathBuf {
+        path.within(&self.directory)
+    }
+
+    /// Nix's settings.
+    ///
+    /// # Errors
+    /// When Nix is missing or says something that cannot be understood.
+    pub fn settings(&self) -> Result<Settings, StoreError> {
+        Ok(Settings::ask()?)
+    }
+
+    /// Reads a derivation's file.
+    ///
+    /// # Errors
+    /// When there is none, or it is malformed.
+    pub fn derivation(&self, path: &StorePath) -> Result<Derivation<'static>, StoreError> {
+        read_derivation(&self.locate(path))
+    }
+
+    /// The closure of some paths, themselves included.
+    ///
+    /// # Errors
+    /// When one of them is not valid.
+    pub fn closure(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
+        let mut closure = BTreeSet::new();
+        self.in_batches(paths, |batch| {
+            let printed =
+                command::ask("nix-store", [&["--query".into(), "--requisites".into()], batch].concat())?;
+            closure.extend(self.read_paths("nix-store --query --requisites", &printed)?);
+            Ok(())
+        })?;
+        Ok(closure)
+    }
+
+    /// What the store knows about some paths.
+    ///
+    /// # Errors
+    /// When one of them is not valid.
+    pub fn infos(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeMap<StorePath, PathInfo>, StoreError> {
+        let mut infos = BTreeMap::new();
+        self.in_batches(paths, |batch| {
+            let printed = command::ask("nix-store", [&["--dump-db".into()], batch].concat())?;
+            for info in path_info::read_all(&printed, &self.directory)? {
+                infos.insert(info.path.clone(), info);
+            }
+            Ok(())
+        })?;
+        Ok(infos)
+    }
+
+    /// The content addresses of those paths that have one, as Nix writes them (`fixed:r:sha256:…`).
+    ///
+    /// # Errors
+    /// When Nix's answer cannot be understood.
+    pub fn content_addresses(
+        &self,
+        paths: &BTreeSet<StorePath>,
+    ) -> Result<BTreeMap<StorePath, String>, StoreError> {
+        let mut addresses = BTreeMap::new();
+        self.in_batches(paths, |batch| {
+            let words = ["--extra-experimental-features", "nix-command", "path-info", "--json"];
+            let printed = command::ask("nix", [&words.map(OsString::from)[..], batch].concat())?;
+            let answer: serde_json::Value = serde_json::from_slice(&printed)
+                .map_err(|source| StoreError::Json { program: "nix path-info --json", source })?;
+            addresses.extend(path_info::content_addresses(&answer, &self.directory));
+            Ok(())
+        })?;
+        Ok(addresses)
+    }
+
+    /// Those of some paths that are not valid.
+    ///
+    /// # Errors
+    /// When Nix does not answer.
+    pub fn invalid(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
+        let mut invalid = BTreeSet::new();
+        self.in_batches(paths, |batch| {
+            let words = ["--check-validity".into(), "--print-invalid".into()];
+            let printed = command::ask("nix-store", [&words, batch].concat())?;
+            invalid.extend(self.read_paths("nix-store --check-validity", &printed)?);
+            Ok(())
+        })?;
+        Ok(invalid)
+    }
+
+    /// Keeps the closures of some paths from the garbage collector for as long as this store lives, and checks
+    /// afterwards that the collector had not taken any of `valid` already. The others may not exist yet.
+    ///
+    /// # Errors
+    /// When they cannot be protected, or some of `valid` are not valid.
+    pub fn hold(&self, valid: &BTreeSet<StorePath>, others: &BTreeSet<StorePath>) -> Result<(), StoreError> {
+        let roots = match self.roots.get() {
+            Some(roots) => roots,
+            None => {
+                let made = TempRoots::create(&self.state)?;
+                self.roots.get_or_init(|| made)
+            }
+        };
+        roots.add(valid.union(others).map(|path| self.locate(path)))?;
+        let invalid = self.invalid(valid)?;
+        if invalid.is_empty() {
+            Ok(())
+        } else {
+            Err(StoreError::NotValid { paths: invalid.into_iter().collect() })
+        }
+    }
+
+    /// Makes paths valid, all or none. Their files have to be in place in their canonical form already.
+    ///
+    /// # Errors
+    /// When Nix refuses.
+    pub fn register(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
+        let text: String = infos.iter().map(|info| info.registration(&self.directory)).collect();
+        command::tell("nix-store", ["--register-validity".into(), "--hash-given".into()], text.as_bytes())?;
+        Ok(())
+    }
+
+    /// The derivations that a Nix file stands for.
+    ///
+    /// # Errors
+    /// When it cannot be evaluated.
+    pub fn instantiate(&self, file: &Path, attribute: Option<&str>) -> Result<Vec<StorePath>, StoreError> {
+        let mut words: Vec<OsString> = vec![file.into()];
+        words.extend(attribute.into_iter().flat_map(|attribute| ["-A".into(), attribute.into()]));
+        let printed = command::ask("nix-instantiate", words)?;
+        // A derivation whose output is not the first one is printed as `path!output`.
+        let plain: Vec<u8> = String::from_utf8_lossy(&printed)
+            .lines()
+            .map(|line| line.split('!').next().unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n")
+            .into_bytes();
+        self.read_paths("nix-instantiate", &plain)
+    }
+
+    /// Those paths that Nix would fetch rather than build, were it to make these derivations' outputs.
+    ///
+    /// # Errors
+    /// When Nix does not answer.
+    pub fn fetchable(&self, derivations: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
+        let mut fetchable = BTreeSet::new();
+        self.in_batches(derivations, |batch| {
+            let words = ["--realise".into(), "--dry-run".into()];
+            let report = command::ask_stderr("nix-store", [&words, batch].concat())?;
+            fetchable.extend(fetched_paths(&report, &self.directory));
+            Ok(())
+        })?;
+        Ok(fetchable)
+    }
+
+    /// Lets Nix fetch paths.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn fetch(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
+        self.in_batches(paths, |batch| {
+            command::ask("nix-store", [&["--realise".into()], batch].concat())?;
+            Ok(())
+        })
+    }
+
+    /// Makes a symbolic link to a valid path that keeps it from the garbage collector while the link exists.
+    ///
+    /// # Errors
+    /// When Nix cannot.
+    pub fn add_root(&self, path: &StorePath, link: &Path) -> Result<(), StoreError> {
+        let words = ["--add-root".into(), link.into(), "--indirect".into(), "--realise".into()];
+        command::ask("nix-store", [&words[..], &[self.locate(path).into()]].concat())?;
+        Ok(())
+    }
+
+    fn in_batches(
+        &self,
+        paths: &BTreeSet<StorePath>,
+        mut each: impl FnMut(&[OsString]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let words: Vec<OsString> = paths.iter().map(|path| self.locate(path).into()).collect();
+        words.chunks(command::MAX_PATHS).try_for_each(&mut each)
+    }
+
+    fn read_paths(&self, program: &'static str, printed: &[u8]) -> Result<Vec<StorePath>, StoreError> {
+        let text = String::from_utf8_lossy(printed);
+        let read = |line| StorePath::parse(line, &self.directory);
+        text.lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| read(line).map_err(|source| StoreError::Answer { program, source }))
+            .collect()
+    }
+}
+
+/// Reads a derivation's file from anywhere.
+///
+/// # Errors
+/// When there is none, or it is malformed.
+pub fn read_derivation(path: &Path) -> Result<Derivation<'static>, StoreError> {
+    let unreadable = |source| StoreError::ReadDerivation { path: path.into(), source };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    let malformed = |source| StoreError::ParseDerivation { path: path.into(), source };
+    // Asked before reading, so that a huge file is refused without being in memory.
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size > MAX_SIZE {
+        return Err(malformed(ParseError::TooLarge { size }));
+    }
+    let text = std::fs::read(path).map_err(unreadable)?;
+    Ok(parse(&text).map_err(malformed)?.into_owned())
+}
+
+/// The paths that Nix's report of a dry run lists under "will be fetched".
+fn fetched_paths(report: &str, store: &Path) -> Vec<StorePath> {
+    let mut fetched = false;
+    let mut paths = Vec::new();
+    for line in report.lines() {
+        match line.strip_prefix("  ") {
+            Some(path) if fetched => paths.extend(StorePath::parse(path.trim(), store)),
+            Some(_) => {}
+            None => fetched = line.contains("will be fetched"),
+        }
+    }
+    paths
+}
+
+fn first_few(paths: &[StorePath]) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<&str> = paths.iter().take(SHOWN).map(StorePath::base).collect();
+    match paths.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_would_be_fetched_is_read_from_a_dry_run() {
+        let report = "\
+these 2 derivations will be built:
+  /nix/store/axkxi7ggzyj40i6l6ic8a9rx3msmqy75-a.drv
+  /nix/store/q3b0hd0q850n5gqdwdfd5dlyc9vwpp2v-b.drv
+these 1 paths will be fetched (0.04 MiB download, 0.20 MiB unpacked):
+  /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox
+";
+        let paths = fetched_paths(report, Path::new("/nix/store"));
+        assert_eq!(paths, [StorePath::new("71fc7s32zl20dc955bhghy5dvalm7ndz-busybox").unwrap()]);
+    }
+}

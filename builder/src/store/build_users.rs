@@ -1,0 +1,189 @@
+//! Build users: members of the group that Nix's setting `build-users-group` names, one for each build at a time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+
+/// The users to choose from.
+#[derive(Debug)]
+pub struct BuildUsers {
+    pool: PathBuf,
+    group: Option<Members>,
+}
+
+/// A user who builds for us alone until this is dropped.
+#[derive(Debug)]
+pub struct BuildUser {
+    /// User id on the host.
+    pub uid: u32,
+    /// Group id on the host.
+    pub gid: u32,
+    /// Other groups of the user, such as `kvm`.
+    pub groups: Vec<u32>,
+    lock: Option<File>,
+}
+
+#[derive(Debug)]
+struct Members {
+    gid: u32,
+    users: Vec<User>,
+}
+
+/// Why there is no build user.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UserError {
+    /// The group or one of its users cannot be looked up.
+    #[error("cannot look up the {what} '{name}'")]
+    LookUp {
+        /// `group` or `user`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The group does not exist.
+    #[error("the group '{name}' of Nix's setting 'build-users-group' does not exist")]
+    NoGroup {
+        /// Its name.
+        name: String,
+    },
+    /// The group has no members.
+    #[error("the group '{name}' of Nix's setting 'build-users-group' has no members")]
+    NoMembers {
+        /// Its name.
+        name: String,
+    },
+    /// A member of the group is no user, or is root.
+    #[error("'{user}' in the group '{name}' cannot be a build user: {problem}")]
+    Member {
+        /// The group's name.
+        name: String,
+        /// The user's name.
+        user: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A lock file cannot be made.
+    #[error("cannot open and lock {path:?}")]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl BuildUsers {
+    /// Looks up the group. An empty name means that builds run as this process' own user.
+    ///
+    /// # Errors
+    /// When there is no such group, it has no members, or one of them is root.
+    pub fn of_group(name: &str, state: &Path) -> Result<BuildUsers, UserError> {
+        let pool = state.join("userpool");
+        if name.is_empty() {
+            return Ok(BuildUsers { pool, group: None });
+        }
+        let failed = |what, name: &str, error| UserError::LookUp {
+            what,
+            name: name.into(),
+            source: io::Error::from(error),
+        };
+        let group = Group::from_name(name).map_err(|error| failed("group", name, error))?;
+        let group = group.ok_or_else(|| UserError::NoGroup { name: name.into() })?;
+        let mut users = Vec::new();
+        for member in &group.mem {
+            let user = User::from_name(member).map_err(|error| failed("user", member, error))?;
+            let bad = |problem| UserError::Member { name: name.into(), user: member.clone(), problem };
+            let user = user.ok_or_else(|| bad("there is no such user"))?;
+            if user.uid.is_root() || user.uid == Uid::effective() {
+                return Err(bad("it is the user that loopbox runs as"));
+            }
+            users.push(user);
+        }
+        if users.is_empty() {
+            return Err(UserError::NoMembers { name: name.into() });
+        }
+        Ok(BuildUsers { pool, group: Some(Members { gid: group.gid.as_raw(), users }) })
+    }
+
+    /// How many builds can run at once, when that is limited.
+    #[must_use]
+    pub fn count(&self) -> Option<usize> {
+        self.group.as_ref().map(|group| group.users.len())
+    }
+
+    /// Takes a user that no other build has, of Nix or of loopbox. When all are taken, waits for one.
+    ///
+    /// # Errors
+    /// When the lock files cannot be made.
+    pub fn acquire(&self) -> Result<BuildUser, UserError> {
+        let Some(Members { gid, users }) = &self.group else {
+            let (uid, gid) = (Uid::effective().as_raw(), Gid::effective().as_raw());
+            return Ok(BuildUser { uid, gid, groups: Vec::new(), lock: None });
+        };
+        std::fs::create_dir_all(&self.pool)
+            .map_err(|source| UserError::Lock { path: self.pool.clone(), source })?;
+        for user in users {
+            let (path, file) = self.open(user)?;
+            match file.try_lock() {
+                Ok(()) => return Ok(BuildUser::new(user, *gid, file)),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => return Err(UserError::Lock { path, source }),
+            }
+        }
+        let (path, file) = self.open(&users[0])?;
+        file.lock().map_err(|source| UserError::Lock { path, source })?;
+        Ok(BuildUser::new(&users[0], *gid, file))
+    }
+
+    fn open(&self, user: &User) -> Result<(PathBuf, File), UserError> {
+        let path = self.pool.join(user.uid.to_string());
+        let opened = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path);
+        match opened {
+            Ok(file) => Ok((path, file)),
+            Err(source) => Err(UserError::Lock { path, source }),
+        }
+    }
+}
+
+impl BuildUser {
+    fn new(user: &User, gid: u32, lock: File) -> BuildUser {
+        let name = std::ffi::CString::new(user.name.as_str()).unwrap_or_default();
+        let groups = getgrouplist(&name, user.gid).unwrap_or_default();
+        let groups = groups.into_iter().map(Gid::as_raw).filter(|other| *other != gid).collect();
+        BuildUser { uid: user.uid.as_raw(), gid, groups, lock: Some(lock) }
+    }
+
+    /// Whether it is a user that does nothing but build.
+    #[must_use]
+    pub fn is_dedicated(&self) -> bool {
+        self.lock.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_group_builds_run_as_ourselves() {
+        let users = BuildUsers::of_group("", Path::new("/nonexistent")).unwrap();
+        let user = users.acquire().unwrap();
+        assert_eq!((user.uid, user.is_dedicated(), users.count()), (Uid::effective().as_raw(), false, None));
+    }
+
+    #[test]
+    fn a_group_that_does_not_exist_is_named() {
+        let error =
+            BuildUsers::of_group("no-such-group", Path::new("/nonexistent")).expect_err("no such group");
+        assert_eq!(
+            error.to_string(),
+            "the group 'no-such-group' of Nix's setting 'build-users-group' does not exist"
+        );
+    }
+}

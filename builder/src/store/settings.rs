@@ -1,0 +1,187 @@
+//! Nix's settings, those of them that shape a build.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::command::{self, CommandError};
+
+/// What Nix's configuration says about builds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Settings {
+    /// Group whose members builds run as; empty for none.
+    pub build_users_group: String,
+    /// Words of the form `target[=source][?]`.
+    pub sandbox_paths: Vec<String>,
+    /// Host paths that a derivation may ask for with `__impureHostDeps`, with all that lies below them.
+    pub allowed_impure_host_deps: Vec<String>,
+    /// Cores that one build may use; 0 for all.
+    pub cores: u32,
+    /// Builds at the same time.
+    pub max_jobs: u32,
+    /// Whether paths may be fetched rather than built.
+    pub substitute: bool,
+    /// Where they may be fetched from.
+    pub substituters: Vec<String>,
+    /// This system, as `x86_64-linux`.
+    pub system: String,
+    /// Other systems whose programs run here.
+    pub extra_platforms: Vec<String>,
+    /// Features that derivations may ask for.
+    pub system_features: Vec<String>,
+    /// Where builds' directories are made, when Nix has such a setting.
+    pub build_dir: Option<PathBuf>,
+    /// Where a build finds its directory.
+    pub sandbox_build_dir: PathBuf,
+    /// Size of `/dev/shm`.
+    pub sandbox_dev_shm_size: String,
+    /// Certificates for builds that may use the network.
+    pub ssl_cert_file: Option<PathBuf>,
+    /// Lines of a failed build's log that are shown.
+    pub log_lines: usize,
+    /// Whether failed builds' directories are kept.
+    pub keep_failed: bool,
+}
+
+/// Why the settings are not known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// Nix did not print them.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// What it printed is not JSON.
+    #[error("'nix show-config --json' printed something that is not JSON")]
+    Json(#[from] serde_json::Error),
+    /// A setting has a value of another type.
+    #[error("Nix's setting '{name}' has a value that cannot be understood: {value}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: Value,
+    },
+}
+
+impl Settings {
+    /// Asks Nix.
+    pub(super) fn ask() -> Result<Settings, SettingsError> {
+        let show = |words: &[&str]| {
+            let all = ["--extra-experimental-features", "nix-command"].iter().chain(words);
+            command::ask("nix", all.map(Into::into).collect::<Vec<_>>())
+        };
+        // `nix show-config` has been called `nix config show` since 2.20, and is gone from later versions.
+        let printed = match show(&["config", "show", "--json"]) {
+            Err(CommandError::Failed { .. }) => show(&["show-config", "--json"])?,
+            other => other?,
+        };
+        Settings::read(&printed)
+    }
+
+    fn read(printed: &[u8]) -> Result<Settings, SettingsError> {
+        let settings = Printed(serde_json::from_slice(printed)?);
+        Ok(Settings {
+            build_users_group: settings.text("build-users-group")?.unwrap_or_default(),
+            sandbox_paths: settings.words("sandbox-paths")?,
+            allowed_impure_host_deps: settings.words("allowed-impure-host-deps")?,
+            cores: settings.number("cores")?.unwrap_or(0),
+            max_jobs: settings.number("max-jobs")?.unwrap_or(1),
+            substitute: settings.flag("substitute")?.unwrap_or(true),
+            substituters: settings.words("substituters")?,
+            system: settings.text("system")?.unwrap_or_default(),
+            extra_platforms: settings.words("extra-platforms")?,
+            system_features: settings.words("system-features")?,
+            build_dir: settings.path("build-dir")?,
+            sandbox_build_dir: settings.path("sandbox-build-dir")?.unwrap_or_else(|| "/build".into()),
+            sandbox_dev_shm_size: settings.text("sandbox-dev-shm-size")?.unwrap_or_else(|| "50%".into()),
+            ssl_cert_file: settings.path("ssl-cert-file")?,
+            log_lines: settings.number("log-lines")?.unwrap_or(10) as usize,
+            keep_failed: settings.flag("keep-failed")?.unwrap_or(false),
+        })
+    }
+}
+
+/// `{name: {value, …}}`. Settings that a version of Nix does not have are missing; null is as good as missing.
+struct Printed(serde_json::Map<String, Value>);
+
+impl Printed {
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).and_then(|setting| setting.get("value")).filter(|value| !value.is_null())
+    }
+
+    fn get<T>(
+        &self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, SettingsError> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let bad = || SettingsError::Value { name, value: value.clone() };
+        read(value).map(Some).ok_or_else(bad)
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<String>, SettingsError> {
+        self.get(name, |value| value.as_str().map(str::to_owned))
+    }
+
+    fn path(&self, name: &'static str) -> Result<Option<PathBuf>, SettingsError> {
+        Ok(self.text(name)?.filter(|path| !path.is_empty()).map(PathBuf::from))
+    }
+
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, SettingsError> {
+        self.get(name, Value::as_bool)
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<u32>, SettingsError> {
+        self.get(name, |value| value.as_u64().and_then(|number| number.try_into().ok()))
+    }
+
+    /// A list of words. Nix ≥ 2.33 prints `sandbox-paths` as an object `{target: {source, optional}}`.
+    fn words(&self, name: &'static str) -> Result<Vec<String>, SettingsError> {
+        let read = |value: &Value| match value {
+            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            Value::String(words) => Some(words.split_whitespace().map(str::to_owned).collect()),
+            Value::Object(paths) => paths.iter().map(|(target, path)| sandbox_word(target, path)).collect(),
+            _ => None,
+        };
+        Ok(self.get(name, read)?.unwrap_or_default())
+    }
+}
+
+fn sandbox_word(target: &str, path: &Value) -> Option<String> {
+    let source = path.get("source")?.as_str()?;
+    let optional = path.get("optional").and_then(Value::as_bool).unwrap_or(false);
+    Some(format!("{target}={source}{}", if optional { "?" } else { "" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_with_defaults_for_what_a_version_does_not_have() {
+        let printed = br#"{"build-users-group":{"value":"nixbld"},"sandbox-paths":{"value":["/bin/sh=/b?"]},
+            "cores":{"value":2},"substituters":{"value":[]},"system":{"value":"x86_64-linux"},"build-dir":{"value":null}}"#;
+        let settings = Settings::read(printed).unwrap();
+        assert_eq!(settings.build_users_group, "nixbld");
+        assert_eq!(settings.sandbox_paths, ["/bin/sh=/b?"]);
+        assert_eq!((settings.cores, settings.max_jobs, settings.log_lines), (2, 1, 10));
+        assert_eq!((settings.build_dir, settings.sandbox_build_dir), (None, "/build".into()));
+    }
+
+    #[test]
+    fn sandbox_paths_of_newer_versions_become_the_same_words() {
+        let printed = br#"{"sandbox-paths":{"value":{"/bin/sh":{"source":"/b","optional":true}}}}"#;
+        assert_eq!(Settings::read(printed).unwrap().sandbox_paths, ["/bin/sh=/b?"]);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_named() {
+        let error = Settings::read(br#"{"cores":{"value":"many"}}"#).expect_err("not a number");
+        assert_eq!(
+            error.to_string(),
+            "Nix's setting 'cores' has a value that cannot be understood: \"many\""
+        );
+    }
+}
