@@ -1,3 +1,46 @@
 //! The program `loopbox`: words and wiring.
 
-fn main() {}
+mod arguments;
+mod commands;
+mod failure;
+mod hints;
+mod signals;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    match Arguments::read() {
+        Ok(arguments) => {
+            log_to_stderr();
+            match arguments.command.execute(&arguments.globals) {
+                Ok(status) => status.into(),
+                Err(failure) => report(&failure),
+            }
+        }
+        Err(stop) => match stop.into_failure() {
+            Ok(shown) => shown,
+            Err(failure) => report(&failure),
+        },
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    eprint!("{failure}");
+    failure.exit_code()
+}
+
+/// Warnings go to standard error; `LOOPBOX_LOG=debug` shows more, with the words of `tracing`'s filters.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LOOPBOX_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
+}

@@ -1,0 +1,90 @@
+//! The command line as a whole: options of every command, and what a wrong one is answered with.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::commands::Command;
+use crate::failure::{Failure, Usage};
+
+const EXIT_CODES: &str = "\
+Exit codes: the status of the command or builder that ran, 128+N if signal N ended it; 2 for a wrong command \
+line; 125 if loopbox itself failed, 126 if the program could not be executed, 127 if it was not found.";
+
+/// A sandbox for builds: a filtered view of the file system, served over NFS to this machine's own kernel.
+#[derive(Debug, Parser)]
+#[command(name = "loopbox", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Arguments {
+    /// Options that every command has.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command has.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Globals {
+    /// Where loopbox notes its mounts and temporary directories, for a later run to clean up
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LOOPBOX_STATE_DIR",
+        default_value = "/run/loopbox"
+    )]
+    pub state_dir: PathBuf,
+}
+
+/// Why the command line led to no command.
+pub struct Stop(clap::Error);
+
+impl Arguments {
+    /// Reads this process's arguments.
+    pub fn read() -> Result<Arguments, Stop> {
+        Arguments::try_parse().map_err(Stop)
+    }
+}
+
+impl Stop {
+    /// Prints help or the version if that was asked for; everything else is a failure to report.
+    pub fn into_failure(self) -> Result<ExitCode, Failure> {
+        match self.0.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                print!("{}", self.0.render());
+                Ok(ExitCode::SUCCESS)
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Err(Usage { message: "no command given".into(), hints: vec![help_hint()] }.into())
+            }
+            _ => Err(usage(&self.0.render().to_string()).into()),
+        }
+    }
+}
+
+/// Sorts clap's text into what is wrong and what would be right: its first paragraph says the former, its tips and
+/// its usage line the latter.
+fn usage(text: &str) -> Usage {
+    let mut paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    let first = paragraphs.next().unwrap_or("wrong arguments");
+    let message = first.strip_prefix("error: ").unwrap_or(first).to_string();
+    let mut hints: Vec<String> = Vec::new();
+    for paragraph in paragraphs {
+        for line in paragraph.lines().map(str::trim) {
+            if let Some(tip) = line.strip_prefix("tip: ") {
+                hints.push(tip.to_string());
+            } else if let Some(usage) = line.strip_prefix("Usage: ") {
+                hints.push(format!("usage: {usage}"));
+            }
+        }
+    }
+    hints.push(help_hint());
+    Usage { message, hints }
+}
+
+fn help_hint() -> String {
+    "'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one".to_string()
+}

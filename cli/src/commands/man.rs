@@ -1,0 +1,40 @@
+//! `loopbox man [DIR]`: the manual pages, made from the same words as `--help`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use crate::failure::{Answer, Status};
+
+/// Words of `loopbox man`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Where to write loopbox.1 and a page for every command; without it, loopbox.1 is printed
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+/// The pages cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the manual pages to {to}")]
+struct ManError {
+    to: String,
+    source: io::Error,
+}
+
+/// Writes or prints the pages.
+pub fn execute(arguments: &Arguments) -> Answer {
+    let command = crate::arguments::Arguments::command();
+    match &arguments.directory {
+        Some(directory) => clap_mangen::generate_to(command, directory)
+            .map_err(|source| ManError { to: directory.display().to_string(), source })?,
+        None => {
+            let mut page = Vec::new();
+            let render = Man::new(command).render(&mut page).and_then(|()| io::stdout().write_all(&page));
+            render.map_err(|source| ManError { to: "standard output".into(), source })?;
+        }
+    }
+    Ok(Status::Done)
+}

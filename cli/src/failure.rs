@@ -1,0 +1,91 @@
+//! How a command ends: a status to pass on, or an error printed as `Error:`, `Caused by:` and `Hint:`.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::hints;
+
+/// loopbox itself failed: nothing can be said about the command that it should have run.
+pub const FAILED: u8 = 125;
+/// The program exists in the view but cannot be executed (as `env` and `chroot` answer).
+pub const CANNOT_EXECUTE: u8 = 126;
+/// The program does not exist in the view (as `env` and `chroot` answer).
+pub const NOT_FOUND: u8 = 127;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// Added to the number of the signal that ended a command (as shells answer).
+pub const SIGNAL: u8 = 128;
+
+/// The longest chain of causes that is printed; a longer one would be a cycle.
+const CAUSES: usize = 16;
+
+/// How a command that did its work ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All went well.
+    Done,
+    /// The command or builder inside ended with this status.
+    Exited(i32),
+    /// The command or builder inside was ended by this signal, or loopbox was asked to stop with it.
+    Signaled(i32),
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> ExitCode {
+        match status {
+            Status::Done => ExitCode::SUCCESS,
+            // A status has eight bits; the kernel reports no others.
+            Status::Exited(code) => ExitCode::from((code & 0xff) as u8),
+            Status::Signaled(signal) => ExitCode::from(SIGNAL.saturating_add((signal & 0x7f) as u8)),
+        }
+    }
+}
+
+/// An error on its way to the terminal. Any error becomes one with `?`.
+pub struct Failure {
+    error: Box<dyn Error + Send + Sync>,
+}
+
+/// What a command answers.
+pub type Answer = Result<Status, Failure>;
+
+/// The command line is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Usage {
+    /// What is wrong with it.
+    pub message: String,
+    /// What would be right.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// The status that loopbox exits with.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(chain(&*self.error).find_map(hints::exit_code).unwrap_or(FAILED))
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure { error: Box::new(error) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Error: {}", self.error)?;
+        for cause in chain(&*self.error).skip(1) {
+            writeln!(f, "Caused by: {cause}")?;
+        }
+        for hint in chain(&*self.error).flat_map(hints::of) {
+            writeln!(f, "Hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source()).take(CAUSES)
+}
