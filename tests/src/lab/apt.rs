@@ -1,0 +1,125 @@
+//! Packages of a Debian suite, through an apt configuration of the lab's own: nothing of the machine's changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Lab, say};
+use crate::command::{command, quiet, text};
+
+/// The key that signs Debian's archive, from the package debian-archive-keyring.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// One suite with lists and a cache of its own.
+pub struct Suite {
+    name: String,
+    configuration: PathBuf,
+}
+
+impl Suite {
+    /// Sets the suite up and brings its lists, once.
+    pub fn open(lab: &Lab, name: &str) -> Result<Suite> {
+        let made = lab.once(&format!("apt/{name}"), &format!("bringing the package lists of {name}"), |at| {
+            let sources = format!(
+                "deb [signed-by={KEYRING}] {uri} {name} main\ndeb-src [signed-by={KEYRING}] {uri} {name} main\n",
+                uri = archive()?
+            );
+            configure(at, at, &sources)?;
+            quiet(Command::new("apt-get").arg("update").env("APT_CONFIG", at.join("apt.conf")))?;
+            let last = at.with_extension("");
+            configure(at, &last, &sources)
+        })?;
+        Ok(Suite { name: name.to_owned(), configuration: made.join("apt.conf") })
+    }
+
+    /// Brings these binary packages and, when `with_dependencies`, all that they need, and unpacks them into `into`.
+    pub fn unpack(&self, packages: &[&str], with_dependencies: bool, into: &Path) -> Result<()> {
+        say(&format!("bringing {} from Debian {}", packages.join(", "), self.name));
+        let debs = into.join("debs");
+        fs::create_dir_all(&debs)?;
+        let mut wanted: Vec<String> = packages.iter().map(|&name| name.to_owned()).collect();
+        if with_dependencies {
+            wanted = self.closure(packages)?;
+        }
+        quiet(self.apt("apt-get", ["download", "-q"]).args(&wanted).current_dir(&debs))?;
+        for deb in fs::read_dir(&debs)? {
+            quiet(command("dpkg-deb", ["-x"]).arg(deb?.path()).arg(into))?;
+        }
+        fs::remove_dir_all(&debs)?;
+        Ok(())
+    }
+
+    /// Brings the source packages' files into `into`, without unpacking.
+    pub fn sources(&self, packages: &[&str], into: &Path) -> Result<()> {
+        say(&format!("bringing the sources of {} from Debian {}", packages.join(", "), self.name));
+        fs::create_dir_all(into)?;
+        quiet(self.apt("apt-get", ["source", "--download-only", "-q"]).args(packages).current_dir(into))
+    }
+
+    /// The packages and everything they depend on, as apt would install them on an empty system.
+    fn closure(&self, packages: &[&str]) -> Result<Vec<String>> {
+        let plan =
+            text(self.apt("apt-get", ["install", "-s", "-q", "--no-install-recommends"]).args(packages))?;
+        let names: Vec<String> = plan
+            .lines()
+            .filter_map(|line| line.strip_prefix("Inst "))
+            .filter_map(|rest| rest.split(' ').next())
+            .map(str::to_owned)
+            .collect();
+        if names.is_empty() {
+            bail!("apt plans to install nothing for {packages:?}:\n{plan}");
+        }
+        Ok(names)
+    }
+
+    fn apt<const N: usize>(&self, program: &str, arguments: [&str; N]) -> Command {
+        let mut apt = command(program, arguments);
+        apt.env("APT_CONFIG", &self.configuration).env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    }
+}
+
+/// Writes apt.conf and sources.list into `at`, with paths as they are once it is called `named`.
+fn configure(at: &Path, named: &Path, sources: &str) -> Result<()> {
+    for directory in ["lists/partial", "cache/archives/partial", "state"] {
+        fs::create_dir_all(at.join(directory))?;
+    }
+    fs::write(at.join("sources.list"), sources)?;
+    let named = named.display();
+    let configuration = format!(
+        "Dir::Etc::sourcelist \"{named}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
+         Dir::State \"{named}/state\";\nDir::State::lists \"{named}/lists\";\nDir::State::status \"/dev/null\";\n\
+         Dir::Cache \"{named}/cache\";\nAcquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n\
+         Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\nAPT::Sandbox::User \"root\";\n"
+    );
+    fs::write(at.join("apt.conf"), configuration).context("cannot write apt.conf")
+}
+
+/// The archive that this machine takes Debian from: the one of its sources that is not an add-on.
+fn archive() -> Result<String> {
+    let targets = text(&mut command(
+        "apt-get",
+        ["indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
+    ))?;
+    let codename = codename()?;
+    targets
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(_, name)| *name == codename)
+        .map(|(uri, _)| uri.to_owned())
+        .with_context(|| {
+            format!("apt on this machine has no source for Debian {codename}; run apt-get update?")
+        })
+}
+
+/// This machine's Debian release, such as `bookworm`.
+pub fn codename() -> Result<String> {
+    let release = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
+    release
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
+        .map(|name| name.trim_matches('"').to_owned())
+        .context("/etc/os-release names no release: this needs a Debian machine")
+}

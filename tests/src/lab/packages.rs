@@ -1,0 +1,64 @@
+//! The Debian packages that the machine itself must have. The only thing that `setup` changes outside of the lab.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::say;
+use crate::command::{installed, quiet, run, text};
+
+/// A package, and a program that shows that it (or another source of the same) is there.
+const NEEDED: [(&str, &str); 12] = [
+    ("kmod", "modprobe"),
+    ("iproute2", "ip"),
+    ("nix-bin", "nix-store"),
+    ("busybox-static", "busybox"),
+    ("nfs-kernel-server", "rpc.nfsd"),
+    ("nfs-common", "mount.nfs"),
+    ("rpcbind", "rpcbind"),
+    ("e2fsprogs", "mkfs.ext4"),
+    ("util-linux", "unshare"),
+    ("xz-utils", "xz"),
+    ("python3-pip", "pip3"),
+    ("git", "git"),
+];
+
+/// Installs what is missing.
+pub fn install() -> Result<()> {
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|(_, program)| !installed(program)).map(|(package, _)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !nix::unistd::geteuid().is_root() {
+        bail!("these packages are missing, and only root can install them: {}", missing.join(", "));
+    }
+    say(&format!("installing the Debian packages {}", missing.join(", ")));
+    run(Command::new("apt-get").args(["update", "-q"])).context("apt-get update failed")?;
+    quiet(
+        Command::new("apt-get")
+            .args(["install", "-y", "-q", "--no-install-recommends"])
+            .args(&missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+/// Makes sure of the users that Nix builds as; Debian's nix-bin does not always bring them.
+pub fn build_users(count: u32) -> Result<()> {
+    if text(Command::new("getent").args(["group", "nixbld"])).is_err() {
+        say("adding the group nixbld");
+        quiet(Command::new("groupadd").args(["--system", "nixbld"]))?;
+    }
+    for number in 1..=count {
+        let name = format!("nixbld{number}");
+        if text(Command::new("getent").args(["passwd", &name])).is_err() {
+            say(&format!("adding the user {name}"));
+            quiet(
+                Command::new("useradd")
+                    .args(["--system", "--no-create-home", "--home-dir", "/var/empty"])
+                    .args(["--gid", "nixbld", "--groups", "nixbld", "--shell", "/usr/sbin/nologin", &name]),
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The virtual machine: User-Mode Linux on the host's own files, to run a program as root beside a real NFS client.
+//!
+//! The program sees the host's files at their own paths. What it writes below the checkout is kept; all else that it
+//! writes is forgotten. Everything is in one pid namespace whose death is tied to ours, so that nothing is left.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::lab::Lab;
+use crate::lab::kernel::Kernel;
+
+pub mod enter;
+pub mod init;
+pub mod knfsd;
+
+/// How long between two looks at whether the machine has ended.
+const POLL: Duration = Duration::from_millis(20);
+/// How much of the kernel's messages an error repeats.
+const CONSOLE_TAIL: usize = 3000;
+
+/// A machine that can be started.
+#[derive(Clone, Debug)]
+pub struct Vm {
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Disk images; a run's writes to one that is not `keep` are forgotten.
+    pub disks: Vec<Disk>,
+    /// The machine is killed after this.
+    pub timeout: Duration,
+}
+
+/// An image of a file system and the place where it is mounted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Disk {
+    /// An ext4 image on the host.
+    pub image: PathBuf,
+    /// Where it is mounted inside.
+    pub at: PathBuf,
+    /// Whether writes go to the image.
+    pub keep: bool,
+}
+
+/// What a program left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// Exit status; 128 + the signal's number if a signal ended it.
+    pub status: i32,
+    /// Standard output, when captured.
+    pub stdout: Vec<u8>,
+    /// Standard error, when captured.
+    pub stderr: Vec<u8>,
+}
+
+/// What happens to the program's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Shown as it comes.
+    Show,
+    /// Kept in `Finished`.
+    Capture,
+}
+
+/// All that the helpers on both sides need to know; written to a file that they read.
+#[derive(Debug, Serialize, Deserialize)]
+struct Job {
+    kernel: PathBuf,
+    checkout: PathBuf,
+    memory: u32,
+    disks: Vec<Disk>,
+    helper: PathBuf,
+    program: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    status: PathBuf,
+    console: PathBuf,
+    directory: PathBuf,
+}
+
+impl Default for Vm {
+    fn default() -> Vm {
+        Vm { memory: 4096, disks: Vec::new(), timeout: Duration::from_secs(600) }
+    }
+}
+
+impl Vm {
+    /// Boots, runs the program as root in the checkout's directory, powers off.
+    pub fn run(&self, lab: &Lab, program: &[OsString], output: Output) -> Result<Finished> {
+        let directory = RunDirectory::make(lab)?;
+        let job = self.job(lab, program, &directory.0)?;
+        let spec = directory.0.join("job.json");
+        fs::write(&spec, serde_json::to_vec_pretty(&job)?).context("cannot write the job")?;
+
+        let mut machine = Machine::start(&job.helper, &spec)?;
+        let stdout = carry(machine.0.stdout.take(), output, io::stdout());
+        let stderr = carry(machine.0.stderr.take(), output, io::stderr());
+        let in_time = machine.wait(self.timeout)?;
+        drop(machine);
+        let (stdout, stderr) = (collect(stdout), collect(stderr));
+        if !in_time {
+            bail!("{program:?} was killed after {} s in the VM\n{}", self.timeout.as_secs(), tail(&stderr));
+        }
+        let status = fs::read_to_string(&job.status).map_err(|_| {
+            let console = fs::read(&job.console).unwrap_or_default();
+            anyhow::anyhow!("the VM ended before {program:?} did; its last messages:\n{}", tail(&console))
+        })?;
+        let status = status.trim().parse().context("the VM left no number as the exit status")?;
+        Ok(Finished { status, stdout, stderr })
+    }
+
+    fn job(&self, lab: &Lab, program: &[OsString], directory: &Path) -> Result<Job> {
+        Ok(Job {
+            kernel: Kernel::bring(lab)?.root,
+            checkout: lab.checkout().to_owned(),
+            memory: self.memory,
+            disks: self.disks.clone(),
+            helper: std::env::current_exe().context("cannot find this program's own file")?,
+            program: program.to_vec(),
+            environment: std::env::vars_os().filter(|(name, _)| passes(name)).collect(),
+            status: directory.join("status"),
+            console: directory.join("console"),
+            directory: directory.to_owned(),
+        })
+    }
+}
+
+/// Variables of the host that a program in the machine gets too.
+fn passes(name: &OsString) -> bool {
+    name.to_str()
+        .is_some_and(|name| name.starts_with("LOOPBOX_") || name.starts_with("RUST_") || name == "CI")
+}
+
+/// The outermost process; dropped, it and all that it started are dead.
+struct Machine(Child);
+
+impl Machine {
+    fn start(helper: &Path, spec: &Path) -> Result<Machine> {
+        // setpriv ties unshare to this thread's life, --kill-child ties the pid namespace to unshare's.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"])
+            .args(["--propagation", "private", "--"])
+            .arg(helper)
+            .arg("__vm-enter")
+            .arg(spec)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start setpriv and unshare (util-linux)")?;
+        Ok(Machine(child))
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<bool> {
+        let start = Instant::now();
+        while self.0.try_wait().context("cannot wait for the VM")?.is_none() {
+            if start.elapsed() > limit {
+                return Ok(false);
+            }
+            thread::sleep(POLL);
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Both fail only if it is dead already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The files of one run.
+struct RunDirectory(PathBuf);
+
+impl RunDirectory {
+    fn make(lab: &Lab) -> Result<RunDirectory> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        sweep(&lab.directory("runs")?);
+        let path = lab.directory(&format!("runs/{}-{number}", std::process::id()))?;
+        Ok(RunDirectory(path))
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        // A leftover is only some kilobytes in target/.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes what runs left whose process was killed.
+fn sweep(runs: &Path) {
+    let Ok(entries) = fs::read_dir(runs) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // A leftover is only some kilobytes in target/.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn carry(
+    from: Option<impl Read + Send + 'static>,
+    output: Output,
+    mut to: impl Write + Send + 'static,
+) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        let Some(mut from) = from else { return kept };
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if output == Output::Capture {
+                kept.extend_from_slice(&buffer[..count]);
+            } else if to.write_all(&buffer[..count]).and_then(|()| to.flush()).is_err() {
+                break;
+            }
+        }
+        kept
+    })
+}
+
+fn collect(thread: JoinHandle<Vec<u8>>) -> Vec<u8> {
+    thread.join().unwrap_or_default()
+}
+
+fn tail(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(CONSOLE_TAIL)..]).into_owned()
+}

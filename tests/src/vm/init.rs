@@ -1,0 +1,195 @@
+//! The machine's inside: process 1, which makes a usual Linux root, runs the program and powers off.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
+use nix::unistd::{Pid, chdir, pivot_root, sync};
+
+use super::Job;
+use crate::command::{command, quiet};
+
+/// How long output that is still on its way may take once the program has ended; daemons may hold the pipe for ever.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Where the new root is put together.
+const STAGE: &str = "/mnt";
+/// What stays of the modules that the tests need, loaded before anything runs.
+const MODULES: [&str; 4] = ["nfs", "nfsv3", "overlay", "loop"];
+
+/// Process 1. Never returns: the machine is off at the end.
+pub fn main(spec: &Path) -> Result<ExitCode> {
+    if let Err(error) = live(spec) {
+        eprintln!("init: {error:#}");
+    }
+    sync();
+    reboot(RebootMode::RB_POWER_OFF).context("cannot power off")?;
+    Ok(ExitCode::FAILURE)
+}
+
+fn live(spec: &Path) -> Result<()> {
+    let job: Job = serde_json::from_slice(&fs::read(spec)?).context("the job cannot be read")?;
+    build_root(&job)?;
+    bring_up(&job)?;
+    let status = run(&job)?;
+    // Nothing may hold a disk any more; the answer is that there was nobody left.
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    for disk in job.disks.iter().rev() {
+        if umount2(&disk.at, MntFlags::empty()).is_err() {
+            // Mounts on top of it: detached, it is written back by the sync that follows.
+            let _ = umount2(&disk.at, MntFlags::MNT_DETACH);
+        }
+    }
+    let mut file = File::create(&job.status).context("cannot create the status file")?;
+    writeln!(file, "{status}")?;
+    file.sync_all().context("cannot write the status file")
+}
+
+/// Puts an overlay over the host's files, so that only the checkout can be changed, and makes it the root.
+fn build_root(job: &Job) -> Result<()> {
+    put("proc", "/proc", "proc", "")?;
+    // The modules' loader looks below the host's /lib/modules otherwise, where this kernel's are not.
+    let loader = job.directory.join("modprobe");
+    let script = format!("#!/bin/sh\nexec /sbin/modprobe -d {} \"$@\"\n", job.kernel.display());
+    fs::write(&loader, script)?;
+    nix::sys::stat::fchmodat(
+        nix::fcntl::AT_FDCWD,
+        &loader,
+        Mode::S_IRWXU,
+        nix::sys::stat::FchmodatFlags::FollowSymlink,
+    )?;
+    for module in MODULES {
+        quiet(command("/sbin/modprobe", ["-d"]).arg(&job.kernel).arg(module))?;
+    }
+    put("stage", STAGE, "tmpfs", "mode=755")?;
+    for name in ["upper", "work", "root"] {
+        fs::create_dir(Path::new(STAGE).join(name))?;
+    }
+    let options = format!("lowerdir=/,upperdir={STAGE}/upper,workdir={STAGE}/work");
+    let root = Path::new(STAGE).join("root");
+    put("root", &root, "overlay", &options)?;
+    for (name, mode) in
+        [("proc", 0o555), ("sys", 0o555), ("dev", 0o755), ("run", 0o755), ("mnt", 0o755), ("tmp", 0o1777)]
+    {
+        let at = root.join(name);
+        fs::create_dir_all(&at)?;
+        if ["run", "mnt", "tmp"].contains(&name) {
+            put(name, &at, "tmpfs", &format!("mode={mode:o}"))?;
+        }
+    }
+    let checkout = root.join(job.checkout.strip_prefix("/").unwrap_or(&job.checkout));
+    fs::create_dir_all(&checkout)?;
+    mount(Some(&job.checkout), &checkout, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .context("cannot bind the checkout")?;
+    fs::create_dir_all(root.join("mnt/host"))?;
+    pivot_root(&root, &root.join("mnt/host")).context("cannot enter the new root")?;
+    chdir("/")?;
+    umount2("/mnt/host", MntFlags::MNT_DETACH).context("cannot leave the host's root")?;
+    fs::remove_dir("/mnt/host").context("cannot remove the old root's mount point")
+}
+
+/// The usual mounts, the loopback interface, the disks.
+fn bring_up(job: &Job) -> Result<()> {
+    put("proc", "/proc", "proc", "")?;
+    put("sysfs", "/sys", "sysfs", "")?;
+    put("dev", "/dev", "devtmpfs", "mode=755")?;
+    for directory in ["/dev/pts", "/dev/shm"] {
+        fs::create_dir_all(directory)?;
+    }
+    put("devpts", "/dev/pts", "devpts", "ptmxmode=666,mode=620,gid=5")?;
+    put("shm", "/dev/shm", "tmpfs", "mode=1777")?;
+    put("cgroup2", "/sys/fs/cgroup", "cgroup2", "")?;
+    fs::write("/proc/sys/kernel/modprobe", job.directory.join("modprobe").as_os_str().as_encoded_bytes())?;
+    quiet(&mut command("/sbin/ip", ["link", "set", "lo", "up"]))?;
+    for (disk, letter) in job.disks.iter().zip('a'..='z') {
+        fs::create_dir_all(&disk.at)?;
+        put(&format!("/dev/ubd{letter}"), &disk.at, "ext4", "")?;
+    }
+    Ok(())
+}
+
+/// Runs the program with its output carried to the host through two raw terminals.
+fn run(job: &Job) -> Result<i32> {
+    let [program, arguments @ ..] = job.program.as_slice() else {
+        anyhow::bail!("the job names no program");
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .envs([("HOME", "/root"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8"), ("LOOPBOX_VM", "1")])
+        .envs(job.environment.iter().cloned())
+        .current_dir(&job.checkout)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()));
+    let (stdout, stderr) = match &mut child {
+        Ok(child) => (child.stdout.take(), child.stderr.take()),
+        Err(error) => {
+            // As a shell would: the program that cannot be started is the caller's mistake, not the machine's.
+            let terminal = terminal("/dev/tty2")?;
+            writeln!(&terminal, "{error:#}")?;
+            tcdrain(&terminal)?;
+            return Ok(127);
+        }
+    };
+    let carriers = [carry(stdout, "/dev/tty1")?, carry(stderr, "/dev/tty2")?];
+    let status = reap(&mut child?)?;
+    for done in carriers {
+        // Err: somebody still holds the pipe, and what he says now is of no interest.
+        let _ = done.recv_timeout(LAST_WORDS);
+    }
+    Ok(status)
+}
+
+fn reap(child: &mut Child) -> Result<i32> {
+    let status = child.wait().context("cannot wait for the program")?;
+    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+}
+
+/// Carries bytes until the pipe's end; the receiver hears of the end.
+fn carry(from: Option<impl Read + Send + 'static>, to: &str) -> Result<Receiver<()>> {
+    let mut terminal = terminal(to)?;
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        if let Some(mut from) = from {
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                if terminal.write_all(&buffer[..count]).is_err() || tcdrain(&terminal).is_err() {
+                    break;
+                }
+            }
+        }
+        // Nobody listens any more when the program's end was waited for too long.
+        let _ = sender.send(());
+    });
+    Ok(receiver)
+}
+
+/// A terminal that changes no byte.
+fn terminal(path: &str) -> Result<File> {
+    let terminal =
+        OpenOptions::new().write(true).open(path).with_context(|| format!("cannot open {path}"))?;
+    let mut settings = tcgetattr(&terminal)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(&terminal, SetArg::TCSANOW, &settings)?;
+    Ok(terminal)
+}
+
+fn put(source: &str, at: impl AsRef<Path>, kind: &str, options: &str) -> Result<()> {
+    let at = at.as_ref();
+    mount(Some(source), at, Some(kind), MsFlags::empty(), Some(options))
+        .with_context(|| format!("cannot mount {kind} at {}", at.display()))
+}

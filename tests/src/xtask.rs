@@ -1,0 +1,52 @@
+//! The commands of `cargo xtask`, one file each.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+pub mod setup;
+pub mod vm;
+
+/// Set up, test and demonstrate loopbox.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Install and bring everything that the other commands need (each does its own part by itself).
+    Setup,
+    /// Run a command as root in the virtual machine, in this checkout.
+    Vm(vm::Options),
+    /// The machine's outside.
+    #[command(name = "__vm-enter", hide = true)]
+    VmEnter { spec: PathBuf },
+    /// The machine's process 1.
+    #[command(name = "__vm-init", hide = true)]
+    VmInit {
+        spec: PathBuf,
+        /// The kernel adds words of its own to the command line's end.
+        rest: Vec<String>,
+    },
+    /// The cases, inside the machine.
+    #[command(name = "__vm-cases", hide = true)]
+    VmCases(crate::cases::Options),
+}
+
+impl Arguments {
+    /// Does what was asked.
+    pub fn run(self) -> Result<ExitCode> {
+        match self.what {
+            What::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+            What::Vm(options) => vm::run(&options),
+            What::VmEnter { spec } => crate::vm::enter::main(&spec),
+            What::VmInit { spec, .. } => crate::vm::init::main(&spec),
+            What::VmCases(options) => crate::cases::main(&options),
+        }
+    }
+}

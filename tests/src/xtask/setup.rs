@@ -1,0 +1,25 @@
+//! `cargo xtask setup`: what the other commands need. Quick when it is all there.
+
+use anyhow::Result;
+
+use crate::lab::kernel::Kernel;
+use crate::lab::{Lab, packages, say};
+
+/// How many users Nix may build as at once.
+const BUILD_USERS: u32 = 4;
+
+/// Does everything.
+pub fn run() -> Result<()> {
+    let lab = Lab::open()?;
+    machine(&lab)?;
+    say("everything is set up");
+    Ok(())
+}
+
+/// What the virtual machine needs.
+pub fn machine(lab: &Lab) -> Result<()> {
+    packages::install()?;
+    packages::build_users(BUILD_USERS)?;
+    Kernel::bring(lab)?;
+    Ok(())
+}
