@@ -2,5 +2,6 @@
 
 pub mod derivation;
 pub mod nix32;
+pub mod plan;
 pub mod store;
 pub mod store_path;

@@ -11,6 +11,8 @@ use super::command::{self, CommandError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Settings {
+    /// Nix's version: major, minor.
+    pub version: (u32, u32),
     /// Group whose members builds run as; empty for none.
     pub build_users_group: String,
     /// Words of the form `target[=source][?]`.
@@ -77,12 +79,14 @@ impl Settings {
             Err(CommandError::Failed { .. }) => show(&["show-config", "--json"])?,
             other => other?,
         };
-        Settings::read(&printed)
+        let version = command::ask("nix", ["--version".into()])?;
+        Settings::read(&printed, version_in(&String::from_utf8_lossy(&version)))
     }
 
-    fn read(printed: &[u8]) -> Result<Settings, SettingsError> {
+    fn read(printed: &[u8], version: (u32, u32)) -> Result<Settings, SettingsError> {
         let settings = Printed(serde_json::from_slice(printed)?);
         Ok(Settings {
+            version,
             build_users_group: settings.text("build-users-group")?.unwrap_or_default(),
             sandbox_paths: settings.words("sandbox-paths")?,
             allowed_impure_host_deps: settings.words("allowed-impure-host-deps")?,
@@ -149,6 +153,14 @@ impl Printed {
     }
 }
 
+/// The version in `nix (Nix) 2.8.0`; `(0, 0)`, the oldest of all, when there is none.
+fn version_in(line: &str) -> (u32, u32) {
+    let word = line.split_whitespace().last().unwrap_or_default();
+    let digits = |part: &str| part.bytes().take_while(u8::is_ascii_digit).count();
+    let mut numbers = word.split('.').map(|part| part[..digits(part)].parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 fn sandbox_word(target: &str, path: &Value) -> Option<String> {
     let source = path.get("source")?.as_str()?;
     let optional = path.get("optional").and_then(Value::as_bool).unwrap_or(false);
@@ -163,7 +175,7 @@ mod tests {
     fn settings_are_read_with_defaults_for_what_a_version_does_not_have() {
         let printed = br#"{"build-users-group":{"value":"nixbld"},"sandbox-paths":{"value":["/bin/sh=/b?"]},
             "cores":{"value":2},"substituters":{"value":[]},"system":{"value":"x86_64-linux"},"build-dir":{"value":null}}"#;
-        let settings = Settings::read(printed).unwrap();
+        let settings = Settings::read(printed, (2, 8)).unwrap();
         assert_eq!(settings.build_users_group, "nixbld");
         assert_eq!(settings.sandbox_paths, ["/bin/sh=/b?"]);
         assert_eq!((settings.cores, settings.max_jobs, settings.log_lines), (2, 1, 10));
@@ -173,12 +185,18 @@ mod tests {
     #[test]
     fn sandbox_paths_of_newer_versions_become_the_same_words() {
         let printed = br#"{"sandbox-paths":{"value":{"/bin/sh":{"source":"/b","optional":true}}}}"#;
-        assert_eq!(Settings::read(printed).unwrap().sandbox_paths, ["/bin/sh=/b?"]);
+        assert_eq!(Settings::read(printed, (2, 8)).unwrap().sandbox_paths, ["/bin/sh=/b?"]);
+    }
+
+    #[test]
+    fn the_version_is_the_last_word() {
+        assert_eq!(version_in("nix (Nix) 2.34.8\n"), (2, 34));
+        assert_eq!(version_in("nix (Nix) 2.36pre20260822_88b09c64\n"), (2, 36));
     }
 
     #[test]
     fn a_value_of_another_type_is_named() {
-        let error = Settings::read(br#"{"cores":{"value":"many"}}"#).expect_err("not a number");
+        let error = Settings::read(br#"{"cores":{"value":"many"}}"#, (2, 8)).expect_err("not a number");
         assert_eq!(
             error.to_string(),
             "Nix's setting 'cores' has a value that cannot be understood: \"many\""

@@ -1,0 +1,316 @@
+//! Everything about one build as plain data, decided without touching the machine.
+
+mod environment;
+mod graphs;
+mod host;
+mod sandbox_paths;
+mod structured;
+mod view;
+mod word;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use nfs_server::view::{SpecError, ViewSpec};
+use serde::Serialize;
+
+use crate::derivation::{AttributeError, Attributes, Derivation, KindError, Method, Output};
+use crate::store::{PathInfo, Settings};
+use crate::store_path::StorePath;
+
+pub use graphs::Known;
+pub use host::{Device, Host};
+pub use sandbox_paths::{SandboxPath, SandboxPathError};
+pub use word::Word;
+
+/// The ids that a build user has inside the sandbox, as in Nix's.
+const INSIDE: Ids = Ids { uid: 1000, gid: 100 };
+
+/// Features that change the sandbox itself in ways that are not implemented.
+const UNSUPPORTED_FEATURES: [&str; 3] = ["recursive-nix", "uid-range", "ca-derivations"];
+
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The store directory.
+    pub store: &'a Path,
+    /// The derivation's own path.
+    pub path: &'a StorePath,
+    /// The derivation.
+    pub derivation: &'a Derivation<'a>,
+    /// The closure of its inputs, and what its reference graphs need besides.
+    pub known: &'a Known,
+    /// Nix's settings.
+    pub settings: &'a Settings,
+    /// Paths to show from outside the store, from the settings and from the command line.
+    pub sandbox_paths: &'a [SandboxPath],
+    /// The closure of those of them that lie in the store.
+    pub sandbox_closure: &'a BTreeSet<StorePath>,
+    /// Cores for this build; `None` for what Nix's settings say.
+    pub cores: Option<u32>,
+    /// What this machine has.
+    pub host: &'a Host,
+    /// Who builds.
+    pub user: &'a User,
+    /// Where the build writes.
+    pub scratch: &'a Scratch,
+}
+
+/// A whole build.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The derivation.
+    pub derivation: StorePath,
+    /// What the build sees.
+    pub view: ViewSpec,
+    /// The builder.
+    pub program: Word,
+    /// Its arguments, the name it is called by first.
+    pub arguments: Vec<Word>,
+    /// Its environment.
+    pub environment: BTreeMap<Word, Word>,
+    /// Where it starts.
+    pub directory: PathBuf,
+    /// Files put into that directory beforehand, owned by the build user.
+    pub files: BTreeMap<String, Word>,
+    /// Who builds.
+    pub user: User,
+    /// The ids that this user has inside; `None` without a user namespace.
+    pub inside: Option<Ids>,
+    /// Whether it uses the machine's network. Otherwise it has a loopback interface of its own.
+    pub network: bool,
+    /// Host name inside.
+    pub hostname: &'static str,
+    /// Domain name inside.
+    pub domainname: &'static str,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Where file systems of the kernel are mounted in the view.
+    pub mounts: Mounts,
+    /// What it has to make.
+    pub outputs: Vec<PlannedOutput>,
+    /// Store paths that the outputs may refer to.
+    pub may_refer_to: BTreeSet<StorePath>,
+    /// Where the build writes.
+    pub scratch: Scratch,
+}
+
+/// An output that a build has to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedOutput {
+    /// Its name.
+    pub name: String,
+    /// Its path.
+    pub path: StorePath,
+    /// What its contents have to be.
+    pub fixed: Option<FixedHash>,
+}
+
+/// Contents that are known before the build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FixedHash {
+    /// Whether the hash is of the whole tree rather than of one file's bytes.
+    pub recursive: bool,
+    /// The hash function.
+    pub algorithm: String,
+    /// The hash in base 16.
+    pub hash: String,
+}
+
+/// A user on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Other groups.
+    pub groups: Vec<u32>,
+}
+
+/// A user and a group id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Ids {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// Host directories that a build writes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Scratch {
+    /// Shown as the store directory; on the store's own file system, so that outputs can be renamed into it.
+    pub store: PathBuf,
+    /// Shown as the build directory.
+    pub build: PathBuf,
+    /// Shown as `/tmp`.
+    pub tmp: PathBuf,
+}
+
+/// Places in the view for the kernel's own file systems.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Mounts {
+    /// Process information.
+    pub proc: Option<PathBuf>,
+    /// Pseudo-terminals.
+    pub pts: Option<PathBuf>,
+    /// Shared memory.
+    pub shm: Option<PathBuf>,
+    /// How much shared memory, in the words of tmpfs.
+    pub shm_size: String,
+}
+
+/// Why a derivation cannot be planned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// It is of a kind that cannot be built here.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+    /// An attribute is malformed.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    /// It is for another system.
+    #[error("it is for '{required}', but this system is '{system}'")]
+    System {
+        /// The system it is for.
+        required: String,
+        /// This one.
+        system: String,
+    },
+    /// It asks for something that this machine does not have.
+    #[error(
+        "it requires the system feature '{feature}', which Nix's setting 'system-features' does not have"
+    )]
+    Feature {
+        /// The feature.
+        feature: String,
+    },
+    /// It asks for a sandbox of another kind.
+    #[error("it requires the system feature '{feature}', which loopbox does not support")]
+    UnsupportedFeature {
+        /// The feature.
+        feature: String,
+    },
+    /// It asks for no sandbox.
+    #[error("it has '__noChroot' set, but loopbox always uses a sandbox")]
+    NoChroot,
+    /// It asks for a host path that it may not have.
+    #[error(
+        "it asks for the host path '{path}', which Nix's setting 'allowed-impure-host-deps' does not allow"
+    )]
+    ImpureHostDep {
+        /// The path.
+        path: String,
+    },
+    /// A host path is not plain enough to be shown.
+    #[error("its attribute '__impureHostDeps' is malformed")]
+    HostDep(#[source] SandboxPathError),
+    /// It asks for the reference graph of a path that is not in its closure.
+    #[error("it asks for the references of '{path}', which is not in the closure of its inputs")]
+    GraphPath {
+        /// The path.
+        path: String,
+    },
+    /// The entries of the view do not fit together.
+    #[error("the paths that it is to see do not fit together")]
+    View(#[from] SpecError),
+}
+
+/// Plans a build.
+///
+/// # Errors
+/// The first reason why it cannot be built.
+pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
+    let Request { derivation, settings, .. } = request;
+    derivation.check_buildable(request.store)?;
+    let attributes = Attributes::of(derivation)?;
+    check_system(derivation, &attributes, settings)?;
+
+    let outputs = planned_outputs(derivation, request.store)?;
+    let inside = request.host.user_namespaces.then_some(INSIDE);
+    let rewrites = environment::placeholders(&outputs, request.store);
+    let made = environment::environment(request, &attributes, &rewrites)?;
+    let (view, mounts) = view::view(request, &attributes, &outputs, inside)?;
+    let called_by = derivation.builder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let arguments = derivation.arguments.iter().map(|argument| rewrites.apply(argument));
+    let may_refer_to =
+        request.known.inputs.keys().chain(outputs.iter().map(|output| &output.path)).cloned().collect();
+    Ok(Plan {
+        derivation: request.path.clone(),
+        view,
+        program: Word::from(derivation.builder.to_vec()),
+        arguments: std::iter::once(called_by.to_vec()).chain(arguments).map(Word::from).collect(),
+        environment: made.variables,
+        directory: settings.sandbox_build_dir.clone(),
+        files: made.files,
+        user: request.user.clone(),
+        inside,
+        network: derivation.is_fixed(),
+        hostname: "localhost",
+        domainname: "(none)",
+        umask: 0o022,
+        mounts,
+        outputs,
+        may_refer_to,
+        scratch: request.scratch.clone(),
+    })
+}
+
+impl Plan {
+    /// How many entries of the view show something of the host.
+    #[must_use]
+    pub fn grafts(&self) -> usize {
+        self.view
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry, nfs_server::view::Entry::Graft { .. }))
+            .count()
+    }
+}
+
+impl Known {
+    /// Only a closure: nothing that reference graphs of derivations would need.
+    #[must_use]
+    pub fn of_closure(inputs: BTreeMap<StorePath, PathInfo>) -> Known {
+        Known { inputs, ..Known::default() }
+    }
+}
+
+fn check_system(
+    derivation: &Derivation<'_>,
+    attributes: &Attributes<'_>,
+    settings: &Settings,
+) -> Result<(), PlanError> {
+    let platform = derivation.platform.as_ref();
+    if platform != settings.system && !settings.extra_platforms.iter().any(|extra| extra == platform) {
+        return Err(PlanError::System { required: platform.into(), system: settings.system.clone() });
+    }
+    for feature in attributes.words("requiredSystemFeatures")? {
+        if UNSUPPORTED_FEATURES.contains(&feature.as_str()) {
+            return Err(PlanError::UnsupportedFeature { feature });
+        }
+        if !settings.system_features.contains(&feature) {
+            return Err(PlanError::Feature { feature });
+        }
+    }
+    if attributes.flag("__noChroot")? { Err(PlanError::NoChroot) } else { Ok(()) }
+}
+
+fn planned_outputs(derivation: &Derivation<'_>, store: &Path) -> Result<Vec<PlannedOutput>, PlanError> {
+    let paths = derivation.output_paths(store)?;
+    let planned = derivation.outputs.iter().zip(paths).map(|((_, output), (name, path))| {
+        let fixed = match output {
+            Output::Fixed { method, algorithm, hash, .. } => Some(FixedHash {
+                recursive: *method == Method::Recursive,
+                algorithm: algorithm.to_string(),
+                hash: hash.to_string(),
+            }),
+            _ => None,
+        };
+        PlannedOutput { name, path, fixed }
+    });
+    Ok(planned.collect())
+}

@@ -1,0 +1,186 @@
+//! What a build sees: the entries of Nix's own sandbox on Linux, place by place.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use nfs_server::view::{Access, Entry, Owner, ViewSpec};
+
+use super::{Ids, Mounts, PlanError, PlannedOutput, Request, SandboxPath, sandbox_paths};
+use crate::derivation::Attributes;
+
+/// Directories with their modes.
+const DIRECTORIES: [(&str, u32); 6] = [
+    ("/", 0o755),
+    ("/dev", 0o755),
+    ("/dev/pts", 0o755),
+    ("/dev/shm", 0o755),
+    ("/etc", 0o555),
+    ("/proc", 0o555),
+];
+
+/// Symbolic links in `/dev`.
+const DEV_LINKS: [(&str, &str); 4] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+];
+
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
+
+/// Host and service names are the only thing that fixed outputs may look up in this machine's way.
+const NSSWITCH: &str = "hosts: files dns\nservices: files\n";
+
+/// Where programs look for certificates, whatever the machine calls its own.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The entries, and where the kernel's file systems go among them.
+pub(super) fn view(
+    request: &Request<'_>,
+    attributes: &Attributes<'_>,
+    outputs: &[PlannedOutput],
+    inside: Option<Ids>,
+) -> Result<(ViewSpec, Mounts), PlanError> {
+    let mut entries = Entries::default();
+    entries.add_system(request);
+    entries.add_etc(request, inside);
+    for path in shown_paths(request, attributes)? {
+        entries.show(&path);
+    }
+    let closure = request.known.inputs.keys().chain(request.sandbox_closure);
+    for path in closure.filter(|path| outputs.iter().all(|output| output.path != **path)) {
+        let place = path.within(request.store);
+        entries.graft(&place, &place, false);
+    }
+    // A sandbox path may be an older build of this very output.
+    for output in outputs {
+        entries.0.remove(&output.path.within(request.store));
+    }
+    let mounts = entries.mounts(request);
+    let view = ViewSpec { entries: entries.0.into_values().collect() };
+    view.validate()?;
+    Ok((view, mounts))
+}
+
+/// Sandbox paths and the host paths that the derivation asks for, in the order in which they override each other.
+fn shown_paths(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<Vec<SandboxPath>, PlanError> {
+    let mut paths: Vec<SandboxPath> = request.sandbox_paths.to_vec();
+    // Every build has process information of its own; Nix ignores these, so that old configurations work.
+    paths.retain(|path| path.source != Path::new("/proc"));
+    let allowed: Vec<PathBuf> = request.settings.allowed_impure_host_deps.iter().map(PathBuf::from).collect();
+    for word in attributes.words("__impureHostDeps")? {
+        let path = SandboxPath::parse(&word).map_err(PlanError::HostDep)?;
+        // By the text alone: following links would tell users about files that they cannot see.
+        let within = |allowed: &PathBuf| {
+            sandbox_paths::plain(allowed).is_some_and(|allowed| path.target.starts_with(allowed))
+        };
+        if !allowed.iter().any(within) {
+            return Err(PlanError::ImpureHostDep { path: word });
+        }
+        paths.push(SandboxPath { source: path.target.clone(), target: path.target, optional: true });
+    }
+    Ok(paths)
+}
+
+#[derive(Default)]
+struct Entries(BTreeMap<PathBuf, Entry>);
+
+impl Entries {
+    fn add_system(&mut self, request: &Request<'_>) {
+        let Request { user, scratch, .. } = request;
+        let builders = Owner { uid: 0, gid: user.gid };
+        self.scratch(request.store, &scratch.store, 0o1775, builders);
+        self.scratch(
+            &request.settings.sandbox_build_dir,
+            &scratch.build,
+            0o700,
+            Owner { uid: user.uid, gid: user.gid },
+        );
+        self.scratch(Path::new("/tmp"), &scratch.tmp, 0o1777, Owner::default());
+        for (place, mode) in DIRECTORIES {
+            self.put(Entry::Directory { at: place.into(), mode });
+        }
+        for (place, device) in &request.host.devices {
+            let super::Device { major, minor, mode } = *device;
+            self.put(Entry::Device { at: place.clone(), major, minor, mode });
+        }
+        for (place, target) in DEV_LINKS {
+            self.put(Entry::Symlink { at: place.into(), target: target.into() });
+        }
+        if request.host.pts {
+            self.put(Entry::Symlink { at: "/dev/ptmx".into(), target: "/dev/pts/ptmx".into() });
+        }
+    }
+
+    fn add_etc(&mut self, request: &Request<'_>, inside: Option<Ids>) {
+        let Ids { uid, gid } = inside.unwrap_or(Ids { uid: request.user.uid, gid: request.user.gid });
+        let home = request.settings.sandbox_build_dir.display();
+        let passwd = format!(
+            "root:x:0:0:Nix build user:{home}:/noshell\n\
+             nixbld:x:{uid}:{gid}:Nix build user:{home}:/noshell\n\
+             nobody:x:65534:65534:Nobody:/:/noshell\n"
+        );
+        self.inline("/etc/passwd", passwd);
+        self.inline("/etc/group", format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n"));
+        if !request.derivation.is_fixed() {
+            return self.inline("/etc/hosts", HOSTS.into());
+        }
+        self.inline("/etc/nsswitch.conf", NSSWITCH.into());
+        for (place, source) in &request.host.network_files {
+            self.graft(place, source, false);
+        }
+        if let Some(source) = &request.host.certificates {
+            self.graft(Path::new(CERTIFICATES), source, true);
+        }
+    }
+
+    /// Shows a host path, in place of whatever would be there or below it otherwise.
+    fn show(&mut self, path: &SandboxPath) {
+        self.0.retain(|place, entry| !(place.starts_with(&path.target) && is_made_up(entry)));
+        // A path that a larger one shows already would only be an entry inside another.
+        let shown = |above: &Path| match self.0.get(above) {
+            Some(Entry::Graft { source, .. }) => {
+                path.target.strip_prefix(above).is_ok_and(|rest| source.join(rest) == path.source)
+            }
+            _ => false,
+        };
+        if !path.target.ancestors().skip(1).any(shown) {
+            self.graft(&path.target, &path.source, path.optional);
+        }
+    }
+
+    /// The kernel's file systems go where a directory of ours still is.
+    fn mounts(&self, request: &Request<'_>) -> Mounts {
+        let place = |place: &str, exists: bool| {
+            let ours = matches!(self.0.get(Path::new(place)), Some(Entry::Directory { .. }));
+            (ours && exists).then(|| PathBuf::from(place))
+        };
+        Mounts {
+            proc: place("/proc", true),
+            pts: place("/dev/pts", request.host.pts),
+            shm: place("/dev/shm", request.host.shm),
+            shm_size: request.settings.sandbox_dev_shm_size.clone(),
+        }
+    }
+
+    fn inline(&mut self, place: &str, contents: String) {
+        self.put(Entry::Inline { at: place.into(), contents, mode: 0o644 });
+    }
+
+    fn graft(&mut self, at: &Path, source: &Path, optional: bool) {
+        self.put(Entry::Graft { at: at.into(), source: source.into(), access: Access::Ro, optional });
+    }
+
+    fn scratch(&mut self, at: &Path, source: &Path, mode: u32, owner: Owner) {
+        self.put(Entry::Scratch { at: at.into(), source: source.into(), mode, owner });
+    }
+
+    fn put(&mut self, entry: Entry) {
+        self.0.insert(entry.at().into(), entry);
+    }
+}
+
+/// Whether an entry is neither the host's nor where the build writes.
+fn is_made_up(entry: &Entry) -> bool {
+    !matches!(entry, Entry::Graft { .. } | Entry::Scratch { .. })
+}
