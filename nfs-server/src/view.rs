@@ -1,5 +1,109 @@
 //! The view: a filtered tree of the host. Nothing in here knows NFS.
+//!
+//! A [`View`] is opened from a [`ViewSpec`]. Reading goes through the view itself; changing goes through a
+//! [`Writable`], which exists only for nodes that may be changed, so no procedure can forget to ask.
 
+mod attributes;
+mod caller;
+mod change;
+mod create;
+mod descriptors;
+mod error;
+mod fileid;
+mod host;
+mod list;
+mod listing;
+mod locate;
+mod lookup;
+mod node;
+mod read;
+mod remove;
+mod rename;
+mod set;
+mod sink;
 mod spec;
+mod stat;
+mod tree;
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+pub use attributes::{Attributes, Kind, Time};
+pub use caller::{Caller, Want};
+pub use change::Writable;
+pub use create::{Create, New};
+pub use error::{Error, OpenError};
+pub use list::Listed;
+pub use lookup::Found;
+pub use node::{Before, Node, NodeId};
+pub use read::Read;
+pub use set::{SetAttributes, SetTime, Written};
+pub use sink::{Decision, Sink};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
+
+use descriptors::Descriptors;
+use fileid::FileIds;
+use listing::Listings;
+use node::Nodes;
+use remove::Orphans;
+use tree::{Declared, Tree};
+
+/// A filtered tree of the host, as a [`ViewSpec`] declares it.
+pub struct View {
+    tree: Tree,
+    nodes: Nodes,
+    fileids: FileIds,
+    descriptors: Descriptors,
+    listings: Listings,
+    orphans: Orphans,
+    /// Held while names change: the host may give the inode number of a file that goes to one that comes.
+    changing_names: Mutex<()>,
+    /// The user and group that new files of the host get before they are given to the caller.
+    identity: (u32, u32),
+    sink: Option<Arc<dyn Sink>>,
+}
+
+impl View {
+    /// Opens a view: checks the specification, finds the sources, gives each scratch its mode and owner.
+    ///
+    /// # Errors
+    /// The specification is wrong, or a source is missing or cannot be used.
+    pub fn open(spec: &ViewSpec, sink: Option<Arc<dyn Sink>>) -> Result<View, OpenError> {
+        let tree = Tree::new(spec)?;
+        Ok(View {
+            fileids: FileIds::new(tree.device),
+            tree,
+            nodes: Nodes::new(),
+            descriptors: Descriptors::new(),
+            listings: Listings::new(),
+            orphans: Orphans::default(),
+            changing_names: Mutex::new(()),
+            identity: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+            sink,
+        })
+    }
+
+    /// The node of a number.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when there is no such node, or no longer.
+    pub fn node(&self, id: NodeId) -> Result<Node, Error> {
+        match Node::declared_index(id) {
+            Some(index) if self.tree.get(index).is_some() => Ok(Node::Declared(index)),
+            Some(_) => Err(Error::Stale),
+            None => self.nodes.get(id).map(Node::Host).ok_or(Error::Stale),
+        }
+    }
+
+    /// Closes every host file: from here on nothing in the view holds one open.
+    pub fn close(&self) {
+        self.descriptors.clear();
+        self.orphans.clear();
+    }
+}
+
+/// A declared node. Indices come from the tree itself and from [`View::node`], which checks them.
+fn declared(tree: &Tree, index: usize) -> &Declared {
+    tree.get(index).unwrap_or_else(|| unreachable!("a declared node outside the tree"))
+}

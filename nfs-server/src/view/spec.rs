@@ -140,7 +140,9 @@ pub enum SpecError {
         at: PathBuf,
     },
     /// An entry lies below one that cannot hold others.
-    #[error("{at:?} lies below {above:?}, which is a {kind}; only a directory or a scratch can hold other entries")]
+    #[error(
+        "{at:?} lies below {above:?}, which is a {kind}; only a directory or a scratch can hold other entries"
+    )]
     Overlap {
         /// The lower entry.
         at: PathBuf,
@@ -160,7 +162,9 @@ pub enum SpecError {
         allowed: u32,
     },
     /// A symbolic link without a text, or with one that no system can hold.
-    #[error("the symbolic link at {at:?} has an empty target, one over {PATH_MAX} bytes, or one with a NUL byte")]
+    #[error(
+        "the symbolic link at {at:?} has an empty target, one over {PATH_MAX} bytes, or one with a NUL byte"
+    )]
     Target {
         /// The link.
         at: PathBuf,

@@ -1,0 +1,67 @@
+//! Every limit of the server, with its reason.
+
+/// Most bytes of file data in one READ or WRITE. The Linux client sends at most 1 MiB, and so does macOS's
+/// (`NFS_MAXDATA`); more would only make every buffer larger.
+pub(crate) const TRANSFER_MAX: usize = 1 << 20;
+
+/// Most bytes in one RPC record: a full WRITE with its header and arguments, with room to spare.
+pub(crate) const RECORD_MAX: usize = TRANSFER_MAX + 4096;
+
+/// Fragments in one record. Kernels send one; a peer that sends a record in thousands of pieces is not one.
+pub(crate) const FRAGMENTS_MAX: usize = 64;
+
+/// Bytes read from a socket at a time: several records, so that calls queued by the client are taken together.
+pub(crate) const RECEIVE_BUFFER: usize = 2 * RECORD_MAX;
+
+/// Replies are collected up to this size while further calls are already in the receive buffer.
+pub(crate) const SEND_BUFFER: usize = 256 << 10;
+
+/// File data up to this size is copied behind its reply header; larger data is sent from where it was read to.
+pub(crate) const INLINE_DATA_MAX: usize = 32 << 10;
+
+/// Connections at a time. A mount uses one, two while it is made, up to 16 with the `nconnect` option.
+pub(crate) const CONNECTIONS_MAX: usize = 32;
+
+/// Bytes of credentials and of verifier in a call (RFC 5531, section 8.2).
+pub(crate) const AUTH_MAX: usize = 400;
+
+/// Bytes of the machine's name in AUTH_SYS credentials (RFC 5531, appendix A).
+pub(crate) const MACHINE_NAME_MAX: usize = 255;
+
+/// Supplementary groups in AUTH_SYS credentials (RFC 5531, appendix A).
+pub(crate) const GROUPS_MAX: usize = 16;
+
+/// Bytes in a file handle (`NFS3_FHSIZE`, RFC 1813, section 2.4).
+pub(crate) const HANDLE_MAX: usize = 64;
+
+/// Bytes in the path of a MNT call (`MNTPATHLEN`, RFC 1813, section 5.1.4).
+pub(crate) const MOUNT_PATH_MAX: usize = 1024;
+
+/// Most bytes in one reply to READDIR or READDIRPLUS, whatever the client allows.
+pub(crate) const LISTING_REPLY_MAX: usize = 1 << 20;
+
+/// Replies kept for retransmitted calls. A client retransmits what it had in flight when a connection broke, and
+/// the kernel's slot table rarely has more than a few hundred calls that change anything.
+pub(crate) const DUPLICATES_MAX: usize = 1024;
+
+/// Replies over this size are not kept: no reply to a call that changes something is larger.
+pub(crate) const DUPLICATE_REPLY_MAX: usize = 1024;
+
+/// Open descriptors kept for directories of the host.
+pub(crate) const OPEN_DIRECTORIES_MAX: usize = 1024;
+
+/// Open descriptors kept for files of the host.
+pub(crate) const OPEN_FILES_MAX: usize = 512;
+
+/// Listings kept of directories that cannot change. The least recently used one goes first; listings are sorted, so
+/// that it comes back with the same cookies.
+pub(crate) const FIXED_LISTINGS_MAX: usize = 1024;
+
+/// Files that were deleted while open and whose directory is gone too. Each pins a descriptor.
+pub(crate) const ORPHANS_MAX: usize = 256;
+
+/// Symbolic links followed by [`crate::view::View::find`], as in Linux's own path walk (`MAXSYMLINKS`).
+pub(crate) const LINKS_FOLLOWED_MAX: usize = 40;
+
+/// Bytes of a file that [`crate::view::View::read_file`] returns.
+pub(crate) const WHOLE_FILE_MAX: u64 = 256 << 20;

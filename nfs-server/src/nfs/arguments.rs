@@ -1,0 +1,87 @@
+//! Arguments and results that several procedures share.
+
+use super::attributes::{PostOp, Wcc};
+use super::status::Status;
+use crate::handle::{FileHandle, OwnHandle};
+use crate::rpc::Call;
+use crate::view::{Attributes, Caller, Node, PATH_MAX, Writable};
+use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
+
+/// `diropargs3`: a name in a directory. Names of any length are let through to be refused by name.
+pub(super) struct DirOp<'a> {
+    pub(super) directory: FileHandle<'a>,
+    pub(super) name: &'a [u8],
+}
+
+/// A file that was made, with its directory's change: what CREATE, MKDIR, SYMLINK and MKNOD give.
+pub(super) struct Made {
+    pub(super) handle: OwnHandle,
+    pub(super) attributes: Attributes,
+    pub(super) directory: Wcc,
+}
+
+impl<'a> Decode<'a> for DirOp<'a> {
+    fn decode(from: &mut Decoder<'a>) -> Result<DirOp<'a>, Garbage> {
+        Ok(DirOp { directory: FileHandle::decode(from)?, name: from.opaque(PATH_MAX)? })
+    }
+}
+
+impl Encode for Made {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.optional(Some(&self.handle));
+        PostOp(Some(self.attributes)).encode(to);
+        self.directory.encode(to);
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn caller(&self) -> Caller<'_> {
+        self.credentials.caller()
+    }
+
+    /// The node of a handle: a handle that this server did not make is bad, one whose node is gone is stale.
+    pub(super) fn node(&self, handle: FileHandle<'_>) -> Result<Node, Status> {
+        let id = self.service.secret.open(handle).ok_or(Status::BadHandle)?;
+        self.service.view.node(id).map_err(Status::from)
+    }
+
+    /// The right to change the node of a handle.
+    pub(super) fn writable(&self, handle: FileHandle<'_>) -> Result<Writable<'_>, Status> {
+        self.service.view.writable(self.node(handle)?).map_err(Status::from)
+    }
+
+    pub(super) fn handle(&self, node: &Node) -> OwnHandle {
+        self.service.secret.seal(node.id())
+    }
+
+    /// A node's attributes, where a reply may leave them out.
+    pub(super) fn post_op(&self, node: &Node) -> PostOp {
+        PostOp(self.service.view.attributes(node).ok())
+    }
+
+    /// Changes the names in a directory, and tells what that did to the directory.
+    pub(super) fn change<T>(
+        &self,
+        directory: &Writable<'_>,
+        change: impl FnOnce() -> Result<T, crate::view::Error>,
+    ) -> Result<(T, Wcc), super::Failure<Wcc>> {
+        let before = self.service.view.before(directory.node());
+        let result = change();
+        let wcc = Wcc { before, after: directory.attributes().ok() };
+        match result {
+            Ok(value) => Ok((value, wcc)),
+            Err(error) => Err(super::Failure { status: error.into(), body: wcc }),
+        }
+    }
+
+    /// Makes something new in a directory.
+    pub(super) fn make(
+        &self,
+        handle: FileHandle<'_>,
+        make: impl FnOnce(&Writable<'_>) -> Result<(Node, Attributes), crate::view::Error>,
+    ) -> Result<Made, super::Failure<Wcc>> {
+        let directory = self.writable(handle)?;
+        let ((node, attributes), wcc) = self.change(&directory, || make(&directory))?;
+        Ok(Made { handle: self.handle(&node), attributes, directory: wcc })
+    }
+}

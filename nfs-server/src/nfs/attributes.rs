@@ -1,0 +1,111 @@
+//! `fattr3`, `sattr3` and `wcc_data` (RFC 1813, sections 2.5 and 2.6).
+
+use crate::view::{Attributes, Before, Kind, SetAttributes, SetTime, Time};
+use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
+
+/// The one file system of a view. Each view is served at an address of its own, so all can have the same.
+const FSID: u64 = 0x006c_6f6f_7062_6f78;
+
+/// Attributes of a node, where the protocol lets a server leave them out.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct PostOp(pub(crate) Option<Attributes>);
+
+/// What a node was like before and after a change.
+///
+/// The view is changed by its client alone, so *before* is what the client was told last; it needs no system call.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wcc {
+    pub(crate) before: Option<Before>,
+    pub(crate) after: Option<Attributes>,
+}
+
+/// The number of a type of file (`ftype3`).
+pub(crate) fn file_type(kind: Kind) -> u32 {
+    match kind {
+        Kind::Regular => 1,
+        Kind::Directory => 2,
+        Kind::BlockDevice => 3,
+        Kind::CharacterDevice => 4,
+        Kind::Symlink => 5,
+        Kind::Socket => 6,
+        Kind::Fifo => 7,
+    }
+}
+
+impl Encode for Attributes {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.u32(file_type(self.kind));
+        to.u32(self.mode);
+        to.u32(self.links);
+        to.u32(self.uid);
+        to.u32(self.gid);
+        to.u64(self.size);
+        to.u64(self.used);
+        to.u32(self.device.0);
+        to.u32(self.device.1);
+        to.u64(FSID);
+        to.u64(self.fileid);
+        self.accessed.encode(to);
+        self.modified.encode(to);
+        self.changed.encode(to);
+    }
+}
+
+impl Encode for PostOp {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.optional(self.0.as_ref());
+    }
+}
+
+impl Encode for Before {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.u64(self.size);
+        self.modified.encode(to);
+        self.changed.encode(to);
+    }
+}
+
+impl Encode for Wcc {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.optional(self.before.as_ref());
+        to.optional(self.after.as_ref());
+    }
+}
+
+impl Encode for Time {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.u32(self.seconds);
+        to.u32(self.nanoseconds);
+    }
+}
+
+impl Decode<'_> for Time {
+    fn decode(from: &mut Decoder<'_>) -> Result<Time, Garbage> {
+        let (seconds, nanoseconds) = (from.u32()?, from.u32()?);
+        if nanoseconds < 1_000_000_000 { Ok(Time { seconds, nanoseconds }) } else { Err(Garbage) }
+    }
+}
+
+impl Decode<'_> for SetTime {
+    fn decode(from: &mut Decoder<'_>) -> Result<SetTime, Garbage> {
+        match from.u32()? {
+            0 => Ok(SetTime::Keep),
+            1 => Ok(SetTime::Now),
+            2 => Time::decode(from).map(SetTime::To),
+            _ => Err(Garbage),
+        }
+    }
+}
+
+impl Decode<'_> for SetAttributes {
+    fn decode(from: &mut Decoder<'_>) -> Result<SetAttributes, Garbage> {
+        Ok(SetAttributes {
+            mode: from.optional(super::super::xdr::Decoder::u32)?.map(|mode| mode & 0o7777),
+            uid: from.optional(super::super::xdr::Decoder::u32)?,
+            gid: from.optional(super::super::xdr::Decoder::u32)?,
+            size: from.optional(super::super::xdr::Decoder::u64)?,
+            accessed: SetTime::decode(from)?,
+            modified: SetTime::decode(from)?,
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! LINK (RFC 1813, section 3.3.15): a further name of a file.
+
+use super::arguments::DirOp;
+use super::attributes::{PostOp, Wcc};
+use super::{Failure, Procedure};
+use crate::handle::FileHandle;
+use crate::rpc::Call;
+use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
+
+pub(super) struct Link;
+
+pub(super) struct Arguments<'a> {
+    file: FileHandle<'a>,
+    place: DirOp<'a>,
+}
+
+/// What became of the file and of the directory.
+#[derive(Default)]
+pub(super) struct Both {
+    file: PostOp,
+    directory: Wcc,
+}
+
+impl Procedure for Link {
+    type Arguments<'a> = Arguments<'a>;
+    type Done<'b> = Both;
+    type Failed = Both;
+
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
+        let Arguments { file, place } = arguments;
+        let file = call.node(file)?;
+        let directory = call.writable(place.directory)?;
+        match call.change(&directory, || directory.link(&file, place.name, call.caller())) {
+            Ok((attributes, wcc)) => Ok(Both { file: PostOp(Some(attributes)), directory: wcc }),
+            Err(Failure { status, body: directory }) => {
+                Err(Failure { status, body: Both { file: call.post_op(&file), directory } })
+            }
+        }
+    }
+}
+
+impl<'a> Decode<'a> for Arguments<'a> {
+    fn decode(from: &mut Decoder<'a>) -> Result<Arguments<'a>, Garbage> {
+        Ok(Arguments { file: FileHandle::decode(from)?, place: DirOp::decode(from)? })
+    }
+}
+
+impl Encode for Both {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        self.file.encode(to);
+        self.directory.encode(to);
+    }
+}

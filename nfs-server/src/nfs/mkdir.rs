@@ -1,0 +1,34 @@
+//! MKDIR (RFC 1813, section 3.3.9): a directory.
+
+use super::arguments::{DirOp, Made};
+use super::attributes::Wcc;
+use super::{Failure, Procedure};
+use crate::rpc::Call;
+use crate::view::{New, SetAttributes};
+use crate::xdr::{Decode, Decoder, Garbage};
+
+pub(super) struct MkDir;
+
+pub(super) struct Arguments<'a> {
+    place: DirOp<'a>,
+    set: SetAttributes,
+}
+
+impl Procedure for MkDir {
+    type Arguments<'a> = Arguments<'a>;
+    type Done<'b> = Made;
+    type Failed = Wcc;
+
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
+        let Arguments { place, set } = arguments;
+        call.make(place.directory, |directory| {
+            directory.make(place.name, New::Directory, &set, call.caller())
+        })
+    }
+}
+
+impl<'a> Decode<'a> for Arguments<'a> {
+    fn decode(from: &mut Decoder<'a>) -> Result<Arguments<'a>, Garbage> {
+        Ok(Arguments { place: DirOp::decode(from)?, set: SetAttributes::decode(from)? })
+    }
+}

@@ -1,0 +1,25 @@
+//! REMOVE (RFC 1813, section 3.3.12): the name of anything but a directory.
+
+use super::arguments::DirOp;
+use super::attributes::Wcc;
+use super::{Failure, Procedure};
+use crate::rpc::Call;
+
+pub(super) struct Remove;
+
+impl Procedure for Remove {
+    type Arguments<'a> = DirOp<'a>;
+    type Done<'b> = Wcc;
+    type Failed = Wcc;
+
+    fn call(call: &Call<'_>, what: DirOp<'_>, _: &mut [u8]) -> Result<Wcc, Failure<Wcc>> {
+        if let Some(directory) = call.service.secret.open(what.directory)
+            && call.service.view.release_orphan(directory, what.name)
+        {
+            // The last close of a file whose directory went before it.
+            return Ok(Wcc::default());
+        }
+        let directory = call.writable(what.directory)?;
+        call.change(&directory, || directory.remove(what.name, call.caller())).map(|((), wcc)| wcc)
+    }
+}

@@ -1,0 +1,58 @@
+//! RENAME (RFC 1813, section 3.3.14): another name, perhaps in another directory.
+
+use super::arguments::DirOp;
+use super::attributes::Wcc;
+use super::{Failure, Procedure};
+use crate::rpc::Call;
+use crate::view::Writable;
+use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
+
+pub(super) struct Rename;
+
+pub(super) struct Arguments<'a> {
+    from: DirOp<'a>,
+    to: DirOp<'a>,
+}
+
+/// What became of the two directories.
+#[derive(Default)]
+pub(super) struct Both {
+    from: Wcc,
+    to: Wcc,
+}
+
+impl Procedure for Rename {
+    type Arguments<'a> = Arguments<'a>;
+    type Done<'b> = Both;
+    type Failed = Both;
+
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
+        let Arguments { from, to } = arguments;
+        let source = call.writable(from.directory)?;
+        let target = call.writable(to.directory)?;
+        let before = |directory: &Writable<'_>| call.service.view.before(directory.node());
+        let (source_before, target_before) = (before(&source), before(&target));
+        let result = source.rename(from.name, &target, to.name, call.caller());
+        let both = Both {
+            from: Wcc { before: source_before, after: source.attributes().ok() },
+            to: Wcc { before: target_before, after: target.attributes().ok() },
+        };
+        match result {
+            Ok(()) => Ok(both),
+            Err(error) => Err(Failure { status: error.into(), body: both }),
+        }
+    }
+}
+
+impl<'a> Decode<'a> for Arguments<'a> {
+    fn decode(from: &mut Decoder<'a>) -> Result<Arguments<'a>, Garbage> {
+        Ok(Arguments { from: DirOp::decode(from)?, to: DirOp::decode(from)? })
+    }
+}
+
+impl Encode for Both {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        self.from.encode(to);
+        self.to.encode(to);
+    }
+}

@@ -1,0 +1,71 @@
+//! WRITE (RFC 1813, section 3.3.7): data into a file, straight from the receive buffer.
+
+use super::attributes::Wcc;
+use super::commit::VERIFIER;
+use super::status::Status;
+use super::{Failure, Procedure};
+use crate::handle::FileHandle;
+use crate::limits::TRANSFER_MAX;
+use crate::rpc::Call;
+use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
+
+const UNSTABLE: u32 = 0;
+const FILE_SYNC: u32 = 2;
+
+pub(super) struct Write;
+
+pub(super) struct Arguments<'a> {
+    file: FileHandle<'a>,
+    offset: u64,
+    count: u32,
+    stable: u32,
+    data: &'a [u8],
+}
+
+pub(super) struct Done {
+    file: Wcc,
+    count: u32,
+    committed: u32,
+}
+
+impl Procedure for Write {
+    type Arguments<'a> = Arguments<'a>;
+    type Done<'b> = Done;
+    type Failed = Wcc;
+
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Done, Failure<Wcc>> {
+        if arguments.data.len() != arguments.count as usize || arguments.stable > FILE_SYNC {
+            return Err(Status::Invalid.into());
+        }
+        let file = call.writable(arguments.file)?;
+        let before = call.service.view.before(file.node());
+        let sync = arguments.stable != UNSTABLE;
+        let written = file.write(arguments.offset, arguments.data, sync, call.caller())?;
+        Ok(Done {
+            file: Wcc { before, after: Some(written.attributes) },
+            count: written.count as u32,
+            committed: if written.durable { FILE_SYNC } else { UNSTABLE },
+        })
+    }
+}
+
+impl<'a> Decode<'a> for Arguments<'a> {
+    fn decode(from: &mut Decoder<'a>) -> Result<Arguments<'a>, Garbage> {
+        Ok(Arguments {
+            file: FileHandle::decode(from)?,
+            offset: from.u64()?,
+            count: from.u32()?,
+            stable: from.u32()?,
+            data: from.opaque(TRANSFER_MAX)?,
+        })
+    }
+}
+
+impl Encode for Done {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        self.file.encode(to);
+        to.u32(self.count);
+        to.u32(self.committed);
+        to.u64(VERIFIER);
+    }
+}

@@ -1,0 +1,176 @@
+//! Record marking (RFC 5531, section 11): whole RPC messages out of a byte stream.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use crate::limits::{FRAGMENTS_MAX, RECEIVE_BUFFER, RECORD_MAX};
+
+/// The bit in a fragment's header that marks a record's last.
+pub(crate) const LAST_FRAGMENT: u32 = 1 << 31;
+
+const HEADER: usize = 4;
+
+/// Why a stream cannot be read any further.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RecordError {
+    #[error("a record of more than {RECORD_MAX} bytes")]
+    TooLong,
+    #[error("a record of more than {FRAGMENTS_MAX} fragments")]
+    TooManyFragments,
+}
+
+/// A stream's records, several of which may wait in the buffer.
+pub(crate) struct Records {
+    buffer: Box<[u8]>,
+    /// The part of the buffer that was received and not yet taken.
+    filled: Range<usize>,
+}
+
+impl Records {
+    pub(crate) fn new() -> Records {
+        Records { buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(), filled: 0..0 }
+    }
+
+    /// The next record that is here as a whole.
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, RecordError> {
+        let Some((fragments, length)) = self.scan()? else { return Ok(None) };
+        let start = self.filled.start + HEADER;
+        let mut from = start;
+        let mut to = start;
+        for (index, fragment) in fragments.iter().enumerate() {
+            if index > 0 {
+                from += HEADER;
+                self.buffer.copy_within(from..from + fragment, to);
+            }
+            from += fragment;
+            to += fragment;
+        }
+        self.filled.start = from;
+        Ok(Some(&self.buffer[start..start + length]))
+    }
+
+    /// Receives more, and tells whether there was any.
+    pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<bool> {
+        if self.filled.is_empty() {
+            self.filled = 0..0;
+        } else if self.buffer.len() - self.filled.start < RECORD_MAX + HEADER * FRAGMENTS_MAX {
+            self.buffer.copy_within(self.filled.clone(), 0);
+            self.filled = 0..self.filled.len();
+        }
+        let read = stream.read(&mut self.buffer[self.filled.end..])?;
+        self.filled.end += read;
+        Ok(read > 0)
+    }
+
+    /// The lengths of the next record's fragments and of all of it, if all of it is here.
+    fn scan(&self) -> Result<Option<(Fragments, usize)>, RecordError> {
+        let mut fragments = Fragments::default();
+        let mut at = self.filled.start;
+        let mut total = 0;
+        loop {
+            let Some(header) = self.buffer[at..self.filled.end].first_chunk::<HEADER>() else {
+                return Ok(None);
+            };
+            let header = u32::from_be_bytes(*header);
+            let length = (header & !LAST_FRAGMENT) as usize;
+            total += length;
+            if total > RECORD_MAX {
+                return Err(RecordError::TooLong);
+            }
+            fragments.push(length)?;
+            at += HEADER + length;
+            if at > self.filled.end {
+                return Ok(None);
+            }
+            if header & LAST_FRAGMENT != 0 {
+                return Ok(Some((fragments, total)));
+            }
+        }
+    }
+}
+
+/// Lengths of fragments, without an allocation.
+struct Fragments {
+    lengths: [usize; FRAGMENTS_MAX],
+    count: usize,
+}
+
+impl Default for Fragments {
+    fn default() -> Fragments {
+        Fragments { lengths: [0; FRAGMENTS_MAX], count: 0 }
+    }
+}
+
+impl Fragments {
+    fn push(&mut self, length: usize) -> Result<(), RecordError> {
+        *self.lengths.get_mut(self.count).ok_or(RecordError::TooManyFragments)? = length;
+        self.count += 1;
+        Ok(())
+    }
+
+    fn iter(&self) -> std::slice::Iter<'_, usize> {
+        self.lengths[..self.count].iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out a stream in pieces of a fixed size.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.len().min(self.1).min(into.len());
+            into[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn fragment(data: &[u8], last: bool) -> Vec<u8> {
+        let header = data.len() as u32 | if last { LAST_FRAGMENT } else { 0 };
+        [&header.to_be_bytes(), data].concat()
+    }
+
+    fn records(stream: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, RecordError> {
+        let mut stream = Pieces(stream, piece);
+        let mut records = Records::new();
+        let mut found = Vec::new();
+        loop {
+            while let Some(record) = records.next()? {
+                found.push(record.to_vec());
+            }
+            if !records.fill(&mut stream).unwrap() {
+                return Ok(found);
+            }
+        }
+    }
+
+    #[test]
+    fn records_come_out_whole_however_the_stream_is_cut() {
+        let stream = [
+            fragment(b"one", true),
+            fragment(b"t", false),
+            fragment(b"", false),
+            fragment(b"wo", true),
+            fragment(b"", true),
+            fragment(&[9; 100_000], true),
+        ]
+        .concat();
+        for piece in [1, 2, 3, 7, 4096, usize::MAX] {
+            let found = records(&stream, piece).unwrap();
+            assert_eq!(found, [b"one".to_vec(), b"two".to_vec(), Vec::new(), vec![9; 100_000]]);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_refused_by_its_header_alone() {
+        assert_eq!(records(&u32::MAX.to_be_bytes(), 4), Err(RecordError::TooLong));
+        let half = fragment(&vec![0; RECORD_MAX / 2 + 1], false);
+        assert_eq!(records(&[half.clone(), half].concat(), 65536), Err(RecordError::TooLong));
+        let crumbs = fragment(b"", false).repeat(FRAGMENTS_MAX + 1);
+        assert_eq!(records(&crumbs, 4096), Err(RecordError::TooManyFragments));
+    }
+}

@@ -1,0 +1,238 @@
+//! ONC RPC (RFC 5531): one request record in, at most one reply out.
+
+mod credentials;
+mod duplicates;
+
+pub(crate) use credentials::Credentials;
+pub(crate) use duplicates::Duplicates;
+
+use duplicates::{Earlier, Key};
+
+use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
+use crate::record::LAST_FRAGMENT;
+use crate::service::Service;
+use crate::xdr::{Decoder, Encoder, Garbage, padding};
+use crate::{mount, nfs};
+
+const CALL: u32 = 0;
+const REPLY: u32 = 1;
+const RPC_VERSION: u32 = 2;
+
+/// Bytes of a fragment's header.
+const HEADER: usize = 4;
+
+/// A procedure of a program, ready to be called.
+pub(crate) struct Entry {
+    /// Its name in the RFC.
+    pub(crate) name: &'static str,
+    /// Whether a repeated call must get the first one's reply instead of being carried out again.
+    pub(crate) once: bool,
+    /// Whether it may be called without saying who calls.
+    pub(crate) anonymous: bool,
+    pub(crate) run: Run,
+}
+
+/// Decodes arguments, calls, encodes the result.
+pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<(), Garbage>;
+
+/// What every procedure knows besides its arguments.
+pub(crate) struct Call<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) credentials: Credentials,
+}
+
+/// What replies are made in. One for each connection, used again and again.
+pub(crate) struct Replies {
+    /// Replies that wait to be sent, each with its record mark.
+    pub(crate) out: Vec<u8>,
+    /// File data and directory entries on their way into a reply.
+    pub(crate) bulk: Box<[u8]>,
+    /// Bytes of `bulk` to be sent behind `out`, with their padding.
+    pub(crate) attached: usize,
+}
+
+/// Why a call was not carried out (RFC 5531, section 9).
+enum Refusal {
+    RpcMismatch,
+    Auth(AuthStat),
+    ProgramUnavailable,
+    ProgramMismatch { low: u32, high: u32 },
+    ProcedureUnavailable,
+    GarbageArgs,
+}
+
+/// `auth_stat` values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthStat {
+    BadCredentials = 1,
+    TooWeak = 5,
+}
+
+/// The head of a call, before its credentials.
+struct Head {
+    xid: u32,
+    version: u32,
+    program: u32,
+    program_version: u32,
+    procedure: u32,
+}
+
+impl Replies {
+    pub(crate) fn new() -> Replies {
+        let bulk = vec![0; TRANSFER_MAX.max(LISTING_REPLY_MAX)].into_boxed_slice();
+        Replies { out: Vec::new(), bulk, attached: 0 }
+    }
+}
+
+/// Answers one request: appends the reply to `replies`. What is no call at all gets no answer and is an error.
+pub(crate) fn answer(service: &Service, record: &[u8], replies: &mut Replies) -> Result<(), Garbage> {
+    let mut request = Decoder::new(record);
+    let head = Head::decode(&mut request)?;
+    let start = replies.out.len();
+    replies.out.extend_from_slice(&[0; HEADER]);
+    match dispatch(service, &head, request, replies, start) {
+        Ok(Sent::Reply) => {}
+        Ok(Sent::Nothing) => {
+            replies.out.truncate(start);
+            return Ok(());
+        }
+        Err(refusal) => {
+            service.counts.refuse();
+            replies.out.truncate(start + HEADER);
+            refusal.encode(head.xid, &mut Encoder::new(&mut replies.out));
+        }
+    }
+    let length = replies.out.len() - start - HEADER + replies.attached + padding(replies.attached);
+    let mark = LAST_FRAGMENT | length as u32;
+    replies.out[start..start + HEADER].copy_from_slice(&mark.to_be_bytes());
+    Ok(())
+}
+
+enum Sent {
+    Reply,
+    Nothing,
+}
+
+fn dispatch(
+    service: &Service,
+    head: &Head,
+    mut request: Decoder<'_>,
+    replies: &mut Replies,
+    start: usize,
+) -> Result<Sent, Refusal> {
+    if head.version != RPC_VERSION {
+        return Err(Refusal::RpcMismatch);
+    }
+    let entry = find(head)?;
+    let credentials = Credentials::decode(&mut request).map_err(Refusal::Auth)?;
+    if !entry.anonymous {
+        credentials.check(service).map_err(Refusal::Auth)?;
+    }
+    service.counts.count(head.program, head.procedure);
+    let key = entry.once.then(|| Key::new(head.xid, head.procedure, request.rest()));
+    if let Some(key) = &key {
+        match service.duplicates.begin(key) {
+            Earlier::None => {}
+            Earlier::Reply(reply) => {
+                replies.out.truncate(start);
+                replies.out.extend_from_slice(&reply);
+                return Ok(Sent::Reply);
+            }
+            Earlier::StillRunning => return Ok(Sent::Nothing),
+        }
+    }
+    let call = Call { service, credentials };
+    let mut reply = Encoder::new(&mut replies.out);
+    accepted(head.xid, &mut reply);
+    reply.u32(0);
+    let result = (entry.run)(&call, &mut request, &mut reply, &mut replies.bulk);
+    replies.attached = reply.attached();
+    if let Some(key) = key {
+        let length = (replies.out.len() - start - HEADER) as u32;
+        replies.out[start..start + HEADER].copy_from_slice(&(LAST_FRAGMENT | length).to_be_bytes());
+        service.duplicates.finish(key, result.is_ok().then(|| &replies.out[start..]));
+    }
+    result.map(|()| Sent::Reply).map_err(|Garbage| Refusal::GarbageArgs)
+}
+
+fn find(head: &Head) -> Result<&'static Entry, Refusal> {
+    let (table, low, high): (&[Entry], u32, u32) = match head.program {
+        nfs::PROGRAM => (&nfs::PROCEDURES, nfs::VERSION, nfs::VERSION),
+        mount::PROGRAM => (mount::procedures(head.program_version), mount::VERSION_1, mount::VERSION_3),
+        _ => return Err(Refusal::ProgramUnavailable),
+    };
+    let known = head.program_version == low || head.program_version == high;
+    if !known {
+        return Err(Refusal::ProgramMismatch { low, high });
+    }
+    usize::try_from(head.procedure)
+        .ok()
+        .and_then(|index| table.get(index))
+        .ok_or(Refusal::ProcedureUnavailable)
+}
+
+impl Head {
+    fn decode(from: &mut Decoder<'_>) -> Result<Head, Garbage> {
+        let xid = from.u32()?;
+        if from.u32()? != CALL {
+            return Err(Garbage);
+        }
+        Ok(Head {
+            xid,
+            version: from.u32()?,
+            program: from.u32()?,
+            program_version: from.u32()?,
+            procedure: from.u32()?,
+        })
+    }
+}
+
+/// The head of a reply to a call that was accepted, before its `accept_stat`.
+fn accepted(xid: u32, to: &mut Encoder<'_>) {
+    to.u32(xid);
+    to.u32(REPLY);
+    to.u32(0); // MSG_ACCEPTED
+    to.u32(0); // verifier: AUTH_NONE
+    to.u32(0); // of no bytes
+}
+
+impl Refusal {
+    fn encode(&self, xid: u32, to: &mut Encoder<'_>) {
+        match self {
+            Refusal::RpcMismatch => {
+                denied(xid, 0, to);
+                to.u32(RPC_VERSION);
+                to.u32(RPC_VERSION);
+            }
+            Refusal::Auth(why) => {
+                denied(xid, 1, to);
+                to.u32(*why as u32);
+            }
+            Refusal::ProgramUnavailable => {
+                accepted(xid, to);
+                to.u32(1);
+            }
+            Refusal::ProgramMismatch { low, high } => {
+                accepted(xid, to);
+                to.u32(2);
+                to.u32(*low);
+                to.u32(*high);
+            }
+            Refusal::ProcedureUnavailable => {
+                accepted(xid, to);
+                to.u32(3);
+            }
+            Refusal::GarbageArgs => {
+                accepted(xid, to);
+                to.u32(4);
+            }
+        }
+    }
+}
+
+fn denied(xid: u32, why: u32, to: &mut Encoder<'_>) {
+    to.u32(xid);
+    to.u32(REPLY);
+    to.u32(1); // MSG_DENIED
+    to.u32(why);
+}

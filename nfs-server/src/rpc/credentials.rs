@@ -1,0 +1,82 @@
+//! Who calls: AUTH_SYS (RFC 5531, appendix A), checked against who may.
+
+use super::AuthStat;
+use crate::limits::{AUTH_MAX, GROUPS_MAX, MACHINE_NAME_MAX};
+use crate::service::Service;
+use crate::view::Caller;
+use crate::xdr::{Decoder, Garbage};
+
+const AUTH_NONE: u32 = 0;
+const AUTH_SYS: u32 = 1;
+
+/// The caller of a procedure.
+pub(crate) enum Credentials {
+    /// Did not say.
+    Anonymous,
+    /// Said, by the word of the kernel that sent the call.
+    User(User),
+}
+
+/// A user with its groups.
+pub(crate) struct User {
+    uid: u32,
+    gid: u32,
+    groups: [u32; GROUPS_MAX],
+    groups_count: usize,
+}
+
+impl Credentials {
+    /// Decodes the credentials and the verifier of a call.
+    pub(crate) fn decode(from: &mut Decoder<'_>) -> Result<Credentials, AuthStat> {
+        let decoded = (|| {
+            let flavor = from.u32()?;
+            let body = from.opaque(AUTH_MAX)?;
+            let _verifier_flavor = from.u32()?;
+            let _verifier = from.opaque(AUTH_MAX)?;
+            Ok((flavor, body))
+        })();
+        match decoded {
+            Ok((AUTH_NONE, _)) => Ok(Credentials::Anonymous),
+            Ok((AUTH_SYS, body)) => {
+                User::decode(body).map(Credentials::User).map_err(|Garbage| AuthStat::BadCredentials)
+            }
+            Ok(_) => Err(AuthStat::TooWeak),
+            Err(Garbage) => Err(AuthStat::BadCredentials),
+        }
+    }
+
+    /// Refuses users that the view is not for.
+    pub(crate) fn check(&self, service: &Service) -> Result<(), AuthStat> {
+        match self {
+            Credentials::Anonymous => Err(AuthStat::TooWeak),
+            Credentials::User(user) if service.admits(user.uid) => Ok(()),
+            Credentials::User(_) => Err(AuthStat::BadCredentials),
+        }
+    }
+
+    /// The user. Procedures that may be called anonymously do not ask; were one to, it would be told nobody.
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        const NOBODY: u32 = 65534;
+        match self {
+            Credentials::Anonymous => Caller { uid: NOBODY, gid: NOBODY, groups: &[] },
+            Credentials::User(user) => {
+                Caller { uid: user.uid, gid: user.gid, groups: &user.groups[..user.groups_count] }
+            }
+        }
+    }
+}
+
+impl User {
+    fn decode(body: &[u8]) -> Result<User, Garbage> {
+        let mut from = Decoder::new(body);
+        let _stamp = from.u32()?;
+        let _machine = from.opaque(MACHINE_NAME_MAX)?;
+        let (uid, gid) = (from.u32()?, from.u32()?);
+        let groups_count = usize::try_from(from.u32()?).map_err(|_| Garbage)?;
+        let mut groups = [0; GROUPS_MAX];
+        for group in groups.get_mut(..groups_count).ok_or(Garbage)? {
+            *group = from.u32()?;
+        }
+        Ok(User { uid, gid, groups, groups_count })
+    }
+}

@@ -1,0 +1,231 @@
+//! The server: a loopback socket, and a thread for each connection to it.
+
+mod peer;
+
+use std::collections::HashMap;
+use std::io::{self, PipeReader, PipeWriter};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use parking_lot::Mutex;
+
+pub use peer::Peers;
+
+use crate::connection;
+use crate::counts::Calls;
+use crate::handle::Secret;
+use crate::limits::CONNECTIONS_MAX;
+use crate::service::{Service, Users};
+use crate::view::View;
+
+/// How a view is served.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Whose calls are answered.
+    pub users: Users,
+    /// Whose connections are taken.
+    pub peers: Peers,
+    /// What handles and the export's path are made from; a new one when missing.
+    pub secret: Option<Secret>,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// No secret could be made.
+    #[error("cannot get random numbers from the system")]
+    Random(#[source] io::Error),
+    /// No socket could be had.
+    #[error("cannot listen on a port of 127.0.0.1")]
+    Listen(#[source] io::Error),
+    /// The kernel's own connections could not be told from others.
+    #[error("cannot tell the kernel's connections from those of other programs: {0}")]
+    Peers(String),
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A view being served. Dropping it ends every connection: unmount first.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Closing it wakes the accepting thread for the last time.
+    wake: Option<PipeWriter>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    service: Service,
+    peers: peer::Check,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    next: u64,
+    open: HashMap<u64, TcpStream>,
+    threads: Vec<JoinHandle<()>>,
+    stopped: bool,
+}
+
+impl Server {
+    /// Serves a view on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// [`ServerError::Peers`] when the system lets every program use the ports that are to tell the kernel.
+    pub fn start(view: Arc<View>, options: ServerOptions) -> Result<Server, ServerError> {
+        let secret = match options.secret {
+            Some(secret) => secret,
+            None => Secret::random().map_err(ServerError::Random)?,
+        };
+        let peers = peer::Check::new(options.peers).map_err(ServerError::Peers)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ServerError::Listen)?;
+        let address = listener.local_addr().map_err(ServerError::Listen)?;
+        listener.set_nonblocking(true).map_err(ServerError::Listen)?;
+        let (woken, wake) = io::pipe().map_err(ServerError::Thread)?;
+        let shared = Arc::new(Shared {
+            service: Service::new(view, secret, options.users),
+            peers,
+            connections: Mutex::default(),
+        });
+        let accepting = {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name("nfs-accept".into())
+                .spawn(move || accept(&shared, &listener, &woken))
+                .map_err(ServerError::Thread)?
+        };
+        Ok(Server { address, shared, wake: Some(wake), accepting: Some(accepting) })
+    }
+
+    /// Where it listens, for NFS and MOUNT alike.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The path to mount. It is a secret: whoever may connect and knows it gets the root of the view.
+    #[must_use]
+    pub fn export(&self) -> &str {
+        &self.shared.service.export
+    }
+
+    /// The calls answered so far.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        self.shared.service.counts.now()
+    }
+
+    /// Ends every connection and closes every file of the view. Returns when no thread of the server is left.
+    pub fn stop(mut self) -> Calls {
+        self.end();
+        self.calls()
+    }
+
+    fn end(&mut self) {
+        drop(self.wake.take());
+        if let Some(accepting) = self.accepting.take() {
+            // A thread that panicked has said so; there is nothing to add here.
+            let _ = accepting.join();
+        }
+        let threads = self.shared.close_connections();
+        for thread in threads {
+            let _ = thread.join();
+        }
+        self.shared.service.view.close();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Takes connections until the other end of `woken` is closed.
+fn accept(shared: &Arc<Shared>, listener: &TcpListener, woken: &PipeReader) {
+    loop {
+        let mut waiting =
+            [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(woken.as_fd(), PollFlags::POLLIN)];
+        if nix::poll::poll(&mut waiting, PollTimeout::NONE).is_err() {
+            // Only a signal or a shortage of memory: ask again.
+            continue;
+        }
+        if waiting[1].revents().is_some_and(|events| !events.is_empty()) {
+            return;
+        }
+        match listener.accept() {
+            Ok((stream, peer)) => shared.admit(stream, peer),
+            // A peer that gave up again, or no descriptors left: neither is a reason to stop serving.
+            Err(error) => tracing::debug!(%error, "a connection could not be taken"),
+        }
+    }
+}
+
+impl Shared {
+    fn admit(self: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+        if let Err(reason) = self.peers.admits(peer) {
+            self.service.counts.refuse();
+            tracing::warn!(%peer, reason, "a connection was refused");
+            return;
+        }
+        if let Err(error) = self.start(stream) {
+            tracing::warn!(%peer, %error, "a connection could not be served");
+        }
+    }
+
+    fn start(self: &Arc<Shared>, stream: TcpStream) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        let mut connections = self.connections.lock();
+        connections.threads.retain(|thread| !thread.is_finished());
+        if connections.stopped || connections.open.len() >= CONNECTIONS_MAX {
+            return Err(io::Error::other("there are too many connections"));
+        }
+        let id = connections.next;
+        connections.next += 1;
+        connections.open.insert(id, stream.try_clone()?);
+        let shared = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("nfs-connection".into()).spawn(move || {
+            let _open = Open { shared: &shared, id };
+            if let Err(error) = connection::serve(&shared.service, stream) {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended");
+            }
+        });
+        match thread {
+            Ok(thread) => connections.threads.push(thread),
+            Err(error) => {
+                connections.open.remove(&id);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn close_connections(&self) -> Vec<JoinHandle<()>> {
+        let mut connections = self.connections.lock();
+        connections.stopped = true;
+        for stream in connections.open.values() {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        std::mem::take(&mut connections.threads)
+    }
+}
+
+/// A connection's place in the list, given up when its thread ends in whatever way.
+struct Open<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.shared.connections.lock().open.remove(&self.id);
+    }
+}

@@ -1,0 +1,58 @@
+//! Who asks, and what a mode lets them do.
+
+use super::attributes::{Kind, Permissions};
+use super::error::Error;
+
+/// The user behind a request, as the host knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: &'a [u32],
+}
+
+/// What somebody wants to do with a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Want {
+    /// Read a file, list a directory.
+    Read = 0o4,
+    /// Change a file, or the names in a directory.
+    Write = 0o2,
+    /// Run a file, look up a name in a directory.
+    Execute = 0o1,
+}
+
+impl Caller<'_> {
+    /// The superuser, on whose behalf the view itself acts.
+    pub const ROOT: Caller<'static> = Caller { uid: 0, gid: 0, groups: &[] };
+
+    /// Whether the mode lets this user do that. Root may do everything but run what nobody may run.
+    pub(crate) fn may(&self, want: Want, kind: Kind, node: Permissions) -> bool {
+        if self.uid == 0 {
+            return want != Want::Execute || kind == Kind::Directory || node.mode & 0o111 != 0;
+        }
+        let shift = match () {
+            () if self.uid == node.uid => 6,
+            () if self.is_in(node.gid) => 3,
+            () => 0,
+        };
+        (node.mode >> shift) & want as u32 != 0
+    }
+
+    /// [`Caller::may`], as an error.
+    pub(crate) fn check(&self, want: Want, kind: Kind, node: Permissions) -> Result<(), Error> {
+        if self.may(want, kind, node) { Ok(()) } else { Err(Error::Access) }
+    }
+
+    pub(crate) fn owns(&self, node: Permissions) -> bool {
+        self.uid == 0 || self.uid == node.uid
+    }
+
+    pub(crate) fn is_in(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.contains(&gid)
+    }
+}

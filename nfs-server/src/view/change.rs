@@ -1,0 +1,111 @@
+//! The right to change a node: a type that exists only where the view is writable.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::attributes::{Attributes, Kind, Permissions};
+use super::caller::{Caller, Want};
+use super::error::Error;
+use super::lookup::check_name;
+use super::node::Node;
+use super::sink::Decision;
+use super::tree::Branch;
+use super::{View, declared};
+
+/// A node that may be changed, as far as its mode lets the caller.
+pub struct Writable<'v> {
+    pub(crate) view: &'v View,
+    pub(crate) node: Node,
+    /// The declared node whose host files it belongs to.
+    pub(crate) branch: usize,
+}
+
+impl View {
+    /// The right to change a node.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] wherever the view is read-only, for everybody.
+    pub fn writable(&self, node: Node) -> Result<Writable<'_>, Error> {
+        if !self.is_writable(&node) {
+            if let Some(sink) = &self.sink {
+                sink.observe(Decision::Refused, &|| self.path(&node));
+            }
+            return Err(Error::ReadOnly);
+        }
+        let branch = match &node {
+            Node::Declared(index) => *index,
+            Node::Host(host) => host.branch,
+        };
+        Ok(Writable { view: self, node, branch })
+    }
+}
+
+impl Writable<'_> {
+    /// The node itself.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Its attributes after what was done.
+    ///
+    /// # Errors
+    /// As [`View::attributes`].
+    pub fn attributes(&self) -> Result<Attributes, Error> {
+        self.view.attributes(&self.node)
+    }
+
+    pub(crate) fn permissions(&self) -> Result<Permissions, Error> {
+        self.view.permissions(&self.node)
+    }
+
+    /// What the host files of this part of the view are for.
+    pub(crate) fn branch(&self) -> Result<&Branch, Error> {
+        self.view.branch(&self.node).ok_or(Error::ReadOnly)
+    }
+
+    /// The host's directory behind this one, when the caller may change the names in it.
+    pub(crate) fn names(&self, caller: Caller<'_>) -> Result<Arc<OwnedFd>, Error> {
+        if self.view.kind(&self.node) != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        let permissions = self.permissions()?;
+        caller.check(Want::Write, Kind::Directory, permissions)?;
+        caller.check(Want::Execute, Kind::Directory, permissions)?;
+        self.view.directory(self.node.id())
+    }
+
+    /// Whether an entry of the view has this name here.
+    pub(crate) fn is_declared(&self, name: &[u8]) -> bool {
+        match &self.node {
+            Node::Declared(index) => declared(&self.view.tree, *index).children.contains_key(name),
+            Node::Host(_) => false,
+        }
+    }
+
+    /// In a directory with the sticky bit only its owner, the file's owner and root take a name away.
+    pub(crate) fn check_sticky(&self, caller: Caller<'_>, file: Permissions) -> Result<(), Error> {
+        let directory = self.permissions()?;
+        let sticky = directory.mode & 0o1000 != 0;
+        if sticky && !caller.owns(directory) && !caller.owns(file) {
+            return Err(Error::NotPermitted);
+        }
+        Ok(())
+    }
+}
+
+/// Refuses names that nothing can be given.
+pub(crate) fn check_new_name(name: &[u8]) -> Result<(), Error> {
+    if matches!(name, b"." | b"..") {
+        return Err(Error::Exists);
+    }
+    check_name(name)
+}
+
+/// Refuses names that cannot be taken away.
+pub(crate) fn check_old_name(name: &[u8]) -> Result<(), Error> {
+    if matches!(name, b"." | b"..") {
+        return Err(Error::Invalid);
+    }
+    check_name(name)
+}

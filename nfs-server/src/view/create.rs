@@ -1,0 +1,241 @@
+//! New names: files, directories, symbolic links, pipes, sockets and further links.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::FileStat;
+
+use super::View;
+use super::attributes::{Attributes, Kind};
+use super::caller::Caller;
+use super::change::{Writable, check_new_name};
+use super::error::Error;
+use super::host;
+use super::node::Node;
+use super::set::{SetAttributes, check_mode};
+use super::spec::PATH_MAX;
+
+/// Mode of a file made with [`Create::Exclusive`] until its maker sets one.
+const EXCLUSIVE_MODE: u32 = 0o600;
+
+/// What to do when the name of a new file is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Create {
+    /// Take the file that is there.
+    Unchecked,
+    /// Fail.
+    Guarded,
+    /// Fail, unless that file was made with this same verifier: the request was sent twice.
+    Exclusive([u8; 8]),
+}
+
+/// Something new that is no regular file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum New<'a> {
+    /// A directory.
+    Directory,
+    /// A symbolic link with this text.
+    Symlink(&'a [u8]),
+    /// A named pipe.
+    Fifo,
+    /// A Unix socket.
+    Socket,
+}
+
+impl Writable<'_> {
+    /// Makes a regular file in this directory, or opens the one that has the name.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] as `create` says; [`Error::NotPermitted`] for a mode with set-id bits.
+    pub fn create(
+        &self,
+        name: &[u8],
+        create: Create,
+        set: &SetAttributes,
+        caller: Caller<'_>,
+    ) -> Result<(Node, Attributes), Error> {
+        check_new_name(name)?;
+        let mode = match create {
+            Create::Exclusive(_) => EXCLUSIVE_MODE,
+            _ => set.mode.unwrap_or(0o666),
+        };
+        check_mode(mode)?;
+        let _changing = self.view.changing_names.lock();
+        if self.is_declared(name) {
+            return Err(Error::Exists);
+        }
+        let directory = match self.names(caller) {
+            // Who may not make a file here may still open the one that is there.
+            Err(Error::Access) if host::stat(&*self.view.directory(self.node.id())?, name).is_ok() => {
+                return self.open_existing(name, create, set, caller);
+            }
+            directory => directory?,
+        };
+        let file = match host::create(&*directory, name, mode) {
+            Err(Errno::EEXIST) => return self.open_existing(name, create, set, caller),
+            file => file?,
+        };
+        self.give(&directory, name, caller)?;
+        if set.size.is_some_and(|size| size > 0) {
+            nix::unistd::ftruncate(&file, set.size_for_host()?)?;
+        }
+        let stat = with_mode(&directory, name, Some(&file), mode)?;
+        let (node, attributes) = self.admit(name, &stat);
+        self.view.keep_open(&node, file);
+        if let Create::Exclusive(verifier) = create {
+            self.view.orphans.remember_verifier(node.id(), verifier);
+        }
+        Ok((node, attributes))
+    }
+
+    /// Makes anything but a regular file in this directory.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the name is taken.
+    pub fn make(
+        &self,
+        name: &[u8],
+        new: New<'_>,
+        set: &SetAttributes,
+        caller: Caller<'_>,
+    ) -> Result<(Node, Attributes), Error> {
+        check_new_name(name)?;
+        let mode = set.mode.unwrap_or(if new == New::Directory { 0o777 } else { 0o666 });
+        check_mode(mode)?;
+        let _changing = self.view.changing_names.lock();
+        if self.is_declared(name) {
+            return Err(Error::Exists);
+        }
+        let directory = self.names(caller)?;
+        make_on_host(&directory, name, new, mode)?;
+        self.give(&directory, name, caller)?;
+        let stat = match new {
+            New::Symlink(_) => host::stat(&*directory, name)?,
+            _ => with_mode(&directory, name, None, mode)?,
+        };
+        Ok(self.admit(name, &stat))
+    }
+
+    /// Gives a file another name in this directory.
+    ///
+    /// # Errors
+    /// [`Error::CrossDevice`] when the file lies in another part of the view, so that programs copy it instead.
+    pub fn link(&self, file: &Node, name: &[u8], caller: Caller<'_>) -> Result<Attributes, Error> {
+        check_new_name(name)?;
+        let Node::Host(host_node) = file else { return Err(Error::CrossDevice) };
+        if host_node.branch != self.branch {
+            return Err(Error::CrossDevice);
+        }
+        if host_node.kind == Kind::Directory {
+            return Err(Error::NotPermitted);
+        }
+        let _changing = self.view.changing_names.lock();
+        if self.is_declared(name) {
+            return Err(Error::Exists);
+        }
+        let directory = self.names(caller)?;
+        let located = self.view.locate(host_node)?;
+        nix::unistd::linkat(&*located.directory, &*located.name, &*directory, name, AtFlags::empty())?;
+        host_node.add_place(self.node.id(), name);
+        self.view.listings.add(self.node.id(), name);
+        self.view.attributes(file)
+    }
+
+    fn open_existing(
+        &self,
+        name: &[u8],
+        create: Create,
+        set: &SetAttributes,
+        caller: Caller<'_>,
+    ) -> Result<(Node, Attributes), Error> {
+        let (node, attributes) = self.view.child(&self.node, name)?;
+        match create {
+            Create::Unchecked if attributes.kind == Kind::Regular => {}
+            Create::Exclusive(verifier) if self.view.orphans.has_verifier(node.id(), verifier) => {
+                return Ok((node, attributes));
+            }
+            _ => return Err(Error::Exists),
+        }
+        let Some(size) = set.size else { return Ok((node, attributes)) };
+        let only_size = SetAttributes { size: Some(size), ..SetAttributes::default() };
+        let attributes = self.view.writable(node.clone())?.set(&only_size, caller)?;
+        Ok((node, attributes))
+    }
+
+    /// Gives a file just made by this process to the caller.
+    fn give(&self, directory: &OwnedFd, name: &[u8], caller: Caller<'_>) -> Result<(), Error> {
+        if (caller.uid, caller.gid) == self.view.identity || self.view.identity.0 != 0 {
+            return Ok(());
+        }
+        nix::unistd::fchownat(
+            directory,
+            name,
+            Some(caller.uid.into()),
+            Some(caller.gid.into()),
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        )?;
+        Ok(())
+    }
+
+    fn admit(&self, name: &[u8], stat: &FileStat) -> (Node, Attributes) {
+        let parent = self.node.id();
+        self.view.listings.add(parent, name);
+        let attributes = self.view.host_attributes(stat);
+        let node = self.view.nodes.intern(self.branch, parent, name, host::identity(stat), &attributes);
+        (Node::Host(node), attributes)
+    }
+}
+
+impl View {
+    fn keep_open(&self, node: &Node, file: OwnedFd) {
+        let file = super::descriptors::OpenFile { descriptor: file, writable: true };
+        self.descriptors.files.insert(node.id(), file);
+    }
+}
+
+fn make_on_host(directory: &Arc<OwnedFd>, name: &[u8], new: New<'_>, mode: u32) -> Result<(), Error> {
+    let mode = host::permission_bits(mode);
+    match new {
+        New::Directory => nix::sys::stat::mkdirat(&**directory, name, mode)?,
+        New::Symlink(target) => {
+            if target.is_empty() || target.contains(&0) {
+                return Err(Error::Invalid);
+            }
+            if target.len() > PATH_MAX {
+                return Err(Error::NameTooLong);
+            }
+            nix::unistd::symlinkat(target, &**directory, name)?;
+        }
+        New::Fifo => nix::unistd::mkfifoat(&**directory, name, mode)?,
+        New::Socket => make_socket(directory, name, mode)?,
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn make_socket(directory: &OwnedFd, name: &[u8], mode: nix::sys::stat::Mode) -> Result<(), Error> {
+    Ok(nix::sys::stat::mknodat(directory, name, nix::sys::stat::SFlag::S_IFSOCK, mode, 0)?)
+}
+
+/// macOS has no way to make a socket's name without binding one.
+#[cfg(not(target_os = "linux"))]
+fn make_socket(_: &OwnedFd, _: &[u8], _: nix::sys::stat::Mode) -> Result<(), Error> {
+    Err(Error::NotSupported)
+}
+
+/// What the host made, with exactly the mode asked for: this process's umask is not the caller's.
+fn with_mode(directory: &OwnedFd, name: &[u8], file: Option<&OwnedFd>, mode: u32) -> Result<FileStat, Error> {
+    let stat = |()| match file {
+        Some(file) => nix::sys::stat::fstat(file),
+        None => host::stat(directory, name),
+    };
+    let made = stat(())?;
+    #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
+    if made.st_mode as u32 & 0o7777 == mode & 0o1777 {
+        return Ok(made);
+    }
+    host::set_mode(directory, name, file, mode)?;
+    Ok(stat(())?)
+}

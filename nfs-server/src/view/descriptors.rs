@@ -1,0 +1,82 @@
+//! Open descriptors of host directories and files: few, the least recently used closed first.
+
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use rustc_hash::FxBuildHasher;
+
+use super::node::NodeId;
+use crate::limits::{OPEN_DIRECTORIES_MAX, OPEN_FILES_MAX};
+
+/// The descriptors that a view keeps open.
+pub(crate) struct Descriptors {
+    /// Directories of nodes.
+    pub(crate) directories: Cache<NodeId, OwnedFd>,
+    /// Directories that hold sources, by their index in the tree.
+    pub(crate) sources: Cache<usize, OwnedFd>,
+    /// Files of nodes.
+    pub(crate) files: Cache<NodeId, OpenFile>,
+}
+
+/// A file opened for its data.
+pub struct OpenFile {
+    pub(crate) descriptor: OwnedFd,
+    pub(crate) writable: bool,
+}
+
+/// Values that are shared while in use and dropped when neither used nor recent.
+pub(crate) struct Cache<K: std::hash::Hash + Eq, V>(Mutex<LruCache<K, Arc<V>, FxBuildHasher>>);
+
+impl Descriptors {
+    pub(crate) fn new() -> Descriptors {
+        Descriptors {
+            directories: Cache::new(OPEN_DIRECTORIES_MAX),
+            sources: Cache::new(OPEN_DIRECTORIES_MAX),
+            files: Cache::new(OPEN_FILES_MAX),
+        }
+    }
+
+    /// Closes what is open for a node that is no more.
+    pub(crate) fn forget(&self, id: NodeId) {
+        self.directories.remove(&id);
+        self.files.remove(&id);
+    }
+
+    /// Closes everything.
+    pub(crate) fn clear(&self) {
+        self.directories.clear();
+        self.sources.clear();
+        self.files.clear();
+    }
+}
+
+impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
+    fn new(capacity: usize) -> Cache<K, V> {
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        Cache(Mutex::new(LruCache::with_hasher(capacity, FxBuildHasher)))
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.0.lock().get(key).cloned()
+    }
+
+    pub(crate) fn insert(&self, key: K, value: V) -> Arc<V> {
+        let value = Arc::new(value);
+        // What falls out is closed after the lock is released: closing may take long.
+        let evicted = self.0.lock().push(key, Arc::clone(&value));
+        drop(evicted);
+        value
+    }
+
+    fn remove(&self, key: &K) {
+        let removed = self.0.lock().pop(key);
+        drop(removed);
+    }
+
+    fn clear(&self) {
+        self.0.lock().clear();
+    }
+}

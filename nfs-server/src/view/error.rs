@@ -1,0 +1,138 @@
+//! Why the view refuses something: one closed set, which each protocol maps to its own numbers.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use super::spec::SpecError;
+
+/// Why a request on a view was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name is not in the view.
+    #[error("no such file or directory")]
+    NotFound,
+    /// The node was there, and is gone.
+    #[error("the file no longer exists")]
+    Stale,
+    /// The name is taken.
+    #[error("file exists")]
+    Exists,
+    /// A directory was needed.
+    #[error("not a directory")]
+    NotDirectory,
+    /// Anything but a directory was needed.
+    #[error("is a directory")]
+    IsDirectory,
+    /// The directory still has entries.
+    #[error("directory not empty")]
+    NotEmpty,
+    /// The node lies in a part of the view that nobody may change.
+    #[error("read-only file system")]
+    ReadOnly,
+    /// Only the owner may do this, or nobody.
+    #[error("operation not permitted")]
+    NotPermitted,
+    /// The mode does not let the caller do this.
+    #[error("permission denied")]
+    Access,
+    /// Source and target are in different parts of the view.
+    #[error("invalid cross-device link")]
+    CrossDevice,
+    /// A name of more than [`super::NAME_MAX`] bytes.
+    #[error("file name too long")]
+    NameTooLong,
+    /// The request makes no sense.
+    #[error("invalid argument")]
+    Invalid,
+    /// The node is of a type that cannot do this.
+    #[error("wrong type of file")]
+    BadType,
+    /// The host cannot do this.
+    #[error("operation not supported")]
+    NotSupported,
+    /// The host's disk is full.
+    #[error("no space left on device")]
+    NoSpace,
+    /// The host's quota is exhausted.
+    #[error("disk quota exceeded")]
+    Quota,
+    /// The file would be larger than the host allows.
+    #[error("file too large")]
+    TooLarge,
+    /// The host allows no further links to this file.
+    #[error("too many links")]
+    TooManyLinks,
+    /// The host is short of something that may come back: descriptors, memory.
+    #[error("resource temporarily unavailable")]
+    Busy,
+    /// Anything else that the host's file system said.
+    #[error("input/output error")]
+    Io,
+}
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Error {
+        match errno {
+            Errno::ENOENT => Error::NotFound,
+            Errno::ESTALE => Error::Stale,
+            Errno::EEXIST => Error::Exists,
+            // A symbolic link where `O_NOFOLLOW` forbids one: the host changed under us.
+            Errno::ENOTDIR | Errno::ELOOP => Error::NotDirectory,
+            Errno::EISDIR => Error::IsDirectory,
+            Errno::ENOTEMPTY => Error::NotEmpty,
+            Errno::EROFS => Error::ReadOnly,
+            Errno::EPERM => Error::NotPermitted,
+            Errno::EACCES => Error::Access,
+            Errno::EXDEV => Error::CrossDevice,
+            Errno::ENAMETOOLONG => Error::NameTooLong,
+            Errno::EINVAL => Error::Invalid,
+            Errno::ENXIO | Errno::ENODEV => Error::BadType,
+            Errno::EOPNOTSUPP | Errno::ENOSYS => Error::NotSupported,
+            Errno::ENOSPC => Error::NoSpace,
+            Errno::EDQUOT => Error::Quota,
+            Errno::EFBIG => Error::TooLarge,
+            Errno::EMLINK => Error::TooManyLinks,
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN => Error::Busy,
+            _ => Error::Io,
+        }
+    }
+}
+
+/// Why a view could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The specification is wrong in itself.
+    #[error("the view is not valid")]
+    Spec(#[from] SpecError),
+    /// What an entry shows does not exist.
+    #[error("the source {source_path:?} of the entry at {at:?} does not exist")]
+    Missing {
+        /// Where it would appear in the view.
+        at: PathBuf,
+        /// The host path.
+        source_path: PathBuf,
+    },
+    /// What an entry shows cannot be used.
+    #[error("cannot {step} {source_path:?}, the source of the entry at {at:?}")]
+    Source {
+        /// What was tried: `examine`, `open`, `set the mode of`, `set the owner of`.
+        step: &'static str,
+        /// Where it would appear in the view.
+        at: PathBuf,
+        /// The host path.
+        source_path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A scratch is not a directory of the host.
+    #[error("the source {source_path:?} of the scratch at {at:?} is not a directory")]
+    NotDirectory {
+        /// Where it would appear in the view.
+        at: PathBuf,
+        /// The host path.
+        source_path: PathBuf,
+    },
+}

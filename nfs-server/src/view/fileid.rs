@@ -1,0 +1,88 @@
+//! Inode numbers: the host's own where they are unique, ranges apart for everything else, never 0.
+
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use siphasher::sip::SipHasher13;
+
+/// Numbers of what only the view has.
+const SYNTHETIC: u64 = 1 << 62;
+
+/// Numbers of files on a device other than the one that most of the view lies on.
+const OTHER_DEVICE: u64 = 1 << 63;
+
+/// Bits of the host's number kept there; the rest tells the device.
+const INODE_BITS: u32 = 48;
+
+/// Gives every file a number that is the same in every mount.
+///
+/// Compilers' caches know a file by inode number, time and size, so a number of our own would make each of them
+/// look new.
+pub(crate) struct FileIds {
+    main_device: Option<u64>,
+    /// A tag for each other device, from its number unless that tag is taken.
+    tags: Mutex<FxHashMap<u64, u64>>,
+}
+
+impl FileIds {
+    pub(crate) fn new(main_device: Option<u64>) -> FileIds {
+        FileIds { main_device, tags: Mutex::default() }
+    }
+
+    /// The number of a host file.
+    pub(crate) fn of(&self, device: u64, inode: u64) -> u64 {
+        if self.main_device == Some(device) && inode != 0 && inode < SYNTHETIC {
+            return inode;
+        }
+        let low = inode & ((1 << INODE_BITS) - 1);
+        OTHER_DEVICE | (self.tag(device) << INODE_BITS) | low
+    }
+
+    /// The number of a place that no host file backs.
+    pub(crate) fn of_path(&self, path: &Path) -> u64 {
+        SYNTHETIC | (hash(path.as_os_str().as_encoded_bytes()) >> 2)
+    }
+
+    fn tag(&self, device: u64) -> u64 {
+        const TAGS: u64 = 1 << (62 - INODE_BITS);
+        let mut tags = self.tags.lock();
+        if let Some(tag) = tags.get(&device) {
+            return *tag;
+        }
+        let first = hash(&device.to_be_bytes()) % TAGS;
+        let free =
+            (0..TAGS).map(|step| (first + step) % TAGS).find(|tag| tags.values().all(|used| used != tag));
+        let tag = free.unwrap_or(first);
+        tags.insert(device, tag);
+        tag
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_main_device_keeps_its_numbers_and_others_never_meet_them() {
+        let ids = FileIds::new(Some(7));
+        assert_eq!(ids.of(7, 42), 42);
+        assert_ne!(ids.of(8, 42), 42);
+        assert_ne!(ids.of(8, 42), ids.of(9, 42));
+        assert_ne!(ids.of(7, 0), 0);
+    }
+
+    #[test]
+    fn synthetic_numbers_depend_on_the_path_alone() {
+        let (one, two) = (FileIds::new(Some(1)), FileIds::new(Some(2)));
+        assert_eq!(one.of_path(Path::new("/etc")), two.of_path(Path::new("/etc")));
+        assert_ne!(one.of_path(Path::new("/etc")), one.of_path(Path::new("/dev")));
+    }
+}

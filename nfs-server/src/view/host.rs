@@ -1,0 +1,110 @@
+//! Host files, always reached from an open directory by one name and never through a symbolic link.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
+
+/// A directory opened only to reach what is in it.
+#[cfg(target_os = "linux")]
+const SEARCH: OFlag =
+    OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const SEARCH: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// A file opened for its data. `O_NONBLOCK` because the host may have put a FIFO where a file was.
+const DATA: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// Opens the root of the host.
+pub(crate) fn open_root() -> Result<OwnedFd, Errno> {
+    nix::fcntl::open("/", SEARCH, Mode::empty())
+}
+
+/// Opens a directory to reach what is in it.
+pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    nix::fcntl::openat(parent, name, SEARCH, Mode::empty())
+}
+
+/// Opens a regular file for its data.
+pub(crate) fn open_data(parent: impl AsFd, name: &[u8], writable: bool) -> Result<OwnedFd, Errno> {
+    let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    nix::fcntl::openat(parent, name, DATA | access, Mode::empty())
+}
+
+/// Makes a regular file that must not exist yet.
+pub(crate) fn create(parent: impl AsFd, name: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
+    let flags = DATA | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+    nix::fcntl::openat(parent, name, flags, permission_bits(mode))
+}
+
+/// What the host knows of a name, itself and not what it may link to.
+pub(crate) fn stat(parent: impl AsFd, name: &[u8]) -> Result<FileStat, Errno> {
+    nix::sys::stat::fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+/// The names in a directory, but for `.` and `..`, as the host has them now.
+pub(crate) fn names(directory: impl AsFd) -> Result<Vec<Box<[u8]>>, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut stream = Dir::openat(directory, ".", flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in stream.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.into());
+        }
+    }
+    Ok(names)
+}
+
+/// Sets the mode of anything but a symbolic link. `file` is an open descriptor of it when there is one.
+///
+/// Without one the name is opened first: `fchmodat` cannot be told not to follow a link on every kernel.
+pub(crate) fn set_mode(
+    parent: impl AsFd,
+    name: &[u8],
+    file: Option<&OwnedFd>,
+    mode: u32,
+) -> Result<(), Errno> {
+    if let Some(file) = file {
+        return nix::sys::stat::fchmod(file, permission_bits(mode));
+    }
+    set_mode_by_name(parent, name, permission_bits(mode))
+}
+
+#[cfg(target_os = "linux")]
+fn set_mode_by_name(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+    let file = nix::fcntl::openat(
+        parent,
+        name,
+        OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?;
+    let stat = nix::sys::stat::fstat(&file)?;
+    if super::attributes::Kind::of(stat.st_mode) == super::attributes::Kind::Symlink {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    // A descriptor opened with O_PATH has no fchmod; its name in /proc leads to exactly this file.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path.as_str(), mode, FchmodatFlags::FollowSymlink)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_mode_by_name(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    nix::sys::stat::fchmodat(parent, name, mode, FchmodatFlags::NoFollowSymlink)
+}
+
+/// The bits of a mode that a view lets through.
+pub(crate) fn permission_bits(mode: u32) -> Mode {
+    #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
+    Mode::from_bits_truncate((mode & 0o1777) as nix::libc::mode_t)
+}
+
+/// What decides whether two names are the same file.
+#[allow(clippy::unnecessary_cast, reason = "the fields' widths differ between systems")]
+pub(crate) fn identity(stat: &FileStat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}

@@ -1,0 +1,152 @@
+//! The contents of directories.
+
+use super::attributes::{Attributes, Kind};
+use super::caller::{Caller, Want};
+use super::error::Error;
+use super::host;
+use super::node::Node;
+use super::{View, declared};
+
+/// Names taken from a listing at a time.
+const BATCH: usize = 128;
+
+/// Cookie of `.`.
+const SELF_COOKIE: u64 = 1;
+/// Cookie of `..`.
+const PARENT_COOKIE: u64 = 2;
+/// Cookies of declared names start here.
+const DECLARED_COOKIE: u64 = 3;
+
+/// One name in a directory.
+pub struct Listed<'a> {
+    /// Where a listing goes on behind this name; never 0.
+    pub cookie: u64,
+    /// The name.
+    pub name: &'a [u8],
+    /// What it leads to.
+    pub node: Node,
+    /// What is known of that.
+    pub attributes: Attributes,
+}
+
+impl View {
+    /// Lists a directory from behind a cookie, 0 for all of it, until `take` returns false. Returns whether that
+    /// was the end.
+    ///
+    /// # Errors
+    /// [`Error::NotDirectory`], or [`Error::Access`] when the caller may not list it.
+    pub fn list(
+        &self,
+        directory: &Node,
+        cookie: u64,
+        caller: Caller<'_>,
+        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+    ) -> Result<bool, Error> {
+        if self.kind(directory) != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        caller.check(Want::Read, Kind::Directory, self.permissions(directory)?)?;
+        let taken = self.list_dots(directory, cookie, take)?
+            && self.list_declared(directory, cookie, take)?
+            && self.list_host(directory, cookie, take)?;
+        Ok(taken)
+    }
+
+    fn list_dots(
+        &self,
+        directory: &Node,
+        cookie: u64,
+        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+    ) -> Result<bool, Error> {
+        for (own, name) in [(SELF_COOKIE, &b"."[..]), (PARENT_COOKIE, b"..")] {
+            if cookie >= own {
+                continue;
+            }
+            let node = if own == SELF_COOKIE { directory.clone() } else { self.parent(directory)? };
+            let attributes = self.attributes(&node)?;
+            if !take(&Listed { cookie: own, name, node, attributes }) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn list_declared(
+        &self,
+        directory: &Node,
+        cookie: u64,
+        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+    ) -> Result<bool, Error> {
+        let Node::Declared(index) = directory else { return Ok(true) };
+        for (own, (name, child)) in (DECLARED_COOKIE..).zip(&declared(&self.tree, *index).children) {
+            if cookie >= own {
+                continue;
+            }
+            let node = Node::Declared(*child);
+            // A source that the host lost since the view was opened is not there any more.
+            let Ok(attributes) = self.attributes(&node) else { continue };
+            if !take(&Listed { cookie: own, name, node, attributes }) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn list_host(
+        &self,
+        directory: &Node,
+        mut cookie: u64,
+        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+    ) -> Result<bool, Error> {
+        if self.branch(directory).is_none() {
+            return Ok(true);
+        }
+        let declared_names = match directory {
+            Node::Declared(index) => Some(&declared(&self.tree, *index).children),
+            Node::Host(_) => None,
+        };
+        let listing = self.listings.of(directory.id(), self.is_writable(directory));
+        self.read_names(directory, &mut listing.lock())?;
+        loop {
+            let batch = listing.lock().behind(cookie, BATCH);
+            let Some((last, _)) = batch.last() else { return Ok(true) };
+            cookie = *last;
+            for (own, name) in &batch {
+                if is_silly(name) || declared_names.is_some_and(|declared| declared.contains_key(&**name)) {
+                    continue;
+                }
+                let (node, attributes) = match self.child(directory, name) {
+                    Ok(found) => found,
+                    Err(Error::NotFound) => continue,
+                    Err(error) => return Err(error),
+                };
+                if !take(&Listed { cookie: *own, name, node, attributes }) {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Reads the names from the host unless they are known already.
+    fn read_names(&self, directory: &Node, listing: &mut super::listing::Listing) -> Result<(), Error> {
+        let attributes = self.attributes(directory)?;
+        let version = (attributes.modified, attributes.changed);
+        if !listing.is_current(version) {
+            let names = host::names(&*self.directory(directory.id())?)?;
+            listing.refresh(names, version);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name is one that an NFS client gives to a file that was deleted while open: `.nfs` and 24 hexadecimal
+/// digits from Linux, `.nfs.` and two groups of them from macOS.
+pub(crate) fn is_silly(name: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(b".nfs") else { return false };
+    let hexadecimal = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_hexdigit);
+    if let Some(rest) = rest.strip_prefix(b".") {
+        let mut parts = rest.split(|byte| *byte == b'.');
+        return parts.clone().count() == 2 && parts.all(hexadecimal);
+    }
+    rest.len() == 24 && hexadecimal(rest)
+}

@@ -1,0 +1,157 @@
+//! From a node to the host: the directory and the name under which the host has it now, checked to be it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use nix::sys::stat::FileStat;
+
+use super::attributes::Kind;
+use super::descriptors::OpenFile;
+use super::error::Error;
+use super::host;
+use super::node::{HostNode, Node, NodeId};
+use super::spec::Access;
+use super::tree::{Branch, Shape};
+use super::{View, declared};
+
+/// Where the host has a node at this moment.
+pub(crate) struct Located {
+    pub(crate) directory: Arc<OwnedFd>,
+    pub(crate) name: Arc<[u8]>,
+    pub(crate) stat: FileStat,
+}
+
+impl View {
+    /// The branch of a node: the entry whose host files it belongs to. `None` for nodes that no host file backs.
+    pub(crate) fn branch(&self, node: &Node) -> Option<&Branch> {
+        let index = match node {
+            Node::Declared(index) => *index,
+            Node::Host(node) => node.branch,
+        };
+        match &declared(&self.tree, index).shape {
+            Shape::Branch(branch) => Some(branch),
+            _ => None,
+        }
+    }
+
+    /// Finds a host node again, by whichever of its names still leads to it.
+    pub(crate) fn locate(&self, node: &HostNode) -> Result<Located, Error> {
+        for place in node.places().into_iter().rev() {
+            let directory = match self.directory(place.parent) {
+                Ok(directory) => directory,
+                Err(Error::Stale) => continue,
+                Err(error) => return Err(error),
+            };
+            match host::stat(&*directory, &place.name) {
+                Ok(stat) if node.is(&stat) => return Ok(Located { directory, name: place.name, stat }),
+                Ok(_) | Err(nix::errno::Errno::ENOENT) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Err(Error::Stale)
+    }
+
+    /// Finds what a branch shows.
+    pub(crate) fn locate_branch(&self, branch: &Branch) -> Result<Located, Error> {
+        let directory = self.source_directory(branch.source_directory)?;
+        let stat = host::stat(&*directory, &branch.source_name).map_err(|errno| match errno {
+            nix::errno::Errno::ENOENT => Error::Stale,
+            errno => errno.into(),
+        })?;
+        if Kind::of(stat.st_mode) != branch.kind {
+            return Err(Error::Stale);
+        }
+        Ok(Located { directory, name: branch.source_name.as_ref().into(), stat })
+    }
+
+    /// A descriptor of a directory of the host, from which the names in it are reached.
+    pub(crate) fn directory(&self, id: NodeId) -> Result<Arc<OwnedFd>, Error> {
+        if let Some(directory) = self.descriptors.directories.get(&id) {
+            return Ok(directory);
+        }
+        // Directories above that are not open either, the lowest first. A loop, because builds nest deeply.
+        let mut below = Vec::new();
+        let mut at = id;
+        let mut directory = loop {
+            if let Some(directory) = self.descriptors.directories.get(&at) {
+                break directory;
+            }
+            if Node::declared_index(at).is_some() {
+                break self.branch_directory(at)?;
+            }
+            let node = self.nodes.get(at).ok_or(Error::Stale)?;
+            let place = node.place().ok_or(Error::Stale)?;
+            at = place.parent;
+            below.push((node, place.name));
+        };
+        while let Some((node, name)) = below.pop() {
+            let opened = host::open_directory(&*directory, &name).map_err(gone)?;
+            if !node.is(&nix::sys::stat::fstat(&opened)?) {
+                return Err(Error::Stale);
+            }
+            directory = self.descriptors.directories.insert(node.id, opened);
+        }
+        Ok(directory)
+    }
+
+    /// A descriptor of a file of the host. Files in writable places are opened for both, once.
+    pub(crate) fn file(&self, node: &Node, write: bool) -> Result<Arc<OpenFile>, Error> {
+        if let Some(file) = self.descriptors.files.get(&node.id())
+            && (file.writable || !write)
+        {
+            return Ok(file);
+        }
+        let branch = self.branch(node).ok_or(Error::BadType)?;
+        let located = match node {
+            Node::Declared(_) => self.locate_branch(branch)?,
+            Node::Host(node) => self.locate(node)?,
+        };
+        check_regular(Kind::of(located.stat.st_mode))?;
+        let both = branch.access == Access::Rw;
+        let mut opened = host::open_data(&*located.directory, &located.name, both);
+        let mut writable = both;
+        if both && !write && opened.is_err() {
+            // The host may refuse to open for writing what may well be read: a program that runs, say.
+            opened = host::open_data(&*located.directory, &located.name, false);
+            writable = false;
+        }
+        let descriptor = opened.map_err(gone)?;
+        if host::identity(&nix::sys::stat::fstat(&descriptor)?) != host::identity(&located.stat) {
+            return Err(Error::Stale);
+        }
+        Ok(self.descriptors.files.insert(node.id(), OpenFile { descriptor, writable }))
+    }
+
+    fn branch_directory(&self, id: NodeId) -> Result<Arc<OwnedFd>, Error> {
+        let node = self.node(id)?;
+        let branch = self.branch(&node).ok_or(Error::NotDirectory)?;
+        let holder = self.source_directory(branch.source_directory)?;
+        let opened = host::open_directory(&*holder, &branch.source_name).map_err(gone)?;
+        Ok(self.descriptors.directories.insert(id, opened))
+    }
+
+    fn source_directory(&self, index: usize) -> Result<Arc<OwnedFd>, Error> {
+        if let Some(directory) = self.descriptors.sources.get(&index) {
+            return Ok(directory);
+        }
+        let opened = self.tree.open_source_directory(index).map_err(gone)?;
+        Ok(self.descriptors.sources.insert(index, opened))
+    }
+}
+
+/// Only regular files have data.
+pub(crate) fn check_regular(kind: Kind) -> Result<(), Error> {
+    match kind {
+        Kind::Regular => Ok(()),
+        Kind::Directory => Err(Error::IsDirectory),
+        _ => Err(Error::Invalid),
+    }
+}
+
+/// A node whose name has gone, or leads to a link now, is itself gone.
+fn gone(errno: nix::errno::Errno) -> Error {
+    match Error::from(errno) {
+        Error::NotFound | Error::NotDirectory => Error::Stale,
+        error => error,
+    }
+}

@@ -1,0 +1,191 @@
+//! From a name to a node, and back to a path.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::attributes::{Attributes, Kind};
+use super::caller::{Caller, Want};
+use super::error::Error;
+use super::host;
+use super::node::Node;
+use super::sink::Decision;
+use super::spec::NAME_MAX;
+use super::tree::Shape;
+use super::{View, declared};
+use crate::limits::{LINKS_FOLLOWED_MAX, WHOLE_FILE_MAX};
+
+/// What a path in a view leads to.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The path in the view without any symbolic link in it.
+    pub path: PathBuf,
+    /// What is there.
+    pub attributes: Attributes,
+}
+
+impl View {
+    /// The root of the view.
+    #[must_use]
+    pub fn root(&self) -> Node {
+        Node::Declared(0)
+    }
+
+    /// Finds a name in a directory. `.` and `..` are found too; nothing is above the root.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for whatever the view does not hold.
+    pub fn lookup(
+        &self,
+        directory: &Node,
+        name: &[u8],
+        caller: Caller<'_>,
+    ) -> Result<(Node, Attributes), Error> {
+        let permissions = self.permissions(directory)?;
+        if self.kind(directory) != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        caller.check(Want::Execute, Kind::Directory, permissions)?;
+        let found = match name {
+            b"." => self.with_attributes(directory.clone()),
+            b".." => self.with_attributes(self.parent(directory)?),
+            name => check_name(name).and_then(|()| self.child(directory, name)),
+        };
+        self.observe(directory, name, found.as_ref().err().copied());
+        found
+    }
+
+    /// The directory that holds a directory.
+    pub(crate) fn parent(&self, directory: &Node) -> Result<Node, Error> {
+        match directory {
+            Node::Declared(index) => Ok(Node::Declared(declared(&self.tree, *index).parent)),
+            Node::Host(node) => self.node(node.place().ok_or(Error::Stale)?.parent),
+        }
+    }
+
+    /// The path of a node as the view's users name it; of a file with several names, the one used last.
+    #[must_use]
+    pub fn path(&self, node: &Node) -> PathBuf {
+        let mut names = Vec::new();
+        let mut at = node.clone();
+        loop {
+            let host = match &at {
+                Node::Declared(index) => {
+                    let below: PathBuf =
+                        names.iter().rev().map(|name: &Box<[u8]>| OsStr::from_bytes(name)).collect();
+                    let path = self.tree.path(*index);
+                    return if names.is_empty() { path } else { path.join(below) };
+                }
+                Node::Host(host) => host,
+            };
+            let Some(place) = host.place() else { return PathBuf::new() };
+            names.push(place.name.as_ref().into());
+            match self.node(place.parent) {
+                Ok(parent) => at = parent,
+                Err(_) => return PathBuf::new(),
+            }
+        }
+    }
+
+    /// What a path leads to for the superuser, symbolic links followed inside the view only.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the view has no such path, [`Error::Invalid`] after too many links.
+    pub fn find(&self, path: &Path) -> Result<Found, Error> {
+        let node = self.walk(path)?;
+        Ok(Found { path: self.path(&node), attributes: self.attributes(&node)? })
+    }
+
+    /// The contents of a regular file in the view, symbolic links followed inside the view only.
+    ///
+    /// # Errors
+    /// As [`View::find`], and [`Error::TooLarge`] beyond 256 MiB.
+    pub fn read_file(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        let node = self.walk(path)?;
+        let size = self.attributes(&node)?.size;
+        if size > WHOLE_FILE_MAX {
+            return Err(Error::TooLarge);
+        }
+        let mut contents = vec![0; usize::try_from(size).map_err(|_| Error::TooLarge)?];
+        let read = self.read(&node, 0, &mut contents, Caller::ROOT)?;
+        contents.truncate(read.count);
+        Ok(contents)
+    }
+
+    /// A name in a directory, without asking whether the caller may look.
+    pub(crate) fn child(&self, directory: &Node, name: &[u8]) -> Result<(Node, Attributes), Error> {
+        let branch = match directory {
+            Node::Declared(index) => {
+                let entry = declared(&self.tree, *index);
+                if let Some(child) = entry.children.get(name) {
+                    return self.with_attributes(Node::Declared(*child));
+                }
+                if !matches!(entry.shape, Shape::Branch(_)) {
+                    return Err(Error::NotFound);
+                }
+                *index
+            }
+            Node::Host(node) => node.branch,
+        };
+        let holder = self.directory(directory.id())?;
+        let stat = host::stat(&*holder, name)?;
+        let attributes = self.host_attributes(&stat);
+        let node = self.nodes.intern(branch, directory.id(), name, host::identity(&stat), &attributes);
+        Ok((Node::Host(node), attributes))
+    }
+
+    fn with_attributes(&self, node: Node) -> Result<(Node, Attributes), Error> {
+        let attributes = self.attributes(&node)?;
+        Ok((node, attributes))
+    }
+
+    fn walk(&self, path: &Path) -> Result<Node, Error> {
+        let mut at = self.root();
+        let mut left: Vec<Box<[u8]>> = path.iter().rev().map(|name| name.as_bytes().into()).collect();
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            let (next, attributes) = match &*name {
+                b"/" => (self.root(), self.attributes(&self.root())?),
+                b"." => continue,
+                b".." => self.with_attributes(self.parent(&at)?)?,
+                name => self.child(&at, name)?,
+            };
+            if attributes.kind != Kind::Symlink {
+                at = next;
+                continue;
+            }
+            links += 1;
+            if links > LINKS_FOLLOWED_MAX {
+                return Err(Error::Invalid);
+            }
+            let target = self.read_link(&next)?;
+            left.extend(
+                Path::new(OsStr::from_bytes(&target)).iter().rev().map(|name| Box::from(name.as_bytes())),
+            );
+        }
+        Ok(at)
+    }
+
+    fn observe(&self, directory: &Node, name: &[u8], error: Option<Error>) {
+        let Some(sink) = &self.sink else { return };
+        let in_graft = self.branch(directory).is_some_and(|branch| !branch.scratch);
+        let decision = match error {
+            None => Decision::Found,
+            Some(Error::NotFound) if in_graft => Decision::Absent,
+            Some(Error::NotFound) => Decision::Hidden,
+            Some(_) => Decision::Refused,
+        };
+        sink.observe(decision, &|| self.path(directory).join(OsStr::from_bytes(name)));
+    }
+}
+
+/// Refuses what is no name of a file. `.` and `..` pass: they are names of directories that exist.
+pub(crate) fn check_name(name: &[u8]) -> Result<(), Error> {
+    if name.len() > NAME_MAX {
+        return Err(Error::NameTooLong);
+    }
+    if name.is_empty() || name.iter().any(|byte| matches!(byte, b'/' | 0)) {
+        return Err(Error::Invalid);
+    }
+    Ok(())
+}

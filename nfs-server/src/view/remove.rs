@@ -1,0 +1,163 @@
+//! Names that go: files, directories, and files that are still open when their directory goes.
+
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use lru::LruCache;
+use nix::sys::stat::FileStat;
+use nix::unistd::UnlinkatFlags;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use super::View;
+use super::attributes::Kind;
+use super::caller::Caller;
+use super::change::{Writable, check_old_name};
+use super::error::Error;
+use super::host;
+use super::list::is_silly;
+use super::node::{HostNode, NodeId};
+use crate::limits::{DUPLICATES_MAX, ORPHANS_MAX};
+
+/// What the view remembers of files beyond their names.
+pub(crate) struct Orphans {
+    /// Files without a name, by the directory and the name that their client knows them by.
+    nameless: Mutex<FxHashMap<(NodeId, Box<[u8]>), Arc<HostNode>>>,
+    /// The verifiers of files that were made exclusively, for a request that comes twice.
+    verifiers: Mutex<LruCache<NodeId, [u8; 8]>>,
+}
+
+impl Writable<'_> {
+    /// Removes the name of anything but a directory.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] for the name of an entry, [`Error::IsDirectory`] for a directory.
+    pub fn remove(&self, name: &[u8], caller: Caller<'_>) -> Result<(), Error> {
+        check_old_name(name)?;
+        let _changing = self.view.changing_names.lock();
+        let directory = self.names(caller)?;
+        if self.is_declared(name) {
+            return Err(Error::ReadOnly);
+        }
+        let stat = host::stat(&*directory, name)?;
+        if Kind::of(stat.st_mode) == Kind::Directory {
+            return Err(Error::IsDirectory);
+        }
+        self.check_sticky(caller, self.view.host_attributes(&stat).permissions())?;
+        nix::unistd::unlinkat(&*directory, name, UnlinkatFlags::NoRemoveDir)?;
+        self.name_went(name, &stat);
+        Ok(())
+    }
+
+    /// Removes an empty directory. Files in it that were deleted while open do not count.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`]; [`Error::ReadOnly`] for the name of an entry.
+    pub fn remove_directory(&self, name: &[u8], caller: Caller<'_>) -> Result<(), Error> {
+        check_old_name(name)?;
+        let _changing = self.view.changing_names.lock();
+        let directory = self.names(caller)?;
+        if self.is_declared(name) {
+            return Err(Error::ReadOnly);
+        }
+        let stat = host::stat(&*directory, name)?;
+        if Kind::of(stat.st_mode) != Kind::Directory {
+            return Err(Error::NotDirectory);
+        }
+        self.check_sticky(caller, self.view.host_attributes(&stat).permissions())?;
+        let unlink = || nix::unistd::unlinkat(&*directory, name, UnlinkatFlags::RemoveDir);
+        match unlink().map_err(Error::from) {
+            Err(Error::NotEmpty | Error::Exists) => {
+                self.view.orphan_deleted_files(&directory, name, self.branch)?;
+                unlink()?;
+            }
+            result => result?,
+        }
+        self.name_went(name, &stat);
+        Ok(())
+    }
+
+    /// Takes note that a name of the file described by `stat` is no more.
+    pub(crate) fn name_went(&self, name: &[u8], stat: &FileStat) {
+        let parent = self.node.id();
+        self.view.listings.remove(parent, name);
+        let Some(node) = self.view.nodes.find(self.branch, host::identity(stat)) else { return };
+        node.remove_place(parent, name);
+        if stat.st_nlink <= 1 || node.kind == Kind::Directory {
+            self.view.descriptors.forget(node.id);
+            self.view.listings.forget(node.id);
+            self.view.nodes.forget(&node);
+        }
+    }
+}
+
+impl View {
+    /// Drops a file that has lost its name together with its directory. Its client asks for that when it closes
+    /// the file, by the directory and name that it knew.
+    #[must_use]
+    pub fn release_orphan(&self, directory: NodeId, name: &[u8]) -> bool {
+        let released = self.orphans.nameless.lock().remove(&(directory, name.into()));
+        released.is_some_and(|node| {
+            self.nodes.forget(&node);
+            true
+        })
+    }
+
+    /// Removes the names of files in a directory that were deleted while open, and keeps the files open instead.
+    /// Does nothing when anything else is in it.
+    pub(crate) fn orphan_deleted_files(
+        &self,
+        parent: &OwnedFd,
+        name: &[u8],
+        branch: usize,
+    ) -> Result<(), Error> {
+        let directory = host::open_directory(parent, name)?;
+        let names = host::names(&directory)?;
+        let full = self.orphans.nameless.lock().len() + names.len() > ORPHANS_MAX;
+        if full || !names.iter().all(|name| is_silly(name)) {
+            return Err(Error::NotEmpty);
+        }
+        let Some(holder) = self.nodes.find(branch, host::identity(&nix::sys::stat::fstat(&directory)?))
+        else {
+            return Err(Error::NotEmpty);
+        };
+        for name in names {
+            let stat = host::stat(&directory, &name)?;
+            let attributes = self.host_attributes(&stat);
+            if attributes.kind != Kind::Regular {
+                return Err(Error::NotEmpty);
+            }
+            let file = Arc::new(host::open_data(&directory, &name, true)?);
+            let node = self.nodes.intern(branch, holder.id, &name, host::identity(&stat), &attributes);
+            nix::unistd::unlinkat(&directory, &*name, UnlinkatFlags::NoRemoveDir)?;
+            node.set_orphan(file);
+            self.descriptors.forget(node.id);
+            self.nodes.forget_name(&node);
+            self.listings.remove(holder.id, &name);
+            self.orphans.nameless.lock().insert((holder.id, name), node);
+        }
+        Ok(())
+    }
+}
+
+impl Orphans {
+    pub(crate) fn remember_verifier(&self, id: NodeId, verifier: [u8; 8]) {
+        self.verifiers.lock().put(id, verifier);
+    }
+
+    pub(crate) fn has_verifier(&self, id: NodeId, verifier: [u8; 8]) -> bool {
+        self.verifiers.lock().get(&id) == Some(&verifier)
+    }
+
+    pub(crate) fn clear(&self) {
+        self.nameless.lock().clear();
+    }
+}
+
+impl Default for Orphans {
+    fn default() -> Orphans {
+        let capacity = NonZeroUsize::new(DUPLICATES_MAX).unwrap_or(NonZeroUsize::MIN);
+        Orphans { nameless: Mutex::default(), verifiers: Mutex::new(LruCache::new(capacity)) }
+    }
+}

@@ -1,0 +1,101 @@
+//! Names that change.
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
+
+use super::attributes::Kind;
+use super::caller::{Caller, Want};
+use super::change::{Writable, check_old_name};
+use super::error::Error;
+use super::host;
+
+impl Writable<'_> {
+    /// Moves a name of this directory to another directory, over what has that name there.
+    ///
+    /// # Errors
+    /// [`Error::CrossDevice`] between parts of the view, so that programs copy instead; [`Error::ReadOnly`] over
+    /// the name of an entry.
+    pub fn rename(
+        &self,
+        from: &[u8],
+        to_directory: &Writable<'_>,
+        to: &[u8],
+        caller: Caller<'_>,
+    ) -> Result<(), Error> {
+        check_old_name(from)?;
+        check_old_name(to)?;
+        if self.branch != to_directory.branch || self.is_declared(from) {
+            return Err(Error::CrossDevice);
+        }
+        let _changing = self.view.changing_names.lock();
+        let source = self.names(caller)?;
+        let target = to_directory.names(caller)?;
+        if to_directory.is_declared(to) {
+            return Err(Error::ReadOnly);
+        }
+        let moved = host::stat(&*source, from)?;
+        let replaced = match host::stat(&*target, to) {
+            Ok(stat) => Some(stat),
+            Err(Errno::ENOENT) => None,
+            Err(errno) => return Err(errno.into()),
+        };
+        if replaced.as_ref().is_some_and(|stat| host::identity(stat) == host::identity(&moved)) {
+            // POSIX: two names of one file, nothing to do.
+            return Ok(());
+        }
+        self.check_move(&moved, to_directory, caller)?;
+        if let Some(stat) = &replaced {
+            to_directory.check_sticky(caller, self.view.host_attributes(stat).permissions())?;
+        }
+        self.rename_on_host(&source, from, &target, to)?;
+        if let Some(stat) = &replaced {
+            to_directory.name_went(to, stat);
+        }
+        self.name_moved(from, to_directory, to, &moved);
+        Ok(())
+    }
+
+    fn check_move(
+        &self,
+        moved: &FileStat,
+        to_directory: &Writable<'_>,
+        caller: Caller<'_>,
+    ) -> Result<(), Error> {
+        let attributes = self.view.host_attributes(moved);
+        self.check_sticky(caller, attributes.permissions())?;
+        if attributes.kind == Kind::Directory && self.node.id() != to_directory.node.id() {
+            // Its `..` changes.
+            caller.check(Want::Write, Kind::Directory, attributes.permissions())?;
+        }
+        Ok(())
+    }
+
+    fn rename_on_host(
+        &self,
+        source: &OwnedFd,
+        from: &[u8],
+        target: &OwnedFd,
+        to: &[u8],
+    ) -> Result<(), Error> {
+        let rename = || nix::fcntl::renameat(source, from, target, to);
+        match rename().map_err(Error::from) {
+            Err(Error::NotEmpty | Error::Exists) => {
+                self.view.orphan_deleted_files(target, to, self.branch)?;
+                Ok(rename()?)
+            }
+            result => result,
+        }
+    }
+
+    fn name_moved(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8], moved: &FileStat) {
+        let (source, target) = (self.node.id(), to_directory.node.id());
+        self.view.listings.remove(source, from);
+        self.view.listings.add(target, to);
+        if let Some(node) = self.view.nodes.find(self.branch, host::identity(moved)) {
+            node.remove_place(source, from);
+            node.add_place(target, to);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Changes to what is there: data and attributes.
+
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::UtimensatFlags;
+use nix::sys::time::TimeSpec;
+
+use super::View;
+use super::attributes::{Attributes, Kind, Permissions, Time};
+use super::caller::{Caller, Want};
+use super::change::Writable;
+use super::descriptors::OpenFile;
+use super::error::Error;
+use super::host;
+use super::locate::{Located, check_regular};
+use super::node::Node;
+
+/// Attributes to set; what is `None` or [`SetTime::Keep`] stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetAttributes {
+    /// Permission bits.
+    pub mode: Option<u32>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Length of a regular file.
+    pub size: Option<u64>,
+    /// Last read.
+    pub accessed: SetTime,
+    /// Last change of the contents.
+    pub modified: SetTime,
+}
+
+/// What to do with a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SetTime {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// Set it to the host's present time.
+    Now,
+    /// Set it.
+    To(Time),
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes written: fewer than asked for when the disk filled up.
+    pub count: usize,
+    /// Whether they must reach the disk before they count as written.
+    pub durable: bool,
+    /// The file's attributes after it.
+    pub attributes: Attributes,
+}
+
+impl SetAttributes {
+    pub(crate) fn size_for_host(&self) -> Result<i64, Error> {
+        i64::try_from(self.size.unwrap_or(0)).map_err(|_| Error::TooLarge)
+    }
+}
+
+impl Writable<'_> {
+    /// Writes data at `offset`. The owner may write whatever the mode says: a descriptor stays writable after a
+    /// change of mode, and the client has checked the mode when the file was opened.
+    ///
+    /// In a scratch, written is done: it does not outlive the build. In a graft `sync` makes it reach the disk.
+    ///
+    /// # Errors
+    /// [`Error::Access`], [`Error::NoSpace`], [`Error::TooLarge`] and what else the host says.
+    pub fn write(&self, offset: u64, data: &[u8], sync: bool, caller: Caller<'_>) -> Result<Written, Error> {
+        check_regular(self.view.kind(&self.node))?;
+        let permissions = self.permissions()?;
+        if !caller.owns(permissions) {
+            caller.check(Want::Write, Kind::Regular, permissions)?;
+        }
+        let file = self.open_file()?;
+        let count = write_all(&file, offset, data)?;
+        let outlives = !self.branch()?.scratch;
+        if sync && outlives {
+            nix::unistd::fdatasync(file.descriptor())?;
+        }
+        let attributes = self.view.host_attributes(&nix::sys::stat::fstat(file.descriptor())?);
+        if let Node::Host(node) = &self.node {
+            node.saw(&attributes);
+        }
+        Ok(Written { count, durable: sync || !outlives, attributes })
+    }
+
+    /// Makes what was written reach the disk, where it is to outlive the view.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn commit(&self) -> Result<(), Error> {
+        check_regular(self.view.kind(&self.node))?;
+        if !self.branch()?.scratch {
+            nix::unistd::fsync(self.open_file()?.descriptor())?;
+        }
+        Ok(())
+    }
+
+    /// Sets attributes, the length first and the times last.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] for what only the owner or root may do, and for set-id bits.
+    pub fn set(&self, set: &SetAttributes, caller: Caller<'_>) -> Result<Attributes, Error> {
+        let permissions = self.permissions()?;
+        check_allowed(set, permissions, caller)?;
+        if let Node::Host(node) = &self.node
+            && node.orphan().is_some()
+        {
+            return self.set_orphan(set);
+        }
+        if set.size.is_some() {
+            check_regular(self.view.kind(&self.node))?;
+            nix::unistd::ftruncate(self.open_file()?.descriptor(), set.size_for_host()?)?;
+        }
+        let located = match &self.node {
+            Node::Host(node) => self.view.locate(node)?,
+            Node::Declared(_) => self.view.locate_branch(self.branch()?)?,
+        };
+        if set.uid.is_some() || set.gid.is_some() {
+            let (uid, gid) = (set.uid.map(Into::into), set.gid.map(Into::into));
+            nix::unistd::fchownat(
+                &*located.directory,
+                &*located.name,
+                uid,
+                gid,
+                AtFlags::AT_SYMLINK_NOFOLLOW,
+            )?;
+        }
+        if let Some(mode) = set.mode {
+            self.set_mode(&located, mode)?;
+        }
+        if let Some((accessed, modified)) = times(set) {
+            nix::sys::stat::utimensat(
+                &*located.directory,
+                &*located.name,
+                &accessed,
+                &modified,
+                UtimensatFlags::NoFollowSymlink,
+            )?;
+        }
+        self.attributes()
+    }
+
+    fn set_mode(&self, located: &Located, mode: u32) -> Result<(), Error> {
+        if self.view.kind(&self.node) == Kind::Symlink {
+            return Err(Error::NotSupported);
+        }
+        let open = self.view.descriptors.files.get(&self.node.id());
+        Ok(host::set_mode(
+            &*located.directory,
+            &located.name,
+            open.as_deref().map(|file| &file.descriptor),
+            mode,
+        )?)
+    }
+
+    /// A file without a name has only its descriptor.
+    fn set_orphan(&self, set: &SetAttributes) -> Result<Attributes, Error> {
+        let file = self.open_file()?;
+        if set.size.is_some() {
+            nix::unistd::ftruncate(file.descriptor(), set.size_for_host()?)?;
+        }
+        if set.uid.is_some() || set.gid.is_some() {
+            nix::unistd::fchown(file.descriptor(), set.uid.map(Into::into), set.gid.map(Into::into))?;
+        }
+        if let Some(mode) = set.mode {
+            nix::sys::stat::fchmod(file.descriptor(), host::permission_bits(mode))?;
+        }
+        if let Some((accessed, modified)) = times(set) {
+            nix::sys::stat::futimens(file.descriptor(), &accessed, &modified)?;
+        }
+        self.attributes()
+    }
+
+    fn open_file(&self) -> Result<Open, Error> {
+        if let Node::Host(node) = &self.node
+            && let Some(file) = node.orphan()
+        {
+            return Ok(Open::Orphan(file));
+        }
+        self.view.file(&self.node, true).map(Open::Named)
+    }
+}
+
+impl View {
+    /// Whether a file's data must reach the disk on its own before it is safe: where it outlives the view.
+    #[must_use]
+    pub fn outlives(&self, node: &Node) -> bool {
+        self.branch(node).is_some_and(|branch| !branch.scratch)
+    }
+}
+
+/// An open file, by name or without one.
+enum Open {
+    Named(Arc<OpenFile>),
+    Orphan(Arc<std::os::fd::OwnedFd>),
+}
+
+impl Open {
+    fn descriptor(&self) -> &std::os::fd::OwnedFd {
+        match self {
+            Open::Named(file) => &file.descriptor,
+            Open::Orphan(file) => file,
+        }
+    }
+}
+
+/// Set-id bits are refused, not dropped: a program that needs them has to hear it.
+pub(crate) fn check_mode(mode: u32) -> Result<(), Error> {
+    if mode & 0o6000 == 0 { Ok(()) } else { Err(Error::NotPermitted) }
+}
+
+fn check_allowed(set: &SetAttributes, node: Permissions, caller: Caller<'_>) -> Result<(), Error> {
+    let owns = caller.owns(node);
+    if let Some(mode) = set.mode {
+        check_mode(mode)?;
+        if !owns {
+            return Err(Error::NotPermitted);
+        }
+    }
+    if caller.uid != 0 {
+        let new_owner = set.uid.is_some_and(|uid| uid != node.uid);
+        let foreign_group = set.gid.is_some_and(|gid| gid != node.gid && !caller.is_in(gid));
+        let chown = set.uid.is_some() || set.gid.is_some();
+        if new_owner || foreign_group || (chown && !owns) {
+            return Err(Error::NotPermitted);
+        }
+    }
+    let writes = || caller.may(Want::Write, Kind::Regular, node);
+    if set.size.is_some() && !owns && !writes() {
+        return Err(Error::Access);
+    }
+    let times = [set.accessed, set.modified];
+    if !owns && times.iter().any(|time| matches!(time, SetTime::To(_))) {
+        return Err(Error::NotPermitted);
+    }
+    if !owns && times.contains(&SetTime::Now) && !writes() {
+        return Err(Error::Access);
+    }
+    Ok(())
+}
+
+fn times(set: &SetAttributes) -> Option<(TimeSpec, TimeSpec)> {
+    if (set.accessed, set.modified) == (SetTime::Keep, SetTime::Keep) {
+        return None;
+    }
+    Some((set.accessed.for_host(), set.modified.for_host()))
+}
+
+impl SetTime {
+    fn for_host(self) -> TimeSpec {
+        match self {
+            SetTime::Keep => TimeSpec::UTIME_OMIT,
+            SetTime::Now => TimeSpec::UTIME_NOW,
+            SetTime::To(time) => TimeSpec::new(time.seconds.into(), time.nanoseconds.into()),
+        }
+    }
+}
+
+fn write_all(file: &Open, offset: u64, data: &[u8]) -> Result<usize, Error> {
+    let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
+    let mut count = 0;
+    while count < data.len() {
+        let position = start.checked_add(count as i64).ok_or(Error::TooLarge)?;
+        match nix::sys::uio::pwrite(file.descriptor(), &data[count..], position) {
+            Ok(0) => return Err(Error::Io),
+            Ok(written) => count += written,
+            Err(Errno::EINTR) => {}
+            // What was written stays written; the next request meets the error itself.
+            Err(_) if count > 0 => break,
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(count)
+}

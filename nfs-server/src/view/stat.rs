@@ -1,0 +1,183 @@
+//! Attributes of nodes, the text of links, the state of the file system behind.
+
+use nix::sys::stat::FileStat;
+use nix::sys::statvfs::Statvfs;
+
+use super::attributes::{Attributes, Kind, Permissions, Time};
+use super::caller::{Caller, Want};
+use super::error::Error;
+use super::host;
+use super::node::{Before, Node};
+use super::spec::Access;
+use super::tree::Shape;
+use super::{View, declared};
+
+/// All times of what only the view has: the moment that Nix gives to everything in its store.
+const SYNTHETIC_TIME: Time = Time { seconds: 1, nanoseconds: 0 };
+
+/// What a declared directory takes on a disk, as programs expect some number.
+const DIRECTORY_SIZE: u64 = 4096;
+
+impl View {
+    /// The attributes of a node.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the host no longer has it.
+    pub fn attributes(&self, node: &Node) -> Result<Attributes, Error> {
+        match node {
+            Node::Host(host_node) => {
+                let stat = match host_node.orphan() {
+                    Some(file) => nix::sys::stat::fstat(&*file)?,
+                    None => self.locate(host_node)?.stat,
+                };
+                let attributes = self.host_attributes(&stat);
+                host_node.saw(&attributes);
+                Ok(attributes)
+            }
+            Node::Declared(index) => match self.branch(node) {
+                Some(branch) => {
+                    let attributes = self.host_attributes(&self.locate_branch(branch)?.stat);
+                    *branch.seen.lock() = Some(attributes);
+                    Ok(attributes)
+                }
+                None => Ok(self.synthetic_attributes(*index)),
+            },
+        }
+    }
+
+    /// What a node is.
+    #[must_use]
+    pub fn kind(&self, node: &Node) -> Kind {
+        match node {
+            Node::Host(node) => node.kind,
+            Node::Declared(index) => match &declared(&self.tree, *index).shape {
+                Shape::Directory { .. } => Kind::Directory,
+                Shape::Inline { .. } => Kind::Regular,
+                Shape::Symlink { .. } => Kind::Symlink,
+                Shape::Device { .. } => Kind::CharacterDevice,
+                Shape::Branch(branch) => branch.kind,
+            },
+        }
+    }
+
+    /// Mode and owner: of host nodes as last seen, since nobody else changes them.
+    pub(crate) fn permissions(&self, node: &Node) -> Result<Permissions, Error> {
+        match node {
+            Node::Host(node) => Ok(node.permissions()),
+            Node::Declared(_) => {
+                let seen = self.branch(node).and_then(|branch| *branch.seen.lock());
+                seen.map_or_else(|| self.attributes(node), Ok).map(|attributes| attributes.permissions())
+            }
+        }
+    }
+
+    /// What was last told of a node: how the next change finds it, since every change comes through the view.
+    #[must_use]
+    pub fn before(&self, node: &Node) -> Option<Before> {
+        match node {
+            Node::Host(node) => Some(node.before()),
+            Node::Declared(_) => {
+                self.branch(node).and_then(|branch| branch.seen.lock().as_ref().map(Before::from))
+            }
+        }
+    }
+
+    /// Whether the caller may do that with the node. Nobody may write a file where the view is read-only.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the host no longer has it.
+    pub fn may(&self, node: &Node, caller: Caller<'_>, want: Want) -> Result<bool, Error> {
+        let kind = self.kind(node);
+        // Only of files: opening one is refused here and now, rather than the write long after. Names in a directory
+        // are left to the procedures, which say that the file system is read-only; a device holds no data.
+        let holds_data = kind == Kind::Regular;
+        if want == Want::Write && holds_data && !self.is_writable(node) {
+            return Ok(false);
+        }
+        Ok(caller.may(want, kind, self.permissions(node)?))
+    }
+
+    /// Whether anybody may change the node.
+    pub(crate) fn is_writable(&self, node: &Node) -> bool {
+        self.branch(node).is_some_and(|branch| branch.access == Access::Rw)
+    }
+
+    /// The text of a symbolic link.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the node is something else.
+    pub fn read_link(&self, node: &Node) -> Result<Vec<u8>, Error> {
+        if self.kind(node) != Kind::Symlink {
+            return Err(Error::Invalid);
+        }
+        let located = match (node, self.branch(node)) {
+            (Node::Host(node), _) => self.locate(node)?,
+            (Node::Declared(_), Some(branch)) => self.locate_branch(branch)?,
+            (Node::Declared(index), None) => match &declared(&self.tree, *index).shape {
+                Shape::Symlink { target } => return Ok(target.to_vec()),
+                _ => return Err(Error::Invalid),
+            },
+        };
+        let target = nix::fcntl::readlinkat(&*located.directory, &*located.name)?;
+        Ok(std::os::unix::ffi::OsStringExt::into_vec(target))
+    }
+
+    /// The file system behind a node; behind one that only the view has, that of the first scratch.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn file_system(&self, node: &Node) -> Result<Statvfs, Error> {
+        let directory = match (node, self.branch(node)) {
+            (_, None) => match self.first_scratch() {
+                Some(scratch) => self.directory(scratch.id())?,
+                None => std::sync::Arc::new(host::open_root()?),
+            },
+            (Node::Declared(_), Some(branch)) => self.locate_branch(branch)?.directory,
+            (Node::Host(node), Some(_)) => self.locate(node)?.directory,
+        };
+        Ok(nix::sys::statvfs::fstatvfs(&*directory)?)
+    }
+
+    pub(crate) fn host_attributes(&self, stat: &FileStat) -> Attributes {
+        let (device, inode) = host::identity(stat);
+        Attributes::of(stat, self.fileids.of(device, inode))
+    }
+
+    fn first_scratch(&self) -> Option<Node> {
+        (0..)
+            .map_while(|index| self.tree.get(index).map(|entry| (index, entry)))
+            .find(|(_, entry)| matches!(&entry.shape, Shape::Branch(branch) if branch.scratch))
+            .map(|(index, _)| Node::Declared(index))
+    }
+
+    fn synthetic_attributes(&self, index: usize) -> Attributes {
+        let entry = declared(&self.tree, index);
+        let (mode, size, links, device) = match &entry.shape {
+            Shape::Directory { mode } => (*mode, DIRECTORY_SIZE, 2 + self.directories_in(index), (0, 0)),
+            Shape::Inline { contents, mode } => (*mode, contents.len() as u64, 1, (0, 0)),
+            Shape::Symlink { target } => (0o777, target.len() as u64, 1, (0, 0)),
+            Shape::Device { major, minor, mode } => (*mode, 0, 1, (*major, *minor)),
+            Shape::Branch(_) => (0, 0, 1, (0, 0)),
+        };
+        Attributes {
+            kind: self.kind(&Node::Declared(index)),
+            mode,
+            links,
+            uid: 0,
+            gid: 0,
+            size,
+            used: size,
+            device,
+            fileid: self.fileids.of_path(&self.tree.path(index)),
+            accessed: SYNTHETIC_TIME,
+            modified: SYNTHETIC_TIME,
+            changed: SYNTHETIC_TIME,
+        }
+    }
+
+    fn directories_in(&self, index: usize) -> u32 {
+        let children = declared(&self.tree, index).children.values();
+        let directories = children.filter(|child| self.kind(&Node::Declared(**child)) == Kind::Directory);
+        u32::try_from(directories.count()).unwrap_or(u32::MAX - 2)
+    }
+}
