@@ -2,6 +2,8 @@
 
 pub mod derivation;
 pub mod nix32;
+pub mod output;
 pub mod plan;
+mod scratch;
 pub mod store;
 pub mod store_path;

@@ -1,0 +1,99 @@
+//! Makes a tree canonical as Nix's `canonicalisePathMetaData` does: modes 0444 or 0555, time 1, owned by root.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fchmod, futimens, utimensat};
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::unistd::{Gid, Uid, fchown, fchownat};
+
+use super::tree::{self, Kind, MAX_DEPTH, TreeError};
+
+/// The modification time of everything in a store, in seconds.
+const STORE_TIME: i64 = 1;
+
+/// Makes trees canonical that belong to one build user.
+#[derive(Debug)]
+pub struct Canonicaliser {
+    uid: u32,
+    /// What has been made canonical, and so belongs to root: a hard link to it is all right.
+    seen: HashSet<(u64, u64)>,
+}
+
+impl Canonicaliser {
+    /// For trees that `uid` has made.
+    #[must_use]
+    pub fn new(uid: u32) -> Canonicaliser {
+        Canonicaliser { uid, seen: HashSet::new() }
+    }
+
+    /// Makes the tree at a name in a directory canonical.
+    ///
+    /// # Errors
+    /// When something in it is of a kind that a store cannot hold, belongs to somebody else, or cannot be changed.
+    pub fn run(&mut self, directory: &OwnedFd, name: &str) -> Result<(), TreeError> {
+        self.entry(directory, name.as_ref(), &PathBuf::from(name), 0)
+    }
+
+    fn entry(
+        &mut self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        path: &Path,
+        depth: usize,
+    ) -> Result<(), TreeError> {
+        if depth > MAX_DEPTH {
+            return Err(TreeError::Depth { path: path.into() });
+        }
+        let stat = tree::stat(directory, name).map_err(|error| TreeError::new(path, "look at", error))?;
+        let kind = Kind::of(&stat);
+        if kind == Kind::Other {
+            return Err(TreeError::Kind { path: path.into() });
+        }
+        let inode = (stat.st_dev, stat.st_ino);
+        if stat.st_uid != self.uid || self.seen.contains(&inode) {
+            // A file of somebody else, linked into the output, must not become the store's own.
+            let ours = kind != Kind::Directory && self.seen.contains(&inode);
+            return if ours { Ok(()) } else { Err(TreeError::Owner { path: path.into(), uid: stat.st_uid }) };
+        }
+        self.seen.insert(inode);
+        match kind {
+            Kind::Symlink => make_canonical_link(directory, name, path),
+            _ => {
+                let opened = tree::open(directory, name, &stat, path)?;
+                make_canonical(&opened, &stat, path)?;
+                if kind == Kind::Directory { self.children(&opened, path, depth) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn children(&mut self, directory: &OwnedFd, path: &Path, depth: usize) -> Result<(), TreeError> {
+        for name in tree::names(directory, path)? {
+            self.entry(directory, &name, &path.join(&name), depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+fn make_canonical(opened: &OwnedFd, stat: &FileStat, path: &Path) -> Result<(), TreeError> {
+    const EXECUTABLE: u32 = 0o100;
+    let executable = Kind::of(stat) == Kind::Directory || stat.st_mode & EXECUTABLE != 0;
+    let mode = Mode::from_bits_truncate(if executable { 0o555 } else { 0o444 });
+    // The owner first: a change of owner takes bits from the mode.
+    fchown(opened, Some(Uid::effective()), Some(Gid::effective()))
+        .map_err(|error| TreeError::new(path, "change the owner of", error))?;
+    fchmod(opened, mode).map_err(|error| TreeError::new(path, "change the mode of", error))?;
+    futimens(opened, &TimeSpec::UTIME_OMIT, &TimeSpec::seconds(STORE_TIME))
+        .map_err(|error| TreeError::new(path, "change the time of", error))
+}
+
+fn make_canonical_link(directory: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), TreeError> {
+    fchownat(directory, name, Some(Uid::effective()), Some(Gid::effective()), AtFlags::AT_SYMLINK_NOFOLLOW)
+        .map_err(|error| TreeError::new(path, "change the owner of", error))?;
+    let (keep, time) = (TimeSpec::UTIME_OMIT, TimeSpec::seconds(STORE_TIME));
+    utimensat(directory, name, &keep, &time, UtimensatFlags::NoFollowSymlink)
+        .map_err(|error| TreeError::new(path, "change the time of", error))
+}
