@@ -9,6 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 pub mod apt;
 pub mod kernel;
 pub mod packages;
+pub mod store;
 
 /// Where things are kept. Every checkout has its own; nothing outside of it is changed but by `packages`.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod command;
+pub mod demo;
 pub mod lab;
 pub mod vm;
 pub mod xtask;

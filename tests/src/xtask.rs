@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub mod demo;
 pub mod setup;
 pub mod vm;
 
@@ -21,6 +22,8 @@ pub struct Arguments {
 enum What {
     /// Install and bring everything that the other commands need (each does its own part by itself).
     Setup,
+    /// Build a graph of real C software through NFS mounts, in the virtual machine.
+    Demo,
     /// Run a command as root in the virtual machine, in this checkout.
     Vm(vm::Options),
     /// The machine's outside.
@@ -43,6 +46,7 @@ impl Arguments {
     pub fn run(self) -> Result<ExitCode> {
         match self.what {
             What::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+            What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),
             What::VmInit { spec, .. } => crate::vm::init::main(&spec),
