@@ -1,1 +1,29 @@
 //! Put a served address at a path; enter a root; run a command there.
+//!
+//! Nothing here knows the NFS wire format or Nix: a [`Source`] is an address and an export path, and the operating
+//! system's own NFS client does the rest.
+
+mod errno;
+#[cfg(target_os = "linux")]
+pub mod jail;
+mod mount;
+pub mod options;
+mod process;
+pub mod stale;
+mod sys;
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use mount::{Mount, MountError};
+pub use options::MountOptions;
+
+/// What a server offers: where it listens and the path of its export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The address of both the NFS and the MOUNT program.
+    pub addr: SocketAddr,
+    /// The export path, starting with a slash.
+    pub export: String,
+}

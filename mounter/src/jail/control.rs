@@ -1,0 +1,68 @@
+//! What loopbox, the supervisor and the program-to-be tell each other: JSON with its length before it.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{JailError, Outcome};
+use crate::MountError;
+
+/// The longest message, in bytes: a specification carries arguments and environment, for which Linux has a limit of
+/// a quarter of the stack, 6 MiB at most; JSON needs up to six bytes for one.
+const MESSAGE_MAX: u64 = 64 << 20;
+
+/// The byte that asks the supervisor to kill what is inside. The end of the stream asks for the same, and says that
+/// the server is gone too.
+pub(super) const KILL: u8 = b'K';
+
+/// From the supervisor to loopbox.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Report {
+    /// The program runs; its number on the host.
+    Started { pid: i32 },
+    /// It never did.
+    Failed(JailError),
+    /// It ended, and the view is unmounted as well as it could be.
+    Ended { outcome: Outcome, unmounted: Result<(), MountError> },
+    /// It ended nobody knows how.
+    Lost(JailError),
+}
+
+/// From the first process inside to the supervisor. The end of the stream says that it was executed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Inside {
+    /// It is in its user namespace and waits for the users; the answer is one byte.
+    WantsIds,
+    /// A step failed.
+    Failed(JailError),
+}
+
+pub(super) fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {
+    let text = serde_json::to_vec(message)?;
+    to.write_all(&(text.len() as u64).to_le_bytes())?;
+    to.write_all(&text)
+}
+
+/// None at the end of the stream.
+pub(super) fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> io::Result<Option<T>> {
+    let mut length = [0; 8];
+    match from.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        // A peer that died with something unread of ours.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let length = u64::from_le_bytes(length);
+    if length > MESSAGE_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
+    }
+    let mut text = Vec::new();
+    from.take(length).read_to_end(&mut text)?;
+    if text.len() as u64 != length {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&text)?))
+}

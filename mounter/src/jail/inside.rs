@@ -1,0 +1,205 @@
+//! The first process inside: from a fork of the supervisor to the program, one step after the other.
+
+use std::ffi::{CString, OsStr};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process;
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags};
+use nix::sched::CloneFlags;
+use nix::sys::prctl;
+use nix::sys::resource::{self, RLIM_INFINITY};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid};
+
+use super::control::{self, Inside};
+use super::{JailError, JailSpec, Limit, Resource, User};
+use crate::sys;
+
+/// The status of a process that never became the program. Nobody sees it: the report comes first.
+const NEVER_EXECUTED: i32 = 127;
+
+/// Parts of /proc through which user 0 changes the host, whatever namespaces it is in: their files ask for the
+/// number and not for a capability.
+const KNOBS: [&str; 5] = ["sys", "sysrq-trigger", "irq", "bus", "fs"];
+
+const NOTHING: Option<&str> = None;
+
+/// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
+pub(super) fn become_program(spec: &JailSpec, channel: &UnixStream) -> ! {
+    let error = match take_steps(spec, channel) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    // If the supervisor is gone, there is nobody to tell.
+    let _ = control::send(channel, &Inside::Failed(error));
+    process::exit(NEVER_EXECUTED)
+}
+
+fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Infallible, JailError> {
+    die_with_supervisor(channel)?;
+    own_namespaces(spec.network)?;
+    name_machine(spec)?;
+    change_root(spec.root.path())?;
+    mount_special(spec)?;
+    limit(&spec.limits)?;
+    umask(Mode::from_bits_truncate(spec.umask));
+    if spec.new_session {
+        nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
+    }
+    become_user(&spec.user, channel)?;
+    if spec.no_new_privs {
+        prctl::set_no_new_privs().map_err(|errno| JailError::NoNewPrivs { source: errno.into() })?;
+    }
+    nix::unistd::chdir(&spec.cwd)
+        .map_err(|errno| JailError::WorkingDirectory { path: spec.cwd.clone(), source: errno.into() })?;
+    sys::default_signals().map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
+    // The kernel forgets this wish when the user changes, so it is made again.
+    die_with_supervisor(channel)?;
+    execute(spec)
+}
+
+/// The kernel kills this process when the supervisor dies; one that has died before leaves the channel at its end.
+fn die_with_supervisor(channel: &UnixStream) -> Result<(), JailError> {
+    let failed = |errno: Errno| JailError::Arrange {
+        what: "a death together with the supervisor".into(),
+        source: errno.into(),
+    };
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed)?;
+    match recv(channel.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        Ok(0) => Err(JailError::SupervisorDied),
+        Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// These belong to the host's user namespace, so that not even root inside has any power over them.
+fn own_namespaces(network: bool) -> Result<(), JailError> {
+    let mut flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    flags.set(CloneFlags::CLONE_NEWNET, !network);
+    nix::sched::unshare(flags).map_err(|errno| JailError::Namespaces { source: errno.into() })?;
+    if !network {
+        sys::loopback_up().map_err(|source| JailError::Loopback { source })?;
+    }
+    Ok(())
+}
+
+fn name_machine(spec: &JailSpec) -> Result<(), JailError> {
+    nix::unistd::sethostname(&spec.hostname)
+        .map_err(|errno| JailError::Name { name: spec.hostname.clone(), source: errno.into() })?;
+    sys::set_domain_name(&spec.domainname)
+        .map_err(|source| JailError::Name { name: spec.domainname.clone(), source })
+}
+
+/// Enters the root and lets go of the host's tree. pivot_root(2) wants a mount as the new root, so it is bound onto
+/// itself; the old root then lies on top of the new one, and is detached with everything below it.
+fn change_root(root: &Path) -> Result<(), JailError> {
+    let unusable = |errno: Errno| JailError::Root { path: root.into(), source: errno.into() };
+    let stuck = |errno: Errno| JailError::Pivot { path: root.into(), source: errno.into() };
+    nix::mount::mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
+        .map_err(unusable)?;
+    nix::mount::mount(Some(root), root, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
+        .map_err(unusable)?;
+    nix::unistd::chdir(root).map_err(unusable)?;
+    nix::unistd::pivot_root(".", ".").map_err(stuck)?;
+    nix::mount::umount2(".", MntFlags::MNT_DETACH).map_err(stuck)?;
+    nix::unistd::chdir("/").map_err(stuck)
+}
+
+fn mount_special(spec: &JailSpec) -> Result<(), JailError> {
+    let closed = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    if let Some(at) = &spec.proc {
+        special("proc", at, closed, None)?;
+        if spec.user.uid == 0 {
+            KNOBS.iter().try_for_each(|knob| make_read_only(&at.join(knob)))?;
+        }
+    }
+    if let Some(at) = &spec.pts {
+        let terminals = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+        special("devpts", at, terminals, Some("newinstance,mode=0620,ptmxmode=0666"))?;
+    }
+    if let Some(at) = &spec.shm {
+        special("tmpfs", at, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=1777,size=50%"))?;
+    }
+    Ok(())
+}
+
+fn special(kind: &str, at: &Path, flags: MsFlags, data: Option<&str>) -> Result<(), JailError> {
+    nix::mount::mount(Some(kind), at, Some(kind), flags, data).map_err(|errno| JailError::Special {
+        kind: kind.into(),
+        at: at.into(),
+        source: errno.into(),
+    })
+}
+
+fn make_read_only(path: &Path) -> Result<(), JailError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    nix::mount::mount(Some(path), path, NOTHING, MsFlags::MS_BIND, NOTHING)
+        .and_then(|()| nix::mount::mount(NOTHING, path, NOTHING, flags, NOTHING))
+        .map_err(|errno| JailError::Knob { path: path.into(), source: errno.into() })
+}
+
+fn limit(limits: &[Limit]) -> Result<(), JailError> {
+    for limit in limits {
+        let value = |bound: Option<u64>| bound.unwrap_or(RLIM_INFINITY);
+        resource::setrlimit(kernel_resource(limit.resource), value(limit.soft), value(limit.hard))
+            .map_err(|errno| JailError::Limit { limit: *limit, source: errno.into() })?;
+    }
+    Ok(())
+}
+
+fn kernel_resource(resource: Resource) -> resource::Resource {
+    match resource {
+        Resource::AddressSpace => resource::Resource::RLIMIT_AS,
+        Resource::Core => resource::Resource::RLIMIT_CORE,
+        Resource::Cpu => resource::Resource::RLIMIT_CPU,
+        Resource::FileSize => resource::Resource::RLIMIT_FSIZE,
+        Resource::OpenFiles => resource::Resource::RLIMIT_NOFILE,
+        Resource::Processes => resource::Resource::RLIMIT_NPROC,
+        Resource::Stack => resource::Resource::RLIMIT_STACK,
+    }
+}
+
+/// Groups go first: in the user namespace they can no longer be changed.
+fn become_user(user: &User, mut channel: &UnixStream) -> Result<(), JailError> {
+    let (uid, gid) = user.inside.map_or((user.uid, user.gid), |inside| (inside.uid, inside.gid));
+    let failed = |errno: Errno| JailError::Ids { uid, gid, source: errno.into() };
+    let groups: Vec<Gid> = user.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+    nix::unistd::setgroups(&groups).map_err(failed)?;
+    if user.inside.is_some() {
+        nix::sched::unshare(CloneFlags::CLONE_NEWUSER)
+            .map_err(|errno| JailError::UserNamespace { source: errno.into() })?;
+        let refused = |source: io::Error| JailError::Control { source };
+        control::send(channel, &Inside::WantsIds).map_err(refused)?;
+        channel.read_exact(&mut [0]).map_err(refused)?;
+    }
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    nix::unistd::setresgid(gid, gid, gid).map_err(failed)?;
+    nix::unistd::setresuid(uid, uid, uid).map_err(failed)
+}
+
+fn execute(spec: &JailSpec) -> Result<std::convert::Infallible, JailError> {
+    let failed = |source: io::Error| JailError::Exec { program: spec.program.clone(), source };
+    let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(|error| failed(error.into()));
+    let program = text(spec.program.as_os_str())?;
+    let argv: Vec<CString> = spec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
+    let mut env = Vec::with_capacity(spec.env.len());
+    for (name, value) in &spec.env {
+        let mut line = name.clone();
+        line.push("=");
+        line.push(value);
+        env.push(text(&line)?);
+    }
+    sys::close_on_exec_from(3)
+        .map_err(|source| JailError::Arrange { what: "the closing of descriptors".into(), source })?;
+    Err(failed(sys::exec(&program, &argv, &env)))
+}

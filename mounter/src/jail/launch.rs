@@ -1,0 +1,153 @@
+//! loopbox's side of a jail: start it, kill it, wait for it.
+
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::control::{self, KILL, Report};
+use super::{JailError, JailSpec, WORD};
+use crate::sys;
+
+/// A jail whose program runs. Dropping it kills everything inside and waits until the mount is gone.
+#[derive(Debug)]
+pub struct Jail {
+    supervisor: Child,
+    control: Arc<UnixStream>,
+    program: Option<OwnedFd>,
+    over: bool,
+}
+
+/// Kills everything inside a jail, from any thread. It may outlive the jail, and then does nothing.
+#[derive(Clone, Debug)]
+pub struct Killer {
+    control: Arc<UnixStream>,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+}
+
+/// The standard streams of the program.
+#[derive(Debug)]
+pub struct Stdio3 {
+    /// Descriptor 0.
+    pub stdin: Stdio,
+    /// Descriptor 1.
+    pub stdout: Stdio,
+    /// Descriptor 2.
+    pub stderr: Stdio,
+}
+
+impl Stdio3 {
+    /// loopbox's own three.
+    #[must_use]
+    pub fn inherit() -> Stdio3 {
+        Stdio3 { stdin: Stdio::inherit(), stdout: Stdio::inherit(), stderr: Stdio::inherit() }
+    }
+}
+
+impl Jail {
+    /// Starts `loopbox` (this binary) as a supervisor and returns when the program was executed.
+    ///
+    /// # Errors
+    /// The step that failed. Nothing is left then.
+    pub fn spawn(loopbox: &Path, spec: &JailSpec, stdio: Stdio3) -> Result<Jail, JailError> {
+        spec.validate()?;
+        let launch = |source| JailError::Launch { program: loopbox.into(), source };
+        let (ours, theirs) = UnixStream::pair().map_err(launch)?;
+        let mut command = Command::new(loopbox);
+        command.arg(WORD).arg(theirs.as_raw_fd().to_string()).env_clear().current_dir("/");
+        command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
+        sys::in_own_session_with(&mut command, theirs.as_raw_fd());
+        let supervisor = command.spawn().map_err(launch)?;
+        // Both hold ends of pipes whose other ends wait to see them closed.
+        drop(command);
+        drop(theirs);
+        let mut jail = Jail { supervisor, control: Arc::new(ours), program: None, over: false };
+        control::send(&jail.control, spec).map_err(|source| JailError::Control { source })?;
+        match jail.receive()? {
+            Report::Started { pid } => {
+                // It may have ended already; then there is nothing that would have to be killed.
+                jail.program = sys::pidfd_open(Pid::from_raw(pid)).ok();
+                Ok(jail)
+            }
+            Report::Failed(error) | Report::Lost(error) => Err(error),
+            Report::Ended { .. } => Err(JailError::SupervisorDied),
+        }
+    }
+
+    /// A handle to kill what is inside.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        Killer { control: Arc::clone(&self.control) }
+    }
+
+    /// Waits for the program's end. Afterwards every process inside is dead and the mount is gone. The server has to
+    /// answer until then.
+    ///
+    /// # Errors
+    /// [`JailError::Unmount`] if what the program wrote may not be complete; [`JailError::SupervisorDied`].
+    pub fn wait(mut self) -> Result<Outcome, JailError> {
+        match self.receive()? {
+            Report::Ended { outcome, unmounted } => {
+                unmounted.map_err(|source| JailError::Unmount { source })?;
+                Ok(outcome)
+            }
+            Report::Failed(error) | Report::Lost(error) => Err(error),
+            Report::Started { .. } => Err(JailError::SupervisorDied),
+        }
+    }
+
+    /// The next message; everything is over if there is none.
+    fn receive(&mut self) -> Result<Report, JailError> {
+        match control::receive(&self.control) {
+            Ok(Some(report)) => {
+                self.over = !matches!(report, Report::Started { .. });
+                Ok(report)
+            }
+            Ok(None) => Err(JailError::SupervisorDied),
+            Err(source) => Err(JailError::Control { source }),
+        }
+    }
+
+    /// The kernel kills the program when its supervisor dies, unless the program has asked it not to.
+    fn kill_program(&self) {
+        let Some(program) = &self.program else { return };
+        if sys::pidfd_kill(program.as_fd()).is_ok() {
+            let mut ended = [PollFd::new(program.as_fd(), PollFlags::POLLIN)];
+            while poll(&mut ended, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
+        }
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        if !self.over {
+            self.killer().kill();
+        }
+        if let Err(error) = self.supervisor.wait() {
+            tracing::warn!("cannot wait for the supervisor of a jail: {error}");
+        }
+        self.kill_program();
+    }
+}
+
+impl Killer {
+    /// Kills everything inside; [`Jail::wait`] then returns soon.
+    pub fn kill(&self) {
+        // If nobody reads it any more, nothing is left to kill.
+        let _ = (&*self.control).write_all(&[KILL]);
+    }
+}

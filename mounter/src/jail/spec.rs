@@ -1,0 +1,175 @@
+//! What a jail is to be, as plain data.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{JailError, text};
+use crate::{MountOptions, Source};
+
+/// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
+const NAME_MAX: usize = 64;
+
+/// All that a jail is made of. Paths but for [`Root`]'s are paths inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JailSpec {
+    /// The root directory.
+    pub root: Root,
+    /// Who the program runs as.
+    pub user: User,
+    /// True for the host's network, false for one of its own with nothing but a loopback interface.
+    pub network: bool,
+    /// The machine's name inside.
+    pub hostname: String,
+    /// The machine's NIS domain inside; `(none)` is what a kernel starts with.
+    pub domainname: String,
+    /// An existing directory to mount the process file system on.
+    pub proc: Option<PathBuf>,
+    /// An existing directory to mount a new set of pseudo-terminals on.
+    pub pts: Option<PathBuf>,
+    /// An existing directory to mount an empty file system in memory on.
+    pub shm: Option<PathBuf>,
+    /// The program to execute.
+    pub program: PathBuf,
+    /// Its arguments, the zeroth included.
+    #[serde(with = "text::list")]
+    pub argv: Vec<OsString>,
+    /// Its environment, nothing else.
+    #[serde(with = "text::pairs")]
+    pub env: Vec<(OsString, OsString)>,
+    /// Where it starts.
+    pub cwd: PathBuf,
+    /// Its file mode creation mask.
+    pub umask: u32,
+    /// Its resource limits, where they are not those of loopbox.
+    pub limits: Vec<Limit>,
+    /// Whether set-id programs and file capabilities give nothing inside.
+    pub no_new_privs: bool,
+    /// Whether the program leads a session of its own, without a controlling terminal.
+    pub new_session: bool,
+}
+
+/// The root directory of a jail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Root {
+    /// A served view, mounted for this jail alone.
+    Nfs {
+        /// What to mount.
+        source: Source,
+        /// How.
+        options: MountOptions,
+        /// An existing host directory to mount it on; nobody outside the jail sees the mount.
+        mount_point: PathBuf,
+    },
+    /// A host directory that is complete as it is.
+    Directory(PathBuf),
+}
+
+/// Who the program runs as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The user, as the host and the server know it.
+    pub uid: u32,
+    /// The group, as the host and the server know it.
+    pub gid: u32,
+    /// Further groups, as the host knows them.
+    #[serde(default)]
+    pub groups: Vec<u32>,
+    /// The numbers that the two have inside: a user namespace in which no others exist. Without it, the numbers are
+    /// the host's.
+    #[serde(default)]
+    pub inside: Option<Ids>,
+}
+
+/// A user and a group by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ids {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// One resource limit (setrlimit(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Of what.
+    pub resource: Resource,
+    /// The limit in force; none is no limit.
+    pub soft: Option<u64>,
+    /// How far the program may raise it; none is no limit.
+    pub hard: Option<u64>,
+}
+
+/// What can be limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Resource {
+    /// Bytes of address space.
+    AddressSpace,
+    /// Bytes of a core file.
+    Core,
+    /// Seconds of processor time.
+    Cpu,
+    /// Bytes of a file.
+    FileSize,
+    /// Open files.
+    OpenFiles,
+    /// Processes of the user.
+    Processes,
+    /// Bytes of stack.
+    Stack,
+}
+
+impl JailSpec {
+    /// Checks what can be checked without a system call.
+    ///
+    /// # Errors
+    /// [`JailError::Spec`] with the first thing that is wrong.
+    pub fn validate(&self) -> Result<(), JailError> {
+        let places =
+            [Some(&self.program), Some(&self.cwd), self.proc.as_ref(), self.pts.as_ref(), self.shm.as_ref()];
+        for path in places.into_iter().flatten().map(PathBuf::as_path).chain([self.root.path()]) {
+            if !path.is_absolute() {
+                return Err(JailError::Spec { problem: format!("the path {path:?} is not absolute") });
+            }
+        }
+        for name in [&self.hostname, &self.domainname] {
+            if name.is_empty() || name.len() > NAME_MAX {
+                let problem = format!("the name {name:?} is empty or longer than {NAME_MAX} bytes");
+                return Err(JailError::Spec { problem });
+            }
+        }
+        if self.argv.is_empty() {
+            return Err(JailError::Spec { problem: "the program has no zeroth argument".into() });
+        }
+        if self.umask & !0o777 != 0 {
+            return Err(JailError::Spec {
+                problem: format!("the umask {:o} has more than nine bits", self.umask),
+            });
+        }
+        if self.user.uid == 0 && self.user.inside.is_none() {
+            // It could mount, make devices and load modules: the whole host is one such call away.
+            return Err(JailError::Spec { problem: "root needs a user namespace of its own".into() });
+        }
+        Ok(())
+    }
+}
+
+impl Root {
+    /// The host directory that becomes the root.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Root::Nfs { mount_point, .. } => mount_point,
+            Root::Directory(path) => path,
+        }
+    }
+}

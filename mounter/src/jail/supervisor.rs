@@ -1,0 +1,274 @@
+//! The supervisor: mounts the view, starts the program, outlives it, and takes the mount away, whoever dies first.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{env, fs, thread};
+
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+use super::control::{self, Inside, Report};
+use super::{Ids, JailError, JailSpec, Outcome, Root, User, inside};
+use crate::{Mount, sys};
+
+/// How often calls to a dead server are aborted while what waits for them is killed, in milliseconds: a process can
+/// start one more call each time before it notices that it was killed.
+const ABORT_INTERVAL: u16 = 50;
+
+/// What the hidden word runs. Call it before the process has a second thread.
+#[must_use]
+pub fn enter() -> ExitCode {
+    let Some(control) = inherited_control() else {
+        // Somebody typed the hidden word.
+        return ExitCode::from(2);
+    };
+    let report = match control::receive::<JailSpec>(&control) {
+        Ok(Some(spec)) => supervise(&spec, &control),
+        Ok(None) => return ExitCode::FAILURE,
+        Err(source) => Report::Failed(JailError::Control { source }),
+    };
+    match control::send(&control, &report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn inherited_control() -> Option<UnixStream> {
+    let number = env::args().nth(2)?.parse().ok()?;
+    sys::inherited(number).ok().map(UnixStream::from)
+}
+
+/// All of a jail's life; the answer is the last report.
+fn supervise(spec: &JailSpec, control: &UnixStream) -> Report {
+    let started =
+        spec.validate().and_then(|()| own_mounts()).and_then(|()| mount(&spec.root)).and_then(|mount| {
+            let mut program = Program::start(spec)?;
+            program.until_executed(&spec.user, control)?;
+            Ok((mount, program))
+        });
+    let (mount, mut program) = match started {
+        Ok(started) => started,
+        Err(error) => return Report::Failed(error),
+    };
+    // A failure to send is a death of loopbox, which the wait below notices.
+    let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
+    let outcome = program.wait(control, mount.as_ref());
+    let unmounted = match mount {
+        Some(mount) if program.loopbox_died => {
+            mount.abandon();
+            Ok(())
+        }
+        Some(mount) => {
+            abort_calls_if_loopbox_dies(control, &mount);
+            mount.unmount()
+        }
+        None => Ok(()),
+    };
+    match outcome {
+        Ok(outcome) => Report::Ended { outcome, unmounted },
+        Err(error) => Report::Lost(error),
+    }
+}
+
+/// A mount namespace that nobody else sees. The host's mounts in it follow the host's, so that an unmount there is
+/// not held up by us.
+fn own_mounts() -> Result<(), JailError> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS)
+        .and_then(|()| {
+            nix::mount::mount(
+                None::<&str>,
+                "/",
+                None::<&str>,
+                MsFlags::MS_REC | MsFlags::MS_SLAVE,
+                None::<&str>,
+            )
+        })
+        .map_err(|errno| JailError::MountNamespace { source: errno.into() })
+}
+
+fn mount(root: &Root) -> Result<Option<Mount>, JailError> {
+    match root {
+        Root::Nfs { source, options, mount_point } => {
+            Mount::new(source, mount_point, options).map(Some).map_err(|source| JailError::Mount { source })
+        }
+        Root::Directory(_) => Ok(None),
+    }
+}
+
+/// The first process inside. It is killed when this is dropped.
+struct Program {
+    pid: Pid,
+    /// Readable when the process has ended.
+    ended: OwnedFd,
+    /// Its messages until it is executed.
+    channel: UnixStream,
+    loopbox_died: bool,
+    reaped: bool,
+}
+
+/// Which of the things that the supervisor waits for has happened.
+struct Ready {
+    control: bool,
+    other: bool,
+}
+
+impl Program {
+    fn start(spec: &JailSpec) -> Result<Program, JailError> {
+        let failed = |source: io::Error| JailError::Fork { source };
+        let (channel, theirs) = UnixStream::pair().map_err(failed)?;
+        nix::sched::unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| failed(errno.into()))?;
+        match sys::fork_single_threaded().map_err(failed)? {
+            ForkResult::Child => {
+                drop(channel);
+                inside::become_program(spec, &theirs)
+            }
+            ForkResult::Parent { child } => {
+                let ended = sys::pidfd_open(child).map_err(failed)?;
+                let program = Program { pid: child, ended, channel, loopbox_died: false, reaped: false };
+                forget_streams().map_err(failed)?;
+                Ok(program)
+            }
+        }
+    }
+
+    /// Gives the process its users when it asks for them, until it has been executed or a step of it failed.
+    fn until_executed(&mut self, user: &User, control: &UnixStream) -> Result<(), JailError> {
+        loop {
+            let ready = self.wait_for(control, self.channel.as_fd(), PollTimeout::NONE)?;
+            if ready.control {
+                self.obey(control);
+            }
+            if !ready.other {
+                continue;
+            }
+            match control::receive(&self.channel).map_err(|source| JailError::Control { source })? {
+                None => return Ok(()),
+                Some(Inside::Failed(error)) => return Err(error),
+                Some(Inside::WantsIds) => {
+                    let inside = user.inside.unwrap_or(Ids { uid: user.uid, gid: user.gid });
+                    write_id_maps(self.pid, user, inside)?;
+                    // A failure is the death of the process, and the end of the stream follows.
+                    let _ = self.channel.write_all(b".");
+                }
+            }
+        }
+    }
+
+    /// Waits for the end of the program, and so of everything inside, and kills it when loopbox says so or dies.
+    fn wait(&mut self, control: &UnixStream, mount: Option<&Mount>) -> Result<Outcome, JailError> {
+        loop {
+            let timeout =
+                if self.loopbox_died { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE };
+            let ready = self.wait_for(control, self.ended.as_fd(), timeout)?;
+            if ready.control {
+                self.obey(control);
+            }
+            if self.loopbox_died
+                && let Some(mount) = mount
+            {
+                mount.aborter().abort_calls();
+            }
+            if ready.other {
+                self.reaped = true;
+                return self.reap();
+            }
+        }
+    }
+
+    fn reap(&self) -> Result<Outcome, JailError> {
+        loop {
+            match waitpid(self.pid, Some(WaitPidFlag::__WALL)) {
+                Ok(WaitStatus::Exited(_, code)) => return Ok(Outcome::Exited(code)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Outcome::Signaled(signal as i32)),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(JailError::Wait { source: errno.into() }),
+            }
+        }
+    }
+
+    /// A byte or the end of the control stream: either way, what is inside has to go.
+    fn obey(&mut self, mut control: &UnixStream) {
+        let read = control.read(&mut [0]);
+        self.loopbox_died |= !matches!(read, Ok(1..));
+        self.kill();
+    }
+
+    fn kill(&self) {
+        if let Err(error) = sys::pidfd_kill(self.ended.as_fd())
+            && error.raw_os_error() != Some(libc::ESRCH)
+        {
+            tracing::warn!("cannot kill the program: {error}");
+        }
+    }
+
+    fn wait_for(
+        &self,
+        control: &UnixStream,
+        other: std::os::fd::BorrowedFd<'_>,
+        timeout: PollTimeout,
+    ) -> Result<Ready, JailError> {
+        let mut waiting = vec![PollFd::new(other, PollFlags::POLLIN)];
+        // At its end it would be readable for ever.
+        if !self.loopbox_died {
+            waiting.push(PollFd::new(control.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut waiting, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(JailError::Wait { source: errno.into() }),
+        }
+        let happened = |at: usize| waiting.get(at).and_then(PollFd::any).unwrap_or(false);
+        Ok(Ready { control: happened(1), other: happened(0) })
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill();
+            let _ = self.reap();
+        }
+    }
+}
+
+/// Whoever reads the program's output waits for all its writers to be gone; this process is none of them.
+fn forget_streams() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    Ok(())
+}
+
+/// Unmounting asks the server, which dies with loopbox. Its calls are then aborted until this process exits.
+fn abort_calls_if_loopbox_dies(control: &UnixStream, mount: &Mount) {
+    let Ok(mut control) = control.try_clone() else { return };
+    let aborter = mount.aborter();
+    thread::spawn(move || {
+        // Requests to kill come too late and mean nothing.
+        while matches!(control.read(&mut [0]), Ok(1..)) {}
+        loop {
+            aborter.abort_calls();
+            thread::sleep(std::time::Duration::from_millis(ABORT_INTERVAL.into()));
+        }
+    });
+}
+
+/// One user and one group exist in the namespace (user_namespaces(7)). Without `deny`, the kernel refuses the group
+/// map of a process that may not change its groups.
+fn write_id_maps(pid: Pid, user: &User, inside: Ids) -> Result<(), JailError> {
+    let write = |file: &str, text: String| {
+        let path = PathBuf::from(format!("/proc/{pid}/{file}"));
+        fs::write(&path, text).map_err(|source| JailError::IdMap { path, source })
+    };
+    write("setgroups", "deny".into())?;
+    write("uid_map", format!("{} {} 1\n", inside.uid, user.uid))?;
+    write("gid_map", format!("{} {} 1\n", inside.gid, user.gid))
+}

@@ -1,0 +1,36 @@
+//! The end of all processes of a build user, wherever they are.
+
+use std::io;
+
+use crate::sys;
+
+/// Why the processes of a user could not be killed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KillError {
+    /// Root's processes are never killed.
+    #[error("refusing to kill all processes of root")]
+    Root,
+    /// The user cannot be impersonated, or nothing can be signalled.
+    #[error("cannot kill the processes of user {uid}")]
+    Kill {
+        /// The user.
+        uid: u32,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Sends SIGKILL to every process of the user `uid` on this machine, from a process that has become this user.
+///
+/// Once is enough: the kernel signals all of them while no process can be added to its list, and a fork that was
+/// under way fails.
+///
+/// # Errors
+/// If it is root, or if the user cannot be impersonated.
+pub fn kill_user(uid: u32) -> Result<(), KillError> {
+    if uid == 0 {
+        return Err(KillError::Root);
+    }
+    sys::kill_all_of(uid).map_err(|source| KillError::Kill { uid, source })
+}

@@ -1,0 +1,225 @@
+//! One NFS mount: made, undone with a report, or undone by force when dropped.
+
+#[cfg(target_os = "linux")]
+#[path = "mount/linux.rs"]
+mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "mount/macos.rs"]
+mod system;
+#[cfg(target_os = "linux")]
+mod table;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MountOptions, Source, errno};
+
+pub(crate) use system::{force_unmount, is_mount_point, is_nfs};
+
+/// An NFS mount that this process made. Dropping it undoes it, by force if need be.
+///
+/// The server has to answer until the mount is gone: unmounting writes back what is still in the client's cache.
+#[derive(Debug)]
+pub struct Mount {
+    at: PathBuf,
+    mounted: bool,
+    /// Open from the beginning, so that it hears of every write that failed meanwhile.
+    root: Option<File>,
+}
+
+/// Aborts the calls of a mount whose server is gone.
+#[derive(Clone, Debug)]
+pub struct Aborter {
+    at: PathBuf,
+}
+
+/// Why a mount could not be made or undone.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum MountError {
+    /// Mounting needs root.
+    #[error("mounting at {at:?} needs root")]
+    NotRoot {
+        /// The mount point.
+        at: PathBuf,
+    },
+    /// The kernel has no NFS client, not even as a module that it could load.
+    #[error("this kernel has no client for NFS version 3, or cannot load it")]
+    NoClient {
+        /// What the kernel said.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// The mount point does not exist.
+    #[error("the mount point {at:?} does not exist")]
+    NoPoint {
+        /// The mount point.
+        at: PathBuf,
+    },
+    /// The mount point is no directory.
+    #[error("the mount point {at:?} is not a directory")]
+    NotDirectory {
+        /// The mount point.
+        at: PathBuf,
+    },
+    /// Something is mounted there, or uses it.
+    #[error("the mount point {at:?} is busy: something is mounted there already")]
+    Busy {
+        /// The mount point.
+        at: PathBuf,
+    },
+    /// The mount point cannot be looked at.
+    #[error("cannot look at the mount point {at:?}")]
+    Point {
+        /// The mount point.
+        at: PathBuf,
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// Nobody answers at the server's address.
+    #[error("no NFS server answers at {addr}")]
+    NoServer {
+        /// The address.
+        addr: String,
+        /// What the kernel said.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// The server does not let us mount that export.
+    #[error("the server refuses to have {export:?} mounted")]
+    Refused {
+        /// The export path.
+        export: String,
+        /// What the kernel said.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// Any other failure of the mount.
+    #[error("cannot mount {device} at {at:?}")]
+    Mount {
+        /// What was to be mounted.
+        device: String,
+        /// The mount point.
+        at: PathBuf,
+        /// What the system said.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// Something that was written through the mount did not reach the server.
+    #[error("not all that was written below {at:?} could be stored")]
+    WriteBack {
+        /// The mount point.
+        at: PathBuf,
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// Some process still uses the mount. It was taken out of the tree; that process now holds the last of it.
+    #[error("{at:?} was in use while it was unmounted")]
+    InUse {
+        /// The mount point.
+        at: PathBuf,
+    },
+    /// Nothing of ours is mounted there.
+    #[error("nothing of loopbox's is mounted at {at:?}")]
+    NotMounted {
+        /// The mount point.
+        at: PathBuf,
+    },
+    /// Any other failure to unmount.
+    #[error("cannot unmount {at:?}")]
+    Unmount {
+        /// The mount point.
+        at: PathBuf,
+        /// What the system said.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+}
+
+impl Mount {
+    /// Mounts `source` at the directory `at`.
+    ///
+    /// # Errors
+    /// See [`MountError`]; nothing is mounted then.
+    pub fn new(source: &Source, at: &Path, options: &MountOptions) -> Result<Mount, MountError> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(MountError::NotRoot { at: at.into() });
+        }
+        // Asked before the directory itself is: what is mounted there may be dead, and looking at it would hang.
+        if is_mount_point(at) {
+            return Err(MountError::Busy { at: at.into() });
+        }
+        match at.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(MountError::NotDirectory { at: at.into() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(MountError::NoPoint { at: at.into() });
+            }
+            Err(source) => return Err(MountError::Point { at: at.into(), source }),
+        }
+        system::mount(source, at, options)?;
+        let mut mount = Mount { at: at.into(), mounted: true, root: None };
+        mount.root = system::open_root(at)?;
+        Ok(mount)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn at(&self) -> &Path {
+        &self.at
+    }
+
+    /// Writes back what the client still holds and unmounts. The mount is gone afterwards, also after an error.
+    ///
+    /// # Errors
+    /// [`MountError::WriteBack`] if something written did not reach the server, [`MountError::InUse`] if a process
+    /// still uses the mount, [`MountError::Unmount`] for anything else.
+    pub fn unmount(mut self) -> Result<(), MountError> {
+        self.mounted = false;
+        let written = match self.root.take() {
+            Some(root) => system::write_back(&root, &self.at),
+            None => Ok(()),
+        };
+        let result = system::unmount(&self.at);
+        if result.is_err() {
+            force_unmount(&self.at);
+        }
+        written.and(result)
+    }
+
+    /// Unmounts without asking the server, which is gone: calls that wait for it fail at once, and what was not
+    /// written back is lost.
+    pub fn abandon(mut self) {
+        self.mounted = false;
+        self.root = None;
+        force_unmount(&self.at);
+    }
+
+    /// A handle to abort calls with while the mount itself is being unmounted.
+    #[must_use]
+    pub fn aborter(&self) -> Aborter {
+        Aborter { at: self.at.clone() }
+    }
+}
+
+impl Aborter {
+    /// Makes every call that waits for the server fail, so that the processes that wait can be killed. A mount that
+    /// is in use stays.
+    pub fn abort_calls(&self) {
+        system::abort_calls(&self.at);
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        self.root = None;
+        if self.mounted && system::unmount(&self.at).is_err() {
+            force_unmount(&self.at);
+        }
+    }
+}

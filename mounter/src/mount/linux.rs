@@ -1,0 +1,93 @@
+//! mount(2) and umount2(2) themselves: no program of nfs-utils is needed.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags};
+
+use super::MountError;
+use super::table::{self, MountEntry};
+use crate::Source;
+use crate::options::{self, MountOptions};
+
+/// How many mounts on top of each other at one point are taken away: enough for any real stack, and an end.
+const STACK: usize = 16;
+
+pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Result<(), MountError> {
+    let device = options::device(source);
+    let data = options::linux(source, options);
+    nix::mount::mount(Some(device.as_str()), at, Some("nfs"), MsFlags::MS_NOSUID, Some(data.as_str()))
+        .map_err(|errno| {
+            let source_error = io::Error::from(errno);
+            match errno {
+                Errno::EPERM => MountError::NotRoot { at: at.into() },
+                // The type is unknown, or its module for version 3 is missing.
+                Errno::ENODEV | Errno::EPROTONOSUPPORT => MountError::NoClient { source: source_error },
+                Errno::EBUSY => MountError::Busy { at: at.into() },
+                Errno::ECONNREFUSED | Errno::ETIMEDOUT | Errno::EHOSTUNREACH => {
+                    MountError::NoServer { addr: source.addr.to_string(), source: source_error }
+                }
+                Errno::EACCES | Errno::ENOENT => {
+                    MountError::Refused { export: source.export.clone(), source: source_error }
+                }
+                _ => MountError::Mount { device, at: at.into(), source: source_error },
+            }
+        })
+}
+
+pub(crate) fn open_root(at: &Path) -> Result<Option<File>, MountError> {
+    File::open(at).map(Some).map_err(|source| MountError::Point { at: at.into(), source })
+}
+
+/// syncfs(2) tells of every write that failed since the root was opened, also of those that nobody waited for.
+/// Unmounting would tell of none.
+pub(crate) fn write_back(root: &File, at: &Path) -> Result<(), MountError> {
+    nix::unistd::syncfs(root).map_err(|errno| MountError::WriteBack { at: at.into(), source: errno.into() })
+}
+
+pub(crate) fn unmount(at: &Path) -> Result<(), MountError> {
+    match nix::mount::umount2(at, MntFlags::UMOUNT_NOFOLLOW) {
+        Ok(()) => Ok(()),
+        Err(Errno::EBUSY) => Err(MountError::InUse { at: at.into() }),
+        Err(Errno::EINVAL | Errno::ENOENT) => Err(MountError::NotMounted { at: at.into() }),
+        Err(errno) => Err(MountError::Unmount { at: at.into(), source: errno.into() }),
+    }
+}
+
+/// Takes every NFS mount at `at` out of the tree, whatever its server and its users do. `MNT_FORCE` fails the calls
+/// that wait for the server; a mount that is in use even so is detached and goes with its last user.
+pub(crate) fn force_unmount(at: &Path) {
+    for _ in 0..STACK {
+        if !is_nfs(at) {
+            return;
+        }
+        if nix::mount::umount2(at, MntFlags::MNT_FORCE | MntFlags::UMOUNT_NOFOLLOW).is_err()
+            && let Err(errno) = nix::mount::umount2(at, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+        {
+            tracing::warn!("cannot unmount {at:?}: {errno}");
+            return;
+        }
+    }
+}
+
+/// `MNT_FORCE` on a mount that is in use fails its calls and leaves it mounted: just what is wanted here. One that
+/// nobody uses any more is unmounted, which is what its owner is about to do.
+pub(crate) fn abort_calls(at: &Path) {
+    let _ = nix::mount::umount2(at, MntFlags::MNT_FORCE | MntFlags::UMOUNT_NOFOLLOW);
+}
+
+pub(crate) fn is_mount_point(at: &Path) -> bool {
+    topmost(at).is_some()
+}
+
+pub(crate) fn is_nfs(at: &Path) -> bool {
+    topmost(at).is_some_and(|entry| entry.kind == "nfs")
+}
+
+/// The mount on top at this point, found in the kernel's table: nothing is looked up in the mount itself.
+fn topmost(at: &Path) -> Option<MountEntry> {
+    let at = table::resolve(at);
+    table::read().ok()?.into_iter().rfind(|entry| entry.at == at)
+}

@@ -1,0 +1,187 @@
+//! The option lines for the NFS clients of Linux and macOS, as pure functions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Source;
+
+/// Bytes in one READ or WRITE: the most that both clients ask for.
+const TRANSFER: u32 = 1 << 20;
+
+/// How long attributes and names are believed when nobody but this client changes them, in seconds. Long enough for
+/// any build to pay for each file once, short enough that a mistake does not last for ever.
+const EXCLUSIVE_CACHE: u32 = 3600;
+
+/// The same when the host may change what is shown, in seconds.
+const LIVE_CACHE: u32 = 1;
+
+/// Seconds until a call that got no answer is sent again. The connection is a loopback one, so nothing is ever
+/// lost; a call that takes long is one that the host's disk holds up.
+const RESEND: u32 = 20;
+
+/// How often a call is sent again, each time after [`RESEND`] seconds more, before it fails: after
+/// `RESEND * (1 + RESENDS)` = 60 seconds.
+///
+/// With `hard` it never would. A server that lives answers; but when both loopbox and the process that watches over
+/// its mount were killed at once, nobody is left to abort the calls, and every process that touches the mount, and
+/// every `sync` on the machine, would hang until a reboot. With `softerr` they fail with ETIMEDOUT, which no
+/// program takes for the end of a file. Sixty seconds are far beyond what writing one megabyte takes on a machine
+/// that still does its work, so dirty pages of a live server are not dropped; and when only loopbox dies, the
+/// supervisor aborts the calls at once and nobody waits for sixty seconds.
+const RESENDS: u32 = 2;
+
+/// What the user of a mount may choose; the rest of the line follows from what loopbox's server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountOptions {
+    /// Who else changes what is mounted.
+    #[serde(default)]
+    pub changes: Changes,
+}
+
+/// Who else changes what a mount shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Changes {
+    /// Nobody: everything that changes, changes through this mount. Caches live long.
+    #[default]
+    Exclusive,
+    /// The host may change it too. Caches live for a second, and a file is checked when it is opened.
+    Live,
+}
+
+impl Changes {
+    fn cache_seconds(self) -> u32 {
+        match self {
+            Changes::Exclusive => EXCLUSIVE_CACHE,
+            Changes::Live => LIVE_CACHE,
+        }
+    }
+}
+
+/// What is mounted, in the form that both clients write it: `127.0.0.1:/export`.
+#[must_use]
+pub fn device(source: &Source) -> String {
+    format!("{}:{}", source.addr.ip(), source.export)
+}
+
+/// The data argument of mount(2) for file system type `nfs` on Linux (nfs(5), `fs/nfs/fs_context.c`).
+///
+/// Set-id bits are switched off by the mount's flags and not here; devices are not, for views carry `/dev`.
+#[must_use]
+pub fn linux(source: &Source, options: &MountOptions) -> String {
+    let (address, port) = (source.addr.ip(), source.addr.port());
+    let mut line = vec![
+        // Every address and port is given, so that neither portmapper nor resolver is asked.
+        "vers=3".into(),
+        "proto=tcp".into(),
+        format!("addr={address}"),
+        format!("port={port}"),
+        "mountvers=3".into(),
+        "mountproto=tcp".into(),
+        format!("mountaddr={address}"),
+        format!("mountport={port}"),
+        "sec=sys".into(),
+        // The server has no lock manager: locks are this machine's own, which is all of their users.
+        "nolock".into(),
+        "local_lock=all".into(),
+        // Nor has it the ACL side protocol.
+        "noacl".into(),
+        // A port may be used again by the server of another view: two mounts never share caches.
+        "nosharecache".into(),
+        "softerr".into(),
+        // In tenths of a second.
+        format!("timeo={}", RESEND * 10),
+        format!("retrans={RESENDS}"),
+        format!("rsize={TRANSFER}"),
+        format!("wsize={TRANSFER}"),
+        format!("actimeo={}", options.changes.cache_seconds()),
+        // Names that do not exist are remembered too: a configure script asks for the same ones over and over.
+        "lookupcache=all".into(),
+    ];
+    if options.changes == Changes::Exclusive {
+        line.push("nocto".into());
+    }
+    line.join(",")
+}
+
+/// The arguments of `/sbin/mount_nfs` on macOS but for the mount point, which comes last (mount_nfs(8)).
+#[must_use]
+pub fn macos(source: &Source, options: &MountOptions) -> Vec<String> {
+    let port = source.addr.port();
+    let seconds = options.changes.cache_seconds();
+    let mut line: Vec<String> = vec![
+        // With both ports and the version given, the portmapper is not asked.
+        "vers=3".into(),
+        "tcp".into(),
+        format!("port={port}"),
+        format!("mountport={port}"),
+        "sec=sys".into(),
+        "locallocks".into(),
+        // Soft mounts there give up after a minute at the latest, also on a server that is merely slow. A dead one
+        // is declared so by `deadtimeout`, in seconds, and its mount is then taken away by force.
+        "hard".into(),
+        "intr".into(),
+        format!("deadtimeout={}", RESEND * (1 + RESENDS)),
+        "rdirplus".into(),
+        "noquota".into(),
+        "mutejukebox".into(),
+        "retrycnt=0".into(),
+        "rsize=524288".into(),
+        "wsize=524288".into(),
+        "readahead=16".into(),
+        "dsize=65536".into(),
+        format!("actimeo={seconds}"),
+        // Spotlight and the Finder stay away.
+        "nobrowse".into(),
+        "nosuid".into(),
+        // Devices are on a devfs of their own there.
+        "nodev".into(),
+    ];
+    if options.changes == Changes::Live {
+        // What the host adds is not seen for as long as its absence is remembered.
+        line.push("nonegnamecache".into());
+    }
+    vec!["-o".into(), line.join(","), device(source)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Changes, MountOptions, linux, macos};
+    use crate::Source;
+
+    fn source() -> Source {
+        Source { addr: "127.0.0.1:40123".parse().unwrap(), export: "/3f9a".into() }
+    }
+
+    #[test]
+    fn linux_line_of_an_exclusive_mount() {
+        insta::assert_snapshot!(linux(&source(), &MountOptions::default()), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,actimeo=3600,lookupcache=all,nocto");
+    }
+
+    #[test]
+    fn linux_line_of_a_mount_that_the_host_changes_too() {
+        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live }), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,actimeo=1,lookupcache=all");
+    }
+
+    #[test]
+    fn macos_arguments_of_an_exclusive_mount() {
+        insta::assert_debug_snapshot!(macos(&source(), &MountOptions::default()), @r#"
+        [
+            "-o",
+            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=60,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=3600,nobrowse,nosuid,nodev",
+            "127.0.0.1:/3f9a",
+        ]
+        "#);
+    }
+
+    #[test]
+    fn macos_arguments_of_a_mount_that_the_host_changes_too() {
+        insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live }), @r#"
+        [
+            "-o",
+            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=60,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=1,nobrowse,nosuid,nodev,nonegnamecache",
+            "127.0.0.1:/3f9a",
+        ]
+        "#);
+    }
+}

@@ -1,0 +1,82 @@
+//! Telling one process from a later one that has its number: pid and start time together.
+
+#[cfg(target_os = "linux")]
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+/// A process, for as long as the machine is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pid: u32,
+    /// When it started, in the unit of its system (Linux: clock ticks since boot, proc_pid_stat(5)).
+    started: u64,
+}
+
+impl Process {
+    /// This process.
+    pub(crate) fn current() -> Process {
+        let pid = std::process::id();
+        Process { pid, started: start_time(pid).unwrap_or(0) }
+    }
+
+    /// Its number.
+    pub(crate) fn pid(self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it still runs. Of a system that does not tell start times, the number alone decides.
+    pub(crate) fn is_alive(self) -> bool {
+        match start_time(self.pid) {
+            Some(started) => started == self.started,
+            None => cfg!(not(target_os = "linux")) && is_running(self.pid),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses, and may itself hold spaces and parentheses. The
+    // state follows it; a zombie has ended.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    // The start time is the 22nd field, the state the third.
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_time(_pid: u32) -> Option<u64> {
+    None
+}
+
+fn is_running(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Process;
+
+    #[test]
+    fn this_process_is_alive() {
+        assert!(Process::current().is_alive());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_with_the_number_but_another_start_is_dead() {
+        let current = Process::current();
+        assert!(!Process { started: current.started + 1, ..current }.is_alive());
+    }
+
+    #[test]
+    fn a_process_that_ended_and_was_not_waited_for_is_dead() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let process = Process { pid: child.id(), started: super::start_time(child.id()).unwrap_or(0) };
+        child.wait().unwrap();
+        assert!(!process.is_alive());
+    }
+}

@@ -1,0 +1,262 @@
+//! Notes of what a run has mounted and made for a while, and their sweeping by a later run when it died.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::mount;
+use crate::process::Process;
+
+/// The longest note that is read, in bytes: one names a handful of paths.
+const NOTE_MAX: u64 = 1 << 16;
+
+/// The directory that holds the notes of every run, readable by its owner only.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// What a run leaves behind if it dies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leftovers {
+    /// A mount that everybody sees.
+    pub mount: Option<PathBuf>,
+    /// Directories that are only for this run, removed with everything in them.
+    pub temporary: Vec<PathBuf>,
+}
+
+/// A note. Dropping it says that nothing is left.
+#[derive(Debug)]
+pub struct Note {
+    file: PathBuf,
+}
+
+/// What was found of one dead run.
+#[derive(Debug, Serialize)]
+pub struct Swept {
+    /// The mount that was taken away.
+    pub mount: Option<PathBuf>,
+    /// The directories that were removed.
+    pub removed: Vec<PathBuf>,
+    /// What could not be removed, and why.
+    pub left: Vec<(PathBuf, String)>,
+}
+
+/// Why notes cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The directory cannot be made.
+    #[error("cannot make the state directory {path:?}")]
+    Make {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else could write notes into it, and have paths of his choice removed.
+    #[error("the state directory {path:?} has to belong to root and be writable by nobody else")]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A note cannot be written.
+    #[error("cannot write the note {path:?}")]
+    Write {
+        /// The note.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The notes cannot be listed.
+    #[error("cannot read the state directory {path:?}")]
+    Read {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    owner: Process,
+    leftovers: Leftovers,
+}
+
+impl StateDir {
+    /// Opens the directory; makes it if need be.
+    ///
+    /// # Errors
+    /// If it cannot be made, or others could write there.
+    pub fn open(path: &Path) -> Result<StateDir, StateError> {
+        use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+        let make = |source| StateError::Make { path: path.into(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(make)?;
+        let metadata = path.symlink_metadata().map_err(make)?;
+        let ours = metadata.is_dir()
+            && metadata.uid() == nix::unistd::geteuid().as_raw()
+            && metadata.mode() & 0o022 == 0;
+        if ours { Ok(StateDir { path: path.into() }) } else { Err(StateError::NotOurs { path: path.into() }) }
+    }
+
+    /// Writes down what this process would leave behind. Write it before the first of these things exists.
+    ///
+    /// # Errors
+    /// If the note cannot be written.
+    pub fn note(&self, leftovers: Leftovers) -> Result<Note, StateError> {
+        let written = Written { owner: Process::current(), leftovers };
+        let file = self.unused_name();
+        let text = serde_json::to_vec(&written).map_err(io::Error::other);
+        // Written aside and renamed, so that a sweep never reads half a note.
+        let aside = file.with_extension("new");
+        text.and_then(|text| fs::write(&aside, text))
+            .and_then(|()| fs::rename(&aside, &file))
+            .map_err(|source| StateError::Write { path: file.clone(), source })?;
+        Ok(Note { file })
+    }
+
+    /// The process that holds a mount at this place, by the notes.
+    ///
+    /// # Errors
+    /// If the notes cannot be listed.
+    pub fn owner_of(&self, mount: &Path) -> Result<Option<u32>, StateError> {
+        let found = self.notes()?.into_iter().find(|(_, written)| {
+            written.leftovers.mount.as_deref() == Some(mount) && written.owner.is_alive()
+        });
+        Ok(found.map(|(_, written)| written.owner.pid()))
+    }
+
+    /// Takes away what dead runs left.
+    ///
+    /// # Errors
+    /// If the notes cannot be listed. What a single note names and cannot be removed is in its [`Swept`], and the
+    /// note stays for the next sweep.
+    pub fn sweep(&self) -> Result<Vec<Swept>, StateError> {
+        let dead = self.notes()?.into_iter().filter(|(_, written)| !written.owner.is_alive());
+        Ok(dead
+            .map(|(file, written)| {
+                let swept = written.leftovers.sweep();
+                if swept.left.is_empty() {
+                    drop(Note { file });
+                }
+                swept
+            })
+            .collect())
+    }
+
+    fn notes(&self) -> Result<Vec<(PathBuf, Written)>, StateError> {
+        let read = |source| StateError::Read { path: self.path.clone(), source };
+        let mut notes = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(read)? {
+            let file = entry.map_err(read)?.path();
+            if file.extension().is_some_and(|extension| extension == "json")
+                && let Some(written) = read_note(&file)
+            {
+                notes.push((file, written));
+            }
+        }
+        Ok(notes)
+    }
+
+    fn unused_name(&self) -> PathBuf {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.path.join(format!("{}-{number}.json", std::process::id()))
+    }
+}
+
+impl Leftovers {
+    fn sweep(&self) -> Swept {
+        let mut swept = Swept { mount: None, removed: Vec::new(), left: Vec::new() };
+        if let Some(at) = self.mount.as_deref().filter(|at| mount::is_nfs(at)) {
+            mount::force_unmount(at);
+            if mount::is_nfs(at) {
+                swept.left.push((at.into(), "it cannot be unmounted".into()));
+            } else {
+                swept.mount = Some(at.into());
+            }
+        }
+        for directory in &self.temporary {
+            match fs::remove_dir_all(directory) {
+                Ok(()) => swept.removed.push(directory.clone()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => swept.left.push((directory.clone(), error.to_string())),
+            }
+        }
+        swept
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.file)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("cannot remove the note {:?}: {error}", self.file);
+        }
+    }
+}
+
+/// A note that cannot be read is none: it was removed meanwhile, or is not of our making.
+fn read_note(file: &Path) -> Option<Written> {
+    let small =
+        file.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= NOTE_MAX);
+    if !small {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{Leftovers, StateDir, StateError};
+
+    #[test]
+    fn a_live_run_is_not_swept() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&place.path().join("state")).unwrap();
+        let kept = place.path().join("kept");
+        fs::create_dir(&kept).unwrap();
+        let note = state.note(Leftovers { mount: None, temporary: vec![kept.clone()] }).unwrap();
+        assert_eq!(state.sweep().unwrap().len(), 0);
+        assert!(kept.exists());
+        drop(note);
+        assert_eq!(fs::read_dir(place.path().join("state")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_dead_run_left_is_removed_and_its_note_with_it() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&place.path().join("state")).unwrap();
+        let left = place.path().join("left");
+        fs::create_dir_all(left.join("deep")).unwrap();
+        let note = state.note(Leftovers { mount: None, temporary: vec![left.clone()] }).unwrap();
+        make_owner_dead(&note.file);
+        std::mem::forget(note);
+        let swept = state.sweep().unwrap();
+        assert_eq!(swept[0].removed, std::slice::from_ref(&left));
+        assert!(!left.exists());
+        assert_eq!(state.sweep().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(StateDir::open(place.path()), Err(StateError::NotOurs { .. })));
+    }
+
+    fn make_owner_dead(note: &Path) {
+        let mut written: serde_json::Value = serde_json::from_slice(&fs::read(note).unwrap()).unwrap();
+        written["owner"]["started"] = 1.into();
+        fs::write(note, written.to_string()).unwrap();
+    }
+}

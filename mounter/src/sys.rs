@@ -1,0 +1,202 @@
+//! The only unsafe code of this crate: system calls that no safe wrapper covers.
+#![allow(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use macos::*;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::CString;
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use nix::sys::signal::SigSet;
+    use nix::unistd::{ForkResult, Pid};
+
+    /// The kernel's highest signal number (`_NSIG` of `asm/signal.h`).
+    const SIGNALS: libc::c_int = 64;
+
+    /// Makes the command's process the leader of a new session, and lets it inherit this one descriptor.
+    pub(crate) fn in_own_session_with(command: &mut Command, kept: RawFd) {
+        // SAFETY: setsid(2) and fcntl(2) are async-signal-safe and touch no memory of this process.
+        unsafe {
+            command.pre_exec(move || {
+                nix::unistd::setsid()?;
+                check(libc::fcntl(kept, libc::F_SETFD, 0))
+            });
+        }
+    }
+
+    /// Takes over a descriptor that was inherited by number, and keeps it from being inherited again.
+    pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+        // SAFETY: fcntl(2) on a number that may or may not be open; the answer says which.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+        // SAFETY: it is open, and the command line named it for this use only.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// fork(2). The calling process must have one thread only.
+    pub(crate) fn fork_single_threaded() -> io::Result<ForkResult> {
+        // SAFETY: with one thread, the child is a full copy in which no lock is held by a thread that is gone.
+        Ok(unsafe { nix::unistd::fork() }?)
+    }
+
+    /// A descriptor that stands for a process, and becomes readable when it ends (pidfd_open(2)).
+    pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+        // SAFETY: no pointers; the result is checked and is a new descriptor of ours.
+        unsafe {
+            let fd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0);
+            check(fd as libc::c_int)?;
+            Ok(OwnedFd::from_raw_fd(fd as RawFd))
+        }
+    }
+
+    /// Kills the process behind the descriptor (pidfd_send_signal(2)), whatever uses its number by now.
+    pub(crate) fn pidfd_kill(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+        let no_info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: a null siginfo means what kill(2) would send.
+        let sent = unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0)
+        };
+        check(sent as libc::c_int)
+    }
+
+    /// Has exec close every descriptor from `first` on (close_range(2)).
+    pub(crate) fn close_on_exec_from(first: libc::c_uint) -> io::Result<()> {
+        // SAFETY: nothing is closed now; exec closes them when no code of ours is left to use them.
+        let done = unsafe {
+            libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+        };
+        check(done as libc::c_int)
+    }
+
+    /// Gives every signal its default action and blocks none: the Rust runtime ignores SIGPIPE, and what started us
+    /// may have ignored more, the C library's own real-time signals included, which only the kernel lets us reset.
+    pub(crate) fn default_signals() -> io::Result<()> {
+        // The kernel's `sigaction`: handler, flags, restorer and 64 bits of mask. All zeroes is the default action.
+        let default = [0_u64; 4];
+        for signal in (1..=SIGNALS).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
+            let (none, mask_bytes) = (std::ptr::null_mut::<u64>(), size_of::<u64>());
+            // SAFETY: the kernel reads at most the 32 bytes of `default`, and writes nothing back.
+            let done =
+                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, mask_bytes) };
+            check(done as libc::c_int)?;
+        }
+        SigSet::empty().thread_set_mask()?;
+        Ok(())
+    }
+
+    /// setdomainname(2).
+    pub(crate) fn set_domain_name(name: &str) -> io::Result<()> {
+        // SAFETY: pointer and length of one string.
+        check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })
+    }
+
+    /// Brings the loopback interface of this network namespace up (netdevice(7)).
+    pub(crate) fn loopback_up() -> io::Result<()> {
+        use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        // SAFETY: all zeroes is a valid `ifreq`: an empty name and a union of numbers.
+        let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+        for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
+            *place = *byte as libc::c_char;
+        }
+        // SAFETY: both calls get an `ifreq` with a name; the first fills the flags that the second reads.
+        unsafe {
+            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &mut request))?;
+            request.ifr_ifru.ifru_flags |= (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+            check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request))
+        }
+    }
+
+    /// Becomes the user in a child process and sends SIGKILL to all that this user may signal.
+    pub(crate) fn kill_all_of(uid: libc::uid_t) -> io::Result<()> {
+        // SAFETY: the child makes system calls only and leaves with _exit(2), as a fork of a process with threads has
+        // to. The calls are made directly: the C library's setresuid would look for the threads that are gone.
+        unsafe {
+            let child = libc::fork();
+            check(child)?;
+            if child == 0 {
+                if libc::syscall(libc::SYS_setresuid, uid, uid, uid) != 0 {
+                    libc::_exit(*libc::__errno_location());
+                }
+                // The caller itself is spared by the kernel (kill(2)).
+                let killed = libc::syscall(libc::SYS_kill, -1, libc::SIGKILL);
+                libc::_exit(if killed == 0 { 0 } else { *libc::__errno_location() });
+            }
+            let mut status = 0;
+            while libc::waitpid(child, &mut status, 0) < 0 {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+            match libc::WEXITSTATUS(status) {
+                // Another process did the same to this user.
+                _ if libc::WIFSIGNALED(status) => Ok(()),
+                0 | libc::ESRCH => Ok(()),
+                number => Err(io::Error::from_raw_os_error(number)),
+            }
+        }
+    }
+
+    /// execve(2); it returns only to say why not.
+    pub(crate) fn exec(program: &CString, argv: &[CString], env: &[CString]) -> io::Error {
+        match nix::unistd::execve(program, argv, env) {
+            Ok(never) => match never {},
+            Err(errno) => errno.into(),
+        }
+    }
+
+    fn check(result: libc::c_int) -> io::Result<()> {
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod macos {
+    use std::ffi::{CStr, CString, OsStr};
+    use std::io;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::{Path, PathBuf};
+
+    /// unmount(2).
+    pub(crate) fn unmount(at: &Path, force: bool) -> io::Result<()> {
+        let at = CString::new(at.as_os_str().as_bytes())?;
+        let flags = if force { libc::MNT_FORCE } else { 0 };
+        // SAFETY: a path that ends with a NUL.
+        if unsafe { libc::unmount(at.as_ptr(), flags) } == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// Mount points and types of all mounts, without asking any server (getfsstat(2)).
+    pub(crate) fn mounts() -> Vec<(PathBuf, String)> {
+        // SAFETY: a null buffer asks for the number of mounts.
+        let count = unsafe { libc::getfsstat(std::ptr::null_mut(), 0, libc::MNT_NOWAIT) };
+        let Ok(count) = usize::try_from(count) else { return Vec::new() };
+        // SAFETY: all zeroes is a valid `statfs`.
+        let mut table: Vec<libc::statfs> = vec![unsafe { std::mem::zeroed() }; count];
+        let bytes = (size_of::<libc::statfs>() * count) as libc::c_int;
+        // SAFETY: the buffer has room for as many bytes as the kernel is told.
+        let filled = unsafe { libc::getfsstat(table.as_mut_ptr(), bytes, libc::MNT_NOWAIT) };
+        table.truncate(usize::try_from(filled).unwrap_or(0));
+        table.iter().map(|entry| (text(&entry.f_mntonname).into(), lossy(&entry.f_fstypename))).collect()
+    }
+
+    fn text(bytes: &[libc::c_char]) -> &OsStr {
+        // SAFETY: the kernel ends these fields with a NUL.
+        OsStr::from_bytes(unsafe { CStr::from_ptr(bytes.as_ptr()) }.to_bytes())
+    }
+
+    fn lossy(bytes: &[libc::c_char]) -> String {
+        text(bytes).to_string_lossy().into_owned()
+    }
+}

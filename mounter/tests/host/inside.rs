@@ -1,0 +1,288 @@
+//! What a program sees of its jail.
+
+use std::path::PathBuf;
+
+use super::support::{MAPPED, Place, ROOT, USER, run};
+use mounter::jail::{JailError, Limit, Outcome, Resource, Root, User};
+
+#[test]
+fn the_status_of_the_program_comes_through() {
+    let place = Place::new();
+    assert_eq!(run(&place.spec("exit 7")).unwrap().1, Outcome::Exited(7));
+}
+
+#[test]
+fn the_signal_that_ends_the_program_comes_through() {
+    // As process 1 a program is safe from its own signals, so a real-time limit of the kernel ends it.
+    let place = Place::new();
+    let mut spec = place.spec("while :; do :; done");
+    spec.limits = vec![Limit { resource: Resource::Cpu, soft: Some(1), hard: Some(1) }];
+    assert_eq!(run(&spec).unwrap().1, Outcome::Signaled(libc::SIGKILL));
+}
+
+#[test]
+fn the_root_holds_only_what_the_directory_holds() {
+    let place = Place::new();
+    let (output, _) = run(&place.spec("ls /")).unwrap();
+    insta::assert_snapshot!(output, @"
+    bin
+    dev
+    lib
+    lib64
+    proc
+    tmp
+    work
+    ");
+}
+
+#[test]
+fn nothing_of_the_host_is_mounted_inside() {
+    let place = Place::new();
+    let (output, _) =
+        run(&place.spec("while read -r _ _ _ _ at _; do echo $at; done < /proc/self/mountinfo")).unwrap();
+    insta::assert_snapshot!(output, @"
+    /
+    /proc
+    /dev/pts
+    /dev/shm
+    ");
+}
+
+#[test]
+fn the_root_of_process_one_is_the_jail_itself() {
+    let place = Place::new();
+    let (output, _) = run(&place.spec("ls /proc/1/root/; ls /../..; readlink /proc/1/root")).unwrap();
+    insta::assert_snapshot!(output, @"
+    bin
+    dev
+    lib
+    lib64
+    proc
+    tmp
+    work
+    bin
+    dev
+    lib
+    lib64
+    proc
+    tmp
+    work
+    /
+    ");
+}
+
+#[test]
+fn the_program_is_process_one_and_sees_no_other() {
+    let place = Place::new();
+    let (output, _) = run(&place.spec("echo $$; echo /proc/[0-9]*")).unwrap();
+    insta::assert_snapshot!(output, @"
+    1
+    /proc/1
+    ");
+}
+
+#[test]
+fn the_program_runs_as_the_user_without_further_groups() {
+    let place = Place::new();
+    let (output, _) = run(&place.spec("id")).unwrap();
+    insta::assert_snapshot!(output, @"uid=30001 gid=30000 groups=30000");
+}
+
+#[test]
+fn a_mapped_user_has_its_number_inside_and_another_outside() {
+    let place = Place::new();
+    let mut spec = place.spec("id; touch /tmp/mine; stat -c %u:%g /tmp/mine; stat -c %u:%g /");
+    spec.user = MAPPED;
+    let (output, _) = run(&spec).unwrap();
+    insta::assert_snapshot!(output, @"
+    uid=1000 gid=100 groups=100
+    1000:100
+    65534:65534
+    ");
+    let metadata = place.root().join("tmp/mine").metadata().unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!((metadata.uid(), metadata.gid()), (30001, 30000));
+}
+
+#[test]
+fn further_groups_are_given_where_asked_for() {
+    let place = Place::new();
+    let mut spec = place.spec("id -G");
+    spec.user = User { groups: vec![30005, 30006], ..USER };
+    let (output, _) = run(&spec).unwrap();
+    insta::assert_snapshot!(output, @"30000 30005 30006");
+}
+
+#[test]
+fn root_inside_has_no_power_over_the_machine() {
+    let place = Place::new();
+    let mut spec = place.spec("id -u; echo x > /proc/sys/kernel/core_pattern; hostname other; hostname");
+    spec.user = ROOT;
+    let (output, _) = run(&spec).unwrap();
+    insta::assert_snapshot!(output, @"
+    0
+    sh: 1: cannot create /proc/sys/kernel/core_pattern: Read-only file system
+    hostname: you must be root to change the host name
+    localhost
+    ");
+}
+
+#[test]
+fn root_inside_cannot_make_the_kernel_s_knobs_writable_again() {
+    let place = Place::new();
+    let mut spec = place.spec(
+        "mount -o remount,bind,rw /proc/sys 2>/dev/null && echo remounted; umount /proc/sys 2>/dev/null && echo gone; \
+         unshare -m -p -f mount -t proc proc /tmp 2>/dev/null && echo fresh; echo done",
+    );
+    spec.user = ROOT;
+    assert_eq!(run(&spec).unwrap().0, "done\n");
+}
+
+#[test]
+fn root_without_a_user_namespace_is_refused() {
+    let place = Place::new();
+    let mut spec = place.spec("true");
+    spec.user.inside = None;
+    spec.user.uid = 0;
+    assert_eq!(
+        run(&spec).unwrap_err().to_string(),
+        "the jail cannot be as specified: root needs a user namespace of its own"
+    );
+}
+
+#[test]
+fn a_program_without_network_has_a_loopback_interface_that_is_up() {
+    let place = Place::new();
+    let (output, _) =
+        run(&place.spec("while read -r name _; do echo $name; done < /proc/net/dev; cat /proc/net/if_inet6"))
+            .unwrap();
+    insta::assert_snapshot!(output, @"
+    Inter-|
+    face
+    lo:
+    00000000000000000000000000000001 01 80 10 80       lo
+    ");
+}
+
+#[test]
+fn the_host_s_network_is_there_where_asked_for() {
+    let place = Place::new();
+    let mut spec = place.spec("readlink /proc/self/ns/net");
+    spec.network = true;
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+    assert_eq!(PathBuf::from(run(&spec).unwrap().0.trim()), own);
+    spec.network = false;
+    assert_ne!(PathBuf::from(run(&spec).unwrap().0.trim()), own);
+}
+
+#[test]
+fn the_machine_has_the_name_that_was_asked_for() {
+    let place = Place::new();
+    let (output, _) = run(&place.spec("hostname; cat /proc/sys/kernel/domainname")).unwrap();
+    insta::assert_snapshot!(output, @"
+    localhost
+    (none)
+    ");
+}
+
+#[test]
+fn terminals_and_shared_memory_are_new_and_usable() {
+    let place = Place::new();
+    let (output, _) =
+        run(&place
+            .spec("ls /dev/pts /dev/shm; : > /dev/shm/x && echo written; [ -w /dev/ptmx ] && echo ptmx"))
+        .unwrap();
+    insta::assert_snapshot!(output, @"
+    /dev/pts:
+    ptmx
+
+    /dev/shm:
+    written
+    ptmx
+    ");
+}
+
+#[test]
+fn environment_arguments_and_directory_are_those_of_the_specification() {
+    let place = Place::new();
+    let mut spec = place.spec("");
+    spec.argv =
+        ["the-name", "-c", "echo $0 $1; pwd; cat /proc/self/environ", "zero", "one"].map(Into::into).to_vec();
+    spec.env = vec![("A".into(), "1".into()), ("PATH".into(), "/bin".into())];
+    let (output, _) = run(&spec).unwrap();
+    insta::assert_snapshot!(output.replace('\0', "|"), @"
+    zero one
+    /work
+    A=1|PATH=/bin|PWD=/work|
+    ");
+}
+
+#[test]
+fn no_descriptor_of_loopbox_is_open_inside() {
+    let place = Place::new();
+    let (output, _) = run(&place.spec("for fd in /proc/self/fd/*; do echo ${fd##*/}; done")).unwrap();
+    // The last is the directory itself, which the shell reads.
+    insta::assert_snapshot!(output, @"
+    0
+    1
+    2
+    3
+    ");
+}
+
+#[test]
+fn signals_umask_session_privileges_and_limits_are_set() {
+    let place = Place::new();
+    let mut spec = place.spec(
+        "umask; ulimit -c; while read -r key value; do case $key in SigBlk:|SigIgn:|NoNewPrivs:|CapEff:|CapPrm:|CapAmb:) \
+         echo $key $value;; esac; done < /proc/self/status; read -r _ _ _ _ pgrp session terminal _ < /proc/self/stat; \
+         echo $pgrp $session $terminal",
+    );
+    spec.umask = 0o027;
+    spec.limits = vec![Limit { resource: Resource::Core, soft: Some(0), hard: None }];
+    let (output, _) = run(&spec).unwrap();
+    insta::assert_snapshot!(output, @"
+    0027
+    0
+    SigBlk: 0000000000000000
+    SigIgn: 0000000000000000
+    CapPrm: 0000000000000000
+    CapEff: 0000000000000000
+    CapAmb: 0000000000000000
+    NoNewPrivs: 1
+    1 1 0
+    ");
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_told_apart_from_other_failures() {
+    let place = Place::new();
+    let mut spec = place.spec("");
+    spec.program = "/bin/absent".into();
+    match run(&spec) {
+        Err(JailError::Exec { program, source }) => {
+            assert_eq!((program, source.raw_os_error()), ("/bin/absent".into(), Some(libc::ENOENT)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_step_that_fails_is_named() {
+    let place = Place::new();
+    let mut spec = place.spec("true");
+    spec.cwd = "/absent".into();
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"cannot enter the working directory "/absent" inside"#);
+    spec.proc = Some("/absent".into());
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"cannot mount proc at "/absent" inside"#);
+    spec.root = Root::Directory("/absent".into());
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"cannot use "/absent" as a root directory"#);
+}
+
+#[test]
+fn a_missing_supervisor_is_named() {
+    let place = Place::new();
+    let error =
+        mounter::jail::Jail::spawn("/absent".as_ref(), &place.spec("true"), mounter::jail::Stdio3::inherit());
+    insta::assert_snapshot!(error.unwrap_err(), @r#"cannot start the supervisor of the jail, "/absent""#);
+}
