@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::plan::{Plan, PlannedOutput};
 use crate::store::{PathInfo, Store, StoreError};
 use crate::store_path::StorePath;
+use crate::sweep::Pending;
 
 pub use canonicalise::Canonicaliser;
 pub use fixed::FixedError;
@@ -79,6 +80,9 @@ pub enum OutputError {
         /// The other.
         second: String,
     },
+    /// What is moved into the store could not be noted for a later run to sweep.
+    #[error("cannot note the outputs")]
+    Note(#[source] io::Error),
     /// It could not be moved into the store.
     #[error("cannot move the output '{output}' into the store")]
     Move {
@@ -93,13 +97,15 @@ pub enum OutputError {
 }
 
 /// Takes the outputs of a build that ended well: checks them all before the first one is moved. Returns what has been
-/// registered, by output name. The caller holds the locks of the outputs' paths.
+/// registered, by output name. The caller holds the locks of the outputs' paths; `state` is where a run notes what it
+/// would leave behind.
 ///
 /// # Errors
 /// The first thing that is wrong; then nothing has been registered and nothing is left in the store.
 pub fn take(
     plan: &Plan,
     store: &Store,
+    state: &Path,
     already_valid: &BTreeSet<StorePath>,
 ) -> Result<BTreeMap<String, PathInfo>, OutputError> {
     let scratch = open_directory(&plan.scratch.store)?;
@@ -119,12 +125,12 @@ pub fn take(
         infos.insert(output.name.clone(), info);
     }
     no_cycle(&infos)?;
+    let _pending =
+        Pending::write(state, wanted.iter().map(|output| &output.path)).map_err(OutputError::Note)?;
     let moved = place::move_in(&scratch, &wanted, store)?;
     let list: Vec<PathInfo> = infos.values().cloned().collect();
-    match store.register(&list) {
-        Ok(()) => moved.keep(),
-        Err(error) => return Err(OutputError::Register(error)),
-    }
+    store.register(&list).map_err(OutputError::Register)?;
+    moved.keep();
     Ok(infos)
 }
 

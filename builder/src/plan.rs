@@ -15,7 +15,7 @@ use nfs_server::view::{SpecError, ViewSpec};
 use serde::Serialize;
 
 use crate::derivation::{AttributeError, Attributes, Derivation, KindError, Method, Output};
-use crate::store::{PathInfo, Settings};
+use crate::store::Settings;
 use crate::store_path::StorePath;
 
 pub use graphs::Known;
@@ -158,8 +158,6 @@ pub struct Mounts {
     pub pts: Option<PathBuf>,
     /// Shared memory.
     pub shm: Option<PathBuf>,
-    /// How much shared memory, in the words of tmpfs.
-    pub shm_size: String,
 }
 
 /// Why a derivation cannot be planned.
@@ -237,7 +235,7 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
     let called_by = derivation.builder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let arguments = derivation.arguments.iter().map(|argument| rewrites.apply(argument));
     let may_refer_to =
-        request.known.inputs.keys().chain(outputs.iter().map(|output| &output.path)).cloned().collect();
+        request.known.inputs.iter().chain(outputs.iter().map(|output| &output.path)).cloned().collect();
     Ok(Plan {
         derivation: request.path.clone(),
         view,
@@ -268,14 +266,6 @@ impl Plan {
             .iter()
             .filter(|entry| matches!(entry, nfs_server::view::Entry::Graft { .. }))
             .count()
-    }
-}
-
-impl Known {
-    /// Only a closure: nothing that reference graphs of derivations would need.
-    #[must_use]
-    pub fn of_closure(inputs: BTreeMap<StorePath, PathInfo>) -> Known {
-        Known { inputs, ..Known::default() }
     }
 }
 

@@ -1,12 +1,126 @@
-//! The directories that a build writes to, and removing them.
+//! The directories of one build: made private, noted for a later run to sweep, and removed.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Makes a directory that only its owner, root, can enter.
-pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+use mounter::stale::{Leftovers, Note, StateDir, StateError};
+
+use crate::plan::{Plan, Scratch};
+use crate::store::{Settings, Store};
+use crate::store_path::StorePath;
+
+/// A build's directories. Dropping it removes them.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// What the build writes to.
+    pub scratch: Scratch,
+    /// An empty directory for the view to be mounted on.
+    pub mount_point: PathBuf,
+    /// The build's output, as it came.
+    pub log: PathBuf,
+    /// Beside the outputs, in the store: named after the derivation, which protects it from the garbage collector.
+    beside: PathBuf,
+    /// Where the build directory is, and stays when a failed build is kept.
+    top: PathBuf,
+    kept: bool,
+    _note: Note,
+}
+
+/// A build's directories could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScratchError {
+    /// They could not be noted for a later run to sweep.
+    #[error("cannot note the build's directories")]
+    Note(#[from] StateError),
+    /// A directory or a file could not be made.
+    #[error("cannot make {path:?}")]
+    Make {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Place {
+    /// Makes them.
+    pub fn make(
+        store: &Store,
+        settings: &Settings,
+        state: &StateDir,
+        derivation: &StorePath,
+    ) -> Result<Place, ScratchError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let beside = store.directory().join(format!("{derivation}.chroot"));
+        let builds = settings.build_dir.clone().unwrap_or_else(|| store.state().join("builds"));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let top = builds.join(format!("nix-build-{}-{}-{number}", derivation.name(), std::process::id()));
+        let leftovers = Leftovers { mount: None, temporary: vec![beside.clone(), top.clone()] };
+        let place = Place {
+            scratch: Scratch {
+                store: beside.join("store"),
+                build: top.join("build"),
+                tmp: beside.join("tmp"),
+            },
+            mount_point: beside.join("mount"),
+            log: top.join("log"),
+            beside,
+            top,
+            kept: false,
+            _note: state.note(leftovers)?,
+        };
+        let made = |path: &Path, result: io::Result<()>| {
+            result.map_err(|source| ScratchError::Make { path: path.into(), source })
+        };
+        made(&builds, fs::create_dir_all(&builds))?;
+        // What is there under these names is left from a build that died: the outputs are locked by us.
+        for directory in [&place.beside, &place.top] {
+            made(directory, remove(directory).and_then(|()| make_private(directory)))?;
+        }
+        let Scratch { store, build, tmp } = &place.scratch;
+        for directory in [store, build, tmp, &place.mount_point] {
+            made(directory, make_private(directory))?;
+        }
+        Ok(place)
+    }
+
+    /// Puts a plan's files into the build directory.
+    pub fn write_files(&self, plan: &Plan) -> Result<(), ScratchError> {
+        for (name, contents) in &plan.files {
+            let path = self.scratch.build.join(name);
+            let write = || {
+                let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path)?;
+                file.write_all(contents.as_bytes())?;
+                fchown(&file, Some(plan.user.uid), Some(plan.user.gid))
+            };
+            write().map_err(|source| ScratchError::Make { path: path.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the build directory and the log where they are, and says where that is.
+    pub fn keep(&mut self) -> PathBuf {
+        self.kept = true;
+        self.top.clone()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let directories = [Some(&self.beside), (!self.kept).then_some(&self.top)];
+        for directory in directories.into_iter().flatten() {
+            if let Err(error) = remove(directory) {
+                tracing::warn!(?directory, %error, "cannot remove a build's directory");
+            }
+        }
+    }
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 

@@ -19,9 +19,9 @@ const SAYS_VALID: (u32, u32) = (2, 15);
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// The closure of the inputs.
-    pub inputs: BTreeMap<StorePath, PathInfo>,
-    /// Other paths that reference graphs reach: the closures of the outputs of derivations in them.
-    pub others: BTreeMap<StorePath, PathInfo>,
+    pub inputs: BTreeSet<StorePath>,
+    /// What the store knows of the paths that reference graphs reach. Not needed when none is asked for.
+    pub infos: BTreeMap<StorePath, PathInfo>,
     /// The outputs of derivations that lie in reference graphs.
     pub outputs: BTreeMap<StorePath, BTreeSet<StorePath>>,
     /// Content addresses of those paths that have one; only needed for structured graphs.
@@ -29,10 +29,6 @@ pub struct Known {
 }
 
 impl Known {
-    fn info(&self, path: &StorePath) -> Option<&PathInfo> {
-        self.inputs.get(path).or_else(|| self.others.get(path))
-    }
-
     /// The closure of some paths, as far as it is known.
     #[must_use]
     pub fn closure(&self, from: impl IntoIterator<Item = StorePath>) -> BTreeSet<StorePath> {
@@ -42,7 +38,7 @@ impl Known {
             if closure.contains(&path) {
                 continue;
             }
-            if let Some(info) = self.info(&path) {
+            if let Some(info) = self.infos.get(&path) {
                 left.extend(
                     info.references.iter().filter(|reference| !closure.contains(*reference)).cloned(),
                 );
@@ -54,7 +50,7 @@ impl Known {
 
     fn closure_size(&self, path: &StorePath) -> u64 {
         let closure = self.closure([path.clone()]);
-        closure.iter().filter_map(|path| self.info(path)).map(|info| info.nar_size).sum()
+        closure.iter().filter_map(|path| self.infos.get(path)).map(|info| info.nar_size).sum()
     }
 }
 
@@ -70,7 +66,7 @@ pub(super) fn asked(
         let mut roots = BTreeSet::new();
         for word in words {
             let path = StorePath::containing(Path::new(&word), request.store).ok();
-            let path = path.filter(|path| known.inputs.contains_key(path));
+            let path = path.filter(|path| known.inputs.contains(path));
             roots.insert(path.ok_or(PlanError::GraphPath { path: word })?);
         }
         let mut paths = known.closure(roots);
@@ -84,14 +80,14 @@ pub(super) fn asked(
 
 /// A graph in the form that `nix-store --register-validity` reads.
 pub(super) fn registration(request: &Request<'_>, paths: &BTreeSet<StorePath>) -> String {
-    let infos = paths.iter().filter_map(|path| request.known.info(path));
+    let infos = paths.iter().filter_map(|path| request.known.infos.get(path));
     infos.map(|info| info.graph_entry(request.store)).collect()
 }
 
 /// A graph in the form of structured attributes.
 pub(super) fn json(request: &Request<'_>, paths: &BTreeSet<StorePath>) -> Value {
     let whole = |path: &StorePath| path.within(request.store).display().to_string();
-    let infos = paths.iter().filter_map(|path| request.known.info(path)).map(|info| {
+    let infos = paths.iter().filter_map(|path| request.known.infos.get(path)).map(|info| {
         let digest = HEXLOWER_PERMISSIVE.decode(info.nar_hash.as_bytes()).unwrap_or_default();
         let mut entry = json!({
             "closureSize": request.known.closure_size(&info.path),

@@ -47,7 +47,7 @@ pub(super) fn view(
     for path in shown_paths(request, attributes)? {
         entries.show(&path);
     }
-    let closure = request.known.inputs.keys().chain(request.sandbox_closure);
+    let closure = request.known.inputs.iter().chain(request.sandbox_closure);
     for path in closure.filter(|path| outputs.iter().all(|output| output.path != **path)) {
         let place = path.within(request.store);
         entries.graft(&place, &place, false);
@@ -159,7 +159,6 @@ impl Entries {
             proc: place("/proc", true),
             pts: place("/dev/pts", request.host.pts),
             shm: place("/dev/shm", request.host.shm),
-            shm_size: request.settings.sandbox_dev_shm_size.clone(),
         }
     }
 

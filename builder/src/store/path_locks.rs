@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Locked paths. Dropping it removes the lock files.
 #[derive(Debug)]
@@ -29,14 +29,26 @@ impl PathLocks {
     /// When a lock file cannot be made.
     pub fn acquire(paths: &BTreeSet<PathBuf>) -> Result<PathLocks, LockError> {
         let mut locks = PathLocks { held: Vec::new() };
-        for path in paths {
-            let mut name = OsString::from(path);
-            name.push(".lock");
-            let path = PathBuf::from(name);
+        for path in paths.iter().map(lock_file) {
             let file = lock(&path).map_err(|source| LockError { path: path.clone(), source })?;
             locks.held.push((path, file));
         }
         Ok(locks)
+    }
+
+    /// Locks paths unless another process has one of them.
+    ///
+    /// # Errors
+    /// When a lock file cannot be made.
+    pub fn try_acquire(paths: &BTreeSet<PathBuf>) -> Result<Option<PathLocks>, LockError> {
+        let mut locks = PathLocks { held: Vec::new() };
+        for path in paths.iter().map(lock_file) {
+            match try_lock(&path).map_err(|source| LockError { path: path.clone(), source })? {
+                Some(file) => locks.held.push((path, file)),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(locks))
     }
 }
 
@@ -50,15 +62,41 @@ impl Drop for PathLocks {
     }
 }
 
-fn lock(path: &std::path::Path) -> io::Result<File> {
+fn lock_file(path: &PathBuf) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn lock(path: &Path) -> io::Result<File> {
     loop {
-        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let file = open(path)?;
         file.lock()?;
-        // Who held it before may have unlinked it meanwhile, and has then written to it.
-        if file.metadata()?.len() == 0 {
+        if is_fresh(&file)? {
             return Ok(file);
         }
     }
+}
+
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) if is_fresh(&file)? => return Ok(Some(file)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+/// Who held a lock file before may have unlinked it meanwhile, and has then written to it.
+fn is_fresh(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.len() == 0)
 }
 
 #[cfg(test)]
@@ -70,6 +108,7 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let paths = BTreeSet::from([store.path().join("a"), store.path().join("b")]);
         let first = PathLocks::acquire(&paths).unwrap();
+        assert!(PathLocks::try_acquire(&paths).unwrap().is_none());
         std::thread::scope(|scope| {
             let second = scope.spawn(|| PathLocks::acquire(&paths));
             assert!(store.path().join("a.lock").exists());

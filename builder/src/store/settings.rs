@@ -37,8 +37,6 @@ pub struct Settings {
     pub build_dir: Option<PathBuf>,
     /// Where a build finds its directory.
     pub sandbox_build_dir: PathBuf,
-    /// Size of `/dev/shm`.
-    pub sandbox_dev_shm_size: String,
     /// Certificates for builds that may use the network.
     pub ssl_cert_file: Option<PathBuf>,
     /// Lines of a failed build's log that are shown.
@@ -99,7 +97,6 @@ impl Settings {
             system_features: settings.words("system-features")?,
             build_dir: settings.path("build-dir")?,
             sandbox_build_dir: settings.path("sandbox-build-dir")?.unwrap_or_else(|| "/build".into()),
-            sandbox_dev_shm_size: settings.text("sandbox-dev-shm-size")?.unwrap_or_else(|| "50%".into()),
             ssl_cert_file: settings.path("ssl-cert-file")?,
             log_lines: settings.number("log-lines")?.unwrap_or(10) as usize,
             keep_failed: settings.flag("keep-failed")?.unwrap_or(false),

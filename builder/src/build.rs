@@ -1,0 +1,346 @@
+//! Builds one derivation whose inputs are valid, and the surroundings that all builds of one run share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mounter::jail::{JailError, KillError, Outcome};
+use mounter::stale::StateDir;
+use nfs_server::Calls;
+use serde::Serialize;
+
+use crate::access::Hidden;
+use crate::backend::{Backend, BackendError};
+use crate::cancel::Cancel;
+use crate::derivation::{Attributes, Derivation, KindError};
+use crate::output::OutputError;
+use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
+use crate::scratch::ScratchError;
+use crate::store::{BuildUsers, LockError, PathInfo, PathLocks, Settings, Store, StoreError, UserError};
+use crate::store_path::{StorePath, StorePathError};
+use crate::{run, visible};
+
+/// What all builds of one run share.
+pub struct Builder {
+    /// The store.
+    pub store: Store,
+    /// Nix's settings.
+    pub settings: Settings,
+    /// This machine.
+    pub host: Host,
+    /// Who may build.
+    pub users: BuildUsers,
+    /// Where what could be left behind is noted.
+    pub state: StateDir,
+    /// The same directory's path.
+    pub state_path: PathBuf,
+    /// This very program, to be run again as a jail's supervisor.
+    pub loopbox: PathBuf,
+    /// How views become directories.
+    pub backend: Box<dyn Backend>,
+    /// Who is told of what happens.
+    pub observer: Arc<dyn Observer>,
+    /// How builds are stopped.
+    pub cancel: Cancel,
+    /// What the user chose.
+    pub options: Options,
+}
+
+/// What a user may choose.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Cores for each build; `None` for what Nix's settings say.
+    pub cores: Option<u32>,
+    /// Whether the directories of failed builds stay.
+    pub keep_failed: bool,
+    /// Paths to show from outside the store.
+    pub sandbox_paths: Vec<SandboxPath>,
+    /// Whether the files that a build could see are counted.
+    pub count_visible: bool,
+}
+
+/// Is told of what happens, on whatever thread it happens.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn observe(&self, event: &Event<'_>);
+}
+
+/// Something that happens while derivations are built.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Nix fetches paths that need not be built.
+    Fetching(&'a BTreeSet<StorePath>),
+    /// A build begins.
+    Started(&'a StorePath),
+    /// A build has written a line.
+    Line(&'a StorePath, &'a str),
+    /// A build has ended well, or somebody else had built it meanwhile.
+    Built(&'a Built),
+    /// A build has failed.
+    Failed(&'a StorePath, &'a BuildError),
+}
+
+/// A derivation whose outputs are valid now.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Built {
+    /// The derivation.
+    pub derivation: StorePath,
+    /// Its outputs by name.
+    pub outputs: BTreeMap<String, PathInfo>,
+    /// How it was built; missing when somebody else had built it meanwhile.
+    pub build: Option<Measures>,
+}
+
+/// How a build went.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measures {
+    /// Files, directories and links that it could see of the host.
+    pub files_visible: Option<u64>,
+    /// Calls to the server by procedure.
+    pub nfs_calls: Calls,
+    /// How long it took.
+    pub seconds: Seconds,
+    /// What it asked for that exists on this machine but not in its view.
+    pub hidden: Hidden,
+}
+
+/// How long the parts of a build took, in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Seconds {
+    /// Until the builder ran.
+    pub setup: f64,
+    /// Until it had ended and its view was unmounted.
+    pub build: f64,
+    /// Until its outputs were registered.
+    pub teardown: f64,
+}
+
+/// Why a build failed: one variant for each step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// It is of a kind that cannot be built here.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+    /// The store did not answer.
+    #[error("cannot ask the store")]
+    Store(#[from] StoreError),
+    /// An input is not a store path.
+    #[error("an input is not a store path")]
+    Input(#[from] StorePathError),
+    /// The outputs could not be locked.
+    #[error("cannot lock the outputs")]
+    Lock(#[from] LockError),
+    /// There is no build user.
+    #[error("cannot get a build user")]
+    User(#[from] UserError),
+    /// Processes of the build user could not be killed.
+    #[error("cannot kill what the build user runs")]
+    Kill(#[from] KillError),
+    /// Its directories could not be made.
+    #[error("cannot make the build's directories")]
+    Scratch(#[from] ScratchError),
+    /// It cannot be planned.
+    #[error("cannot plan the build")]
+    Plan(#[from] PlanError),
+    /// Its view could not be made.
+    #[error("cannot make the view")]
+    Backend(#[from] BackendError),
+    /// Its output could not be arranged.
+    #[error("cannot open a terminal for the build's output")]
+    Terminal(#[source] std::io::Error),
+    /// The builder is there or not, but it could not be executed.
+    #[error("the builder {program:?} cannot be executed in its view")]
+    Execute {
+        /// The builder.
+        program: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The jail could not be made or ended.
+    #[error("cannot run the builder in its view")]
+    Jail(#[source] JailError),
+    /// The builder said that it failed.
+    #[error("the builder {}", .0.outcome_in_words())]
+    Builder(Box<Failure>),
+    /// The outputs were not accepted.
+    #[error("the builder ended well, but its outputs are not accepted")]
+    Output(#[from] OutputError),
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// How a builder failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The last lines that it wrote.
+    pub log: Vec<String>,
+    /// Where its directory is kept.
+    pub kept: Option<PathBuf>,
+    /// What it asked for that exists on this machine but not in its view.
+    pub hidden: Hidden,
+}
+
+/// A derivation that is about to be built.
+pub(crate) struct Job<'a> {
+    pub path: &'a StorePath,
+    pub derivation: &'a Derivation<'a>,
+    pub known: Known,
+    pub sandbox_closure: BTreeSet<StorePath>,
+    pub already_valid: BTreeSet<StorePath>,
+}
+
+impl Builder {
+    /// Builds a derivation whose inputs are valid; blocks until that is done.
+    ///
+    /// # Errors
+    /// The step that failed. Nothing is left of the build then but what was asked to be kept.
+    pub fn build(&self, path: &StorePath, derivation: &Derivation<'_>) -> Result<Built, BuildError> {
+        derivation.check_buildable(self.store.directory())?;
+        let outputs = derivation.output_paths(self.store.directory())?;
+        let paths: BTreeSet<StorePath> = outputs.iter().map(|(_, path)| path.clone()).collect();
+        let inputs = self.inputs(derivation)?;
+        let mut needed = inputs.clone();
+        needed.insert(path.clone());
+        self.store.hold(&needed, &paths)?;
+
+        let _locks = PathLocks::acquire(&paths.iter().map(|path| self.store.locate(path)).collect())?;
+        let invalid = self.store.invalid(&paths)?;
+        let already_valid: BTreeSet<StorePath> = paths.difference(&invalid).cloned().collect();
+        let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
+        if !invalid.is_empty() {
+            let known = self.known(derivation, &inputs)?;
+            let sandbox_closure = self.sandbox_closure()?;
+            let job = Job { path, derivation, known, sandbox_closure, already_valid };
+            let (infos, mut measures) = run::run(self, &job)?;
+            measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
+            (built.outputs, built.build) = (infos, Some(measures));
+        }
+        self.add_valid_outputs(&mut built, outputs)?;
+        Ok(built)
+    }
+
+    /// Plans a build that is not to be run: with a user and directories that no build has.
+    ///
+    /// # Errors
+    /// When it cannot be planned, or its inputs are not valid.
+    pub fn dry_plan(&self, path: &StorePath, derivation: &Derivation<'_>) -> Result<Plan, BuildError> {
+        let inputs = self.inputs(derivation)?;
+        self.store.hold(&inputs, &BTreeSet::new())?;
+        let user = self.users.acquire()?;
+        let beside = self.store.directory().join(format!("{path}.chroot"));
+        let scratch = Scratch {
+            store: beside.join("store"),
+            build: self.store.state().join("builds").join(format!("nix-build-{}", path.name())).join("build"),
+            tmp: beside.join("tmp"),
+        };
+        let known = self.known(derivation, &inputs)?;
+        let sandbox_closure = self.sandbox_closure()?;
+        let job = Job { path, derivation, known, sandbox_closure, already_valid: BTreeSet::new() };
+        let user = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
+        Ok(self.plan(&job, &user, &scratch)?)
+    }
+
+    pub(crate) fn plan(&self, job: &Job<'_>, user: &User, scratch: &Scratch) -> Result<Plan, PlanError> {
+        crate::plan::plan(&Request {
+            store: self.store.directory(),
+            path: job.path,
+            derivation: job.derivation,
+            known: &job.known,
+            settings: &self.settings,
+            sandbox_paths: &self.options.sandbox_paths,
+            sandbox_closure: &job.sandbox_closure,
+            cores: self.options.cores,
+            host: &self.host,
+            user,
+            scratch,
+        })
+    }
+
+    /// The store paths that a derivation names as its inputs.
+    fn inputs(&self, derivation: &Derivation<'_>) -> Result<BTreeSet<StorePath>, BuildError> {
+        let directory = self.store.directory();
+        let mut inputs = BTreeSet::new();
+        for source in &derivation.input_sources {
+            inputs.insert(StorePath::parse(source, directory)?);
+        }
+        for (path, wanted) in &derivation.input_derivations {
+            let input = self.store.derivation(&StorePath::parse(path, directory)?)?;
+            let outputs = input.output_paths(directory)?;
+            inputs.extend(
+                outputs
+                    .into_iter()
+                    .filter(|(name, _)| wanted.iter().any(|wanted| wanted == name))
+                    .map(|(_, path)| path),
+            );
+        }
+        Ok(inputs)
+    }
+
+    /// The closure of the inputs and, when reference graphs are asked for, what those need.
+    fn known(&self, derivation: &Derivation<'_>, inputs: &BTreeSet<StorePath>) -> Result<Known, BuildError> {
+        let mut known = Known { inputs: self.store.closure(inputs)?, ..Known::default() };
+        let attributes = Attributes::of(derivation).map_err(PlanError::from)?;
+        if attributes.reference_graphs().map_err(PlanError::from)?.is_empty() {
+            return Ok(known);
+        }
+        let mut outputs = BTreeSet::new();
+        for path in known.inputs.iter().filter(|path| path.is_derivation()) {
+            let made = self.store.derivation(path)?.output_paths(self.store.directory())?;
+            let made: BTreeSet<StorePath> = made.into_iter().map(|(_, path)| path).collect();
+            outputs.extend(made.iter().cloned());
+            known.outputs.insert(path.clone(), made);
+        }
+        let mut reached = self.store.closure(&outputs)?;
+        reached.extend(known.inputs.iter().cloned());
+        known.infos = self.store.infos(&reached)?;
+        if attributes.structured().is_some() {
+            known.content_addresses = self.store.content_addresses(&reached)?;
+        }
+        Ok(known)
+    }
+
+    /// The closure of those sandbox paths that lie in the store.
+    fn sandbox_closure(&self) -> Result<BTreeSet<StorePath>, BuildError> {
+        let sources = self.options.sandbox_paths.iter().map(|path| path.source.as_path());
+        let inside: BTreeSet<StorePath> =
+            sources.filter_map(|path| StorePath::containing(path, self.store.directory()).ok()).collect();
+        self.store.hold(&inside, &BTreeSet::new())?;
+        Ok(self.store.closure(&inside)?)
+    }
+
+    fn add_valid_outputs(
+        &self,
+        built: &mut Built,
+        outputs: Vec<(String, StorePath)>,
+    ) -> Result<(), BuildError> {
+        let others: Vec<(String, StorePath)> =
+            outputs.into_iter().filter(|(name, _)| !built.outputs.contains_key(name)).collect();
+        let mut infos = self.store.infos(&others.iter().map(|(_, path)| path.clone()).collect())?;
+        built
+            .outputs
+            .extend(others.into_iter().filter_map(|(name, path)| Some((name, infos.remove(&path)?))));
+        Ok(())
+    }
+}
+
+impl Failure {
+    fn outcome_in_words(&self) -> String {
+        match self.outcome {
+            Outcome::Exited(status) => format!("failed with exit status {status}"),
+            Outcome::Signaled(signal) => format!("was killed by signal {signal}"),
+        }
+    }
+}
+
+impl Seconds {
+    pub(crate) fn new(setup: Duration, build: Duration, teardown: Duration) -> Seconds {
+        Seconds { setup: setup.as_secs_f64(), build: build.as_secs_f64(), teardown: teardown.as_secs_f64() }
+    }
+}

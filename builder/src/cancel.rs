@@ -1,0 +1,87 @@
+//! Asking running builds to stop.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A request to stop that has been made or not. Clones are the same request.
+#[derive(Clone, Default)]
+pub struct Cancel {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    cancelled: bool,
+    next: u64,
+    stops: Vec<(u64, Box<dyn Fn() + Send>)>,
+}
+
+/// Something that is stopped for as long as this lives.
+pub struct Stoppable {
+    cancel: Cancel,
+    number: u64,
+}
+
+impl Cancel {
+    /// Stops everything that runs, and whatever is registered later.
+    pub fn cancel(&self) {
+        let mut state = self.lock();
+        state.cancelled = true;
+        for (_, stop) in &state.stops {
+            stop();
+        }
+    }
+
+    /// Whether it has been asked for.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.lock().cancelled
+    }
+
+    /// Calls `stop` when it is asked for, at once if it has been already. `stop` must not block.
+    pub fn on_cancel(&self, stop: impl Fn() + Send + 'static) -> Stoppable {
+        let mut state = self.lock();
+        if state.cancelled {
+            stop();
+        }
+        let number = state.next;
+        state.next += 1;
+        state.stops.push((number, Box::new(stop)));
+        drop(state);
+        Stoppable { cancel: self.clone(), number }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Stoppable {
+    fn drop(&mut self) {
+        self.cancel.lock().stops.retain(|(number, _)| *number != self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn what_is_registered_is_stopped_before_and_after_but_not_once_it_has_ended() {
+        let stopped = Arc::new(AtomicUsize::new(0));
+        let count = || {
+            let stopped = Arc::clone(&stopped);
+            move || {
+                stopped.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let cancel = Cancel::default();
+        let _running = cancel.on_cancel(count());
+        drop(cancel.on_cancel(count()));
+        assert_eq!(stopped.load(Ordering::SeqCst), 0);
+        cancel.clone().cancel();
+        assert_eq!(stopped.load(Ordering::SeqCst), 1);
+        let _late = cancel.on_cancel(count());
+        assert_eq!(stopped.load(Ordering::SeqCst), 2);
+    }
+}

@@ -1,0 +1,168 @@
+//! Builds what is missing of a graph of derivations: inputs first, several at a time.
+
+mod load;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::{Id, JoinSet};
+
+use crate::build::{BuildError, Builder, Built, Event};
+use crate::derivation::{Derivation, KindError};
+use crate::store::StoreError;
+use crate::store_path::{StorePath, StorePathError};
+
+pub use load::load;
+
+/// What has to be done before some derivations' outputs are valid.
+#[derive(Debug, Default)]
+pub struct Graph {
+    /// Derivations to build.
+    pub missing: BTreeMap<StorePath, Missing>,
+    /// Paths that Nix can fetch, so that they need not be built.
+    pub fetch: BTreeSet<StorePath>,
+}
+
+/// A derivation to build.
+#[derive(Debug)]
+pub struct Missing {
+    /// It.
+    pub derivation: Derivation<'static>,
+    /// Those that have to be built before.
+    pub after: BTreeSet<StorePath>,
+}
+
+/// Why a graph is not known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// The store did not answer, or a derivation in it cannot be read.
+    #[error("cannot read the graph of derivations")]
+    Store(#[from] StoreError),
+    /// A derivation names something that is not a store path.
+    #[error("the derivation '{derivation}' has an input that is not a store path")]
+    Input {
+        /// The derivation.
+        derivation: StorePath,
+        /// What is wrong with it.
+        source: StorePathError,
+    },
+    /// A derivation cannot be built here.
+    #[error("the derivation '{derivation}' cannot be built")]
+    Kind {
+        /// The derivation.
+        derivation: StorePath,
+        /// Why.
+        source: KindError,
+    },
+    /// A derivation is asked for an output that it does not have.
+    #[error("the derivation '{derivation}' has no output '{output}'")]
+    NoOutput {
+        /// The derivation.
+        derivation: StorePath,
+        /// The output.
+        output: String,
+    },
+    /// The threads that builds run on could not be had.
+    #[error("cannot start the threads that builds run on")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// How building a graph went.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// What was built, in the order in which it was.
+    pub built: Vec<Built>,
+    /// What failed.
+    pub failed: Vec<(StorePath, BuildError)>,
+    /// What was not begun because something had failed.
+    pub skipped: BTreeSet<StorePath>,
+}
+
+/// Builds a graph, `jobs` derivations at a time. The first failure stops new builds from beginning; those that run
+/// are waited for.
+///
+/// # Errors
+/// When Nix could not fetch what need not be built, or there are no threads to build on. Failed builds are in
+/// [`Finished`].
+pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, GraphError> {
+    if !graph.fetch.is_empty() {
+        builder.observer.observe(&Event::Fetching(&graph.fetch));
+        builder.store.fetch(&graph.fetch)?;
+    }
+    let jobs = jobs.max(1).min(builder.users.count().unwrap_or(usize::MAX));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(GraphError::Runtime)?;
+    Ok(runtime.block_on(Schedule::new(builder, graph, jobs).run()))
+}
+
+struct Schedule<'a> {
+    builder: &'a Arc<Builder>,
+    jobs: usize,
+    waiting: BTreeMap<StorePath, Missing>,
+    running: JoinSet<Result<Built, BuildError>>,
+    names: BTreeMap<Id, StorePath>,
+    finished: Finished,
+}
+
+impl<'a> Schedule<'a> {
+    fn new(builder: &'a Arc<Builder>, graph: Graph, jobs: usize) -> Schedule<'a> {
+        Schedule {
+            builder,
+            jobs,
+            waiting: graph.missing,
+            running: JoinSet::new(),
+            names: BTreeMap::new(),
+            finished: Finished::default(),
+        }
+    }
+
+    async fn run(mut self) -> Finished {
+        self.start_what_can();
+        while let Some(joined) = self.running.join_next_with_id().await {
+            let (id, result) = match joined {
+                Ok((id, result)) => (id, result),
+                // A build does not panic; if it does, so do we.
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => (error.id(), Err(BuildError::Interrupted)),
+                },
+            };
+            if let Some(path) = self.names.remove(&id) {
+                self.end(path, result);
+            }
+            self.start_what_can();
+        }
+        self.finished.skipped.extend(self.waiting.into_keys());
+        self.finished
+    }
+
+    fn start_what_can(&mut self) {
+        while self.running.len() < self.jobs
+            && self.finished.failed.is_empty()
+            && !self.builder.cancel.is_cancelled()
+        {
+            let ready = self.waiting.iter().find(|(_, missing)| missing.after.is_empty());
+            let Some(path) = ready.map(|(path, _)| path.clone()) else { return };
+            let Some(Missing { derivation, .. }) = self.waiting.remove(&path) else { return };
+            let (builder, name) = (Arc::clone(self.builder), path.clone());
+            let task = self.running.spawn_blocking(move || builder.build(&name, &derivation));
+            self.names.insert(task.id(), path);
+        }
+    }
+
+    fn end(&mut self, path: StorePath, result: Result<Built, BuildError>) {
+        match result {
+            Ok(built) => {
+                self.builder.observer.observe(&Event::Built(&built));
+                for missing in self.waiting.values_mut() {
+                    missing.after.remove(&path);
+                }
+                self.finished.built.push(built);
+            }
+            Err(error) => {
+                self.builder.observer.observe(&Event::Failed(&path, &error));
+                self.finished.failed.push((path, error));
+            }
+        }
+    }
+}

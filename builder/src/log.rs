@@ -1,0 +1,137 @@
+//! A build's output: a pseudo-terminal in raw mode, as Nix gives its builders, read line by line.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use nix::pty::{OpenptyResult, openpty};
+use nix::sys::stat::{Mode, fchmod};
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::unistd::{Uid, fchown};
+
+/// The longest line that is passed on as one. Longer ones are cut, so that a build cannot fill our memory.
+const LINE_MAX: usize = 64 << 10;
+
+/// How much is read at once.
+const CHUNK: usize = 16 << 10;
+
+/// The writing side, for the build's standard output and error.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+}
+
+/// The reading side.
+pub(crate) struct Log {
+    reader: JoinHandle<VecDeque<String>>,
+}
+
+/// Opens a terminal for a build user. Every line goes to `line` and, as it came, to the file `copy`; the last `tail`
+/// lines are kept.
+pub(crate) fn open(
+    user: u32,
+    copy: &Path,
+    tail: usize,
+    line: impl Fn(&str) + Send + 'static,
+) -> io::Result<(Terminal, Log)> {
+    let OpenptyResult { master, slave } = openpty(None, None)?;
+    // The build opens it again by way of /dev/stderr.
+    fchown(&slave, Some(Uid::from_raw(user)), None)?;
+    fchmod(&slave, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    // Raw, so that line ends stay as they are.
+    let mut settings = tcgetattr(&slave)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(&slave, SetArg::TCSANOW, &settings)?;
+    for side in [master.as_fd(), slave.as_fd()] {
+        let flags = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
+        nix::fcntl::fcntl(side, flags)?;
+    }
+    let stderr = slave.try_clone()?;
+    let copy = File::create(copy)?;
+    let reader = std::thread::Builder::new()
+        .name("build-log".into())
+        .spawn(move || Reader { copy, tail: VecDeque::new(), most: tail, line }.run(File::from(master)))?;
+    Ok((Terminal { stdout: slave, stderr }, Log { reader }))
+}
+
+impl Log {
+    /// Waits until nobody can write any more, and returns the last lines.
+    pub fn finish(self) -> Vec<String> {
+        self.reader.join().unwrap_or_default().into()
+    }
+}
+
+struct Reader<F> {
+    copy: File,
+    tail: VecDeque<String>,
+    most: usize,
+    line: F,
+}
+
+impl<F: Fn(&str)> Reader<F> {
+    fn run(mut self, mut master: File) -> VecDeque<String> {
+        let (mut buffer, mut pending) = (vec![0; CHUNK], Vec::new());
+        loop {
+            let read = match master.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // The last writer has closed its side: EIO on Linux, the end of the file elsewhere.
+                Ok(0) | Err(_) => break,
+                Ok(read) => &buffer[..read],
+            };
+            // The copy is a convenience; a full disk shows elsewhere.
+            let _ = self.copy.write_all(read);
+            for byte in read {
+                if *byte == b'\n' || pending.len() == LINE_MAX {
+                    self.pass_on(&pending);
+                    pending.clear();
+                }
+                if *byte != b'\n' {
+                    pending.push(*byte);
+                }
+            }
+        }
+        if !pending.is_empty() {
+            self.pass_on(&pending);
+        }
+        self.tail
+    }
+
+    fn pass_on(&mut self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line).into_owned();
+        (self.line)(&line);
+        if self.tail.len() == self.most {
+            self.tail.pop_front();
+        }
+        if self.most > 0 {
+            self.tail.push_back(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn lines_arrive_as_they_were_written_and_the_last_ones_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let copy = directory.path().join("log");
+        let (sender, lines) = mpsc::channel();
+        let user = Uid::effective().as_raw();
+        let (terminal, log) =
+            open(user, &copy, 2, move |line| sender.send(line.to_owned()).unwrap()).unwrap();
+        let mut stdout = File::from(terminal.stdout);
+        stdout.write_all(b"one\r\ntwo\nthr").unwrap();
+        stdout.write_all(b"ee").unwrap();
+        drop(stdout);
+        drop(terminal.stderr);
+        assert_eq!(log.finish(), ["two", "three"]);
+        assert_eq!(lines.iter().collect::<Vec<_>>(), ["one\r", "two", "three"]);
+        assert_eq!(std::fs::read(copy).unwrap(), b"one\r\ntwo\nthree");
+    }
+}
