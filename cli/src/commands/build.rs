@@ -1,0 +1,210 @@
+//! `loopbox build`: builds derivations, with what they need, each in a view of its own.
+
+mod answer;
+mod links;
+mod progress;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use builder::backend::Nfs;
+use builder::build::{BuildError, Builder, Options};
+use builder::cancel::Cancel;
+use builder::graph::{self, Finished, Graph};
+use builder::plan::{Host, SandboxPath};
+use builder::store::{BuildUsers, Settings, Store};
+use builder::store_path::{StorePath, StorePathError};
+use mounter::jail::Outcome;
+use mounter::stale::StateDir;
+
+use crate::arguments::Globals;
+use crate::failure::{Answer, Failure, Status, Usage};
+use crate::signals::Interrupt;
+
+/// This program, however it was called.
+pub const SELF: &str = "/proc/self/exe";
+
+/// Build a derivation, and whatever it needs, in views of their own
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// A derivation's file (.drv) in the store, or a Nix file
+    #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
+    target: PathBuf,
+    /// Attribute of the Nix file to build
+    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
+    attribute: Option<String>,
+    /// Builds at the same time [default: Nix's setting max-jobs]
+    #[arg(short = 'j', long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Cores for each build, 0 for all [default: Nix's setting cores]
+    #[arg(long, value_name = "N")]
+    cores: Option<u32>,
+    /// Print the plans of the builds, and build nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Keep the directories of failed builds
+    #[arg(short = 'K', long)]
+    keep_failed: bool,
+    /// Where to put links to the outputs
+    #[arg(short = 'o', long, value_name = "LINK", default_value = "result")]
+    out_link: PathBuf,
+    /// Make no links to the outputs
+    #[arg(long, conflicts_with = "out_link")]
+    no_out_link: bool,
+    /// Print what was built, and how, as JSON
+    #[arg(long)]
+    json: bool,
+    /// More host paths for builds to see: words TARGET[=SOURCE][?]
+    #[arg(long, value_name = "WORDS")]
+    sandbox_paths: Vec<String>,
+}
+
+/// A derivation could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot build '{derivation}'")]
+struct NotBuilt {
+    derivation: String,
+    source: BuildError,
+}
+
+/// What should be a derivation of the store is not.
+#[derive(Debug, thiserror::Error)]
+#[error("{path:?} is not a derivation in the store")]
+struct NotInStore {
+    path: PathBuf,
+    source: StorePathError,
+}
+
+/// Exit status when more than one derivation failed, as Nix has it for failed builds.
+const SEVERAL_FAILED: i32 = 100;
+
+pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    let interrupt = Interrupt::watch()?;
+    let store = Store::from_environment();
+    let settings = store.settings()?;
+    let roots = arguments.derivations(&store)?;
+    let graph = graph::load(&store, &settings, &roots)?;
+    let progress = progress::Progress::new(graph.missing.len());
+    let builder = Arc::new(arguments.builder(store, settings, globals, Arc::new(progress.clone()))?);
+    if arguments.dry_run {
+        answer::print(&answer::plans(&builder, &graph));
+        return Ok(Status::Done);
+    }
+    let cancel = builder.cancel.clone();
+    let _stopped = interrupt.on_signal(move || cancel.cancel());
+    let jobs = arguments.jobs.unwrap_or(builder.settings.max_jobs as usize);
+    let finished = build(&builder, graph, jobs)?;
+    progress.end();
+    arguments.answer(&builder, &roots, finished, &interrupt)
+}
+
+/// Root is asked for only when something has to be built: looking is free.
+fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, Failure> {
+    if !graph.missing.is_empty() && !nix::unistd::Uid::effective().is_root() {
+        return Err(Usage {
+            message: "building takes root: views are mounted, and build users changed to".into(),
+            hints: vec!["run it with sudo".into()],
+        }
+        .into());
+    }
+    Ok(graph::build(builder, graph, jobs)?)
+}
+
+impl Arguments {
+    fn derivations(&self, store: &Store) -> Result<BTreeSet<StorePath>, Failure> {
+        if self.target.extension().is_some_and(|extension| extension == "drv") {
+            let path = std::path::absolute(&self.target)?;
+            let parsed = StorePath::parse(&path.to_string_lossy(), store.directory());
+            return Ok(BTreeSet::from([parsed.map_err(|source| NotInStore { path, source })?]));
+        }
+        Ok(store.instantiate(&self.target, self.attribute.as_deref())?.into_iter().collect())
+    }
+
+    fn builder(
+        &self,
+        store: Store,
+        settings: Settings,
+        globals: &Globals,
+        observer: Arc<dyn builder::build::Observer>,
+    ) -> Result<Builder, Failure> {
+        let given = self.sandbox_paths.iter().flat_map(|words| words.split_whitespace());
+        let words = settings.sandbox_paths.iter().map(String::as_str).chain(given);
+        let sandbox_paths = SandboxPath::parse_all(words)?;
+        let options = Options {
+            cores: self.cores,
+            keep_failed: self.keep_failed || settings.keep_failed,
+            sandbox_paths,
+            count_visible: self.json,
+        };
+        let state = StateDir::open(&globals.state_dir)?;
+        builder::sweep::sweep(&globals.state_dir, &store)?;
+        Ok(Builder {
+            host: Host::look(&settings),
+            users: BuildUsers::of_group(&settings.build_users_group, store.state())?,
+            store,
+            settings,
+            state,
+            state_path: globals.state_dir.clone(),
+            loopbox: PathBuf::from(SELF),
+            backend: Box::new(Nfs),
+            observer,
+            cancel: Cancel::default(),
+            options,
+        })
+    }
+
+    fn answer(
+        &self,
+        builder: &Builder,
+        roots: &BTreeSet<StorePath>,
+        finished: Finished,
+        interrupt: &Interrupt,
+    ) -> Answer {
+        if self.json {
+            answer::print(&answer::finished(builder, roots, &finished)?);
+        }
+        if let Some(status) = interrupt.status() {
+            return Ok(status);
+        }
+        answer::list_hidden(&finished);
+        if !finished.failed.is_empty() {
+            return failed(builder, finished.failed);
+        }
+        let outputs = answer::outputs(builder, roots)?;
+        if !self.no_out_link {
+            links::make(&builder.store, &self.out_link, &outputs)?;
+        }
+        if !self.json {
+            for (_, path) in outputs.iter().flatten() {
+                println!("{}", builder.store.locate(path).display());
+            }
+        }
+        Ok(Status::Done)
+    }
+}
+
+/// Tells of every failure. The status of a builder that alone failed is loopbox's own.
+fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Answer {
+    let alone = failures.len() == 1;
+    let mut status = Status::Exited(SEVERAL_FAILED);
+    for (path, error) in failures {
+        answer::tail_of_log(&error);
+        let own = match &error {
+            BuildError::Builder(failure) => Some(match failure.outcome {
+                Outcome::Exited(status) => Status::Exited(status),
+                Outcome::Signaled(signal) => Status::Signaled(signal),
+            }),
+            _ => None,
+        };
+        let derivation = builder.store.locate(&path).display().to_string();
+        let failure = Failure::from(NotBuilt { derivation, source: error });
+        match (alone, own) {
+            (true, None) => return Err(failure),
+            (true, Some(own)) => status = own,
+            (false, _) => {}
+        }
+        eprint!("{failure}");
+    }
+    Ok(status)
+}

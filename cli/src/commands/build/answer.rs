@@ -1,0 +1,161 @@
+//! What a build answers with: plans, results and failures, for programs and for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use builder::build::{BuildError, Builder, Built};
+use builder::graph::{Finished, Graph};
+use builder::store::{PathInfo, Store, StoreError};
+use builder::store_path::StorePath;
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use mounter::jail::Outcome;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Hidden paths that are listed for a person; programs get all of them.
+const LISTED: usize = 10;
+
+/// Prints a value to standard output, for people as well as for programs.
+pub fn print(value: &Value) {
+    println!("{value:#}");
+}
+
+/// The plans of everything that is missing. What has to wait for other builds has none yet: the closure of its inputs
+/// is not known before they are there.
+pub fn plans(builder: &Builder, graph: &Graph) -> Value {
+    let path = |path: &StorePath| whole(&builder.store, path);
+    let build = graph.missing.iter().map(|(name, missing)| {
+        let after: Vec<String> = missing.after.iter().map(path).collect();
+        let planned = after.is_empty().then(|| builder.dry_plan(name, &missing.derivation));
+        let (plan, problem) = match planned {
+            None => (Value::Null, Value::Null),
+            Some(Ok(plan)) => (json!(plan), Value::Null),
+            Some(Err(error)) => (Value::Null, Failure::from(error).to_string().into()),
+        };
+        json!({ "drvPath": path(name), "after": after, "plan": plan, "problem": problem })
+    });
+    let build: Vec<Value> = build.collect();
+    json!({ "build": build, "fetch": graph.fetch.iter().map(path).collect::<Vec<_>>() })
+}
+
+/// Everything that happened, and the outputs that were asked for.
+pub fn finished(
+    builder: &Builder,
+    roots: &BTreeSet<StorePath>,
+    finished: &Finished,
+) -> Result<Value, StoreError> {
+    let store = &builder.store;
+    let mut derivations: Vec<Value> = finished.built.iter().map(|built| of_built(store, built)).collect();
+    derivations.extend(finished.failed.iter().map(|(path, error)| of_failed(store, path, error)));
+    let skipped = finished.skipped.iter();
+    derivations.extend(skipped.map(|path| json!({ "drvPath": whole(store, path), "status": "skipped" })));
+    let known: BTreeSet<&StorePath> = finished.built.iter().map(|built| &built.derivation).collect();
+    if finished.failed.is_empty() && finished.skipped.is_empty() {
+        for root in roots.iter().filter(|root| !known.contains(root)) {
+            let named = store.derivation(root)?.output_paths(store.directory());
+            let named: BTreeMap<String, StorePath> = named.into_iter().flatten().collect();
+            let mut infos = store.infos(&named.values().cloned().collect())?;
+            let outputs: BTreeMap<String, PathInfo> =
+                named.into_iter().filter_map(|(name, path)| Some((name, infos.remove(&path)?))).collect();
+            derivations.push(of_built(store, &Built { derivation: root.clone(), outputs, build: None }));
+        }
+    }
+    Ok(json!({ "derivations": derivations }))
+}
+
+/// The outputs of the derivations that were asked for, in the order of their names, `out` first.
+pub fn outputs(
+    builder: &Builder,
+    roots: &BTreeSet<StorePath>,
+) -> Result<Vec<Vec<(String, StorePath)>>, StoreError> {
+    let of = |root| {
+        let derivation = builder.store.derivation(root)?;
+        let mut outputs = derivation.output_paths(builder.store.directory()).unwrap_or_default();
+        outputs.sort_by_key(|(name, _)| (name != "out", name.clone()));
+        Ok(outputs)
+    };
+    roots.iter().map(of).collect()
+}
+
+/// The last lines that a failed builder wrote.
+pub fn tail_of_log(error: &BuildError) {
+    let BuildError::Builder(failure) = error else { return };
+    if !failure.log.is_empty() {
+        eprintln!("last {} lines of its output:", failure.log.len());
+        for line in &failure.log {
+            eprintln!("  > {line}");
+        }
+    }
+    if let Some(kept) = &failure.kept {
+        eprintln!("its build directory is kept at {}", kept.display());
+    }
+}
+
+/// What builds asked for that this machine has and their views do not: the likeliest reason of a difference.
+pub fn list_hidden(finished: &Finished) {
+    let built = finished.built.iter().filter_map(|built| Some((&built.derivation, &built.build.as_ref()?.hidden)));
+    let failed = finished.failed.iter().filter_map(|(path, error)| match error {
+        BuildError::Builder(failure) => Some((path, &failure.hidden)),
+        _ => None,
+    });
+    for (derivation, hidden) in built.chain(failed).filter(|(_, hidden)| !hidden.paths.is_empty()) {
+        eprintln!("{} asked for paths of this machine that are not in its view:", derivation.name());
+        for path in hidden.paths.iter().take(LISTED) {
+            eprintln!("  {}", path.display());
+        }
+        match hidden.paths.len().saturating_sub(LISTED) {
+            0 if hidden.incomplete => eprintln!("  and perhaps more"),
+            0 => {}
+            more => eprintln!("  and {more} more (all with --json)"),
+        }
+    }
+}
+
+fn of_built(store: &Store, built: &Built) -> Value {
+    let outputs: BTreeMap<&String, Value> =
+        built.outputs.iter().map(|(name, info)| (name, of_output(store, info))).collect();
+    let mut value = json!({
+        "drvPath": whole(store, &built.derivation),
+        "status": if built.build.is_some() { "built" } else { "valid" },
+        "outputs": outputs,
+    });
+    if let Some(measures) = &built.build {
+        value["filesVisible"] = json!(measures.files_visible);
+        value["nfsCalls"] = json!(measures.nfs_calls);
+        value["seconds"] = json!(measures.seconds);
+        value["hidden"] = json!(measures.hidden.paths);
+    }
+    value
+}
+
+fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
+    let mut value = json!({
+        "drvPath": whole(store, path),
+        "status": "failed",
+        "error": error.to_string(),
+    });
+    if let BuildError::Builder(failure) = error {
+        match failure.outcome {
+            Outcome::Exited(status) => value["exitStatus"] = status.into(),
+            Outcome::Signaled(signal) => value["signal"] = signal.into(),
+        }
+        value["log"] = json!(failure.log);
+        value["kept"] = json!(failure.kept);
+        value["hidden"] = json!(failure.hidden.paths);
+    }
+    value
+}
+
+fn of_output(store: &Store, info: &PathInfo) -> Value {
+    let digest = HEXLOWER_PERMISSIVE.decode(info.nar_hash.as_bytes()).unwrap_or_default();
+    json!({
+        "path": whole(store, &info.path),
+        "narHash": format!("sha256-{}", BASE64.encode(&digest)),
+        "narSize": info.nar_size,
+        "references": info.references.iter().map(|path| whole(store, path)).collect::<Vec<_>>(),
+    })
+}
+
+fn whole(store: &Store, path: &StorePath) -> String {
+    store.locate(path).display().to_string()
+}

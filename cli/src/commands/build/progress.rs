@@ -1,0 +1,120 @@
+//! Shows how builds go on: on a terminal with a line for each that runs, elsewhere as plain lines.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use builder::build::{BuildError, Event, Observer};
+use builder::store_path::StorePath;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// How often a running build's line moves.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Shows events on standard error. Clones show on the same lines.
+#[derive(Clone)]
+pub struct Progress {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// How many derivations there are to build.
+    total: usize,
+    bars: Option<MultiProgress>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    done: usize,
+    running: HashMap<StorePath, ProgressBar>,
+}
+
+impl Progress {
+    /// For this many derivations.
+    pub fn new(total: usize) -> Progress {
+        let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
+        Progress { shared: Arc::new(Shared { total, bars, state: Mutex::default() }) }
+    }
+
+    /// Takes the lines of running builds away.
+    pub fn end(&self) {
+        if let Some(bars) = &self.shared.bars {
+            // There is nothing to tell when the terminal has gone.
+            let _ = bars.clear();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.shared.bars {
+            Some(bars) => {
+                let _ = bars.println(line);
+            }
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn start(&self, path: &StorePath) {
+        let Some(bars) = &self.shared.bars else { return };
+        let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}");
+        let bar = bars.add(ProgressBar::new_spinner().with_prefix(path.name().to_owned()));
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(TICK);
+        self.lock().running.insert(path.clone(), bar);
+    }
+
+    /// The number of builds that have ended, this one included.
+    fn stop(&self, path: &StorePath) -> usize {
+        let mut state = self.lock();
+        if let Some(bar) = state.running.remove(path) {
+            bar.finish_and_clear();
+        }
+        state.done += 1;
+        state.done
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&self, event: &Event<'_>) {
+        let total = self.shared.total;
+        match event {
+            Event::Fetching(paths) => self.say(&format!("fetching {} paths", paths.len())),
+            Event::Started(path) => {
+                self.say(&format!("building {path}"));
+                self.start(path);
+            }
+            // With several builds, lines have to say whose they are.
+            Event::Line(path, line) if total > 1 => self.say(&format!("{}> {line}", build_name(path))),
+            Event::Line(_, line) => self.say(line),
+            Event::Built(built) => {
+                let done = self.stop(&built.derivation);
+                let how = match &built.build {
+                    Some(measures) => {
+                        let seconds = measures.seconds;
+                        let all = seconds.setup + seconds.build + seconds.teardown;
+                        format!("{} NFS calls, {all:.1} s", measures.nfs_calls.total())
+                    }
+                    None => "somebody else had built it meanwhile".into(),
+                };
+                self.say(&format!("[{done}/{total}] built {} ({how})", build_name(&built.derivation)));
+            }
+            Event::Failed(path, error) => {
+                let done = self.stop(path);
+                if !matches!(error, BuildError::Interrupted) {
+                    self.say(&format!("[{done}/{total}] failed: {}", build_name(path)));
+                }
+            }
+        }
+    }
+}
+
+fn build_name(path: &StorePath) -> &str {
+    path.name().trim_end_matches(".drv")
+}
