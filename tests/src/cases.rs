@@ -1,18 +1,78 @@
-//! The cases that run inside the virtual machine, as root.
+//! The cases that run inside the virtual machine, as root, many in one boot.
+//!
+//! To add one, write a function in the file of the system call that it is about and name it in that file's table.
+//! A `carry` case gets a directory and runs alike on tmpfs, on the kernel's own NFS server and on loopbox, so that a
+//! wrong case can be told from a wrong server.
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::Args;
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+mod carry;
+mod ground;
+mod place;
+mod runner;
+
+pub use ground::Ground;
+pub use place::Place;
+
+/// One behaviour: its name says it in a few words, its function panics when it is not so.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// The file and function.
+    pub name: &'static str,
+    /// What it does.
+    pub run: fn(&Place),
+}
+
+/// A table of cases from the names of functions in the same file.
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        /// The cases of this file.
+        pub const CASES: &[crate::cases::Case] = &[
+            $(crate::cases::Case { name: concat!(module_path!(), "::", stringify!($name)), run: $name }),*
+        ];
+    };
+}
+use cases;
+
+/// A set of cases that can be run alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// What a build does with files.
+    Carry,
+}
 
 /// Which cases, and on what.
 #[derive(Debug, Args)]
 pub struct Options {
+    /// Which set.
+    group: Group,
+    /// What the cases' directories are on.
+    #[arg(long, value_enum, default_values_t = [Ground::Loopbox])]
+    on: Vec<Ground>,
     /// Only cases whose name contains this.
+    #[arg(long)]
     filter: Option<String>,
 }
 
-/// Runs them.
-pub fn main(_options: &Options) -> Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+/// Runs them and prints how many passed and failed.
+pub fn main(options: &Options) -> Result<ExitCode> {
+    if std::env::var_os("LOOPBOX_VM").is_none() {
+        bail!("the cases run inside the virtual machine only: cargo xtask test, or cargo xtask vm");
+    }
+    let cases: Vec<Case> = match options.group {
+        Group::Carry => carry::cases(),
+    };
+    let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
+    let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();
+    let mut tally = runner::Tally::default();
+    for &ground in &options.on {
+        let held = ground.prepare()?;
+        runner::run(&cases, ground, held.directory(), &mut tally)?;
+        held.clean_up()?;
+    }
+    println!("{tally}");
+    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,5 +4,6 @@ pub mod cases;
 pub mod command;
 pub mod demo;
 pub mod lab;
+pub mod sys;
 pub mod vm;
 pub mod xtask;
