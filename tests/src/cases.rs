@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::tally::Tally;
+
 mod carry;
 mod ground;
 mod place;
@@ -67,12 +69,12 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();
-    let mut tally = runner::Tally::default();
+    let mut tally = Tally::default();
     for &ground in &options.on {
         let held = ground.prepare()?;
         runner::run(&cases, ground, held.directory(), &mut tally)?;
         held.clean_up()?;
     }
     println!("{tally}");
-    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

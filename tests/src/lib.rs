@@ -5,5 +5,6 @@ pub mod command;
 pub mod demo;
 pub mod lab;
 pub mod sys;
+pub mod tally;
 pub mod vm;
 pub mod xtask;

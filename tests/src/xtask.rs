@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 pub mod demo;
 pub mod setup;
+pub mod test;
 pub mod vm;
 
 /// Set up, test and demonstrate loopbox.
@@ -24,6 +25,8 @@ enum What {
     Setup,
     /// Build a graph of real C software through NFS mounts, in the virtual machine.
     Demo,
+    /// Run every test, those in the virtual machine included.
+    Test(test::Options),
     /// Run a command as root in the virtual machine, in this checkout.
     Vm(vm::Options),
     /// The machine's outside.
@@ -47,6 +50,7 @@ impl Arguments {
         match self.what {
             What::Setup => setup::run().map(|()| ExitCode::SUCCESS),
             What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+            What::Test(options) => test::run(&options),
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),
             What::VmInit { spec, .. } => crate::vm::init::main(&spec),

@@ -1,6 +1,5 @@
 //! Runs cases one after the other, each in a thread of its own and within a time limit.
 
-use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -11,24 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::{Case, Ground, Place};
+use crate::tally::Tally;
 
 /// A case that takes longer hangs: the largest ones take a minute in the machine.
 const LIMIT: Duration = Duration::from_secs(240);
-
-/// How many cases ended how.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Those that did as they say.
-    pub passed: u32,
-    /// Those that did not.
-    pub failed: u32,
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)
-    }
-}
 
 /// Runs the cases in directories below `directory`.
 pub fn run(cases: &[Case], ground: Ground, directory: &Path, tally: &mut Tally) -> Result<()> {
@@ -43,11 +28,7 @@ pub fn run(cases: &[Case], ground: Ground, directory: &Path, tally: &mut Tally) 
         let outcome = one(case, place)?;
         let seconds = start.elapsed().as_secs_f32();
         let lacks = ground.lacks(name);
-        if outcome == lacks {
-            tally.failed += 1;
-        } else {
-            tally.passed += 1;
-        }
+        tally.add(Tally::one(outcome != lacks));
         let word = match (outcome, lacks) {
             (true, false) => "ok",
             (false, true) => "ok: fails, as it is known to here",

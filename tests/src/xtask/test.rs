@@ -1,0 +1,145 @@
+//! `cargo xtask test`: every test there is, those in the virtual machine included.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::setup;
+use crate::command::command;
+use crate::lab::{Lab, say};
+use crate::tally::Tally;
+use crate::vm::{Output, Vm};
+
+/// How many machines run at once: each has one CPU and up to 4 GiB.
+const MACHINES: usize = 2;
+/// One boot's worth of cases takes about two minutes; a slow machine may need some times that.
+const BOOT_LIMIT: Duration = Duration::from_secs(900);
+
+/// What each boot runs; the longest first.
+const BOOTS: &[&[&str]] = &[&["carry", "--on", "loopbox"], &["carry", "--on", "tmpfs", "--on", "knfsd"]];
+
+/// Which tests.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only this part.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+/// A part of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Formatting and lints.
+    Style,
+    /// What needs no virtual machine.
+    Host,
+    /// The cases in the virtual machine.
+    Vm,
+}
+
+/// Runs them, and prints how many passed and failed last.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let lab = Lab::open()?;
+    let start = Instant::now();
+    setup::machine(&lab)?;
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    let mut tally = Tally::default();
+    if wanted(Part::Style) {
+        tally.add(style(&lab)?);
+    }
+    if wanted(Part::Host) {
+        tally.add(host(&lab)?);
+    }
+    if wanted(Part::Vm) {
+        tally.add(boots(&lab)?);
+    }
+    say(&format!("{} s in all", start.elapsed().as_secs()));
+    println!("{tally}");
+    Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Formatting and lints; each counts as one test.
+fn style(lab: &Lab) -> Result<Tally> {
+    say("formatting and lints");
+    let mut tally = Tally::default();
+    for arguments in [
+        vec!["fmt", "--all", "--check"],
+        vec!["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    ] {
+        let status = cargo(lab, &arguments).status().context("cannot start cargo")?;
+        tally.add(Tally::one(status.success()));
+    }
+    Ok(tally)
+}
+
+/// cargo's own tests.
+fn host(lab: &Lab) -> Result<Tally> {
+    say("tests on the host");
+    let mut child = cargo(lab, &["test", "--quiet", "--workspace", "--no-fail-fast"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut tally = Tally::default();
+    let lines = BufReader::new(child.stdout.take().context("cargo has no output")?).lines();
+    for line in lines {
+        let line = line?;
+        println!("{line}");
+        tally.add(Tally::parse_harness(&line).unwrap_or_default());
+    }
+    if !child.wait()?.success() && tally.failed == 0 {
+        // It did not come as far as a closing line.
+        tally.add(Tally::one(false));
+    }
+    Ok(tally)
+}
+
+/// The cases, some machines at a time.
+fn boots(lab: &Lab) -> Result<Tally> {
+    say("cases in the virtual machine");
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let queue = Mutex::new(BOOTS.iter());
+    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
+    let work = || {
+        let mut tally = Tally::default();
+        while let Some(arguments) = next() {
+            tally.add(boot(lab, program.as_os_str().to_owned(), arguments));
+        }
+        tally
+    };
+    let tally = thread::scope(|scope| {
+        let machines: Vec<_> = (0..MACHINES).map(|_| scope.spawn(work)).collect();
+        machines.into_iter().map(|machine| machine.join().unwrap_or(Tally::one(false))).sum()
+    });
+    Ok(tally)
+}
+
+/// One boot; its output comes out whole when it has ended.
+fn boot(lab: &Lab, program: OsString, arguments: &[&str]) -> Tally {
+    let mut words = vec![program, "__vm-cases".into()];
+    words.extend(arguments.iter().map(OsString::from));
+    let vm = Vm { timeout: BOOT_LIMIT, ..Vm::default() };
+    match vm.run(lab, &words, Output::Capture) {
+        Ok(finished) => {
+            let text = String::from_utf8_lossy(&finished.stdout);
+            print!("{text}{}", String::from_utf8_lossy(&finished.stderr));
+            let counted = text.lines().rev().find_map(Tally::parse);
+            counted.filter(|tally| finished.status == 0 || tally.failed > 0).unwrap_or(Tally::one(false))
+        }
+        Err(error) => {
+            println!("{arguments:?}: {error:#}");
+            Tally::one(false)
+        }
+    }
+}
+
+fn cargo(lab: &Lab, arguments: &[&str]) -> Command {
+    let mut cargo = command("cargo", arguments);
+    cargo.current_dir(lab.checkout()).stdin(Stdio::null());
+    cargo
+}
