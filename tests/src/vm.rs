@@ -21,6 +21,7 @@ use crate::lab::kernel::Kernel;
 pub mod enter;
 pub mod init;
 pub mod knfsd;
+pub mod root;
 
 /// How long between two looks at whether the machine has ended.
 const POLL: Duration = Duration::from_millis(20);

@@ -39,6 +39,9 @@ enum What {
         /// The kernel adds words of its own to the command line's end.
         rest: Vec<String>,
     },
+    /// A command in another root, inside the machine.
+    #[command(name = "__vm-in-root", hide = true)]
+    VmInRoot(crate::vm::root::Options),
     /// The cases, inside the machine.
     #[command(name = "__vm-cases", hide = true)]
     VmCases(crate::cases::Options),
@@ -54,6 +57,7 @@ impl Arguments {
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),
             What::VmInit { spec, .. } => crate::vm::init::main(&spec),
+            What::VmInRoot(options) => crate::vm::root::main(&options),
             What::VmCases(options) => crate::cases::main(&options),
         }
     }

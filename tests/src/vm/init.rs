@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
@@ -41,6 +42,7 @@ fn live(spec: &Path) -> Result<()> {
     let job: Job = serde_json::from_slice(&fs::read(spec)?).context("the job cannot be read")?;
     build_root(&job)?;
     bring_up(&job)?;
+    more_descriptors()?;
     let status = run(&job)?;
     // Nothing may hold a disk any more; the answer is that there was nobody left.
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
@@ -116,6 +118,12 @@ fn bring_up(job: &Job) -> Result<()> {
         put(&format!("/dev/ubd{letter}"), &disk.at, "ext4", "")?;
     }
     Ok(())
+}
+
+/// A login shell's limit of open files is too small for a server that holds some for every file in use.
+fn more_descriptors() -> Result<()> {
+    const FILES: u64 = 1_000_000;
+    setrlimit(Resource::RLIMIT_NOFILE, FILES, FILES).context("cannot raise the limit of open files")
 }
 
 /// Runs the program with its output carried to the host through two raw terminals.

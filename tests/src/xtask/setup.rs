@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 
+use crate::demo::Workload;
 use crate::lab::kernel::Kernel;
+use crate::lab::new_nix::NewNix;
 use crate::lab::{Lab, packages, say};
 
 /// How many users Nix may build as at once.
@@ -12,6 +14,8 @@ const BUILD_USERS: u32 = 4;
 pub fn run() -> Result<()> {
     let lab = Lab::open()?;
     machine(&lab)?;
+    Workload::prepare(&lab)?;
+    NewNix::bring(&lab)?;
     say("everything is set up");
     Ok(())
 }

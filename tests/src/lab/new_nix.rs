@@ -1,0 +1,55 @@
+//! A Nix that knows `external-builders` (2.32 or later), with all that it needs, as a root directory of its own.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Lab;
+use super::apt::Suite;
+
+/// The Debian suite that carries one.
+const SUITE: &str = "forky";
+
+/// An unpacked Nix; to be entered with `vm::root::enter`.
+#[derive(Clone, Debug)]
+pub struct NewNix {
+    /// What becomes `/`.
+    pub root: PathBuf,
+}
+
+impl NewNix {
+    /// Brings it, once.
+    pub fn bring(lab: &Lab) -> Result<NewNix> {
+        let root = lab.once("new-nix", "bringing a Nix with external-builders", |at| {
+            let packages =
+                ["nix-bin", "busybox-static", "base-files", "bash", "coreutils", "ca-certificates"];
+            Suite::open(lab, SUITE)?.unpack(&packages, true, at)?;
+            prepare(at)
+        })?;
+        Ok(NewNix { root })
+    }
+}
+
+/// Adds what installing would have made.
+fn prepare(root: &Path) -> Result<()> {
+    for name in ["lib", "lib64", "bin", "sbin"] {
+        let link = root.join(name);
+        if link.symlink_metadata().is_err() {
+            symlink(format!("usr/{name}"), link)?;
+        }
+    }
+    if !root.join("usr/bin/sh").exists() {
+        symlink("busybox", root.join("usr/bin/sh"))?;
+    }
+    for name in ["proc", "dev", "sys", "tmp", "nix", "run", "root", "var/empty"] {
+        fs::create_dir_all(root.join(name))?;
+    }
+    for name in ["passwd", "group", "hosts", "nsswitch.conf"] {
+        let from = Path::new("/etc").join(name);
+        fs::copy(&from, root.join("etc").join(name))
+            .with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    Ok(())
+}
