@@ -37,6 +37,8 @@ pub struct Vm {
     pub disks: Vec<Disk>,
     /// The machine is killed after this.
     pub timeout: Duration,
+    /// The program `xtask`, which is the machine's outside and process 1; this program's own file when missing.
+    pub helper: Option<PathBuf>,
 }
 
 /// An image of a file system and the place where it is mounted.
@@ -87,7 +89,7 @@ struct Job {
 
 impl Default for Vm {
     fn default() -> Vm {
-        Vm { memory: 4096, disks: Vec::new(), timeout: Duration::from_secs(600) }
+        Vm { memory: 4096, disks: Vec::new(), timeout: Duration::from_secs(600), helper: None }
     }
 }
 
@@ -117,12 +119,16 @@ impl Vm {
     }
 
     fn job(&self, lab: &Lab, program: &[OsString], directory: &Path) -> Result<Job> {
+        let helper = match &self.helper {
+            Some(helper) => helper.clone(),
+            None => std::env::current_exe().context("cannot find this program's own file")?,
+        };
         Ok(Job {
             kernel: Kernel::bring(lab)?.root,
             checkout: lab.checkout().to_owned(),
             memory: self.memory,
             disks: self.disks.clone(),
-            helper: std::env::current_exe().context("cannot find this program's own file")?,
+            helper,
             program: program.to_vec(),
             environment: std::env::vars_os().filter(|(name, _)| passes(name)).collect(),
             status: directory.join("status"),

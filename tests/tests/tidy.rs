@@ -1,0 +1,148 @@
+//! How the source tree is kept: what a reviewer would otherwise have to look for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+/// The longest Rust file.
+const LINES: usize = 400;
+/// The only files that may hold unsafe code are those of this name.
+const UNSAFE: &str = "sys.rs";
+/// Words of unfinished work; in pieces, so that this file has none.
+const UNFINISHED: [[&str; 2]; 5] =
+    [["TO", "DO"], ["FIX", "ME"], ["XX", "X:"], ["for n", "ow"], ["unimplem", "ented!"]];
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout exists")
+}
+
+/// Files of the tree with one of these extensions, each with its path from the top and its text.
+fn files(extensions: &[&str]) -> Vec<(PathBuf, String)> {
+    let top = checkout();
+    let entered = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() == 0 || !(name.starts_with("target") || name.starts_with(".git"))
+    };
+    WalkDir::new(&top)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(entered)
+        .map(|entry| entry.expect("the tree can be read").into_path())
+        .filter(|path| path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)))
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("a source file is text");
+            (path.strip_prefix(&top).expect("below the top").to_owned(), text)
+        })
+        .collect()
+}
+
+fn none(faults: &[String]) {
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn rust_files_are_short() {
+    let faults: Vec<String> = files(&["rs"])
+        .iter()
+        .filter(|(_, text)| text.lines().count() > LINES)
+        .map(|(path, text)| format!("{}: {} lines, at most {LINES}", path.display(), text.lines().count()))
+        .collect();
+    none(&faults);
+}
+
+#[test]
+fn rust_files_say_what_they_are_for() {
+    let faults: Vec<String> = files(&["rs"])
+        .iter()
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(path, _)| format!("{}: the first line says nothing", path.display()))
+        .collect();
+    none(&faults);
+}
+
+#[test]
+fn unsafe_code_is_in_one_module_of_a_crate() {
+    let faults: Vec<String> = files(&["rs"])
+        .iter()
+        .filter(|(path, _)| path.file_name().is_some_and(|name| name != UNSAFE && name != "tidy.rs"))
+        .filter(|(_, text)| text.contains("allow(unsafe_code)"))
+        .map(|(path, _)| format!("{}: unsafe code belongs in {UNSAFE}", path.display()))
+        .collect();
+    none(&faults);
+}
+
+#[test]
+fn no_module_is_called_mod() {
+    let faults: Vec<String> = files(&["rs"])
+        .iter()
+        .filter(|(path, _)| path.file_name().is_some_and(|name| name == "mod.rs"))
+        .filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "tests"))
+        .map(|(path, _)| format!("{}: foo.rs beside foo/, no mod.rs", path.display()))
+        .collect();
+    none(&faults);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let mut faults = Vec::new();
+    for (path, text) in files(&["rs", "md", "nix", "toml"]) {
+        for (number, line) in text.lines().enumerate() {
+            for word in UNFINISHED.map(|parts| parts.concat()) {
+                if line.contains(&word) {
+                    faults.push(format!("{}:{}: {word}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn every_procedure_is_tested() {
+    let all = files(&["rs"]);
+    let tests: Vec<&str> = all
+        .iter()
+        .filter(|(path, _)| path.starts_with("nfs-server/tests"))
+        .map(|(_, text)| text.as_str())
+        .collect();
+    let faults: Vec<String> = all
+        .iter()
+        .filter(|(path, _)| path.parent() == Some(Path::new("nfs-server/src/nfs")))
+        .filter(|(_, text)| text.lines().next().is_some_and(|first| first.contains("3.3.")))
+        .filter(|(path, text)| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            !text.contains("#[cfg(test)]") && !tests.iter().any(|test| test.contains(name.as_ref()))
+        })
+        .map(|(path, _)| format!("{}: no test of nfs-server mentions it", path.display()))
+        .collect();
+    none(&faults);
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut faults = Vec::new();
+    for (path, text) in files(&["md"]) {
+        for target in links(&text) {
+            let target = target.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let file = checkout().join(path.parent().unwrap_or(Path::new(""))).join(target);
+            if !file.exists() {
+                faults.push(format!("{}: {target} does not exist", path.display()));
+            }
+        }
+    }
+    none(&faults);
+}
+
+/// The targets of a text's `[links](…)`, code blocks left out.
+fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    prose
+        .flat_map(|part| part.split("](").skip(1))
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target)
+        .collect()
+}

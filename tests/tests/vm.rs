@@ -1,0 +1,112 @@
+//! The virtual machine itself: what goes in, what comes out, and that nothing stays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::lab::{Lab, packages};
+use tests::vm::{Finished, Output, Vm};
+
+fn vm() -> Vm {
+    Vm { memory: 512, timeout: Duration::from_secs(60), helper: Some(helper()), ..Vm::default() }
+}
+
+fn helper() -> PathBuf {
+    env!("CARGO_BIN_EXE_xtask").into()
+}
+
+fn lab() -> Lab {
+    packages::install().expect("the packages are there or can be installed");
+    Lab::open().expect("the lab can be made")
+}
+
+fn shell(vm: &Vm, script: &str) -> anyhow::Result<Finished> {
+    vm.run(&lab(), &["sh".into(), "-c".into(), script.into()], Output::Capture)
+}
+
+/// How many kernels of this job's directory run on the host.
+fn kernels(marker: &str) -> usize {
+    fs::read_dir("/proc")
+        .expect("/proc can be listed")
+        .flatten()
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .filter(|line| {
+            let line = String::from_utf8_lossy(line);
+            line.contains("linux.uml") && line.contains(marker)
+        })
+        .count()
+}
+
+#[test]
+fn output_comes_back_unchanged_with_the_exit_status() {
+    let finished =
+        shell(&vm(), "printf 'a\\r\\n\\000\\377b'; printf 'err\\n' >&2; exit 7").expect("the machine runs");
+    assert_eq!(finished.stdout, b"a\r\n\0\xffb");
+    assert_eq!(finished.stderr, b"err\n");
+    assert_eq!(finished.status, 7);
+}
+
+#[test]
+fn a_program_that_is_missing_is_the_callers_mistake() {
+    let finished = vm().run(&lab(), &["/no/such/program".into()], Output::Capture).expect("the machine runs");
+    assert_eq!(finished.status, 127);
+    assert!(String::from_utf8_lossy(&finished.stderr).contains("/no/such/program"));
+}
+
+#[test]
+fn the_program_is_root_beside_a_real_nfs_client() {
+    let finished =
+        shell(&vm(), "id -u; grep -c nfs /proc/filesystems; ip -o link show lo | grep -o LOOPBACK,UP")
+            .expect("the machine runs");
+    assert_eq!(String::from_utf8_lossy(&finished.stdout), "0\n2\nLOOPBACK,UP\n");
+}
+
+#[test]
+fn only_the_checkout_keeps_what_is_written() {
+    let lab = lab();
+    let kept = lab.path("vm-test-kept").expect("the lab can be written");
+    let forgotten = Path::new("/usr/loopbox-vm-test-forgotten");
+    let script = format!("echo x > {} && echo y > {}", kept.display(), forgotten.display());
+    assert_eq!(shell(&vm(), &script).expect("the machine runs").status, 0);
+    assert_eq!(fs::read(&kept).expect("it is there"), b"x\n");
+    assert!(!forgotten.exists());
+    fs::remove_file(kept).expect("it can be removed");
+}
+
+#[test]
+fn a_machine_that_takes_too_long_is_killed_and_nothing_is_left() {
+    let slow = Vm { timeout: Duration::from_secs(4), ..vm() };
+    let start = Instant::now();
+    let error = shell(&slow, "sleep 1000 & sleep 1000").expect_err("it is killed");
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert!(error.to_string().contains("killed after 4 s"), "{error}");
+    gone(&format!("/runs/{}-", std::process::id()));
+}
+
+#[test]
+fn a_killed_caller_leaves_no_machine() {
+    let mut caller = Command::new(helper())
+        .args(["vm", "--mem", "512", "--", "sleep", "1000"])
+        .spawn()
+        .expect("xtask can be started");
+    let marker = format!("/runs/{}-", caller.id());
+    let start = Instant::now();
+    while kernels(&marker) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(30), "the machine does not start");
+        thread::sleep(Duration::from_millis(50));
+    }
+    caller.kill().expect("it can be killed");
+    caller.wait().expect("it can be waited for");
+    gone(&marker);
+}
+
+/// Waits for the kernel to finish what a kill began.
+fn gone(marker: &str) {
+    let start = Instant::now();
+    while kernels(marker) > 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "a machine is left");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
