@@ -14,6 +14,7 @@ mod log;
 pub mod nix32;
 pub mod output;
 pub mod plan;
+pub mod program;
 #[cfg(target_os = "linux")]
 mod run;
 mod scratch;

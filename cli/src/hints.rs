@@ -2,17 +2,168 @@
 
 use std::error::Error;
 
-use crate::failure::{USAGE, Usage};
+use builder::program::{ProgramError, Trouble};
+use mounter::MountError;
+use mounter::jail::JailError;
+use mounter::stale::StateError;
+use nfs_server::ServerError;
+use nfs_server::view::{OpenError, SpecError};
+
+use crate::commands::RunError;
+use crate::failure::{CANNOT_EXECUTE, NOT_FOUND, USAGE, Usage};
+
+type Any = dyn Error + 'static;
 
 /// The hints for one error, its causes not included.
-pub fn of(error: &(dyn Error + 'static)) -> Vec<String> {
+pub fn of(error: &Any) -> Vec<String> {
     if let Some(usage) = error.downcast_ref::<Usage>() {
         return usage.hints.clone();
     }
-    Vec::new()
+    let hint = error
+        .downcast_ref()
+        .and_then(mount)
+        .or_else(|| error.downcast_ref().and_then(jail))
+        .or_else(|| error.downcast_ref().and_then(run))
+        .or_else(|| error.downcast_ref().and_then(trouble))
+        .or_else(|| error.downcast_ref().and_then(program))
+        .or_else(|| error.downcast_ref().and_then(spec))
+        .or_else(|| error.downcast_ref().and_then(open))
+        .or_else(|| error.downcast_ref().and_then(server))
+        .or_else(|| error.downcast_ref().and_then(state));
+    hint.into_iter().collect()
 }
 
 /// The exit code that one error stands for, if it is not loopbox's general one.
-pub fn exit_code(error: &(dyn Error + 'static)) -> Option<u8> {
-    error.is::<Usage>().then_some(USAGE)
+pub fn exit_code(error: &Any) -> Option<u8> {
+    if error.is::<Usage>() || error.is::<SpecError>() {
+        return Some(USAGE);
+    }
+    if let Some(JailError::Exec { .. }) = error.downcast_ref() {
+        return Some(CANNOT_EXECUTE);
+    }
+    match error.downcast_ref::<RunError>()? {
+        RunError::NotInPath(_) | RunError::NoProgram(_) => Some(NOT_FOUND),
+        RunError::CannotStart(..) => Some(CANNOT_EXECUTE),
+        RunError::NotRoot => None,
+    }
 }
+
+fn mount(error: &MountError) -> Option<String> {
+    let hint = match error {
+        MountError::NotRoot { .. } => AS_ROOT,
+        MountError::NoClient { .. } => {
+            "'modprobe nfsv3' loads the client where the kernel has it as a module; 'loopbox doctor' looks further"
+        }
+        MountError::NoPoint { at } => {
+            return Some(format!("make the directory first: mkdir {}", at.display()));
+        }
+        MountError::Busy { at } => {
+            return Some(format!(
+                "'loopbox unmount {0}' if it is loopbox's; 'loopbox clean' if loopbox was killed there",
+                at.display()
+            ));
+        }
+        MountError::NotMounted { .. } => "'grep nfs /proc/mounts' lists what is mounted",
+        MountError::InUse { at } => {
+            return Some(format!("'fuser -vm {}' lists who uses a mount; end them first", at.display()));
+        }
+        MountError::WriteBack { .. } => "is the disk that holds the writable directories full?",
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+fn jail(error: &JailError) -> Option<String> {
+    let hint = match error {
+        JailError::UserNamespace { .. } => {
+            "'sysctl user.max_user_namespaces' has to be above zero; 'loopbox doctor' looks further"
+        }
+        JailError::WorkingDirectory { .. } => "--chdir names a directory in the view that the user may enter",
+        JailError::SupervisorDied => "was it the kernel, out of memory? 'dmesg' would tell",
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+fn run(error: &RunError) -> Option<String> {
+    match error {
+        RunError::NotRoot => Some(AS_ROOT.into()),
+        RunError::NotInPath(name) => {
+            Some(format!("'--with {name}' shows this machine's {name} with all that it needs"))
+        }
+        RunError::NoProgram(path) => {
+            Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", path.display()))
+        }
+        RunError::CannotStart(..) => None,
+    }
+}
+
+fn trouble(error: &Trouble) -> Option<String> {
+    match error {
+        Trouble::Interpreter { interpreter, .. } => Some(format!(
+            "'--with {0}' shows this machine's {0} with all that it needs",
+            interpreter.display()
+        )),
+        Trouble::Loader { program, loader } => Some(format!(
+            "'--with {}' shows a program of this machine with its loader and libraries; '--ro {}' the loader alone",
+            program.display(),
+            loader.display()
+        )),
+        Trouble::Library { object, library } => Some(format!(
+            "'--with {}' shows it with its libraries; '--ro DIR/{}' the library alone",
+            object.display(),
+            library.display()
+        )),
+        Trouble::NotExecutable { path } => Some(format!("chmod +x {}", path.display())),
+        _ => None,
+    }
+}
+
+fn program(error: &ProgramError) -> Option<String> {
+    match error {
+        ProgramError::Relative(path) => {
+            Some(format!("write the whole path, as in \"$PWD/{}\"", path.display()))
+        }
+        _ => None,
+    }
+}
+
+fn spec(error: &SpecError) -> Option<String> {
+    let hint = match error {
+        SpecError::Relative { path, .. } => {
+            return Some(format!("write the whole path, as in \"$PWD/{}\"", path.display()));
+        }
+        SpecError::Overlap { .. } => "a directory that is shown as a whole cannot have others put into it",
+        SpecError::Twice { .. } => "give one of the two another place: SRC:AT",
+        SpecError::SharedScratch { .. } => {
+            "show it writable once, and the part of it that has to be elsewhere read-only"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+fn open(error: &OpenError) -> Option<String> {
+    match error {
+        OpenError::Missing { source_path, .. } => {
+            Some(format!("'ls -ld {}' has to find it on this machine", source_path.display()))
+        }
+        _ => None,
+    }
+}
+
+fn server(error: &ServerError) -> Option<String> {
+    match error {
+        ServerError::Peers(_) => Some("'loopbox doctor' says how to give the ports back to root".into()),
+        _ => None,
+    }
+}
+
+fn state(error: &StateError) -> Option<String> {
+    match error {
+        StateError::NotOurs { .. } => Some("--state-dir names another one".into()),
+        _ => None,
+    }
+}
+
+const AS_ROOT: &str = "run it with sudo";

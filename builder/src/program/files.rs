@@ -1,0 +1,50 @@
+//! Where programs are read from: the host, or a view.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nfs_server::view::{Kind, View};
+
+/// A tree of files, symbolic links followed inside it.
+pub(super) trait Files {
+    /// The path of a regular file without symbolic links, if there is such a file.
+    fn resolve(&self, path: &Path) -> Option<PathBuf>;
+
+    /// The permission bits of a file.
+    fn mode(&self, path: &Path) -> u32;
+
+    /// The contents of a file.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
+}
+
+/// This machine's own files.
+pub(super) struct Host;
+
+impl Files for Host {
+    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        path.canonicalize().ok().filter(|path| path.is_file())
+    }
+
+    fn mode(&self, path: &Path) -> u32 {
+        path.metadata().map_or(0, |metadata| metadata.permissions().mode())
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        fs::read(path).map_err(|error| error.to_string())
+    }
+}
+
+impl Files for View {
+    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        self.find(path).ok().filter(|found| found.attributes.kind == Kind::Regular).map(|found| found.path)
+    }
+
+    fn mode(&self, path: &Path) -> u32 {
+        self.find(path).map_or(0, |found| found.attributes.mode)
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        self.read_file(path).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,220 @@
+//! From words to data: the view and the jail of one run.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use builder::program;
+use builder::store::Store;
+use builder::store_path::StorePath;
+use mounter::jail::{Ids, JailSpec, Root, User};
+use mounter::options::Changes;
+use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
+
+use super::bind::without_slash;
+use super::{Arguments, RunError, defaults};
+use crate::failure::Failure;
+
+/// All of one run as plain data.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the command sees.
+    pub view: ViewSpec,
+    /// Who it runs as.
+    pub user: Owner,
+    /// Who else changes what it sees.
+    pub changes: Changes,
+    /// The run's temporary directory.
+    pub base: PathBuf,
+    /// Directories to be made in it, the host side of the view's scratch.
+    pub scratch: Vec<PathBuf>,
+    env: Vec<(OsString, OsString)>,
+    cwd: PathBuf,
+    network: bool,
+    hostname: String,
+    proc: Option<PathBuf>,
+    pts: Option<PathBuf>,
+    shm: Option<PathBuf>,
+    command: Vec<OsString>,
+}
+
+impl Plan {
+    /// Asks the host what `--with` and `--closure` mean; changes nothing.
+    pub fn make(arguments: &Arguments, base: &Path) -> Result<Plan, Failure> {
+        let user = user(arguments);
+        let mut own: Vec<Entry> = Vec::new();
+        own.extend(arguments.ro.iter().map(|bind| bind.entry(Access::Ro)));
+        own.extend(arguments.rw.iter().map(|bind| bind.entry(Access::Rw)));
+        own.extend(closure(&arguments.closure)?);
+        let mut scratch = Vec::new();
+        for at in &arguments.tmpfs {
+            let source = base.join(format!("scratch-{}", scratch.len()));
+            let at = without_slash(&at.to_string_lossy());
+            let mode = if at == Path::new("/tmp") { 0o1777 } else { 0o755 };
+            own.push(Entry::Scratch { at, source: source.clone(), mode, owner: user });
+            scratch.push(source);
+        }
+        let (programs, places) = programs(&arguments.with, &own)?;
+        own.extend(programs);
+
+        let tmp = base.join("tmp");
+        let defaults = defaults::entries(user, &arguments.hostname, &tmp);
+        let mut entries = defaults::without_replaced(defaults, &own);
+        if entries.iter().any(|entry| entry.at() == Path::new("/tmp")) {
+            scratch.push(tmp);
+        }
+        entries.extend(own);
+        Ok(Plan {
+            proc: defaults::is_directory(&entries, "/proc"),
+            pts: defaults::is_directory(&entries, "/dev/pts"),
+            shm: defaults::is_directory(&entries, "/dev/shm"),
+            view: ViewSpec { entries },
+            user,
+            // The host may change what it shows writable at the same time.
+            changes: if arguments.rw.is_empty() { Changes::Exclusive } else { Changes::Live },
+            base: base.into(),
+            scratch,
+            env: environment(&arguments.env, &places),
+            cwd: without_slash(&arguments.chdir.to_string_lossy()),
+            network: arguments.net,
+            hostname: arguments.hostname.clone(),
+            command: arguments.command.clone(),
+        })
+    }
+
+    /// The program in the view that the command's first word means.
+    pub fn program(&self, view: &View) -> Result<PathBuf, RunError> {
+        let word = Path::new(&self.command[0]);
+        if word.as_os_str().as_bytes().contains(&b'/') {
+            let program = self.cwd.join(word);
+            return match view.find(&program) {
+                Ok(_) => Ok(program),
+                Err(_) => Err(RunError::NoProgram(program)),
+            };
+        }
+        self.search_path()
+            .into_iter()
+            .map(|directory| directory.join(word))
+            .find(|program| view.find(program).is_ok())
+            .ok_or_else(|| RunError::NotInPath(word.display().to_string()))
+    }
+
+    /// Where the command's words are looked up.
+    pub fn search_path(&self) -> Vec<PathBuf> {
+        std::env::split_paths(self.variable("PATH").unwrap_or_default()).collect()
+    }
+
+    /// Where the command's loader looks before anywhere else.
+    pub fn library_path(&self) -> Vec<PathBuf> {
+        std::env::split_paths(self.variable("LD_LIBRARY_PATH").unwrap_or_default()).collect()
+    }
+
+    /// The jail of a served view.
+    pub fn jail(&self, root: Root, program: PathBuf) -> JailSpec {
+        let Owner { uid, gid } = self.user;
+        JailSpec {
+            root,
+            // Root keeps its number, and loses all power outside a namespace of its own.
+            user: User { uid, gid, groups: Vec::new(), inside: (uid == 0).then_some(Ids { uid, gid }) },
+            network: self.network,
+            hostname: self.hostname.clone(),
+            domainname: "(none)".into(),
+            proc: self.proc.clone(),
+            pts: self.pts.clone(),
+            shm: self.shm.clone(),
+            program,
+            argv: self.command.clone(),
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+            umask: 0o022,
+            limits: Vec::new(),
+            no_new_privs: true,
+            new_session: true,
+        }
+    }
+
+    /// The view and the jail. The root of the jail is known only when the view is served, so it is left out.
+    pub fn to_json(&self) -> Result<String, Failure> {
+        let word = PathBuf::from(&self.command[0]);
+        let mut jail = serde_json::to_value(self.jail(Root::Directory(self.base.clone()), word))?;
+        if let Some(fields) = jail.as_object_mut() {
+            fields.remove("root");
+        }
+        Ok(serde_json::to_string_pretty(&serde_json::json!({ "view": self.view, "jail": jail }))?)
+    }
+
+    fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
+    }
+}
+
+/// Under sudo, the user who called it; its numbers are sudo's own word.
+fn user(arguments: &Arguments) -> Owner {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let uid = arguments.uid.or_else(|| number("SUDO_UID")).unwrap_or_else(|| nix::unistd::getuid().as_raw());
+    let by_uid = || if arguments.uid.is_some() { Some(uid) } else { number("SUDO_GID") };
+    let gid = arguments.gid.or_else(by_uid).unwrap_or_else(|| nix::unistd::getgid().as_raw());
+    Owner { uid, gid }
+}
+
+fn closure(paths: &[PathBuf]) -> Result<Vec<Entry>, Failure> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = Store::from_environment();
+    let mut roots = std::collections::BTreeSet::new();
+    for path in paths {
+        roots.insert(StorePath::containing(path, store.directory())?);
+    }
+    let graft = |path: StorePath| {
+        let at = store.locate(&path);
+        Entry::Graft { source: at.clone(), at, access: Access::Ro, optional: false }
+    };
+    Ok(store.closure(&roots)?.into_iter().map(graft).collect())
+}
+
+/// The entries of host programs, but for what the caller shows anyway, and the directories the programs are in.
+fn programs(words: &[PathBuf], own: &[Entry]) -> Result<(Vec<Entry>, Vec<PathBuf>), Failure> {
+    let mut found: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+    let mut places = Vec::new();
+    for word in words {
+        let program = program::which(word)?;
+        places.extend(program.parent().map(Path::to_path_buf));
+        found.extend(program::entries(&program)?.into_iter().map(|entry| (entry.at().into(), entry)));
+    }
+    let shown = |entry: &Entry| {
+        own.iter().any(|own| matches!(own, Entry::Graft { .. }) && entry.at().starts_with(own.at()))
+    };
+    Ok((found.into_values().filter(|entry| !shown(entry)).collect(), places))
+}
+
+/// The default environment with the caller's words over it.
+fn environment(words: &[OsString], program_places: &[PathBuf]) -> Vec<(OsString, OsString)> {
+    let mut places = program_places.to_vec();
+    places.extend(std::env::split_paths(defaults::PATH));
+    let mut unique: Vec<PathBuf> = Vec::new();
+    for place in places {
+        if !unique.contains(&place) {
+            unique.push(place);
+        }
+    }
+    let path = std::env::join_paths(unique).unwrap_or_else(|_| defaults::PATH.into());
+    let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
+    env.insert("PATH".into(), path);
+    env.insert("HOME".into(), "/tmp".into());
+    env.extend(std::env::var_os("TERM").map(|term| ("TERM".into(), term)));
+    for word in words {
+        let bytes = word.as_bytes();
+        match bytes.iter().position(|byte| *byte == b'=') {
+            Some(at) => {
+                env.insert(
+                    OsStr::from_bytes(&bytes[..at]).into(),
+                    OsStr::from_bytes(&bytes[at + 1..]).into(),
+                );
+            }
+            None => env.extend(std::env::var_os(word).map(|value| (word.clone(), value))),
+        }
+    }
+    env.into_iter().collect()
+}
