@@ -124,6 +124,7 @@ impl Program {
     fn start(spec: &JailSpec) -> Result<Program, JailError> {
         let failed = |source: io::Error| JailError::Fork { source };
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
+        let own_processes = File::open("/proc/self/ns/pid").map_err(failed)?;
         nix::sched::unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| failed(errno.into()))?;
         match sys::fork_single_threaded().map_err(failed)? {
             ForkResult::Child => {
@@ -133,6 +134,9 @@ impl Program {
             ForkResult::Parent { child } => {
                 let ended = sys::pidfd_open(child).map_err(failed)?;
                 let program = Program { pid: child, ended, channel, loopbox_died: false, reaped: false };
+                // Children of this process, its threads included, are born where it is itself again.
+                nix::sched::setns(own_processes, CloneFlags::CLONE_NEWPID)
+                    .map_err(|errno| failed(errno.into()))?;
                 forget_streams().map_err(failed)?;
                 Ok(program)
             }
