@@ -4,6 +4,7 @@ use super::attributes::{Attributes, Kind};
 use super::caller::{Caller, Want};
 use super::error::Error;
 use super::host;
+use super::listing::{FIRST_COOKIE, Listing};
 use super::node::Node;
 use super::{View, declared};
 
@@ -106,7 +107,7 @@ impl View {
             Node::Host(_) => None,
         };
         let listing = self.listings.of(directory.id(), self.is_writable(directory));
-        self.read_names(directory, &mut listing.lock())?;
+        self.read_names(directory, cookie, &mut listing.lock())?;
         loop {
             let batch = listing.lock().behind(cookie, BATCH);
             let Some((last, _)) = batch.last() else { return Ok(true) };
@@ -127,8 +128,12 @@ impl View {
         }
     }
 
-    /// Reads the names from the host unless they are known already.
-    fn read_names(&self, directory: &Node, listing: &mut super::listing::Listing) -> Result<(), Error> {
+    /// Reads the names from the host where a listing starts, unless nothing has changed since they were read. A
+    /// listing that goes on needs no second look: the view's own changes have been noted in it.
+    fn read_names(&self, directory: &Node, cookie: u64, listing: &mut Listing) -> Result<(), Error> {
+        if cookie >= FIRST_COOKIE && listing.was_read() {
+            return Ok(());
+        }
         let attributes = self.attributes(directory)?;
         let version = (attributes.modified, attributes.changed);
         if !listing.is_current(version) {

@@ -13,7 +13,7 @@ use super::node::NodeId;
 use crate::limits::FIXED_LISTINGS_MAX;
 
 /// Cookies of host names start here; lower ones are `.`, `..` and declared names.
-const FIRST_COOKIE: u64 = 1 << 32;
+pub(crate) const FIRST_COOKIE: u64 = 1 << 32;
 
 /// The names in one directory.
 ///
@@ -40,6 +40,11 @@ impl Listing {
     /// Whether the directory was read when it had these times of change.
     pub(crate) fn is_current(&self, version: (Time, Time)) -> bool {
         self.version == Some(version)
+    }
+
+    /// Whether it was ever read.
+    pub(crate) fn was_read(&self) -> bool {
+        self.version.is_some()
     }
 
     /// Takes over the names that the host has now. Known names keep their cookies.

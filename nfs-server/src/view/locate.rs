@@ -3,13 +3,14 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::attributes::Kind;
 use super::descriptors::OpenFile;
 use super::error::Error;
 use super::host;
-use super::node::{HostNode, Node, NodeId};
+use super::node::{HostNode, Node, NodeId, Place};
 use super::spec::Access;
 use super::tree::{Branch, Shape};
 use super::{View, declared};
@@ -34,28 +35,39 @@ impl View {
         }
     }
 
-    /// Finds a host node again, by whichever of its names still leads to it.
+    /// Finds a host node again, by whichever of its names still leads to it, the latest first.
     pub(crate) fn locate(&self, node: &HostNode) -> Result<Located, Error> {
-        for place in node.places().into_iter().rev() {
-            let directory = match self.directory(place.parent) {
-                Ok(directory) => directory,
-                Err(Error::Stale) => continue,
-                Err(error) => return Err(error),
-            };
-            match host::stat(&*directory, &place.name) {
-                Ok(stat) if node.is(&stat) => return Ok(Located { directory, name: place.name, stat }),
-                Ok(_) | Err(nix::errno::Errno::ENOENT) => {}
-                Err(errno) => return Err(errno.into()),
+        if let Some(latest) = node.place()
+            && let Some(located) = self.locate_at(node, latest)?
+        {
+            return Ok(located);
+        }
+        for place in node.places().into_iter().rev().skip(1) {
+            if let Some(located) = self.locate_at(node, place)? {
+                return Ok(located);
             }
         }
         Err(Error::Stale)
+    }
+
+    fn locate_at(&self, node: &HostNode, place: Place) -> Result<Option<Located>, Error> {
+        let directory = match self.directory(place.parent) {
+            Ok(directory) => directory,
+            Err(Error::Stale) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match host::stat(&*directory, &place.name) {
+            Ok(stat) if node.is(&stat) => Ok(Some(Located { directory, name: place.name, stat })),
+            Ok(_) | Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Finds what a branch shows.
     pub(crate) fn locate_branch(&self, branch: &Branch) -> Result<Located, Error> {
         let directory = self.source_directory(branch.source_directory)?;
         let stat = host::stat(&*directory, &branch.source_name).map_err(|errno| match errno {
-            nix::errno::Errno::ENOENT => Error::Stale,
+            Errno::ENOENT => Error::Stale,
             errno => errno.into(),
         })?;
         if Kind::of(stat.st_mode) != branch.kind {
@@ -149,7 +161,7 @@ pub(crate) fn check_regular(kind: Kind) -> Result<(), Error> {
 }
 
 /// A node whose name has gone, or leads to a link now, is itself gone.
-fn gone(errno: nix::errno::Errno) -> Error {
+fn gone(errno: Errno) -> Error {
     match Error::from(errno) {
         Error::NotFound | Error::NotDirectory => Error::Stale,
         error => error,

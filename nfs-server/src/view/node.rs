@@ -58,8 +58,8 @@ pub struct Before {
 struct State {
     /// One place of a directory; of a file as many as there are links known.
     places: Vec<Place>,
-    permissions: Permissions,
-    before: Before,
+    /// What the host said last. Who changes a node through the view asks again, so this is also how it is.
+    seen: Attributes,
     /// The file itself, once its last name went together with its directory.
     orphan: Option<Arc<OwnedFd>>,
 }
@@ -95,17 +95,16 @@ impl Node {
 impl HostNode {
     /// Takes note of what the host says now.
     pub(crate) fn saw(&self, attributes: &Attributes) {
-        let mut state = self.state.lock();
-        state.permissions = attributes.permissions();
-        state.before = attributes.into();
+        self.state.lock().seen = *attributes;
+    }
+
+    /// What the host said last.
+    pub(crate) fn seen(&self) -> Attributes {
+        self.state.lock().seen
     }
 
     pub(crate) fn permissions(&self) -> Permissions {
-        self.state.lock().permissions
-    }
-
-    pub(crate) fn before(&self) -> Before {
-        self.state.lock().before
+        self.state.lock().seen.permissions()
     }
 
     /// The place where it was found last.
@@ -203,8 +202,7 @@ impl Nodes {
             kind: attributes.kind,
             state: Mutex::new(State {
                 places: vec![Place { parent, name: name.into() }],
-                permissions: attributes.permissions(),
-                before: attributes.into(),
+                seen: *attributes,
                 orphan: None,
             }),
         });

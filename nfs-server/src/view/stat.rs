@@ -24,6 +24,12 @@ impl View {
     /// # Errors
     /// [`Error::Stale`] when the host no longer has it.
     pub fn attributes(&self, node: &Node) -> Result<Attributes, Error> {
+        if !self.is_writable(node)
+            && let Some(seen) = self.seen(node)
+        {
+            // Nobody changes it, or nobody that the client's own cache would hear of sooner.
+            return Ok(seen);
+        }
         match node {
             Node::Host(host_node) => {
                 let stat = match host_node.orphan() {
@@ -64,21 +70,23 @@ impl View {
     pub(crate) fn permissions(&self, node: &Node) -> Result<Permissions, Error> {
         match node {
             Node::Host(node) => Ok(node.permissions()),
-            Node::Declared(_) => {
-                let seen = self.branch(node).and_then(|branch| *branch.seen.lock());
-                seen.map_or_else(|| self.attributes(node), Ok).map(|attributes| attributes.permissions())
-            }
+            Node::Declared(_) => self
+                .seen(node)
+                .map_or_else(|| self.attributes(node), Ok)
+                .map(|attributes| attributes.permissions()),
         }
     }
 
     /// What was last told of a node: how the next change finds it, since every change comes through the view.
     #[must_use]
     pub fn before(&self, node: &Node) -> Option<Before> {
+        self.seen(node).as_ref().map(Before::from)
+    }
+
+    fn seen(&self, node: &Node) -> Option<Attributes> {
         match node {
-            Node::Host(node) => Some(node.before()),
-            Node::Declared(_) => {
-                self.branch(node).and_then(|branch| branch.seen.lock().as_ref().map(Before::from))
-            }
+            Node::Host(node) => Some(node.seen()),
+            Node::Declared(_) => self.branch(node).and_then(|branch| *branch.seen.lock()),
         }
     }
 
