@@ -16,9 +16,11 @@ use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation, KindError};
 use crate::output::OutputError;
 use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
+use crate::program::Trouble;
 use crate::scratch::ScratchError;
 use crate::store::{BuildUsers, LockError, PathInfo, PathLocks, Settings, Store, StoreError, UserError};
 use crate::store_path::{StorePath, StorePathError};
+use crate::sweep::Pending;
 use crate::{run, visible};
 
 /// What all builds of one run share.
@@ -134,6 +136,9 @@ pub enum BuildError {
     /// The outputs could not be locked.
     #[error("cannot lock the outputs")]
     Lock(#[from] LockError),
+    /// What could be left behind could not be noted for a later run to sweep.
+    #[error("cannot note the outputs")]
+    Note(#[source] std::io::Error),
     /// There is no build user.
     #[error("cannot get a build user")]
     User(#[from] UserError),
@@ -174,6 +179,12 @@ pub enum BuildError {
     Interrupted,
 }
 
+/// What a builder that could not be executed lacks. A cause of its own, because what helps against it is not what
+/// helps when a command is run in a view.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Lack(pub Trouble);
+
 /// How a builder failed.
 #[derive(Debug)]
 pub struct Failure {
@@ -211,6 +222,7 @@ impl Builder {
         self.store.hold(&needed, &paths)?;
 
         let _locks = PathLocks::acquire(&paths.iter().map(|path| self.store.locate(path)).collect())?;
+        let _pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
         let invalid = self.store.invalid(&paths)?;
         let already_valid: BTreeSet<StorePath> = paths.difference(&invalid).cloned().collect();
         let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
@@ -237,7 +249,12 @@ impl Builder {
         let beside = self.store.directory().join(format!("{path}.chroot"));
         let scratch = Scratch {
             store: beside.join("store"),
-            build: self.store.state().join("builds").join(format!("nix-build-{}", path.name())).join("build"),
+            build: self
+                .store
+                .state()
+                .join("builds")
+                .join(format!("nix-build-{}", path.short_name()))
+                .join("build"),
             tmp: beside.join("tmp"),
         };
         let known = self.known(derivation, &inputs)?;

@@ -8,6 +8,8 @@ pub mod build;
 pub mod cancel;
 pub mod derivation;
 #[cfg(target_os = "linux")]
+pub mod external;
+#[cfg(target_os = "linux")]
 pub mod graph;
 #[cfg(target_os = "linux")]
 mod log;

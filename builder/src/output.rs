@@ -23,7 +23,6 @@ use sha2::{Digest, Sha256};
 use crate::plan::{Plan, PlannedOutput};
 use crate::store::{PathInfo, Store, StoreError};
 use crate::store_path::StorePath;
-use crate::sweep::Pending;
 
 pub use canonicalise::Canonicaliser;
 pub use fixed::FixedError;
@@ -80,9 +79,6 @@ pub enum OutputError {
         /// The other.
         second: String,
     },
-    /// What is moved into the store could not be noted for a later run to sweep.
-    #[error("cannot note the outputs")]
-    Note(#[source] io::Error),
     /// It could not be moved into the store.
     #[error("cannot move the output '{output}' into the store")]
     Move {
@@ -97,15 +93,13 @@ pub enum OutputError {
 }
 
 /// Takes the outputs of a build that ended well: checks them all before the first one is moved. Returns what has been
-/// registered, by output name. The caller holds the locks of the outputs' paths; `state` is where a run notes what it
-/// would leave behind.
+/// registered, by output name. The caller holds the locks of the outputs' paths.
 ///
 /// # Errors
 /// The first thing that is wrong; then nothing has been registered and nothing is left in the store.
 pub fn take(
     plan: &Plan,
     store: &Store,
-    state: &Path,
     already_valid: &BTreeSet<StorePath>,
 ) -> Result<BTreeMap<String, PathInfo>, OutputError> {
     let scratch = open_directory(&plan.scratch.store)?;
@@ -125,8 +119,6 @@ pub fn take(
         infos.insert(output.name.clone(), info);
     }
     no_cycle(&infos)?;
-    let _pending =
-        Pending::write(state, wanted.iter().map(|output| &output.path)).map_err(OutputError::Note)?;
     let moved = place::move_in(&scratch, &wanted, store)?;
     let list: Vec<PathInfo> = infos.values().cloned().collect();
     store.register(&list).map_err(OutputError::Register)?;

@@ -18,6 +18,8 @@ use crate::derivation::{AttributeError, Attributes, Derivation, KindError, Metho
 use crate::store::Settings;
 use crate::store_path::StorePath;
 
+use environment::Made;
+
 pub use graphs::Known;
 pub use host::{Device, Host};
 pub use sandbox_paths::{SandboxPath, SandboxPathError};
@@ -226,16 +228,40 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
     derivation.check_buildable(request.store)?;
     let attributes = Attributes::of(derivation)?;
     check_system(derivation, &attributes, settings)?;
-
     let outputs = planned_outputs(derivation, request.store)?;
-    let inside = request.host.user_namespaces.then_some(INSIDE);
     let rewrites = environment::placeholders(&outputs, request.store);
+    let arguments = derivation.arguments.iter().map(|argument| rewrites.apply(argument)).collect();
     let made = environment::environment(request, &attributes, &rewrites)?;
-    let (view, mounts) = view::view(request, &attributes, &outputs, inside)?;
+    assemble(request, &attributes, outputs, arguments, made)
+}
+
+/// Plans a build whose environment has been decided on, and whose files have been written, by Nix.
+///
+/// # Errors
+/// The first reason why it cannot be built.
+pub fn plan_decided(request: &Request<'_>) -> Result<Plan, PlanError> {
+    let Request { derivation, .. } = request;
+    let attributes = Attributes::of(derivation)?;
+    let outputs = planned_outputs(derivation, request.store)?;
+    let arguments = derivation.arguments.iter().map(|argument| argument.to_vec()).collect();
+    let word = |text: &crate::derivation::Text<'_>| Word::from(text.to_vec());
+    let variables = derivation.environment.iter().map(|(name, value)| (word(name), word(value))).collect();
+    assemble(request, &attributes, outputs, arguments, Made { variables, files: BTreeMap::new() })
+}
+
+fn assemble(
+    request: &Request<'_>,
+    attributes: &Attributes<'_>,
+    outputs: Vec<PlannedOutput>,
+    arguments: Vec<Vec<u8>>,
+    made: Made,
+) -> Result<Plan, PlanError> {
+    let Request { derivation, settings, .. } = request;
+    let inside = request.host.user_namespaces.then_some(INSIDE);
+    let (view, mounts) = view::view(request, attributes, &outputs, inside)?;
     let called_by = derivation.builder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let arguments = derivation.arguments.iter().map(|argument| rewrites.apply(argument));
-    let may_refer_to =
-        request.known.inputs.iter().chain(outputs.iter().map(|output| &output.path)).cloned().collect();
+    let own = outputs.iter().map(|output| &output.path);
+    let may_refer_to = request.known.inputs.iter().chain(own).cloned().collect();
     Ok(Plan {
         derivation: request.path.clone(),
         view,

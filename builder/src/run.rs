@@ -2,21 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mounter::jail::{self, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, kill_user};
 
+use nfs_server::Calls;
+use nfs_server::view::View;
+
 use crate::access::HiddenPaths;
-use crate::backend::Realised;
-use crate::build::{BuildError, Builder, Event, Failure, Job, Measures, Seconds};
-use crate::log::{self, Log};
-use crate::output;
-use crate::plan::{Plan, User};
+use crate::backend::Backend;
+use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Seconds};
+use crate::cancel::Cancel;
+use crate::log::{self, Log, Terminal};
+use crate::plan::{Plan, User, Word};
 use crate::scratch::Place;
 use crate::store::{BuildUser, PathInfo};
+use crate::{output, program};
 
 /// Builds: what it returns has been registered.
 pub(crate) fn run(
@@ -31,68 +35,93 @@ pub(crate) fn run(
     let plan = builder.plan(job, &who, &place.scratch)?;
     place.write_files(&plan)?;
 
-    let asked = Arc::new(HiddenPaths::default());
-    let sink = Arc::clone(&asked);
-    let served = builder.backend.realise(&plan.view, user.uid, &place.mount_point, sink)?;
-    builder.observer.observe(&Event::Started(job.path));
-    let (jail, log) = start(builder, &plan, served.as_ref(), &place)?;
-    let started = Instant::now();
-    let ended = wait(builder, jail);
-    let lines = log.finish();
-    kill_processes(&user)?;
-    let nfs_calls = served.end();
-    let stopped = Instant::now();
-
-    let hidden = asked.existing(&plan.view, builder.store.directory());
-    match ended? {
-        Outcome::Exited(0) => {}
-        outcome => {
-            let kept = builder.options.keep_failed.then(|| place.keep());
-            return Err(BuildError::Builder(Box::new(Failure { outcome, log: lines, kept, hidden })));
-        }
-    }
-    let infos = output::take(&plan, &builder.store, &builder.state_path, &job.already_valid)?;
-    drop(place);
-    let seconds = Seconds::new(started - began, stopped - started, stopped.elapsed());
-    Ok((infos, Measures { files_visible: None, nfs_calls, seconds, hidden }))
-}
-
-/// Starts the builder; returns once it runs.
-fn start(
-    builder: &Builder,
-    plan: &Plan,
-    served: &dyn Realised,
-    place: &Place,
-) -> Result<(Jail, Log), BuildError> {
-    let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
-    let line = move |line: &str| observer.observe(&Event::Line(&derivation, line));
-    let (terminal, log) = log::open(plan.user.uid, &place.log, builder.settings.log_lines, line)
-        .map_err(BuildError::Terminal)?;
+    let (terminal, log) = open_log(builder, &plan, &place)?;
+    let ways = Ways { backend: &*builder.backend, loopbox: &builder.loopbox, cancel: &builder.cancel };
     let stdio = Stdio3 {
         stdin: Stdio::null(),
         stdout: Stdio::from(terminal.stdout),
         stderr: Stdio::from(terminal.stderr),
     };
-    match Jail::spawn(&builder.loopbox, &plan.jail(served.root()), stdio) {
-        Ok(jail) => Ok((jail, log)),
-        Err(error) => {
-            log.finish();
-            Err(match error {
-                JailError::Exec { program, source } => {
-                    BuildError::Execute { program, source: Box::new(source) }
-                }
-                other => BuildError::Jail(other),
-            })
-        }
+    let begin = || builder.observer.observe(&Event::Started(job.path));
+    let ended = in_view(&ways, &plan, &place.mount_point, stdio, begin);
+    let lines = log.finish();
+    kill_processes(&user)?;
+    let Ended { outcome, started, nfs_calls, asked } = ended?;
+    let stopped = Instant::now();
+
+    let hidden = asked.existing(&plan.view, builder.store.directory());
+    if outcome != Outcome::Exited(0) {
+        let kept = builder.options.keep_failed.then(|| place.keep());
+        return Err(BuildError::Builder(Box::new(Failure { outcome, log: lines, kept, hidden })));
+    }
+    let infos = output::take(&plan, &builder.store, &job.already_valid)?;
+    drop(place);
+    let seconds = Seconds::new(started - began, stopped - started, stopped.elapsed());
+    Ok((infos, Measures { files_visible: None, nfs_calls, seconds, hidden }))
+}
+
+/// What it takes to run something in a view.
+pub(crate) struct Ways<'a> {
+    pub backend: &'a dyn Backend,
+    pub loopbox: &'a Path,
+    pub cancel: &'a Cancel,
+}
+
+/// How a builder ended.
+pub(crate) struct Ended {
+    pub outcome: Outcome,
+    /// When it had begun.
+    pub started: Instant,
+    pub nfs_calls: Calls,
+    pub asked: Arc<HiddenPaths>,
+}
+
+/// Serves the view, runs the builder in it, and stops serving once it is unmounted. `begin` is called when all that
+/// can be made beforehand has been made.
+pub(crate) fn in_view(
+    ways: &Ways<'_>,
+    plan: &Plan,
+    mount_point: &Path,
+    stdio: Stdio3,
+    begin: impl FnOnce(),
+) -> Result<Ended, BuildError> {
+    let asked = Arc::new(HiddenPaths::default());
+    let sink = Arc::clone(&asked);
+    let served = ways.backend.realise(&plan.view, plan.user.uid, mount_point, sink)?;
+    begin();
+    let jail = Jail::spawn(ways.loopbox, &plan.jail(served.root()), stdio)
+        .map_err(|error| not_started(error, plan, served.view()))?;
+    let started = Instant::now();
+    let outcome = wait(ways.cancel, jail);
+    let nfs_calls = served.end();
+    Ok(Ended { outcome: outcome?, started, nfs_calls, asked })
+}
+
+fn open_log(builder: &Builder, plan: &Plan, place: &Place) -> Result<(Terminal, Log), BuildError> {
+    let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
+    let line = move |line: &str| observer.observe(&Event::Line(&derivation, line));
+    log::open(plan.user.uid, &place.log, builder.settings.log_lines, line).map_err(BuildError::Terminal)
+}
+
+/// The kernel says the same of a builder that is not there, and of one whose loader is not there.
+fn not_started(error: JailError, plan: &Plan, view: &View) -> BuildError {
+    let JailError::Exec { program, source } = error else { return BuildError::Jail(error) };
+    let search = |name: &str| {
+        let value = plan.environment.get(&Word::from(name)).map(Word::as_os_str).unwrap_or_default();
+        std::env::split_paths(value).collect()
+    };
+    match program::check(view, &program, search("PATH"), search("LD_LIBRARY_PATH")) {
+        Err(trouble) => BuildError::Execute { program, source: Box::new(Lack(trouble)) },
+        Ok(()) => BuildError::Execute { program, source: Box::new(source) },
     }
 }
 
 /// Waits until the builder has ended, of itself or because it was stopped, and its view is unmounted.
-fn wait(builder: &Builder, jail: Jail) -> Result<Outcome, BuildError> {
+fn wait(cancel: &Cancel, jail: Jail) -> Result<Outcome, BuildError> {
     let killer = jail.killer();
-    let _stoppable = builder.cancel.on_cancel(move || killer.kill());
+    let _stoppable = cancel.on_cancel(move || killer.kill());
     let outcome = jail.wait().map_err(BuildError::Jail);
-    if builder.cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
+    if cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
 }
 
 /// A build user has no processes before and after a build.
@@ -104,7 +133,7 @@ impl Plan {
     /// The jail that the plan is run in.
     #[must_use]
     pub fn jail(&self, root: Root) -> JailSpec {
-        let own = |word: &crate::plan::Word| -> OsString { word.as_os_str().to_owned() };
+        let own = |word: &Word| -> OsString { word.as_os_str().to_owned() };
         JailSpec {
             root,
             user: jail::User {

@@ -58,7 +58,8 @@ impl Place {
         let beside = store.directory().join(format!("{derivation}.chroot"));
         let builds = settings.build_dir.clone().unwrap_or_else(|| store.state().join("builds"));
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let top = builds.join(format!("nix-build-{}-{}-{number}", derivation.name(), std::process::id()));
+        let top =
+            builds.join(format!("nix-build-{}-{}-{number}", derivation.short_name(), std::process::id()));
         let leftovers = Leftovers { mount: None, temporary: vec![beside.clone(), top.clone()] };
         let place = Place {
             scratch: Scratch {
@@ -120,7 +121,7 @@ impl Drop for Place {
     }
 }
 
-fn make_private(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 

@@ -106,6 +106,12 @@ impl StorePath {
         &self.0[HASH_PART + 1..]
     }
 
+    /// The name, of a derivation without the ending that all derivations have.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        self.name().strip_suffix(".drv").unwrap_or(self.name())
+    }
+
     /// Whether it is a derivation's file.
     #[must_use]
     pub fn is_derivation(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Outputs that a run had moved into the store and not registered when it died, and their removal by a later run.
+//! Outputs that a run was building when it died: moved into the store and not registered, with their lock files.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,7 +12,7 @@ use crate::store_path::StorePath;
 /// What a list's name ends in.
 const EXTENSION: &str = "outputs";
 
-/// A list of outputs that are about to be moved into the store. Dropping it says that they are registered or gone.
+/// A list of outputs that are being built. Dropping it says that they are registered or gone.
 #[derive(Debug)]
 pub(crate) struct Pending {
     file: PathBuf,
@@ -48,13 +48,13 @@ pub enum SweepError {
 
 impl Pending {
     /// Writes the list. The caller has locked the outputs, and keeps them locked for longer than this lives.
-    pub fn write<'a>(state: &Path, outputs: impl Iterator<Item = &'a StorePath>) -> io::Result<Pending> {
+    pub fn write(state: &Path, outputs: &BTreeSet<StorePath>) -> io::Result<Pending> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let file = state.join(format!("{}-{number}.{EXTENSION}", std::process::id()));
         // Written aside and renamed, so that a sweep never reads half a list.
         let aside = file.with_extension("new");
-        std::fs::write(&aside, outputs.map(|path| format!("{path}\n")).collect::<String>())?;
+        std::fs::write(&aside, outputs.iter().map(|path| format!("{path}\n")).collect::<String>())?;
         std::fs::rename(&aside, &file)?;
         Ok(Pending { file })
     }
@@ -119,7 +119,7 @@ mod tests {
         std::fs::create_dir(store.directory()).unwrap();
         let output = StorePath::new("71fc7s32zl20dc955bhghy5dvalm7ndz-busybox").unwrap();
         let locks = PathLocks::acquire(&BTreeSet::from([store.locate(&output)])).unwrap();
-        let pending = Pending::write(place.path(), [&output].into_iter()).unwrap();
+        let pending = Pending::write(place.path(), &BTreeSet::from([output.clone()])).unwrap();
         std::fs::write(store.locate(&output), "").unwrap();
         assert!(sweep(place.path(), &store).unwrap().is_empty());
         assert!(store.locate(&output).exists());

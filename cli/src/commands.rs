@@ -2,6 +2,7 @@
 
 mod build;
 mod completions;
+mod external_builder;
 mod man;
 mod run;
 
@@ -19,6 +20,8 @@ pub enum Command {
     Run(Box<run::Arguments>),
     /// Build a derivation, and whatever it needs, in views of their own
     Build(build::Arguments),
+    /// Run a build for Nix, by its setting external-builders (Nix 2.32 and later)
+    ExternalBuilder(external_builder::Arguments),
     /// Print the completions of a shell
     Completions(completions::Arguments),
     /// Write the manual pages into a directory, or print the first
@@ -31,6 +34,7 @@ impl Command {
         match self {
             Command::Run(arguments) => run::execute(arguments, globals),
             Command::Build(arguments) => build::execute(arguments, globals),
+            Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             Command::Completions(arguments) => completions::execute(arguments),
             Command::Man(arguments) => man::execute(arguments),
         }

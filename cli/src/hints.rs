@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
+use builder::build::BuildError;
+use builder::plan::PlanError;
 use builder::program::{ProgramError, Trouble};
+use builder::store::{CommandError, SettingsError, StoreError};
 use mounter::MountError;
 use mounter::jail::JailError;
 use mounter::stale::StateError;
@@ -29,7 +32,11 @@ pub fn of(error: &Any) -> Vec<String> {
         .or_else(|| error.downcast_ref().and_then(spec))
         .or_else(|| error.downcast_ref().and_then(open))
         .or_else(|| error.downcast_ref().and_then(server))
-        .or_else(|| error.downcast_ref().and_then(state));
+        .or_else(|| error.downcast_ref().and_then(state))
+        .or_else(|| error.downcast_ref().and_then(build))
+        .or_else(|| error.downcast_ref().and_then(plan))
+        .or_else(|| error.downcast_ref().and_then(store))
+        .or_else(|| error.downcast_ref().and_then(settings));
     hint.into_iter().collect()
 }
 
@@ -162,6 +169,54 @@ fn server(error: &ServerError) -> Option<String> {
 fn state(error: &StateError) -> Option<String> {
     match error {
         StateError::NotOurs { .. } => Some("--state-dir names another one".into()),
+        _ => None,
+    }
+}
+
+fn build(error: &BuildError) -> Option<String> {
+    match error {
+        BuildError::Execute { program, .. } => Some(format!(
+            "a builder and all that it needs have to be inputs; '--sandbox-paths {}' shows a path of this machine",
+            program.display()
+        )),
+        BuildError::Builder(failure) if failure.kept.is_none() => {
+            Some("'--keep-failed' keeps the directory that it was built in".into())
+        }
+        _ => None,
+    }
+}
+
+fn plan(error: &PlanError) -> Option<String> {
+    match error {
+        PlanError::ImpureHostDep { path } => Some(format!(
+            "allow it with 'allowed-impure-host-deps = {path}' in nix.conf, or show it with '--sandbox-paths {path}'"
+        )),
+        PlanError::System { .. } => {
+            Some("'extra-platforms' in nix.conf lists other systems that this machine can run".into())
+        }
+        _ => None,
+    }
+}
+
+fn store(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Command(error) => nix_program(error),
+        _ => None,
+    }
+}
+
+fn settings(error: &SettingsError) -> Option<String> {
+    match error {
+        SettingsError::Command(error) => nix_program(error),
+        _ => None,
+    }
+}
+
+fn nix_program(error: &CommandError) -> Option<String> {
+    match error {
+        CommandError::Missing { .. } => Some(
+            "install Nix, or put the directory of its programs into PATH; 'loopbox run' needs no Nix".into(),
+        ),
         _ => None,
     }
 }

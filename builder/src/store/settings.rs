@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::command::{self, CommandError};
 
 /// What Nix's configuration says about builds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Settings {
     /// Nix's version: major, minor.

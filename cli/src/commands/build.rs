@@ -18,8 +18,9 @@ use builder::store_path::{StorePath, StorePathError};
 use mounter::jail::Outcome;
 use mounter::stale::StateDir;
 
+use super::RunError;
 use crate::arguments::Globals;
-use crate::failure::{Answer, Failure, Status, Usage};
+use crate::failure::{Answer, Failure, Status};
 use crate::signals::Interrupt;
 
 /// This program, however it was called.
@@ -102,11 +103,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
 /// Root is asked for only when something has to be built: looking is free.
 fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, Failure> {
     if !graph.missing.is_empty() && !nix::unistd::Uid::effective().is_root() {
-        return Err(Usage {
-            message: "building takes root: views are mounted, and build users changed to".into(),
-            hints: vec!["run it with sudo".into()],
-        }
-        .into());
+        return Err(RunError::NotRoot.into());
     }
     Ok(graph::build(builder, graph, jobs)?)
 }
@@ -138,6 +135,7 @@ impl Arguments {
             count_visible: self.json,
         };
         let state = StateDir::open(&globals.state_dir)?;
+        state.sweep()?;
         builder::sweep::sweep(&globals.state_dir, &store)?;
         Ok(Builder {
             host: Host::look(&settings),

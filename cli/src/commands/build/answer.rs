@@ -81,7 +81,7 @@ pub fn outputs(
 pub fn tail_of_log(error: &BuildError) {
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
-        eprintln!("last {} lines of its output:", failure.log.len());
+        eprintln!("the end of its output:");
         for line in &failure.log {
             eprintln!("  > {line}");
         }
@@ -93,13 +93,14 @@ pub fn tail_of_log(error: &BuildError) {
 
 /// What builds asked for that this machine has and their views do not: the likeliest reason of a difference.
 pub fn list_hidden(finished: &Finished) {
-    let built = finished.built.iter().filter_map(|built| Some((&built.derivation, &built.build.as_ref()?.hidden)));
+    let built =
+        finished.built.iter().filter_map(|built| Some((&built.derivation, &built.build.as_ref()?.hidden)));
     let failed = finished.failed.iter().filter_map(|(path, error)| match error {
         BuildError::Builder(failure) => Some((path, &failure.hidden)),
         _ => None,
     });
     for (derivation, hidden) in built.chain(failed).filter(|(_, hidden)| !hidden.paths.is_empty()) {
-        eprintln!("{} asked for paths of this machine that are not in its view:", derivation.name());
+        eprintln!("{} asked for paths of this machine that are not in its view:", derivation.short_name());
         for path in hidden.paths.iter().take(LISTED) {
             eprintln!("  {}", path.display());
         }

@@ -35,7 +35,8 @@ mod tests {
     #[test]
     fn links_are_named_after_number_and_output() {
         let names = [(1, "out"), (1, "dev"), (2, "out"), (2, "dev")];
-        let names = names.map(|(number, output)| name(Path::new("result"), number, output).display().to_string());
+        let names =
+            names.map(|(number, output)| name(Path::new("result"), number, output).display().to_string());
         assert_eq!(names, ["result", "result-dev", "result-2", "result-2-dev"]);
     }
 }

@@ -58,7 +58,7 @@ impl Progress {
     fn start(&self, path: &StorePath) {
         let Some(bars) = &self.shared.bars else { return };
         let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}");
-        let bar = bars.add(ProgressBar::new_spinner().with_prefix(path.name().to_owned()));
+        let bar = bars.add(ProgressBar::new_spinner().with_prefix(path.short_name().to_owned()));
         if let Ok(style) = style {
             bar.set_style(style);
         }
@@ -91,7 +91,7 @@ impl Observer for Progress {
                 self.start(path);
             }
             // With several builds, lines have to say whose they are.
-            Event::Line(path, line) if total > 1 => self.say(&format!("{}> {line}", build_name(path))),
+            Event::Line(path, line) if total > 1 => self.say(&format!("{}> {line}", path.short_name())),
             Event::Line(_, line) => self.say(line),
             Event::Built(built) => {
                 let done = self.stop(&built.derivation);
@@ -103,18 +103,14 @@ impl Observer for Progress {
                     }
                     None => "somebody else had built it meanwhile".into(),
                 };
-                self.say(&format!("[{done}/{total}] built {} ({how})", build_name(&built.derivation)));
+                self.say(&format!("[{done}/{total}] built {} ({how})", &built.derivation.short_name()));
             }
             Event::Failed(path, error) => {
                 let done = self.stop(path);
                 if !matches!(error, BuildError::Interrupted) {
-                    self.say(&format!("[{done}/{total}] failed: {}", build_name(path)));
+                    self.say(&format!("[{done}/{total}] failed: {}", path.short_name()));
                 }
             }
         }
     }
-}
-
-fn build_name(path: &StorePath) -> &str {
-    path.name().trim_end_matches(".drv")
 }

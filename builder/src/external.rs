@@ -1,0 +1,292 @@
+//! Builds for Nix's `external-builders`: Nix plans, this runs the builder in a view, and Nix registers the outputs.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use mounter::jail::{Outcome, Stdio3};
+use mounter::stale::{Leftovers, StateDir};
+use nix::unistd::{Gid, Uid};
+use serde::Deserialize;
+
+use crate::backend::Backend;
+use crate::build::BuildError;
+use crate::cancel::Cancel;
+use crate::derivation::{Attributes, Derivation, Method, Output};
+use crate::plan::{Host, Known, PlanError, Request, SandboxPath, Scratch, User, plan_decided};
+use crate::run::{Ways, in_view};
+use crate::scratch::{self, ScratchError};
+use crate::store::{Settings, Store, StoreError};
+use crate::store_path::{StorePath, StorePathError};
+
+/// The longest description that is read, in bytes: environments of large derivations reach some megabytes.
+const MAX_SIZE: u64 = 64 << 20;
+
+/// The version of the description that is understood.
+const VERSION: u32 = 1;
+
+/// What Nix says about a build, in a file that it names on the command line.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    version: u32,
+    builder: String,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    input_paths: Vec<String>,
+    outputs: BTreeMap<String, String>,
+    store_dir: PathBuf,
+    real_store_dir: PathBuf,
+    system: String,
+    tmp_dir: PathBuf,
+    tmp_dir_in_sandbox: PathBuf,
+}
+
+/// Why such a build could not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExternalError {
+    /// The description cannot be read.
+    #[error("cannot read the build's description {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The description is not one.
+    #[error("{path:?} does not describe a build")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The description is of another version.
+    #[error("the build's description has version {version}, but only version {VERSION} is understood")]
+    Version {
+        /// Its version.
+        version: u32,
+    },
+    /// A path in the description is not a store path.
+    #[error("the build's description names something that is not a store path")]
+    Path(#[from] StorePathError),
+    /// It has no outputs.
+    #[error("the build's description names no outputs")]
+    NoOutputs,
+    /// The store did not say what the declared paths need.
+    #[error("cannot find out what the given paths need of the store")]
+    Store(#[from] StoreError),
+    /// The build could not be run.
+    #[error("cannot run the build")]
+    Build(#[from] BuildError),
+    /// An output could not be moved to where Nix looks for it.
+    #[error("cannot move an output to {path:?}")]
+    Move {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What such a build is run with.
+pub struct External<'a> {
+    /// Paths that are shown besides the inputs.
+    pub sandbox_paths: &'a [SandboxPath],
+    /// Where what could be left behind is noted.
+    pub state: &'a StateDir,
+    /// This very program.
+    pub loopbox: &'a Path,
+    /// How the view becomes a directory.
+    pub backend: &'a dyn Backend,
+    /// How it is stopped.
+    pub cancel: &'a Cancel,
+}
+
+impl Description {
+    /// Reads what Nix has written.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is of another version.
+    pub fn read(path: &Path) -> Result<Description, ExternalError> {
+        let unreadable = |source| ExternalError::Read { path: path.into(), source };
+        let size = std::fs::metadata(path).map_err(unreadable)?.len();
+        if size > MAX_SIZE {
+            let message = format!("{size} bytes are too many (at most {MAX_SIZE})");
+            return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, message)));
+        }
+        let text = std::fs::read(path).map_err(unreadable)?;
+        let json = |source| ExternalError::Json { path: path.into(), source };
+        let description: Description = serde_json::from_slice(&text).map_err(json)?;
+        match description.version {
+            VERSION => Ok(description),
+            version => Err(ExternalError::Version { version }),
+        }
+    }
+
+    /// Runs the build; `begin` is called just before the builder runs. Its outputs are then where Nix looks for them.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub fn run(&self, external: &External<'_>, begin: impl FnOnce()) -> Result<Outcome, ExternalError> {
+        let outputs = self.paths(self.outputs.values())?;
+        let first = outputs.first().ok_or(ExternalError::NoOutputs)?;
+        // Named after an output, which Nix protects from its garbage collector meanwhile.
+        let beside = self.real_store_dir.join(format!("{first}.chroot"));
+        let leftovers = Leftovers { mount: None, temporary: vec![beside.clone()] };
+        let _note =
+            external.state.note(leftovers).map_err(|error| BuildError::from(ScratchError::from(error)))?;
+        let place = Beside::make(&beside).map_err(BuildError::from)?;
+        let user =
+            User { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw(), groups: Vec::new() };
+        let scratch =
+            Scratch { store: beside.join("store"), build: self.tmp_dir.clone(), tmp: beside.join("tmp") };
+        let derivation = self.derivation();
+        let settings = self.settings(&derivation, external.sandbox_paths)?;
+        let plan = plan_decided(&Request {
+            store: &self.store_dir,
+            path: first,
+            derivation: &derivation,
+            known: &Known { inputs: self.paths(&self.input_paths)?, ..Known::default() },
+            settings: &settings,
+            sandbox_paths: external.sandbox_paths,
+            sandbox_closure: &self.sandbox_closure(external.sandbox_paths)?,
+            cores: None,
+            host: &Host::look(&settings),
+            user: &user,
+            scratch: &scratch,
+        })
+        .map_err(BuildError::from)?;
+        let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::inherit(), stderr: Stdio::inherit() };
+        let ways = Ways { backend: external.backend, loopbox: external.loopbox, cancel: external.cancel };
+        let ended = in_view(&ways, &plan, &beside.join("mount"), stdio, begin)?;
+        if ended.outcome == Outcome::Exited(0) {
+            self.move_outputs(&scratch.store, &outputs)?;
+        }
+        drop(place);
+        Ok(ended.outcome)
+    }
+
+    /// What Nix built from, as far as it tells.
+    fn derivation(&self) -> Derivation<'_> {
+        // Whether the contents are fixed is seen from the environment alone; Nix itself compares the hash.
+        let fixed = self.env.contains_key("outputHash");
+        let output = |path: &'_ String| match fixed {
+            true => Output::Fixed {
+                path: Cow::Owned(path.clone()),
+                method: Method::Recursive,
+                algorithm: Cow::Borrowed(""),
+                hash: Cow::Borrowed(""),
+            },
+            false => Output::InputAddressed { path: Cow::Owned(path.clone()) },
+        };
+        let bytes = |text: &'_ String| Cow::Owned(text.clone().into_bytes());
+        Derivation {
+            outputs: self
+                .outputs
+                .iter()
+                .map(|(name, path)| (Cow::Borrowed(name.as_str()), output(path)))
+                .collect(),
+            input_derivations: Vec::new(),
+            input_sources: Vec::new(),
+            platform: Cow::Borrowed(&self.system),
+            builder: bytes(&self.builder),
+            arguments: self.args.iter().map(bytes).collect(),
+            environment: self.env.iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
+        }
+    }
+
+    /// Nix has applied its settings already, but for the paths that are shown: who configures the paths of this
+    /// builder thereby allows derivations to ask for them.
+    fn settings(
+        &self,
+        derivation: &Derivation<'_>,
+        sandbox_paths: &[SandboxPath],
+    ) -> Result<Settings, ExternalError> {
+        let attributes =
+            Attributes::of(derivation).map_err(|error| BuildError::from(PlanError::from(error)))?;
+        let features = attributes.words("requiredSystemFeatures");
+        let allowed = sandbox_paths.iter().map(|path| path.target.display().to_string());
+        Ok(Settings {
+            system: self.system.clone(),
+            sandbox_build_dir: self.tmp_dir_in_sandbox.clone(),
+            allowed_impure_host_deps: allowed.collect(),
+            system_features: features.map_err(|error| BuildError::from(PlanError::from(error)))?,
+            ..Settings::default()
+        })
+    }
+
+    fn sandbox_closure(&self, paths: &[SandboxPath]) -> Result<BTreeSet<StorePath>, ExternalError> {
+        let sources = paths.iter().map(|path| path.source.as_path());
+        let inside: BTreeSet<StorePath> =
+            sources.filter_map(|path| StorePath::containing(path, &self.store_dir).ok()).collect();
+        Ok(Store::from_environment().closure(&inside)?)
+    }
+
+    fn move_outputs(&self, from: &Path, outputs: &BTreeSet<StorePath>) -> Result<(), ExternalError> {
+        for output in outputs {
+            let path = output.within(&self.real_store_dir);
+            // Nix itself says what it thinks of an output that was not made.
+            match std::fs::rename(output.within(from), &path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(|source| ExternalError::Move { path, source })?,
+            }
+        }
+        Ok(())
+    }
+
+    fn paths<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a String>,
+    ) -> Result<BTreeSet<StorePath>, ExternalError> {
+        let read = |path: &String| StorePath::parse(path, &self.store_dir);
+        Ok(paths.into_iter().map(read).collect::<Result<_, _>>()?)
+    }
+}
+
+/// The directory beside the outputs. Dropping it removes it.
+struct Beside<'a>(&'a Path);
+
+impl Beside<'_> {
+    fn make(path: &Path) -> Result<Beside<'_>, ScratchError> {
+        let made = |path: &Path, result: io::Result<()>| {
+            result.map_err(|source| ScratchError::Make { path: path.into(), source })
+        };
+        made(path, scratch::remove(path).and_then(|()| scratch::make_private(path)))?;
+        let beside = Beside(path);
+        for name in ["store", "tmp", "mount"] {
+            made(&path.join(name), scratch::make_private(&path.join(name)))?;
+        }
+        Ok(beside)
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = scratch::remove(self.0) {
+            tracing::warn!(path = ?self.0, %error, "cannot remove a build's directory");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_of_another_version_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("build.json");
+        let text = r#"{"version":2,"builder":"/b","args":[],"env":{},"inputPaths":[],"outputs":{},"storeDir":"/s",
+            "realStoreDir":"/s","system":"x","tmpDir":"/t","topTmpDir":"/t","tmpDirInSandbox":"/build"}"#;
+        std::fs::write(&path, text).expect("a file");
+        let error = Description::read(&path).expect_err("another version");
+        assert_eq!(
+            error.to_string(),
+            "the build's description has version 2, but only version 1 is understood"
+        );
+    }
+}
