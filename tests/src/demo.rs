@@ -12,6 +12,7 @@ use crate::lab::Lab;
 use crate::lab::store::Store;
 
 pub mod inputs;
+pub mod ways;
 
 /// Room for the toolchain, the sources and everything that is built, in MiB; the file is sparse.
 const IMAGE_SIZE: u32 = 3000;

@@ -70,6 +70,8 @@ pub enum Output {
     Show,
     /// Kept in `Finished`.
     Capture,
+    /// Standard output is kept, standard error is shown as it comes.
+    Results,
 }
 
 /// All that the helpers on both sides need to know; written to a file that they read.
@@ -102,8 +104,8 @@ impl Vm {
         fs::write(&spec, serde_json::to_vec_pretty(&job)?).context("cannot write the job")?;
 
         let mut machine = Machine::start(&job.helper, &spec)?;
-        let stdout = carry(machine.0.stdout.take(), output, io::stdout());
-        let stderr = carry(machine.0.stderr.take(), output, io::stderr());
+        let stdout = carry(machine.0.stdout.take(), output != Output::Show, io::stdout());
+        let stderr = carry(machine.0.stderr.take(), output == Output::Capture, io::stderr());
         let in_time = machine.wait(self.timeout)?;
         drop(machine);
         let (stdout, stderr) = (collect(stdout), collect(stderr));
@@ -219,7 +221,7 @@ fn sweep(runs: &Path) {
 
 fn carry(
     from: Option<impl Read + Send + 'static>,
-    output: Output,
+    keep: bool,
     mut to: impl Write + Send + 'static,
 ) -> JoinHandle<Vec<u8>> {
     thread::spawn(move || {
@@ -227,7 +229,7 @@ fn carry(
         let Some(mut from) = from else { return kept };
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if output == Output::Capture {
+            if keep {
                 kept.extend_from_slice(&buffer[..count]);
             } else if to.write_all(&buffer[..count]).and_then(|()| to.flush()).is_err() {
                 break;
