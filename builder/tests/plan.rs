@@ -1,0 +1,300 @@
+//! Plans: what a build sees, and with what it is started, as text.
+#![allow(clippy::unwrap_used, reason = "the data of these tests is their own")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+use builder::derivation::{Derivation, parse};
+use builder::plan::{Device, Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User, plan};
+use builder::store::{PathInfo, Settings};
+use builder::store_path::StorePath;
+use nfs_server::view::Entry;
+
+const BUSYBOX: &str = "71fc7s32zl20dc955bhghy5dvalm7ndz-busybox";
+const PATH: &str = "86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv";
+const OUT: &str = "aymyqqwynscb4igjwfrkj649vqk4370l-x";
+const NULL: (&str, Device) = ("/dev/null", Device { major: 1, minor: 3, mode: 0o666 });
+
+/// What differs from test to test.
+struct Case {
+    outputs: String,
+    environment: Vec<(&'static str, &'static str)>,
+    settings: Settings,
+    sandbox_paths: Vec<&'static str>,
+    host: Host,
+    known: Known,
+}
+
+impl Default for Case {
+    fn default() -> Case {
+        let busybox = StorePath::new(BUSYBOX).unwrap();
+        let info = PathInfo {
+            path: busybox.clone(),
+            nar_hash: "00".repeat(32),
+            nar_size: 1000,
+            deriver: None,
+            references: BTreeSet::new(),
+        };
+        Case {
+            outputs: format!(r#"("out","/nix/store/{OUT}","","")"#),
+            environment: Vec::new(),
+            settings: Settings {
+                version: (2, 8),
+                system: "x86_64-linux".into(),
+                sandbox_build_dir: "/build".into(),
+                ..Settings::default()
+            },
+            sandbox_paths: Vec::new(),
+            host: Host {
+                devices: BTreeMap::from([(NULL.0.into(), NULL.1)]),
+                processors: 4,
+                user_namespaces: true,
+                pts: true,
+                shm: true,
+                ..Host::default()
+            },
+            known: Known {
+                inputs: BTreeSet::from([busybox.clone()]),
+                infos: BTreeMap::from([(busybox, info)]),
+                ..Known::default()
+            },
+        }
+    }
+}
+
+impl Case {
+    fn plan(&self) -> Result<Plan, PlanError> {
+        let variables = self.environment.iter().map(|(name, value)| format!("({name:?},{value:?})"));
+        let text = format!(
+            r#"Derive([{}],[],["/nix/store/{BUSYBOX}"],"x86_64-linux","/nix/store/{BUSYBOX}/bin/sh",["-c","exit"],[{}])"#,
+            self.outputs,
+            variables.collect::<Vec<_>>().join(",")
+        );
+        let derivation: Derivation<'_> = parse(text.as_bytes()).unwrap();
+        plan(&Request {
+            store: Path::new("/nix/store"),
+            path: &StorePath::new(PATH).unwrap(),
+            derivation: &derivation,
+            known: &self.known,
+            settings: &self.settings,
+            sandbox_paths: &SandboxPath::parse_all(self.sandbox_paths.iter().copied()).unwrap(),
+            sandbox_closure: &BTreeSet::new(),
+            cores: None,
+            host: &self.host,
+            user: &User { uid: 30001, gid: 30000, groups: vec![7] },
+            scratch: &Scratch { store: "/s/store".into(), build: "/s/build".into(), tmp: "/s/tmp".into() },
+        })
+    }
+
+    fn error(&self) -> String {
+        self.plan().expect_err("it cannot be planned").to_string()
+    }
+}
+
+fn entries(plan: &Plan) -> String {
+    let mut text = String::new();
+    for entry in &plan.view.entries {
+        let what = match entry {
+            Entry::Graft { source, optional, .. } => {
+                format!("<- {}{}", source.display(), if *optional { "?" } else { "" })
+            }
+            Entry::Inline { mode, .. } => format!("{mode:04o}"),
+            Entry::Symlink { target, .. } => format!("-> {}", target.display()),
+            Entry::Device { major, minor, mode, .. } => format!("{major}:{minor} {mode:04o}"),
+            Entry::Directory { mode, .. } => format!("{mode:04o}"),
+            Entry::Scratch { source, mode, owner, .. } => {
+                format!("{mode:04o} {}:{} <- {}", owner.uid, owner.gid, source.display())
+            }
+        };
+        writeln!(text, "{} {} {what}", entry.at().display(), entry.kind()).unwrap();
+    }
+    text
+}
+
+fn words(plan: &Plan) -> String {
+    let text = |word: &builder::plan::Word| String::from_utf8_lossy(word.as_bytes()).into_owned();
+    plan.environment.iter().map(|(name, value)| format!("{}={}\n", text(name), text(value))).collect()
+}
+
+fn files(plan: &Plan) -> String {
+    plan.files
+        .iter()
+        .map(|(name, text)| format!("--- {name}\n{}\n", String::from_utf8_lossy(text.as_bytes())))
+        .collect()
+}
+
+#[test]
+fn a_build_sees_what_nix_s_own_sandbox_shows() {
+    let plan = Case::default().plan().unwrap();
+    insta::assert_snapshot!(entries(&plan), @"
+    / directory 0755
+    /build scratch 0700 30001:30000 <- /s/build
+    /dev directory 0755
+    /dev/fd symlink -> /proc/self/fd
+    /dev/null device 1:3 0666
+    /dev/ptmx symlink -> /dev/pts/ptmx
+    /dev/pts directory 0755
+    /dev/shm directory 0755
+    /dev/stderr symlink -> /proc/self/fd/2
+    /dev/stdin symlink -> /proc/self/fd/0
+    /dev/stdout symlink -> /proc/self/fd/1
+    /etc directory 0555
+    /etc/group inline file 0644
+    /etc/hosts inline file 0644
+    /etc/passwd inline file 0644
+    /nix/store scratch 1775 0:30000 <- /s/store
+    /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox graft <- /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox
+    /proc directory 0555
+    /tmp scratch 1777 0:0 <- /s/tmp
+    ");
+    assert!(!plan.network);
+    let inside = plan.inside.unwrap();
+    assert_eq!((inside.uid, inside.gid, plan.umask, plan.hostname), (1000, 100, 0o022, "localhost"));
+}
+
+#[test]
+fn the_environment_is_nix_s_and_the_derivation_overrides_its_first_part_only() {
+    let environment =
+        vec![("PATH", "/p"), ("HOME", "/h"), ("TMPDIR", "/t"), ("out", "/nix/store/x"), ("TERM", "vt")];
+    let plan = Case { environment, ..Case::default() }.plan().unwrap();
+    insta::assert_snapshot!(words(&plan), @"
+    HOME=/h
+    NIX_BUILD_CORES=4
+    NIX_BUILD_TOP=/build
+    NIX_LOG_FD=2
+    NIX_STORE=/nix/store
+    PATH=/p
+    PWD=/build
+    TEMP=/build
+    TEMPDIR=/build
+    TERM=xterm-256color
+    TMP=/build
+    TMPDIR=/build
+    out=/nix/store/x
+    ");
+    assert_eq!(format!("{:?}", plan.arguments), r#"["sh", "-c", "exit"]"#);
+}
+
+#[test]
+fn a_fixed_output_gets_the_network_and_what_it_takes_to_use_it() {
+    let mut case = Case {
+        outputs: format!(r#"("out","/nix/store/{OUT}","r:sha256","00ff")"#),
+        environment: vec![("impureEnvVars", "http_proxy no_proxy")],
+        ..Case::default()
+    };
+    case.host.environment =
+        BTreeMap::from([("http_proxy".into(), "http://p".into()), ("OTHER".into(), "x".into())]);
+    case.host.network_files = BTreeMap::from([("/etc/resolv.conf".into(), "/run/resolv.conf".into())]);
+    case.host.certificates = Some("/certs.pem".into());
+    let plan = case.plan().unwrap();
+    assert!(plan.network);
+    let shown = entries(&plan);
+    let etc: Vec<&str> = shown.lines().filter(|line| line.starts_with("/etc/")).collect();
+    insta::assert_snapshot!(etc.join("\n"), @"
+    /etc/group inline file 0644
+    /etc/nsswitch.conf inline file 0644
+    /etc/passwd inline file 0644
+    /etc/resolv.conf graft <- /run/resolv.conf
+    /etc/ssl/certs/ca-certificates.crt graft <- /certs.pem?
+    ");
+    let set = words(&plan);
+    let set: Vec<&str> =
+        set.lines().filter(|line| line.contains("proxy") || line.contains("CHECKED")).collect();
+    insta::assert_snapshot!(set.join("\n"), @"
+    NIX_OUTPUT_CHECKED=1
+    http_proxy=http://p
+    impureEnvVars=http_proxy no_proxy
+    no_proxy=
+    ");
+    let fixed = plan.outputs[0].fixed.as_ref().unwrap();
+    assert_eq!((fixed.recursive, fixed.algorithm.as_str(), fixed.hash.as_str()), (true, "sha256", "00ff"));
+}
+
+#[test]
+fn sandbox_paths_are_shown_in_place_of_what_would_be_there() {
+    let sandbox_paths = vec!["/bin/sh=/b/sh", "/etc/hosts", "/usr=/u?", "/usr/lib=/u/lib", "/proc", "/dev"];
+    let plan = Case { sandbox_paths, ..Case::default() }.plan().unwrap();
+    let shown = entries(&plan);
+    let grafts: Vec<&str> = shown.lines().filter(|line| line.contains("graft")).collect();
+    insta::assert_snapshot!(grafts.join("\n"), @"
+    /bin/sh graft <- /b/sh
+    /dev graft <- /dev
+    /etc/hosts graft <- /etc/hosts
+    /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox graft <- /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox
+    /usr graft <- /u?
+    ");
+    assert!(!shown.contains("/dev/null"), "{shown}");
+    assert_eq!((plan.mounts.proc, plan.mounts.pts, plan.mounts.shm), (Some("/proc".into()), None, None));
+}
+
+#[test]
+fn host_paths_that_are_asked_for_have_to_be_allowed_by_their_text() {
+    let mut case = Case {
+        environment: vec![("__impureHostDeps", "/usr/lib/libfoo /usr/lib/../lib64")],
+        ..Case::default()
+    };
+    case.settings.allowed_impure_host_deps = vec!["/usr/lib".into()];
+    assert_eq!(
+        case.error(),
+        "it asks for the host path '/usr/lib/../lib64', which Nix's setting 'allowed-impure-host-deps' does not allow"
+    );
+    case.environment = vec![("__impureHostDeps", "/usr/lib/libfoo")];
+    assert!(entries(&case.plan().unwrap()).contains("/usr/lib/libfoo graft <- /usr/lib/libfoo?\n"));
+}
+
+#[test]
+fn texts_are_passed_as_files_and_graphs_in_the_form_that_nix_store_reads() {
+    let environment = vec![
+        ("passAsFile", "text"),
+        ("text", "out is /1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9"),
+        ("exportReferencesGraph", "graph /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox/bin"),
+    ];
+    let plan = Case { environment, ..Case::default() }.plan().unwrap();
+    insta::assert_snapshot!(files(&plan), @"
+    --- .attr-1lf969yddshzhld7sr1vbagr07bnygg99lgl6gk5kxcnp4z9wbcq
+    out is /nix/store/aymyqqwynscb4igjwfrkj649vqk4370l-x
+    --- graph
+    /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox
+
+    0
+    ");
+    assert!(words(&plan).contains("textPath=/build/.attr-"));
+    let environment = vec![("exportReferencesGraph", "graph /nix/store/00000000000000000000000000000000-x")];
+    assert_eq!(
+        Case { environment, ..Case::default() }.error(),
+        "it asks for the references of '/nix/store/00000000000000000000000000000000-x', which is not in the closure of its inputs"
+    );
+}
+
+#[test]
+fn structured_attributes_are_files_with_outputs_and_graphs() {
+    let json = r#"{"b":[1,"x"],"exportReferencesGraph":{"g":["/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox"]},"a":{"k":"v"}}"#;
+    let mut case = Case { environment: vec![("__json", json), ("out", "/nix/store/x")], ..Case::default() };
+    let plan = case.plan().unwrap();
+    insta::assert_snapshot!(files(&plan), @r#"
+    --- .attrs.json
+    {"a":{"k":"v"},"b":[1,"x"],"exportReferencesGraph":{"g":["/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox"]},"g":[{"closureSize":1000,"narHash":"sha256:0000000000000000000000000000000000000000000000000000","narSize":1000,"path":"/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox","references":[]}],"outputs":{"out":"/nix/store/aymyqqwynscb4igjwfrkj649vqk4370l-x"}}
+    --- .attrs.sh
+    declare -A a=(['k']='v' )
+    declare -a b=(1 'x' )
+    declare -A outputs=(['out']='/nix/store/aymyqqwynscb4igjwfrkj649vqk4370l-x' )
+    "#);
+    assert!(!words(&plan).contains("__json"), "structured attributes are not in the environment");
+    case.settings.version = (2, 34);
+    assert!(files(&case.plan().unwrap()).contains(r#""valid":true"#));
+}
+
+#[test]
+fn what_cannot_be_had_is_refused() {
+    let with = |environment| Case { environment, ..Case::default() }.error();
+    insta::assert_snapshot!(with(vec![("requiredSystemFeatures", "kvm")]), @"it requires the system feature 'kvm', which Nix's setting 'system-features' does not have");
+    insta::assert_snapshot!(with(vec![("requiredSystemFeatures", "recursive-nix")]), @"it requires the system feature 'recursive-nix', which loopbox does not support");
+    insta::assert_snapshot!(with(vec![("__noChroot", "1")]), @"it has '__noChroot' set, but loopbox always uses a sandbox");
+    insta::assert_snapshot!(with(vec![("__json", "[]")]), @"its structured attributes are not a JSON object");
+    let mut foreign = Case::default();
+    foreign.settings.system = "riscv64-linux".into();
+    insta::assert_snapshot!(foreign.error(), @"it is for 'x86_64-linux', but this system is 'riscv64-linux'");
+    let overlap = Case { sandbox_paths: vec!["/usr=/u", "/usr/lib=/l"], ..Case::default() };
+    insta::assert_snapshot!(overlap.error(), @"the paths that it is to see do not fit together");
+}
