@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub mod compare;
 pub mod demo;
 pub mod setup;
 pub mod test;

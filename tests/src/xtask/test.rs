@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::setup;
+use super::{compare, setup};
 use crate::command::command;
 use crate::lab::{Lab, say};
 use crate::tally::Tally;
@@ -41,6 +41,8 @@ enum Part {
     Host,
     /// The cases in the virtual machine.
     Vm,
+    /// The demonstration's graph, built in three ways.
+    Compare,
 }
 
 /// Runs them, and prints how many passed and failed last.
@@ -58,6 +60,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     if wanted(Part::Vm) {
         tally.add(boots(&lab)?);
+    }
+    if wanted(Part::Compare) {
+        say("the same graph in three ways");
+        tally.add(compare::run(&lab)?);
     }
     say(&format!("{} s in all", start.elapsed().as_secs()));
     println!("{tally}");
