@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 
 use crate::commands::Command;
 use crate::failure::{Failure, Usage};
+use crate::output;
 
 const EXIT_CODES: &str = "\
 Exit codes: the status of the command or builder that ran, 128+N if signal N ended it; 2 for a wrong command \
@@ -54,7 +55,7 @@ impl Stop {
     pub fn into_failure(self) -> Result<ExitCode, Failure> {
         match self.0.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                print!("{}", self.0.render());
+                output::print(&self.0.render().to_string())?;
                 Ok(ExitCode::SUCCESS)
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

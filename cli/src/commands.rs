@@ -1,10 +1,14 @@
 //! The commands, one line each; a file of the same name does it.
 
 mod build;
+mod clean;
 mod completions;
+mod doctor;
 mod external_builder;
 mod man;
+mod mount;
 mod run;
+mod unmount;
 
 pub use run::RunError;
 
@@ -22,6 +26,14 @@ pub enum Command {
     Build(build::Arguments),
     /// Run a build for Nix, by its setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
+    /// Mount a view that a JSON file describes, until it is unmounted or loopbox is interrupted
+    Mount(mount::Arguments),
+    /// Unmount a view that another loopbox has mounted
+    Unmount(unmount::Arguments),
+    /// Take away what runs that were killed have left: mounts, temporary directories, unfinished outputs
+    Clean,
+    /// Look at what this machine has and lacks for loopbox, and say what to do
+    Doctor(doctor::Arguments),
     /// Print the completions of a shell
     Completions(completions::Arguments),
     /// Write the manual pages into a directory, or print the first
@@ -35,8 +47,17 @@ impl Command {
             Command::Run(arguments) => run::execute(arguments, globals),
             Command::Build(arguments) => build::execute(arguments, globals),
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
+            Command::Mount(arguments) => mount::execute(arguments, globals),
+            Command::Unmount(arguments) => unmount::execute(arguments, globals),
+            Command::Clean => clean::execute(globals),
+            Command::Doctor(arguments) => doctor::execute(arguments),
             Command::Completions(arguments) => completions::execute(arguments),
             Command::Man(arguments) => man::execute(arguments),
         }
     }
+}
+
+/// Asked before anything is changed.
+fn need_root() -> Result<(), RunError> {
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(RunError::NotRoot) }
 }

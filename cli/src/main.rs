@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod failure;
 mod hints;
+mod output;
 mod signals;
 
 use std::io::IsTerminal;

@@ -1,6 +1,6 @@
 //! SIGINT and SIGTERM: whatever runs is killed and taken down in order, then loopbox exits with 128 + the signal.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
@@ -11,7 +11,7 @@ use crate::failure::Status;
 /// Tells whether loopbox was asked to stop, and stops what was registered. Clones watch the same signals.
 #[derive(Clone)]
 pub struct Interrupt {
-    state: Arc<(Mutex<State>, Condvar)>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -69,28 +69,16 @@ impl Interrupt {
         Registered { interrupt: self.clone(), number }
     }
 
-    /// Waits until loopbox is asked to stop.
-    pub fn wait(&self) -> Status {
-        let mut state = self.lock();
-        loop {
-            if let Some(signal) = state.signal {
-                return Status::Signaled(signal);
-            }
-            state = self.state.1.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
     fn stop(&self, signal: i32) {
         let mut state = self.lock();
         state.signal.get_or_insert(signal);
         for (_, stop) in &state.stops {
             stop();
         }
-        self.state.1.notify_all();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use mount::{Mount, MountError};
+pub use mount::{Aborter, Mount, MountError, unmount};
 pub use options::MountOptions;
 
 /// What a server offers: where it listens and the path of its export.

@@ -11,6 +11,7 @@ mod table;
 
 use std::fs::File;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -118,8 +119,8 @@ pub enum MountError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// Some process still uses the mount. It was taken out of the tree; that process now holds the last of it.
-    #[error("{at:?} was in use while it was unmounted")]
+    /// Some process still uses the mount.
+    #[error("{at:?} is in use")]
     InUse {
         /// The mount point.
         at: PathBuf,
@@ -129,6 +130,13 @@ pub enum MountError {
     NotMounted {
         /// The mount point.
         at: PathBuf,
+    },
+    /// The system does not tell when mounts change.
+    #[error("cannot watch the mounts of this machine")]
+    Watch {
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
     },
     /// Any other failure to unmount.
     #[error("cannot unmount {at:?}")]
@@ -174,6 +182,24 @@ impl Mount {
         &self.at
     }
 
+    /// Lets others unmount it: from now on this handle does not keep the mount in use.
+    pub fn share(&mut self) {
+        self.root = None;
+    }
+
+    /// Waits until somebody else has unmounted it, or until `stop` can be read from.
+    ///
+    /// # Errors
+    /// If the system does not tell of mounts.
+    pub fn wait_until_gone(&self, stop: BorrowedFd<'_>) -> Result<(), MountError> {
+        system::wait_until_gone(&self.at, stop)
+    }
+
+    /// Says that somebody else has unmounted it.
+    pub fn forget(mut self) {
+        self.mounted = false;
+    }
+
     /// Writes back what the client still holds and unmounts. The mount is gone afterwards, also after an error.
     ///
     /// # Errors
@@ -205,6 +231,28 @@ impl Mount {
     pub fn aborter(&self) -> Aborter {
         Aborter { at: self.at.clone() }
     }
+}
+
+/// Unmounts what some other process has mounted for loopbox, and serves. With `force`, also if it is in use, and if
+/// its server is gone.
+///
+/// # Errors
+/// [`MountError::NotMounted`] if there is no NFS mount at `at`, [`MountError::InUse`] without `force`.
+pub fn unmount(at: &Path, force: bool) -> Result<(), MountError> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(MountError::NotRoot { at: at.into() });
+    }
+    if !is_nfs(at) {
+        return Err(MountError::NotMounted { at: at.into() });
+    }
+    if force {
+        force_unmount(at);
+        return Ok(());
+    }
+    if let Some(root) = system::open_root(at)? {
+        system::write_back(&root, at)?;
+    }
+    system::unmount(at)
 }
 
 impl Aborter {

@@ -118,7 +118,7 @@ impl StateDir {
         Ok(Note { file })
     }
 
-    /// The process that holds a mount at this place, by the notes.
+    /// The living process that has noted a mount at this place.
     ///
     /// # Errors
     /// If the notes cannot be listed.

@@ -1,11 +1,10 @@
 //! `loopbox completions SHELL`: what a shell needs to complete loopbox's words.
 
-use std::io;
-
 use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::failure::{Answer, Status};
+use crate::output;
 
 /// Words of `loopbox completions`.
 #[derive(Debug, clap::Args)]
@@ -17,6 +16,8 @@ pub struct Arguments {
 /// Prints the completions.
 pub fn execute(arguments: &Arguments) -> Answer {
     let mut command = crate::arguments::Arguments::command();
-    clap_complete::generate(arguments.shell, &mut command, "loopbox", &mut io::stdout());
+    let mut text = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, "loopbox", &mut text);
+    output::print(&String::from_utf8_lossy(&text))?;
     Ok(Status::Done)
 }

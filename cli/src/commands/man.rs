@@ -1,12 +1,13 @@
 //! `loopbox man [DIR]`: the manual pages, made from the same words as `--help`.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use clap::CommandFactory;
 use clap_mangen::Man;
 
 use crate::failure::{Answer, Status};
+use crate::output;
 
 /// Words of `loopbox man`.
 #[derive(Debug, clap::Args)]
@@ -32,8 +33,9 @@ pub fn execute(arguments: &Arguments) -> Answer {
             .map_err(|source| ManError { to: directory.display().to_string(), source })?,
         None => {
             let mut page = Vec::new();
-            let render = Man::new(command).render(&mut page).and_then(|()| io::stdout().write_all(&page));
-            render.map_err(|source| ManError { to: "standard output".into(), source })?;
+            let rendered = Man::new(command).render(&mut page);
+            rendered.map_err(|source| ManError { to: "standard output".into(), source })?;
+            output::print(&String::from_utf8_lossy(&page))?;
         }
     }
     Ok(Status::Done)

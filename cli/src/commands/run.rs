@@ -16,8 +16,10 @@ use mounter::{MountOptions, Source};
 use nfs_server::view::View;
 use nfs_server::{Peers, Server, ServerOptions, Users};
 
+use super::need_root;
 use crate::arguments::Globals;
 use crate::failure::{Answer, Status};
+use crate::output;
 use crate::signals::Interrupt;
 use bind::Bind;
 use place::Place;
@@ -74,7 +76,7 @@ pub struct Arguments {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Mounting, namespaces and users need root.
-    #[error("running a command in a view needs root")]
+    #[error("this needs root: nobody else may mount file systems")]
     NotRoot,
     /// The command is in no directory of its PATH.
     #[error("{0:?} is in no directory of the PATH in the view")]
@@ -92,12 +94,10 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let plan = Plan::make(arguments, &place::unused())?;
     plan.view.validate()?;
     if arguments.dry_run {
-        println!("{}", plan.to_json()?);
+        output::print(&plan.to_json()?)?;
         return Ok(Status::Done);
     }
-    if !nix::unistd::geteuid().is_root() {
-        return Err(RunError::NotRoot.into());
-    }
+    need_root()?;
     let interrupt = Interrupt::watch()?;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::MountError;
 use super::table::{self, MountEntry};
@@ -54,6 +56,22 @@ pub(crate) fn unmount(at: &Path) -> Result<(), MountError> {
         Err(Errno::EINVAL | Errno::ENOENT) => Err(MountError::NotMounted { at: at.into() }),
         Err(errno) => Err(MountError::Unmount { at: at.into(), source: errno.into() }),
     }
+}
+
+/// The kernel's table of mounts can be polled for changes (proc_pid_mounts(5)).
+pub(crate) fn wait_until_gone(at: &Path, stop: BorrowedFd<'_>) -> Result<(), MountError> {
+    let failed = |source: io::Error| MountError::Watch { source };
+    let table = File::open("/proc/self/mounts").map_err(failed)?;
+    while is_nfs(at) {
+        let mut events =
+            [PollFd::new(table.as_fd(), PollFlags::POLLPRI), PollFd::new(stop, PollFlags::POLLIN)];
+        match poll(&mut events, PollTimeout::NONE) {
+            Err(errno) if errno != Errno::EINTR => return Err(failed(errno.into())),
+            _ if events[1].any().unwrap_or(false) => return Ok(()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Takes every NFS mount at `at` out of the tree, whatever its server and its users do. `MNT_FORCE` fails the calls

@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::MountError;
 use crate::options::{self, MountOptions};
@@ -11,6 +14,9 @@ use crate::{Source, sys};
 
 /// The system's own program; its place does not depend on any search path.
 const MOUNT_NFS: &str = "/sbin/mount_nfs";
+
+/// Milliseconds between two looks at the table of mounts: a person waits for the end of a command.
+const LOOK_INTERVAL: u16 = 300;
 
 pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Result<(), MountError> {
     let failed = |error: io::Error| MountError::Mount {
@@ -49,6 +55,17 @@ pub(crate) fn unmount(at: &Path) -> Result<(), MountError> {
         Some(libc::EINVAL | libc::ENOENT) => MountError::NotMounted { at: at.into() },
         _ => MountError::Unmount { at: at.into(), source },
     })
+}
+
+/// Nothing there tells of mounts but the table itself, so it is looked at every now and then.
+pub(crate) fn wait_until_gone(at: &Path, stop: BorrowedFd<'_>) -> Result<(), MountError> {
+    while is_nfs(at) {
+        let mut events = [PollFd::new(stop, PollFlags::POLLIN)];
+        if matches!(poll(&mut events, PollTimeout::from(LOOK_INTERVAL)), Ok(1..)) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// `MNT_FORCE` ends the calls that wait for the server and takes the mount away, in use or not.

@@ -1,0 +1,41 @@
+//! `loopbox clean`: take away what killed runs have left.
+
+use std::path::PathBuf;
+
+use builder::store::Store;
+use mounter::stale::StateDir;
+
+use super::need_root;
+use crate::arguments::Globals;
+use crate::failure::{Answer, Status};
+use crate::output;
+
+/// Something is still there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot remove {path:?}, which a dead run has left: {problem}")]
+struct Left {
+    path: PathBuf,
+    problem: String,
+}
+
+/// Prints what was taken away, a line each.
+pub fn execute(globals: &Globals) -> Answer {
+    need_root()?;
+    let mut left = None;
+    for swept in StateDir::open(&globals.state_dir)?.sweep()? {
+        if let Some(mount) = &swept.mount {
+            output::print(&format!("unmounted {}", mount.display()))?;
+        }
+        for path in &swept.removed {
+            output::print(&format!("removed {}", path.display()))?;
+        }
+        left = left.or(swept.left.into_iter().next());
+    }
+    for path in builder::sweep::sweep(&globals.state_dir, &Store::from_environment())? {
+        output::print(&format!("removed {}", path.display()))?;
+    }
+    match left {
+        Some((path, problem)) => Err(Left { path, problem }.into()),
+        None => Ok(Status::Done),
+    }
+}

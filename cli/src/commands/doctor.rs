@@ -1,0 +1,123 @@
+//! `loopbox doctor`: what this machine has and lacks for loopbox, and what to do about it.
+
+#[cfg(target_os = "linux")]
+#[path = "doctor/linux.rs"]
+mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "doctor/macos.rs"]
+mod system;
+
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+
+use crate::failure::{Answer, Status};
+use crate::output;
+
+/// Words of `loopbox doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// As it should be.
+    Good,
+    /// Something will not work without it.
+    Missing,
+    /// Nothing works without it.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// What it is about.
+    subject: &'static str,
+    /// How it is.
+    state: State,
+    /// What was seen.
+    seen: String,
+    /// What to do.
+    advice: Option<String>,
+}
+
+/// Exit status when something is bad.
+const UNFIT: i32 = 1;
+
+/// Looks at everything and changes nothing.
+pub fn execute(arguments: &Arguments) -> Answer {
+    let mut findings = vec![root()];
+    findings.extend(system::findings());
+    findings.push(nix());
+    if arguments.json {
+        output::print(&serde_json::to_string_pretty(&findings)?)?;
+    } else {
+        output::print(&findings.iter().map(Finding::for_people).collect::<String>())?;
+    }
+    let unfit = findings.iter().any(|finding| finding.state == State::Bad);
+    Ok(if unfit { Status::Exited(UNFIT) } else { Status::Done })
+}
+
+impl Finding {
+    fn good(subject: &'static str, seen: impl Into<String>) -> Finding {
+        Finding { subject, state: State::Good, seen: seen.into(), advice: None }
+    }
+
+    fn other(
+        subject: &'static str,
+        state: State,
+        seen: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Finding {
+        Finding { subject, state, seen: seen.into(), advice: Some(advice.into()) }
+    }
+
+    fn for_people(&self) -> String {
+        let mark = match self.state {
+            State::Good => "good",
+            State::Missing => "missing",
+            State::Bad => "bad",
+        };
+        let mut text = format!("{mark:<8} {}: {}\n", self.subject, self.seen);
+        if let Some(advice) = &self.advice {
+            text += &format!("         → {advice}\n");
+        }
+        text
+    }
+}
+
+fn root() -> Finding {
+    let uid = nix::unistd::geteuid();
+    if uid.is_root() {
+        return Finding::good("root", "loopbox runs as root");
+    }
+    let seen = format!("loopbox runs as user {uid}");
+    Finding::other("root", State::Bad, seen, "mounting needs root: run loopbox with sudo")
+}
+
+fn nix() -> Finding {
+    let asked = Command::new("nix-store").arg("--version").stdin(Stdio::null()).output();
+    match asked {
+        Ok(answer) if answer.status.success() => {
+            Finding::good("Nix", String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+        }
+        Ok(answer) => Finding::other(
+            "Nix",
+            State::Missing,
+            format!("nix-store fails: {}", String::from_utf8_lossy(&answer.stderr).trim()),
+            "'loopbox build' and '--closure' need a Nix that works",
+        ),
+        Err(_) => Finding::other(
+            "Nix",
+            State::Missing,
+            "there is no nix-store in PATH",
+            "'loopbox build' and '--closure' need Nix; everything else works without",
+        ),
+    }
+}

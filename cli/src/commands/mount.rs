@@ -1,0 +1,96 @@
+//! `loopbox mount SPEC.json DIR`: a view for everybody on this machine, for as long as loopbox runs.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mounter::options::Changes;
+use mounter::stale::{Leftovers, StateDir};
+use mounter::{Mount, MountOptions, Source};
+use nfs_server::view::{View, ViewSpec};
+use nfs_server::{Peers, Server, ServerOptions, Users};
+
+use super::need_root;
+use crate::arguments::Globals;
+use crate::failure::{Answer, Status};
+use crate::signals::Interrupt;
+
+/// Words of `loopbox mount`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The view: what 'loopbox run --dry-run' prints as "view"
+    #[arg(value_name = "SPEC.json")]
+    spec: PathBuf,
+    /// Where to mount it
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Why a view could not be mounted.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecFileError {
+    /// The file cannot be read.
+    #[error("cannot read the view {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{path:?} does not describe a view")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+}
+
+/// Serves the view, mounts it, waits, unmounts while still serving, and stops.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    let spec = read(&arguments.spec)?;
+    spec.validate()?;
+    let at = std::path::absolute(&arguments.directory)?;
+    need_root()?;
+    let interrupt = Interrupt::watch()?;
+    let (stopped, stop) = io::pipe()?;
+    let state = StateDir::open(&globals.state_dir)?;
+    state.sweep()?;
+
+    let view = Arc::new(View::open(&spec, None)?);
+    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, secret: None };
+    let server = Server::start(view, options)?;
+    let source = Source { addr: server.addr(), export: server.export().into() };
+    // The host goes on living beside the mount.
+    let options = MountOptions { changes: Changes::Live };
+    let note = state.note(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
+    let mut mount = Mount::new(&source, &at, &options)?;
+    mount.share();
+    eprintln!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", at.display());
+
+    let _stopped_by_signals = interrupt.on_signal(move || {
+        // The other end lives as long as anybody waits for it.
+        let _ = (&stop).write_all(b".");
+    });
+    mount.wait_until_gone(stopped.as_fd())?;
+    let status = interrupt.status();
+    let unmounted = match status {
+        Some(_) => mount.unmount(),
+        None => {
+            mount.forget();
+            Ok(())
+        }
+    };
+    server.stop();
+    drop(note);
+    unmounted?;
+    Ok(status.unwrap_or(Status::Done))
+}
+
+fn read(path: &PathBuf) -> Result<ViewSpec, SpecFileError> {
+    let text = fs::read(path).map_err(|source| SpecFileError::Read { path: path.clone(), source })?;
+    serde_json::from_slice(&text).map_err(|source| SpecFileError::Malformed { path: path.clone(), source })
+}

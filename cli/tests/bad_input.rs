@@ -1,0 +1,264 @@
+//! What loopbox answers to wrong words, wrong files and machines that lack something: the exact text and status.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs loopbox with a state directory of its own; the answer is its status and what it wrote to standard error.
+fn loopbox(words: &[&str]) -> String {
+    let state = tempfile::tempdir().unwrap();
+    told(&command(&state.path().join("state")).args(words).output().unwrap())
+}
+
+fn command(state: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loopbox"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("LOOPBOX_STATE_DIR", state);
+    command
+}
+
+fn told(output: &Output) -> String {
+    let status = output.status.code().unwrap();
+    format!("{}exit status {status}", String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn an_unknown_option() {
+    insta::assert_snapshot!(loopbox(&["run", "--frobnicate", "--", "true"]), @"
+    Error: unexpected argument '--frobnicate' found
+    Hint: a similar argument exists: '--ro'
+    Hint: to pass '--frobnicate' as a value, use '-- --frobnicate'
+    Hint: usage: loopbox run --ro <SRC[:AT]> -- <CMD>...
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    exit status 2
+    ");
+}
+
+#[test]
+fn an_unknown_command() {
+    insta::assert_snapshot!(loopbox(&["biuld"]), @"
+    Error: unrecognized subcommand 'biuld'
+    Hint: a similar subcommand exists: 'build'
+    Hint: usage: loopbox [OPTIONS] <COMMAND>
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    exit status 2
+    ");
+}
+
+#[test]
+fn no_command() {
+    insta::assert_snapshot!(loopbox(&[]), @"
+    Error: 'loopbox' requires a subcommand but one was not provided
+      [subcommands: run, build, external-builder, mount, unmount, clean, doctor, completions, man]
+    Hint: usage: loopbox [OPTIONS] <COMMAND>
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    exit status 2
+    ");
+}
+
+#[test]
+fn a_run_of_nothing() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "/etc"]), @"
+    Error: the following required arguments were not provided:
+      <CMD>...
+    Hint: usage: loopbox run --ro <SRC[:AT]> --state-dir <DIR> -- <CMD>...
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    exit status 2
+    ");
+}
+
+#[test]
+fn a_relative_place_in_the_view() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "/etc:etc", "--", "true"]), @r#"
+    Error: view path "etc" is not absolute
+    Hint: write the whole path, as in "$PWD/etc"
+    exit status 2
+    "#);
+}
+
+#[test]
+fn a_relative_source() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "src", "--", "true"]), @r#"
+    Error: view path "src" is not absolute
+    Hint: write the whole path, as in "$PWD/src"
+    exit status 2
+    "#);
+}
+
+#[test]
+fn a_path_with_dots() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "/etc/../root", "--", "true"]), @r#"
+    Error: view path "/etc/../root" is not in its plain form: no '.', '..' or NUL may be in it
+    exit status 2
+    "#);
+}
+
+#[test]
+fn two_entries_at_one_place() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "/etc:/x", "--ro", "/usr:/x", "--", "true"]), @r#"
+    Error: two entries are both at "/x"
+    Hint: give one of the two another place: SRC:AT
+    exit status 2
+    "#);
+}
+
+#[test]
+fn an_entry_below_another() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "/usr", "--ro", "/etc:/usr/etc", "--", "true"]), @r#"
+    Error: "/usr/etc" lies below "/usr", which is a graft; only a directory or a scratch can hold other entries
+    Hint: a directory that is shown as a whole cannot have others put into it
+    exit status 2
+    "#);
+}
+
+#[test]
+fn a_source_that_does_not_exist() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "/does/not/exist", "--", "true"]), @r#"
+    Error: the source "/does/not/exist" of the entry at "/does/not/exist" does not exist
+    Hint: 'ls -ld /does/not/exist' has to find it on this machine
+    exit status 125
+    "#);
+}
+
+#[test]
+fn a_program_that_this_machine_does_not_have() {
+    insta::assert_snapshot!(loopbox(&["run", "--with", "absent-program", "--", "true"]), @r#"
+    Error: this machine has no program "absent-program" in its PATH
+    exit status 125
+    "#);
+}
+
+#[test]
+fn a_program_that_is_not_in_the_view() {
+    insta::assert_snapshot!(loopbox(&["run", "--", "git", "--version"]), @r#"
+    Error: "git" is in no directory of the PATH in the view
+    Hint: '--with git' shows this machine's git with all that it needs
+    exit status 127
+    "#);
+    insta::assert_snapshot!(loopbox(&["run", "--", "/usr/bin/perl"]), @r#"
+    Error: "/usr/bin/perl" does not exist in the view
+    Hint: '--with /usr/bin/perl' or '--ro /usr/bin/perl' shows it, if this machine has it
+    exit status 127
+    "#);
+}
+
+#[test]
+fn a_store_path_that_is_none() {
+    insta::assert_snapshot!(loopbox(&["run", "--closure", "/usr/bin", "--", "true"]), @r#"
+    Error: "/usr/bin" is not in the store directory "/nix/store"
+    exit status 125
+    "#);
+}
+
+#[test]
+fn no_root() {
+    let state = tempfile::tempdir().unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(own_copy(state.path()))
+        .args(["run", "--with", "true", "--", "true"])
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(told(&output), @"
+    Error: this needs root: nobody else may mount file systems
+    Hint: run it with sudo
+    exit status 125
+    ");
+}
+
+#[test]
+fn no_nfs_client() {
+    if fs::read_to_string("/proc/filesystems").unwrap().split_whitespace().any(|word| word == "nfs") {
+        eprintln!("not tested: this kernel has an NFS client");
+        return;
+    }
+    insta::assert_snapshot!(loopbox(&["run", "--with", "true", "--", "true"]), @"
+    Error: cannot mount the view
+    Caused by: this kernel has no client for NFS version 3, or cannot load it
+    Caused by: No such device (os error 19)
+    Hint: 'modprobe nfsv3' loads the client where the kernel has it as a module; 'loopbox doctor' looks further
+    exit status 125
+    ");
+}
+
+#[test]
+fn a_view_file_that_does_not_exist() {
+    insta::assert_snapshot!(loopbox(&["mount", "/does/not/exist.json", "/mnt"]), @r#"
+    Error: cannot read the view "/does/not/exist.json"
+    Caused by: No such file or directory (os error 2)
+    exit status 125
+    "#);
+}
+
+#[test]
+fn a_view_file_with_something_else_in_it() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("spec.json"), "{\"entries\": [{\"graft\": {\"at\": \"/x\"}}]}").unwrap();
+    let output =
+        command(place.path()).current_dir(place.path()).args(["mount", "spec.json", "/mnt"]).output();
+    insta::assert_snapshot!(told(&output.unwrap()), @r#"
+    Error: "spec.json" does not describe a view
+    Caused by: missing field `source` at line 1 column 35
+    exit status 125
+    "#);
+}
+
+#[test]
+fn a_busy_mount_point() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("spec.json"), "{\"entries\": []}").unwrap();
+    let mut command = command(&place.path().join("state"));
+    let output = command.current_dir(place.path()).args(["mount", "spec.json", "/proc"]).output().unwrap();
+    insta::assert_snapshot!(told(&output), @r#"
+    Error: the mount point "/proc" is busy: something is mounted there already
+    Hint: 'loopbox unmount /proc' if it is loopbox's; 'loopbox clean' if loopbox was killed there
+    exit status 125
+    "#);
+}
+
+#[test]
+fn a_mount_point_that_does_not_exist() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("spec.json"), "{\"entries\": []}").unwrap();
+    let mut command = command(&place.path().join("state"));
+    let output =
+        command.current_dir(place.path()).args(["mount", "spec.json", "/does/not/exist"]).output().unwrap();
+    insta::assert_snapshot!(told(&output), @r#"
+    Error: the mount point "/does/not/exist" does not exist
+    Hint: make the directory first: mkdir /does/not/exist
+    exit status 125
+    "#);
+}
+
+#[test]
+fn an_unmount_of_nothing() {
+    insta::assert_snapshot!(loopbox(&["unmount", "/proc"]), @r#"
+    Error: nothing of loopbox's is mounted at "/proc"
+    Hint: 'grep nfs /proc/mounts' lists what is mounted
+    exit status 125
+    "#);
+}
+
+#[test]
+fn a_state_directory_that_everybody_may_write() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    let output = command(&state).args(["clean"]).output().unwrap();
+    insta::assert_snapshot!(told(&output).replace(&*place.path().to_string_lossy(), "…"), @r#"
+    Error: the state directory "…/state" has to belong to root and be writable by nobody else
+    Hint: --state-dir names another one
+    exit status 125
+    "#);
+}
+
+/// The build directory may be closed to others.
+fn own_copy(directory: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let copy = directory.join("loopbox");
+    fs::copy(env!("CARGO_BIN_EXE_loopbox"), &copy).unwrap();
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    copy
+}

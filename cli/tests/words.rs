@@ -1,0 +1,82 @@
+//! What loopbox says when all is well: help, completions, manual pages, plans, findings.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::process::{Command, Stdio};
+
+fn loopbox(words: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_loopbox")).args(words).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn help_lists_every_command_and_the_exit_codes() {
+    let help = loopbox(&["--help"]);
+    for word in ["run", "build", "mount", "unmount", "clean", "doctor", "completions", "man", "125"] {
+        assert!(help.contains(word), "{word} is missing");
+    }
+    assert!(!help.contains("__jail"), "the hidden word shows");
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(loopbox(&["completions", shell]).contains("loopbox"), "{shell}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let place = tempfile::tempdir().unwrap();
+    loopbox(&["man", place.path().to_str().unwrap()]);
+    for page in ["loopbox.1", "loopbox-run.1", "loopbox-build.1", "loopbox-doctor.1"] {
+        assert!(place.path().join(page).exists(), "{page} is missing");
+    }
+}
+
+#[test]
+fn a_plan_shows_the_view_and_the_jail_and_needs_no_root() {
+    let text = loopbox(&["run", "--dry-run", "--ro", "/etc/hostname:/h", "--uid", "7", "--", "/bin/x", "y"]);
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entries = plan["view"]["entries"].as_array().unwrap();
+    assert!(entries.iter().any(|entry| entry["graft"]["at"] == "/h" && entry["graft"]["access"] == "ro"));
+    assert_eq!(plan["jail"]["argv"], serde_json::json!(["/bin/x", "y"]));
+    assert_eq!(plan["jail"]["user"]["uid"], 7);
+}
+
+#[test]
+fn what_the_caller_shows_takes_the_place_of_the_defaults() {
+    let text = loopbox(&["run", "--dry-run", "--ro", "/etc", "--tmpfs", "/tmp", "--", "true"]);
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entries = plan["view"]["entries"].as_array().unwrap();
+    let places: Vec<&str> =
+        entries.iter().filter_map(|entry| entry.as_object()?.values().next()?["at"].as_str()).collect();
+    assert!(!places.contains(&"/etc/passwd"));
+    assert_eq!(places.iter().filter(|place| **place == "/tmp").count(), 1);
+}
+
+#[test]
+fn the_doctor_s_findings_are_json() {
+    let output = Command::new(env!("CARGO_BIN_EXE_loopbox")).args(["doctor", "--json"]).output().unwrap();
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = findings.as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["subject"] == "NFS client"));
+    let bad = findings.iter().any(|finding| finding["state"] == "bad");
+    assert_eq!(output.status.code(), Some(i32::from(bad)));
+    for finding in findings.iter().filter(|finding| finding["state"] != "good") {
+        assert!(finding["advice"].is_string(), "{finding}");
+    }
+}
+
+#[test]
+fn a_reader_that_stops_early_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loopbox"))
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
