@@ -67,8 +67,9 @@ pub fn loopbox(lab: &Lab, workload: &Workload) -> Result<Contents> {
 pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
     let loopbox = release(lab)?;
     let nix = NewNix::bring(lab)?;
+    // Without build users, Nix runs the external builder as root, which mounting needs.
     let configuration = format!(
-        "build-users-group = nixbld\nsubstituters =\nmax-jobs = 1\n\
+        "build-users-group =\nsubstituters =\nmax-jobs = 1\n\
          experimental-features = nix-command external-builders\n\
          external-builders = [{{\"systems\":[\"x86_64-linux\"],\"program\":\"{}\",\"args\":[\"external-builder\"]}}]\n",
         loopbox.display()
