@@ -16,7 +16,7 @@ pub fn run(lab: &Lab) -> Result<Tally> {
     ways::release(lab)?;
     say("building the graph with Nix's own sandbox on the host, twice");
     let expected = ways::nix(&workload)?;
-    let mut tally = Tally::one(report("Nix builds the same again", ways::nix_again(&workload)));
+    let mut tally = Tally::one(report("Nix builds the same again", &ways::nix_again(&workload)));
     say("building it with loopbox, and with a newer Nix through loopbox, in two machines");
     let (loopbox, external) = thread::scope(|scope| {
         let loopbox = scope.spawn(|| ways::loopbox(lab, &workload));
@@ -26,14 +26,14 @@ pub fn run(lab: &Lab) -> Result<Tally> {
     for (way, contents) in [("loopbox build", loopbox), ("external-builders", external)] {
         match contents.unwrap_or_else(|_| Err(anyhow::anyhow!("the thread panicked"))) {
             Ok(contents) => tally.add(same(way, &expected, &contents)),
-            Err(error) => tally.add(Tally::one(report(way, Err(error)))),
+            Err(error) => tally.add(Tally::one(report(way, &Err(error)))),
         }
     }
     Ok(tally)
 }
 
-fn report(what: &str, result: Result<()>) -> bool {
-    match &result {
+fn report(what: &str, result: &Result<()>) -> bool {
+    match result {
         Ok(()) => println!("{what} ... ok"),
         Err(error) => println!("{what} ... FAILED: {error:#}"),
     }
