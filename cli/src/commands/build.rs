@@ -21,6 +21,7 @@ use mounter::stale::StateDir;
 use super::RunError;
 use crate::arguments::Globals;
 use crate::failure::{Answer, Failure, Status};
+use crate::output;
 use crate::signals::Interrupt;
 
 /// This program, however it was called.
@@ -89,7 +90,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let progress = progress::Progress::new(graph.missing.len());
     let builder = Arc::new(arguments.builder(store, settings, globals, Arc::new(progress.clone()))?);
     if arguments.dry_run {
-        answer::print(&answer::plans(&builder, &graph));
+        answer::print(&answer::plans(&builder, &graph))?;
         return Ok(Status::Done);
     }
     let cancel = builder.cancel.clone();
@@ -160,7 +161,7 @@ impl Arguments {
         interrupt: &Interrupt,
     ) -> Answer {
         if self.json {
-            answer::print(&answer::finished(builder, roots, &finished)?);
+            answer::print(&answer::finished(builder, roots, &finished)?)?;
         }
         if let Some(status) = interrupt.status() {
             return Ok(status);
@@ -175,7 +176,7 @@ impl Arguments {
         }
         if !self.json {
             for (_, path) in outputs.iter().flatten() {
-                println!("{}", builder.store.locate(path).display());
+                output::print(&builder.store.locate(path).to_string_lossy())?;
             }
         }
         Ok(Status::Done)

@@ -11,13 +11,14 @@ use mounter::jail::Outcome;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::output::{self, OutputError};
 
 /// Hidden paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
 
 /// Prints a value to standard output, for people as well as for programs.
-pub fn print(value: &Value) {
-    println!("{value:#}");
+pub fn print(value: &Value) -> Result<(), OutputError> {
+    output::print(&format!("{value:#}"))
 }
 
 /// The plans of everything that is missing. What has to wait for other builds has none yet: the closure of its inputs
