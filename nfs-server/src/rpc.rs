@@ -129,7 +129,7 @@ fn dispatch(
         credentials.check(service).map_err(Refusal::Auth)?;
     }
     service.counts.count(head.program, head.procedure);
-    let key = entry.once.then(|| Key::new(head.xid, head.procedure, request.rest()));
+    let key = entry.once.then(|| Key::new(head.xid, head.procedure, credentials.caller(), request.rest()));
     if let Some(key) = &key {
         match service.duplicates.begin(key) {
             Earlier::None => {}

@@ -2,6 +2,7 @@
 
 use super::arguments::DirOp;
 use super::attributes::Wcc;
+use super::status::Status;
 use super::{Failure, Procedure};
 use crate::rpc::Call;
 use crate::view::Writable;
@@ -28,8 +29,13 @@ impl Procedure for Rename {
 
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
         let Arguments { from, to } = arguments;
-        let source = call.writable(from.directory)?;
-        let target = call.writable(to.directory)?;
+        let (source, target) = (call.node(from.directory)?, call.node(to.directory)?);
+        // Before anything is said of read-only places: a program that hears of another device copies.
+        if !call.service.view.same_part(&source, &target) {
+            return Err(Status::CrossDevice.into());
+        }
+        let source = call.service.view.writable(source)?;
+        let target = call.service.view.writable(target)?;
         let before = |directory: &Writable<'_>| call.service.view.before(directory.node());
         let (source_before, target_before) = (before(&source), before(&target));
         let result = source.rename(from.name, &target, to.name, call.caller());

@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use siphasher::sip::SipHasher13;
 
 use crate::limits::{DUPLICATE_REPLY_MAX, DUPLICATES_MAX};
+use crate::view::Caller;
 
 /// How long a repeated call waits for the first to end before it is left unanswered, to be sent once more.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Key {
     xid: u32,
     procedure: u32,
+    /// User and group: the numbers of two users' clients may meet, and what one may do the other may not.
+    caller: (u32, u32),
     arguments: u64,
 }
 
@@ -39,10 +42,10 @@ pub(crate) struct Duplicates {
 }
 
 impl Key {
-    pub(crate) fn new(xid: u32, procedure: u32, arguments: &[u8]) -> Key {
+    pub(crate) fn new(xid: u32, procedure: u32, caller: Caller<'_>, arguments: &[u8]) -> Key {
         let mut hasher = SipHasher13::new();
         hasher.write(arguments);
-        Key { xid, procedure, arguments: hasher.finish() }
+        Key { xid, procedure, caller: (caller.uid, caller.gid), arguments: hasher.finish() }
     }
 }
 
@@ -94,20 +97,23 @@ mod tests {
     #[test]
     fn the_second_call_gets_the_first_ones_reply() {
         let duplicates = Duplicates::new();
-        let key = Key::new(1, 2, b"arguments");
+        let key = Key::new(1, 2, Caller::ROOT, b"arguments");
         assert!(matches!(duplicates.begin(&key), Earlier::None));
         duplicates.finish(key, Some(b"reply"));
         assert!(matches!(duplicates.begin(&key), Earlier::Reply(reply) if *reply == *b"reply"));
         assert!(
-            matches!(duplicates.begin(&Key::new(1, 2, b"others")), Earlier::None),
+            matches!(duplicates.begin(&Key::new(1, 2, Caller::ROOT, b"others")), Earlier::None),
             "same number, other call"
         );
+        let other = Caller { uid: 1, ..Caller::ROOT };
+        let begun = duplicates.begin(&Key::new(1, 2, other, b"arguments"));
+        assert!(matches!(begun, Earlier::None), "same call, other caller");
     }
 
     #[test]
     fn a_repeated_call_waits_for_the_first_to_end() {
         let duplicates = Duplicates::new();
-        let key = Key::new(1, 2, b"");
+        let key = Key::new(1, 2, Caller::ROOT, b"");
         assert!(matches!(duplicates.begin(&key), Earlier::None));
         std::thread::scope(|scope| {
             let second = scope.spawn(|| duplicates.begin(&key));

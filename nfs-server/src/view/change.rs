@@ -32,11 +32,14 @@ impl View {
             }
             return Err(Error::ReadOnly);
         }
-        let branch = match &node {
-            Node::Declared(index) => *index,
-            Node::Host(host) => host.branch,
-        };
+        let branch = node.part();
         Ok(Writable { view: self, node, branch })
+    }
+
+    /// Whether two nodes lie in the same part of the view, so that names may move from one to the other.
+    #[must_use]
+    pub fn same_part(&self, one: &Node, other: &Node) -> bool {
+        one.part() == other.part()
     }
 }
 

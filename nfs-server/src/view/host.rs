@@ -33,6 +33,19 @@ pub(crate) fn open_data(parent: impl AsFd, name: &[u8], writable: bool) -> Resul
     nix::fcntl::openat(parent, name, DATA | access, Mode::empty())
 }
 
+/// Opens whatever has this name, only to tell what it is.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    nix::fcntl::openat(parent, name, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// Opens whatever has this name, only to tell what it is.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_SYMLINK | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(parent, name, flags, Mode::empty())
+}
+
 /// Makes a regular file that must not exist yet.
 pub(crate) fn create(parent: impl AsFd, name: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
     let flags = DATA | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
@@ -77,12 +90,7 @@ pub(crate) fn set_mode(
 #[cfg(target_os = "linux")]
 fn set_mode_by_name(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
     use std::os::fd::AsRawFd;
-    let file = nix::fcntl::openat(
-        parent,
-        name,
-        OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?;
+    let file = open_itself(parent, name)?;
     let stat = nix::sys::stat::fstat(&file)?;
     if super::attributes::Kind::of(stat.st_mode) == super::attributes::Kind::Symlink {
         return Err(Errno::EOPNOTSUPP);

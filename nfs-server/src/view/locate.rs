@@ -25,11 +25,7 @@ pub(crate) struct Located {
 impl View {
     /// The branch of a node: the entry whose host files it belongs to. `None` for nodes that no host file backs.
     pub(crate) fn branch(&self, node: &Node) -> Option<&Branch> {
-        let index = match node {
-            Node::Declared(index) => *index,
-            Node::Host(node) => node.branch,
-        };
-        match &declared(&self.tree, index).shape {
+        match &declared(&self.tree, node.part()).shape {
             Shape::Branch(branch) => Some(branch),
             _ => None,
         }

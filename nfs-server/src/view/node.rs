@@ -86,6 +86,14 @@ impl Node {
         }
     }
 
+    /// The declared node that it is or lies below.
+    pub(crate) fn part(&self) -> usize {
+        match self {
+            Node::Declared(index) => *index,
+            Node::Host(node) => node.branch,
+        }
+    }
+
     /// The index of a declared node, from its number.
     pub(crate) fn declared_index(id: NodeId) -> Option<usize> {
         (id < FIRST_HOST_ID).then(|| usize::try_from(id).ok()?.checked_sub(1)).flatten()
@@ -138,6 +146,11 @@ impl HostNode {
 
     pub(crate) fn set_orphan(&self, file: Arc<OwnedFd>) {
         self.state.lock().orphan = Some(file);
+    }
+
+    /// Gives up the descriptor of a file without a name.
+    pub(crate) fn take_orphan(&self) -> Option<Arc<OwnedFd>> {
+        self.state.lock().orphan.take()
     }
 
     pub(crate) fn is(&self, stat: &FileStat) -> bool {

@@ -59,7 +59,9 @@ impl View {
                     Err(errno) => return Err(errno.into()),
                 }
             }
-            Ok(Read { count, end: false })
+            // Everything asked for: whether more follows is not known yet, and the protocol wants it told.
+            let size = u64::try_from(nix::sys::stat::fstat(descriptor)?.st_size).unwrap_or(0);
+            Ok(Read { count, end: offset.saturating_add(count as u64) >= size })
         };
         if let Node::Host(host) = node
             && let Some(file) = host.orphan()

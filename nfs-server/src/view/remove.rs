@@ -20,10 +20,13 @@ use super::list::is_silly;
 use super::node::{HostNode, NodeId};
 use crate::limits::{DUPLICATES_MAX, ORPHANS_MAX};
 
+/// A directory that is gone, and a name that was in it.
+type FormerName = (NodeId, Box<[u8]>);
+
 /// What the view remembers of files beyond their names.
 pub(crate) struct Orphans {
-    /// Files without a name, by the directory and the name that their client knows them by.
-    nameless: Mutex<FxHashMap<(NodeId, Box<[u8]>), Arc<HostNode>>>,
+    /// Files without a name, by the name that their client knows them by.
+    nameless: Mutex<FxHashMap<FormerName, Arc<HostNode>>>,
     /// The verifiers of files that were made exclusively, for a request that comes twice.
     verifiers: Mutex<LruCache<NodeId, [u8; 8]>>,
 }
@@ -84,11 +87,16 @@ impl Writable<'_> {
         self.view.listings.remove(parent, name);
         let Some(node) = self.view.nodes.find(self.branch, host::identity(stat)) else { return };
         node.remove_place(parent, name);
-        if stat.st_nlink <= 1 || node.kind == Kind::Directory {
-            self.view.descriptors.forget(node.id);
-            self.view.listings.forget(node.id);
-            self.view.nodes.forget(&node);
+        if stat.st_nlink > 1 && node.kind != Kind::Directory {
+            return;
         }
+        if node.orphan().is_some() {
+            // Still open by a name that went with its directory.
+            return self.view.nodes.forget_name(&node);
+        }
+        self.view.descriptors.forget(node.id);
+        self.view.listings.forget(node.id);
+        self.view.nodes.forget(&node);
     }
 }
 
@@ -97,11 +105,21 @@ impl View {
     /// the file, by the directory and name that it knew.
     #[must_use]
     pub fn release_orphan(&self, directory: NodeId, name: &[u8]) -> bool {
-        let released = self.orphans.nameless.lock().remove(&(directory, name.into()));
-        released.is_some_and(|node| {
+        let mut nameless = self.orphans.nameless.lock();
+        let Some(node) = nameless.remove(&(directory, name.into())) else { return false };
+        if nameless.values().any(|other| other.id == node.id) {
+            // Two names of one file went, and it is still open by the other.
+            return true;
+        }
+        drop(nameless);
+        // With another name elsewhere it stays, and is reached by that from now on.
+        let last = node
+            .take_orphan()
+            .is_none_or(|file| nix::sys::stat::fstat(&*file).map_or(true, |stat| stat.st_nlink == 0));
+        if last {
             self.nodes.forget(&node);
-            true
-        })
+        }
+        true
     }
 
     /// Removes the names of files in a directory that were deleted while open, and keeps the files open instead.
@@ -115,8 +133,13 @@ impl View {
         let directory = host::open_directory(parent, name)?;
         let names = host::names(&directory)?;
         let full = self.orphans.nameless.lock().len() + names.len() > ORPHANS_MAX;
-        if full || !names.iter().all(|name| is_silly(name)) {
-            return Err(Error::NotEmpty);
+        let is_deleted = |name: &[u8]| -> Result<bool, Error> {
+            Ok(is_silly(name) && Kind::of(host::stat(&directory, name)?.st_mode) != Kind::Directory)
+        };
+        for name in &names {
+            if full || !is_deleted(name)? {
+                return Err(Error::NotEmpty);
+            }
         }
         let Some(holder) = self.nodes.find(branch, host::identity(&nix::sys::stat::fstat(&directory)?))
         else {
@@ -125,15 +148,19 @@ impl View {
         for name in names {
             let stat = host::stat(&directory, &name)?;
             let attributes = self.host_attributes(&stat);
-            if attributes.kind != Kind::Regular {
-                return Err(Error::NotEmpty);
-            }
-            let file = Arc::new(host::open_data(&directory, &name, true)?);
+            let file = Arc::new(match attributes.kind {
+                Kind::Regular => host::open_data(&directory, &name, true)?,
+                // A pipe, a socket or a link: all that is ever asked of it is its attributes.
+                _ => host::open_itself(&directory, &name)?,
+            });
             let node = self.nodes.intern(branch, holder.id, &name, host::identity(&stat), &attributes);
             nix::unistd::unlinkat(&directory, &*name, UnlinkatFlags::NoRemoveDir)?;
             node.set_orphan(file);
             self.descriptors.forget(node.id);
-            self.nodes.forget_name(&node);
+            node.remove_place(holder.id, &name);
+            if stat.st_nlink <= 1 {
+                self.nodes.forget_name(&node);
+            }
             self.listings.remove(holder.id, &name);
             self.orphans.nameless.lock().insert((holder.id, name), node);
         }
