@@ -5,6 +5,7 @@
 //! still every step goes from a directory's descriptor to a name in it and follows no link.
 
 mod canonicalise;
+mod checks;
 mod fixed;
 mod nar;
 mod place;
@@ -25,6 +26,7 @@ use crate::store::{PathInfo, Store, StoreError};
 use crate::store_path::StorePath;
 
 pub use canonicalise::Canonicaliser;
+pub use checks::CheckError;
 pub use fixed::FixedError;
 pub use nar::write as write_nar;
 pub use scan::ReferenceScanner;
@@ -71,6 +73,12 @@ pub enum OutputError {
     /// The contents are not what they have to be.
     #[error(transparent)]
     Fixed(#[from] FixedError),
+    /// It is not what the derivation demands.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// The store did not say what the outputs need.
+    #[error("cannot find out what the outputs need")]
+    Closure(#[source] StoreError),
     /// Outputs refer to each other in a circle.
     #[error("the outputs '{first}' and '{second}' refer to each other")]
     Cycle {
@@ -119,6 +127,7 @@ pub fn take(
         infos.insert(output.name.clone(), info);
     }
     no_cycle(&infos)?;
+    check(&wanted, &infos, store)?;
     let moved = place::move_in(&scratch, &wanted, store)?;
     let list: Vec<PathInfo> = infos.values().cloned().collect();
     store.register(&list).map_err(OutputError::Register)?;
@@ -168,7 +177,7 @@ fn inspect(scratch: &OwnedFd, output: &PlannedOutput, plan: &Plan) -> Result<Pat
         nar_hash: data_encoding::HEXLOWER.encode(&inspector.hash.finalize()),
         nar_size: inspector.size,
         deriver: Some(plan.derivation.clone()),
-        references: inspector.references.found(),
+        references: if output.discard_references { BTreeSet::new() } else { inspector.references.found() },
     })
 }
 
@@ -189,6 +198,29 @@ impl io::Write for Inspector {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Checks what the derivation demands of its outputs.
+fn check(
+    outputs: &[&PlannedOutput],
+    infos: &BTreeMap<String, PathInfo>,
+    store: &Store,
+) -> Result<(), OutputError> {
+    let new: BTreeMap<&StorePath, &PathInfo> = infos.values().map(|info| (&info.path, info)).collect();
+    let mut valid = BTreeMap::new();
+    if outputs.iter().any(|output| output.checks.need_closure()) {
+        let references = infos.values().flat_map(|info| &info.references);
+        let others = references.filter(|path| !new.contains_key(path)).cloned().collect();
+        let closure = store.closure(&others).map_err(OutputError::Closure)?;
+        valid = store.infos(&closure).map_err(OutputError::Closure)?;
+    }
+    let known = checks::Known { store: store.directory(), new, valid };
+    for output in outputs {
+        if let Some(info) = infos.get(&output.name) {
+            known.check(output, info)?;
+        }
+    }
+    Ok(())
 }
 
 /// Store paths never refer to each other in a circle; the database would refuse it, with less to say.

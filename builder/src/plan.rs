@@ -1,5 +1,6 @@
 //! Everything about one build as plain data, decided without touching the machine.
 
+mod checks;
 mod environment;
 mod graphs;
 mod host;
@@ -18,8 +19,10 @@ use crate::derivation::{AttributeError, Attributes, Derivation, KindError, Metho
 use crate::store::Settings;
 use crate::store_path::StorePath;
 
+use checks::Named;
 use environment::Made;
 
+pub use checks::OutputChecks;
 pub use graphs::Known;
 pub use host::{Device, Host};
 pub use sandbox_paths::{SandboxPath, SandboxPathError};
@@ -30,6 +33,9 @@ const INSIDE: Ids = Ids { uid: 1000, gid: 100 };
 
 /// Features that change the sandbox itself in ways that are not implemented.
 const UNSUPPORTED_FEATURES: [&str; 3] = ["recursive-nix", "uid-range", "ca-derivations"];
+
+/// The version of Nix that has come to honour `unsafeDiscardReferences`; older ones look for references all the same.
+const DISCARD_REFERENCES: (u32, u32) = (2, 14);
 
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +113,10 @@ pub struct PlannedOutput {
     pub path: StorePath,
     /// What its contents have to be.
     pub fixed: Option<FixedHash>,
+    /// What else it has to be like.
+    pub checks: OutputChecks,
+    /// Whether the store is to believe that it refers to nothing.
+    pub discard_references: bool,
 }
 
 /// Contents that are known before the build.
@@ -214,6 +224,21 @@ pub enum PlanError {
         /// The path.
         path: String,
     },
+    /// A check names neither a path nor an output.
+    #[error(
+        "derivation '{}' output check for '{output}' contains an illegal reference specifier '{specifier}', expected store path or output name (one of [{}])",
+        derivation.display(), outputs.join(", ")
+    )]
+    Specifier {
+        /// The derivation.
+        derivation: PathBuf,
+        /// The output that is checked.
+        output: String,
+        /// What the check names.
+        specifier: String,
+        /// What it could name.
+        outputs: Vec<String>,
+    },
     /// The entries of the view do not fit together.
     #[error("the paths that it is to see do not fit together")]
     View(#[from] SpecError),
@@ -228,7 +253,8 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
     derivation.check_buildable(request.store)?;
     let attributes = Attributes::of(derivation)?;
     check_system(derivation, &attributes, settings)?;
-    let outputs = planned_outputs(derivation, request.store)?;
+    let mut outputs = planned_outputs(derivation, request.store)?;
+    add_checks(&mut outputs, request, &attributes)?;
     let rewrites = environment::placeholders(&outputs, request.store);
     let arguments = derivation.arguments.iter().map(|argument| rewrites.apply(argument)).collect();
     let made = environment::environment(request, &attributes, &rewrites)?;
@@ -326,7 +352,22 @@ fn planned_outputs(derivation: &Derivation<'_>, store: &Path) -> Result<Vec<Plan
             }),
             _ => None,
         };
-        PlannedOutput { name, path, fixed }
+        PlannedOutput { name, path, fixed, checks: OutputChecks::default(), discard_references: false }
     });
     Ok(planned.collect())
+}
+
+fn add_checks(
+    outputs: &mut [PlannedOutput],
+    request: &Request<'_>,
+    attributes: &Attributes<'_>,
+) -> Result<(), PlanError> {
+    let names: Vec<_> = outputs.iter().map(|output| (output.name.clone(), output.path.clone())).collect();
+    let named = Named { store: request.store, derivation: request.path, outputs: &names };
+    for output in outputs {
+        output.checks = named.checks(attributes, &output.name)?;
+        output.discard_references = request.settings.version >= DISCARD_REFERENCES
+            && checks::discard_references(attributes, &output.name)?;
+    }
+    Ok(())
 }

@@ -298,3 +298,51 @@ fn what_cannot_be_had_is_refused() {
     let overlap = Case { sandbox_paths: vec!["/usr=/u", "/usr/lib=/l"], ..Case::default() };
     insta::assert_snapshot!(overlap.error(), @"the paths that it is to see do not fit together");
 }
+
+#[test]
+fn checks_name_paths_and_outputs_and_are_those_of_every_output() {
+    let environment = vec![("allowedReferences", ""), ("disallowedRequisites", "out")];
+    let checks = Case { environment, ..Case::default() }.plan().unwrap().outputs.remove(0).checks;
+    assert_eq!(checks.allowed_references, Some(BTreeSet::new()), "nothing is something else than no list");
+    assert_eq!(checks.disallowed_requisites, BTreeSet::from([StorePath::new(OUT).unwrap()]));
+    assert!(checks.ignore_self && checks.allowed_requisites.is_none());
+    let environment = vec![("allowedReferences", "out /nix/store/x")];
+    assert_eq!(
+        Case { environment, ..Case::default() }.error(),
+        "derivation '/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv' output check for 'out' contains an illegal \
+         reference specifier '/nix/store/x', expected store path or output name (one of [out])"
+    );
+}
+
+#[test]
+fn structured_checks_are_those_of_one_output() {
+    let with = |json, version| {
+        let mut case = Case { environment: vec![("__json", json)], ..Case::default() };
+        case.settings.version = version;
+        case.plan().map(|mut plan| plan.outputs.remove(0))
+    };
+    let json = r#"{"outputChecks":{"out":{"maxSize":7,"allowedRequisites":["/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox"]},
+        "other":{"maxSize":"?"}},"allowedReferences":["ignored by Nix here"],"unsafeDiscardReferences":{"out":true}}"#;
+    let output = with(json, (2, 14)).unwrap();
+    assert_eq!((output.checks.max_size, output.checks.ignore_self), (Some(7), false));
+    assert_eq!(output.checks.allowed_requisites, Some(BTreeSet::from([StorePath::new(BUSYBOX).unwrap()])));
+    assert!(output.checks.allowed_references.is_none() && output.discard_references);
+    assert!(!with(json, (2, 8)).unwrap().discard_references, "Nix 2.8 does not know the attribute");
+    for (json, message) in [
+        (
+            r#"{"outputChecks":{"out":{"maxSize":-1}}}"#,
+            "attribute 'outputChecks.out.maxSize' has to be a number of bytes",
+        ),
+        (
+            r#"{"outputChecks":{"out":{"allowedReferences":"out"}}}"#,
+            "attribute 'outputChecks.out.allowedReferences' has to be a list of strings",
+        ),
+        (r#"{"outputChecks":[]}"#, "attribute 'outputChecks' has to be an object"),
+        (
+            r#"{"unsafeDiscardReferences":{"out":1}}"#,
+            "attribute 'unsafeDiscardReferences.out' has to be true or false",
+        ),
+    ] {
+        assert_eq!(with(json, (2, 34)).expect_err("malformed").to_string(), message);
+    }
+}

@@ -90,14 +90,23 @@ impl<'a> Attributes<'a> {
     /// # Errors
     /// When it is of another type.
     pub fn words(&self, name: &str) -> Result<Vec<String>, AttributeError> {
+        Ok(self.words_if_set(name)?.unwrap_or_default())
+    }
+
+    /// A list of words, for attributes that mean something else when they are empty than when they are missing.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn words_if_set(&self, name: &str) -> Result<Option<Vec<String>>, AttributeError> {
         let Some(structured) = &self.structured else {
-            return Ok(words(self.derivation.variable(name).unwrap_or_default()));
+            return Ok(self.derivation.variable(name).map(words));
         };
         let wrong = || AttributeError::Type { name: name.into(), expected: "a list of strings" };
         match structured.get(name) {
-            None => Ok(Vec::new()),
+            None => Ok(None),
             Some(Value::Array(items)) => {
-                items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+                let word = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
+                items.iter().map(word).collect::<Result<_, _>>().map(Some)
             }
             Some(_) => Err(wrong()),
         }
