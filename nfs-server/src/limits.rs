@@ -47,17 +47,21 @@ pub(crate) const DUPLICATES_MAX: usize = 1024;
 /// Replies over this size are not kept: no reply to a call that changes something is larger.
 pub(crate) const DUPLICATE_REPLY_MAX: usize = 1024;
 
-/// Open descriptors kept for directories of the host.
+/// Open descriptors kept for directories of the host; never more than a quarter of what the process may have.
 pub(crate) const OPEN_DIRECTORIES_MAX: usize = 1024;
 
-/// Open descriptors kept for files of the host.
+/// Open descriptors kept for directories that hold the sources of entries; never more than an eighth.
+pub(crate) const OPEN_SOURCES_MAX: usize = 1024;
+
+/// Open descriptors kept for files of the host; never more than a quarter.
 pub(crate) const OPEN_FILES_MAX: usize = 512;
 
 /// Listings kept of directories that cannot change. The least recently used one goes first; listings are sorted, so
 /// that it comes back with the same cookies.
 pub(crate) const FIXED_LISTINGS_MAX: usize = 1024;
 
-/// Files that were deleted while open and whose directory is gone too. Each pins a descriptor.
+/// Files that were deleted while open and whose directory is gone too. Each pins a descriptor; a quarter of the 1,024
+/// that many systems allow.
 pub(crate) const ORPHANS_MAX: usize = 256;
 
 /// Symbolic links followed by [`crate::view::View::find`], as in Linux's own path walk (`MAXSYMLINKS`).

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
 
 use super::node::NodeId;
-use crate::limits::{OPEN_DIRECTORIES_MAX, OPEN_FILES_MAX};
+use crate::limits::{OPEN_DIRECTORIES_MAX, OPEN_FILES_MAX, OPEN_SOURCES_MAX};
 
 /// The descriptors that a view keeps open.
 pub(crate) struct Descriptors {
@@ -32,10 +32,11 @@ pub(crate) struct Cache<K: std::hash::Hash + Eq, V>(Mutex<LruCache<K, Arc<V>, Fx
 
 impl Descriptors {
     pub(crate) fn new() -> Descriptors {
+        let share = descriptors_allowed() / 4;
         Descriptors {
-            directories: Cache::new(OPEN_DIRECTORIES_MAX),
-            sources: Cache::new(OPEN_DIRECTORIES_MAX),
-            files: Cache::new(OPEN_FILES_MAX),
+            directories: Cache::new(OPEN_DIRECTORIES_MAX.min(share)),
+            sources: Cache::new(OPEN_SOURCES_MAX.min(share / 2)),
+            files: Cache::new(OPEN_FILES_MAX.min(share)),
         }
     }
 
@@ -51,6 +52,12 @@ impl Descriptors {
         self.sources.clear();
         self.files.clear();
     }
+}
+
+/// How many descriptors this process may have open: many systems start it with as few as 1,024, or macOS's 256.
+fn descriptors_allowed() -> usize {
+    let allowed = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    allowed.map_or(usize::MAX, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX))
 }
 
 impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
