@@ -3,8 +3,9 @@
 use super::arguments::{DirOp, Made};
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
+use crate::limits::TRANSFER_MAX;
 use crate::rpc::Call;
-use crate::view::{New, PATH_MAX, SetAttributes};
+use crate::view::{New, SetAttributes};
 use crate::xdr::{Decode, Decoder, Garbage};
 
 pub(super) struct Symlink;
@@ -35,7 +36,8 @@ impl<'a> Decode<'a> for Arguments<'a> {
         Ok(Arguments {
             place: DirOp::decode(from)?,
             set: SetAttributes::decode(from)?,
-            target: from.opaque(PATH_MAX)?,
+            // Too long a text is refused as such, not as a malformed call.
+            target: from.opaque(TRANSFER_MAX)?,
         })
     }
 }

@@ -87,7 +87,7 @@ impl Writable<'_> {
         if let Create::Exclusive(verifier) = create {
             self.view.orphans.remember_verifier(node.id(), verifier);
         }
-        Ok((node, attributes))
+        self.set_rest(node, attributes, set, caller)
     }
 
     /// Makes anything but a regular file in this directory.
@@ -115,7 +115,8 @@ impl Writable<'_> {
             New::Symlink(_) => host::stat(&*directory, name)?,
             _ => with_mode(&directory, name, None, mode)?,
         };
-        Ok(self.admit(name, &stat))
+        let (node, attributes) = self.admit(name, &stat);
+        self.set_rest(node, attributes, set, caller)
     }
 
     /// Gives a file another name in this directory.
@@ -177,6 +178,29 @@ impl Writable<'_> {
             AtFlags::AT_SYMLINK_NOFOLLOW,
         )?;
         Ok(())
+    }
+
+    /// Gives something just made the owners and times asked for. Only root gives files away: what others ask for
+    /// beyond their own groups is passed over, since clients ask for what is the rule on their own system.
+    fn set_rest(
+        &self,
+        node: Node,
+        attributes: Attributes,
+        set: &SetAttributes,
+        caller: Caller<'_>,
+    ) -> Result<(Node, Attributes), Error> {
+        let rest = SetAttributes {
+            mode: None,
+            size: None,
+            uid: set.uid.filter(|_| caller.uid == 0),
+            gid: set.gid.filter(|gid| caller.uid == 0 || caller.is_in(*gid)),
+            ..*set
+        };
+        if rest == SetAttributes::default() {
+            return Ok((node, attributes));
+        }
+        let attributes = self.view.writable(node.clone())?.set(&rest, caller)?;
+        Ok((node, attributes))
     }
 
     fn admit(&self, name: &[u8], stat: &FileStat) -> (Node, Attributes) {

@@ -45,7 +45,10 @@ impl View {
         if self.kind(directory) != Kind::Directory {
             return Err(Error::NotDirectory);
         }
-        caller.check(Want::Execute, Kind::Directory, permissions)?;
+        if let Err(error) = caller.check(Want::Execute, Kind::Directory, permissions) {
+            self.observe(directory, name, Some(error));
+            return Err(error);
+        }
         let found = match name {
             b"." => self.with_attributes(directory.clone()),
             b".." => self.with_attributes(self.parent(directory)?),
@@ -72,14 +75,14 @@ impl View {
             let host = match &at {
                 Node::Declared(index) => {
                     let below: PathBuf =
-                        names.iter().rev().map(|name: &Box<[u8]>| OsStr::from_bytes(name)).collect();
+                        names.iter().rev().map(|name: &Vec<u8>| OsStr::from_bytes(name)).collect();
                     let path = self.tree.path(*index);
                     return if names.is_empty() { path } else { path.join(below) };
                 }
                 Node::Host(host) => host,
             };
             let Some(place) = host.place() else { return PathBuf::new() };
-            names.push(place.name.as_ref().into());
+            names.push(place.name.to_vec());
             match self.node(place.parent) {
                 Ok(parent) => at = parent,
                 Err(_) => return PathBuf::new(),
@@ -144,6 +147,9 @@ impl View {
         let mut left: Vec<Box<[u8]>> = path.iter().rev().map(|name| name.as_bytes().into()).collect();
         let mut links = 0;
         while let Some(name) = left.pop() {
+            if *name != *b"/" && self.kind(&at) != Kind::Directory {
+                return Err(Error::NotDirectory);
+            }
             let (next, attributes) = match &*name {
                 b"/" => (self.root(), self.attributes(&self.root())?),
                 b"." => continue,

@@ -265,10 +265,10 @@ impl SetTime {
 
 fn write_all(file: &Open, offset: u64, data: &[u8]) -> Result<usize, Error> {
     let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
+    start.checked_add(data.len() as i64).ok_or(Error::TooLarge)?;
     let mut count = 0;
     while count < data.len() {
-        let position = start.checked_add(count as i64).ok_or(Error::TooLarge)?;
-        match nix::sys::uio::pwrite(file.descriptor(), &data[count..], position) {
+        match nix::sys::uio::pwrite(file.descriptor(), &data[count..], start + count as i64) {
             Ok(0) => return Err(Error::Io),
             Ok(written) => count += written,
             Err(Errno::EINTR) => {}
