@@ -1,0 +1,31 @@
+//! FSINFO.
+
+use nfs3_types::nfs3::{FSF3_CANSETTIME, FSF3_HOMOGENEOUS, FSF3_LINK, FSF3_SYMLINK, nfsstat3, nfstime3};
+
+use crate::client::{handle, refused};
+use crate::world::{World, assert_is};
+
+const MIB: u32 = 1 << 20;
+
+#[test]
+fn it_tells_the_limits_that_the_other_procedures_keep() {
+    let world = World::new();
+    let done = world.root().fsinfo(&world.mount()).unwrap();
+    assert_eq!((done.rtmax, done.rtpref, done.wtmax, done.wtpref, done.dtpref), (MIB, MIB, MIB, MIB, MIB));
+    assert_eq!((done.rtmult, done.wtmult), (4096, 4096));
+    assert_eq!(done.maxfilesize, i64::MAX as u64);
+    assert_eq!(done.time_delta, nfstime3 { seconds: 0, nseconds: 1 });
+    assert_eq!(done.properties, FSF3_LINK | FSF3_SYMLINK | FSF3_HOMOGENEOUS | FSF3_CANSETTIME);
+}
+
+#[test]
+fn the_attributes_come_along() {
+    let world = World::new();
+    let done = world.root().fsinfo(&world.at("build")).unwrap();
+    assert_is(&done.obj_attributes.unwrap(), &world.metadata("build"));
+}
+
+#[test]
+fn a_foreign_handle_is_bad() {
+    assert_eq!(refused(World::new().root().fsinfo(&handle(b""))), nfsstat3::NFS3ERR_BADHANDLE);
+}

@@ -1,0 +1,34 @@
+//! Every procedure over the real loopback socket, with `nfs3_types` as the other side: one file each.
+//!
+//! The tests act for several users, which only root can: they fail, and say so, for anybody else.
+
+mod access;
+mod calls;
+#[allow(dead_code, reason = "the tests of faults use it too, and other parts of it")]
+mod client;
+mod commit;
+mod create;
+mod escape;
+mod fsinfo;
+mod fsstat;
+mod getattr;
+mod link;
+mod lookup;
+mod mkdir;
+mod mknod;
+mod mount;
+mod names;
+mod null;
+mod pathconf;
+mod read;
+mod readdir;
+mod readdirplus;
+mod readlink;
+mod remove;
+mod rename;
+mod rmdir;
+mod setattr;
+mod silly;
+mod symlink;
+mod world;
+mod write;

@@ -1,0 +1,20 @@
+//! PATHCONF.
+
+use nfs3_types::nfs3::nfsstat3;
+
+use crate::client::{handle, refused};
+use crate::world::{World, assert_is};
+
+#[test]
+fn it_tells_what_names_may_be_like() {
+    let world = World::new();
+    let done = world.root().pathconf(&world.at("build")).unwrap();
+    assert_eq!((done.name_max, done.linkmax), (255, 65_000));
+    assert!(done.no_trunc && done.chown_restricted && !done.case_insensitive && done.case_preserving);
+    assert_is(&done.obj_attributes.unwrap(), &world.metadata("build"));
+}
+
+#[test]
+fn a_foreign_handle_is_bad() {
+    assert_eq!(refused(World::new().root().pathconf(&handle(&[0; 8]))), nfsstat3::NFS3ERR_BADHANDLE);
+}
