@@ -18,9 +18,12 @@ use crate::output::OutputError;
 use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
 use crate::program::Trouble;
 use crate::scratch::ScratchError;
-use crate::store::{BuildUsers, LockError, PathInfo, PathLocks, Settings, Store, StoreError, UserError};
+use crate::store::{
+    BuildUsers, LockError, LogError, PathInfo, PathLocks, Settings, Store, StoreError, UserError,
+};
 use crate::store_path::{StorePath, StorePathError};
 use crate::sweep::Pending;
+use crate::watch::{Exceeded, Limits};
 use crate::{run, visible};
 
 /// What all builds of one run share.
@@ -60,6 +63,8 @@ pub struct Options {
     pub sandbox_paths: Vec<SandboxPath>,
     /// Whether the files that a build could see are counted.
     pub count_visible: bool,
+    /// What each build may do.
+    pub limits: Limits,
 }
 
 /// Is told of what happens, on whatever thread it happens.
@@ -157,6 +162,12 @@ pub enum BuildError {
     /// Its output could not be arranged.
     #[error("cannot open a terminal for the build's output")]
     Terminal(#[source] std::io::Error),
+    /// The log of the build could not be opened.
+    #[error("cannot keep the build's log")]
+    Log(#[from] LogError),
+    /// Nobody could watch over the build's limits.
+    #[error("cannot watch over the build's limits")]
+    Watch(#[source] std::io::Error),
     /// The builder is there or not, but it could not be executed.
     #[error("the builder {program:?} cannot be executed in its view")]
     Execute {
@@ -190,6 +201,10 @@ pub struct Lack(pub Trouble);
 pub struct Failure {
     /// How it ended.
     pub outcome: Outcome,
+    /// The limit for which it was killed.
+    pub exceeded: Option<Exceeded>,
+    /// Where all that it wrote is kept.
+    pub log_file: Option<PathBuf>,
     /// The last lines that it wrote.
     pub log: Vec<String>,
     /// Where its directory is kept.
@@ -350,6 +365,7 @@ impl Builder {
 impl Failure {
     fn outcome_in_words(&self) -> String {
         match self.outcome {
+            _ if let Some(exceeded) = self.exceeded => exceeded.to_string(),
             Outcome::Exited(status) => format!("failed with exit status {status}"),
             Outcome::Signaled(signal) => format!("was killed by signal {signal}"),
         }

@@ -161,7 +161,12 @@ impl Description {
         })
         .map_err(BuildError::from)?;
         let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::inherit(), stderr: Stdio::inherit() };
-        let ways = Ways { backend: external.backend, loopbox: external.loopbox, cancel: external.cancel };
+        let ways = Ways {
+            backend: external.backend,
+            loopbox: external.loopbox,
+            cancel: external.cancel,
+            stop: &Cancel::default(),
+        };
         let ended = in_view(&ways, &plan, &beside.join("mount"), stdio, begin)?;
         if ended.outcome == Outcome::Exited(0) {
             self.move_outputs(&scratch.store, &outputs)?;

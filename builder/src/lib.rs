@@ -25,3 +25,4 @@ pub mod store_path;
 pub mod sweep;
 #[cfg(target_os = "linux")]
 mod visible;
+pub mod watch;

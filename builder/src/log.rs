@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::thread::JoinHandle;
 
 use nix::pty::{OpenptyResult, openpty};
@@ -12,8 +11,13 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Uid, fchown};
 
+use crate::watch::Ear;
+
 /// The longest line that is passed on as one. Longer ones are cut, so that a build cannot fill our memory.
 const LINE_MAX: usize = 64 << 10;
+
+/// The most of a build's output that is kept in a file, in bytes: a build that writes for ever does not fill the disk.
+const FILE_MAX: u64 = 1 << 30;
 
 /// How much is read at once.
 const CHUNK: usize = 16 << 10;
@@ -30,12 +34,20 @@ pub(crate) struct Log {
     reader: JoinHandle<VecDeque<String>>,
 }
 
-/// Opens a terminal for a build user. Every line goes to `line` and, as it came, to the file `copy`; the last `tail`
-/// lines are kept.
+/// What is done with a build's output besides passing on its lines.
+pub(crate) struct Keep {
+    /// Where it is written to, as it came.
+    pub copy: Option<File>,
+    /// How many of its last lines are returned.
+    pub tail: usize,
+    /// Who is told how much it is.
+    pub ear: Ear,
+}
+
+/// Opens a terminal for a build user. Every line goes to `line`.
 pub(crate) fn open(
     user: u32,
-    copy: &Path,
-    tail: usize,
+    keep: Keep,
     line: impl Fn(&str) + Send + 'static,
 ) -> io::Result<(Terminal, Log)> {
     let OpenptyResult { master, slave } = openpty(None, None)?;
@@ -51,10 +63,9 @@ pub(crate) fn open(
         nix::fcntl::fcntl(side, flags)?;
     }
     let stderr = slave.try_clone()?;
-    let copy = File::create(copy)?;
     let reader = std::thread::Builder::new()
         .name("build-log".into())
-        .spawn(move || Reader { copy, tail: VecDeque::new(), most: tail, line }.run(File::from(master)))?;
+        .spawn(move || Reader { keep, written: 0, tail: VecDeque::new(), line }.run(File::from(master)))?;
     Ok((Terminal { stdout: slave, stderr }, Log { reader }))
 }
 
@@ -66,9 +77,9 @@ impl Log {
 }
 
 struct Reader<F> {
-    copy: File,
+    keep: Keep,
+    written: u64,
     tail: VecDeque<String>,
-    most: usize,
     line: F,
 }
 
@@ -82,8 +93,8 @@ impl<F: Fn(&str)> Reader<F> {
                 Ok(0) | Err(_) => break,
                 Ok(read) => &buffer[..read],
             };
-            // The copy is a convenience; a full disk shows elsewhere.
-            let _ = self.copy.write_all(read);
+            self.keep.ear.hear(read.len());
+            self.write(read);
             for byte in read {
                 if *byte == b'\n' || pending.len() == LINE_MAX {
                     self.pass_on(&pending);
@@ -100,13 +111,21 @@ impl<F: Fn(&str)> Reader<F> {
         self.tail
     }
 
+    /// The copy is a convenience; a full disk shows elsewhere.
+    fn write(&mut self, read: &[u8]) {
+        self.written = self.written.saturating_add(read.len() as u64);
+        if let Some(copy) = self.keep.copy.as_mut().filter(|_| self.written <= FILE_MAX) {
+            let _ = copy.write_all(read);
+        }
+    }
+
     fn pass_on(&mut self, line: &[u8]) {
         let line = String::from_utf8_lossy(line).into_owned();
         (self.line)(&line);
-        if self.tail.len() == self.most {
+        if self.tail.len() == self.keep.tail {
             self.tail.pop_front();
         }
-        if self.most > 0 {
+        if self.keep.tail > 0 {
             self.tail.push_back(line);
         }
     }
@@ -115,6 +134,8 @@ impl<F: Fn(&str)> Reader<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Cancel;
+    use crate::watch::{Limits, Watch};
     use std::sync::mpsc;
 
     #[test]
@@ -123,8 +144,9 @@ mod tests {
         let copy = directory.path().join("log");
         let (sender, lines) = mpsc::channel();
         let user = Uid::effective().as_raw();
-        let (terminal, log) =
-            open(user, &copy, 2, move |line| sender.send(line.to_owned()).unwrap()).unwrap();
+        let watch = Watch::begin(Limits::new(0, 0, 14), Cancel::default()).unwrap();
+        let keep = Keep { copy: Some(File::create(&copy).unwrap()), tail: 2, ear: watch.ear() };
+        let (terminal, log) = open(user, keep, move |line| sender.send(line.to_owned()).unwrap()).unwrap();
         let mut stdout = File::from(terminal.stdout);
         stdout.write_all(b"one\r\ntwo\nthr").unwrap();
         stdout.write_all(b"ee").unwrap();
@@ -133,5 +155,6 @@ mod tests {
         assert_eq!(log.finish(), ["two", "three"]);
         assert_eq!(lines.iter().collect::<Vec<_>>(), ["one\r", "two", "three"]);
         assert_eq!(std::fs::read(copy).unwrap(), b"one\r\ntwo\nthree");
+        assert_eq!(watch.end(), None, "the limit is reached, and not passed");
     }
 }

@@ -16,10 +16,11 @@ use crate::access::HiddenPaths;
 use crate::backend::Backend;
 use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Seconds};
 use crate::cancel::Cancel;
-use crate::log::{self, Log, Terminal};
+use crate::log::{self, Keep, Log, Terminal};
 use crate::plan::{Plan, User, Word};
 use crate::scratch::Place;
-use crate::store::{BuildUser, PathInfo};
+use crate::store::{BuildUser, PathInfo, log_path};
+use crate::watch::{Ear, Watch};
 use crate::{output, program};
 
 /// Builds: what it returns has been registered.
@@ -35,8 +36,11 @@ pub(crate) fn run(
     let plan = builder.plan(job, &who, &place.scratch)?;
     place.write_files(&plan)?;
 
-    let (terminal, log) = open_log(builder, &plan, &place)?;
-    let ways = Ways { backend: &*builder.backend, loopbox: &builder.loopbox, cancel: &builder.cancel };
+    let stop = Cancel::default();
+    let watch = Watch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
+    let (terminal, log) = open_log(builder, &plan, watch.ear())?;
+    let ways =
+        Ways { backend: &*builder.backend, loopbox: &builder.loopbox, cancel: &builder.cancel, stop: &stop };
     let stdio = Stdio3 {
         stdin: Stdio::null(),
         stdout: Stdio::from(terminal.stdout),
@@ -45,14 +49,17 @@ pub(crate) fn run(
     let begin = || builder.observer.observe(&Event::Started(job.path));
     let ended = in_view(&ways, &plan, &place.mount_point, stdio, begin);
     let lines = log.finish();
+    let exceeded = watch.end();
     kill_processes(&user)?;
     let Ended { outcome, started, nfs_calls, asked } = ended?;
     let stopped = Instant::now();
 
     let hidden = asked.existing(&plan.view, builder.store.directory());
-    if outcome != Outcome::Exited(0) {
+    if exceeded.is_some() || outcome != Outcome::Exited(0) {
         let kept = builder.options.keep_failed.then(|| place.keep());
-        return Err(BuildError::Builder(Box::new(Failure { outcome, log: lines, kept, hidden })));
+        let log_file = builder.settings.keep_build_log.then(|| log_path(builder.store.logs(), job.path));
+        let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden };
+        return Err(BuildError::Builder(Box::new(failure)));
     }
     let infos = output::take(&plan, &builder.store, &job.already_valid)?;
     drop(place);
@@ -65,6 +72,8 @@ pub(crate) struct Ways<'a> {
     pub backend: &'a dyn Backend,
     pub loopbox: &'a Path,
     pub cancel: &'a Cancel,
+    /// Stops this one alone.
+    pub stop: &'a Cancel,
 }
 
 /// How a builder ended.
@@ -92,15 +101,18 @@ pub(crate) fn in_view(
     let jail = Jail::spawn(ways.loopbox, &plan.jail(served.root()), stdio)
         .map_err(|error| not_started(error, plan, served.view()))?;
     let started = Instant::now();
-    let outcome = wait(ways.cancel, jail);
+    let outcome = wait(ways, jail);
     let nfs_calls = served.end();
     Ok(Ended { outcome: outcome?, started, nfs_calls, asked })
 }
 
-fn open_log(builder: &Builder, plan: &Plan, place: &Place) -> Result<(Terminal, Log), BuildError> {
+fn open_log(builder: &Builder, plan: &Plan, ear: Ear) -> Result<(Terminal, Log), BuildError> {
+    let store = &builder.store;
+    let copy = builder.settings.keep_build_log.then(|| store.create_log(&plan.derivation)).transpose()?;
+    let keep = Keep { copy, tail: builder.settings.log_lines, ear };
     let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
     let line = move |line: &str| observer.observe(&Event::Line(&derivation, line));
-    log::open(plan.user.uid, &place.log, builder.settings.log_lines, line).map_err(BuildError::Terminal)
+    log::open(plan.user.uid, keep, line).map_err(BuildError::Terminal)
 }
 
 /// The kernel says the same of a builder that is not there, and of one whose loader is not there.
@@ -117,11 +129,14 @@ fn not_started(error: JailError, plan: &Plan, view: &View) -> BuildError {
 }
 
 /// Waits until the builder has ended, of itself or because it was stopped, and its view is unmounted.
-fn wait(cancel: &Cancel, jail: Jail) -> Result<Outcome, BuildError> {
-    let killer = jail.killer();
-    let _stoppable = cancel.on_cancel(move || killer.kill());
+fn wait(ways: &Ways<'_>, jail: Jail) -> Result<Outcome, BuildError> {
+    let stop = |cancel: &Cancel| {
+        let killer = jail.killer();
+        cancel.on_cancel(move || killer.kill())
+    };
+    let _stoppable = [stop(ways.cancel), stop(ways.stop)];
     let outcome = jail.wait().map_err(BuildError::Jail);
-    if cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
+    if ways.cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
 }
 
 /// A build user has no processes before and after a build.

@@ -19,8 +19,6 @@ pub(crate) struct Place {
     pub scratch: Scratch,
     /// An empty directory for the view to be mounted on.
     pub mount_point: PathBuf,
-    /// The build's output, as it came.
-    pub log: PathBuf,
     /// Beside the outputs, in the store: named after the derivation, which protects it from the garbage collector.
     beside: PathBuf,
     /// Where the build directory is, and stays when a failed build is kept.
@@ -68,7 +66,6 @@ impl Place {
                 tmp: beside.join("tmp"),
             },
             mount_point: beside.join("mount"),
-            log: top.join("log"),
             beside,
             top,
             kept: false,
@@ -103,7 +100,7 @@ impl Place {
         Ok(())
     }
 
-    /// Leaves the build directory and the log where they are, and says where that is.
+    /// Leaves the build directory where it is, and says where that is.
     pub fn keep(&mut self) -> PathBuf {
         self.kept = true;
         self.top.clone()

@@ -1,5 +1,6 @@
 //! The Nix store, asked through Nix's own programs, and held alive while it is used.
 
+mod build_log;
 mod build_users;
 mod command;
 mod path_info;
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 use crate::derivation::{Derivation, MAX_SIZE, ParseError, parse};
 use crate::store_path::{StorePath, StorePathError};
 
+pub use build_log::{LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
 pub use command::CommandError;
 pub use path_info::{InfoError, PathInfo};
@@ -28,6 +30,7 @@ pub use temp_roots::{RootsError, TempRoots};
 pub struct Store {
     directory: PathBuf,
     state: PathBuf,
+    logs: PathBuf,
     roots: OnceLock<TempRoots>,
 }
 
@@ -88,17 +91,19 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// The store that Nix's programs use with this environment (`NIX_STORE_DIR`, `NIX_STATE_DIR`).
+    /// The store that Nix's programs use with this environment (`NIX_STORE_DIR`, `NIX_STATE_DIR`,
+    /// `NIX_LOG_DIR`).
     #[must_use]
     pub fn from_environment() -> Store {
         let from = |name, default: &str| std::env::var_os(name).map_or_else(|| default.into(), PathBuf::from);
-        Store::at(from("NIX_STORE_DIR", "/nix/store"), from("NIX_STATE_DIR", "/nix/var/nix"))
+        let directory = from("NIX_STORE_DIR", "/nix/store");
+        Store::at(directory, from("NIX_STATE_DIR", "/nix/var/nix"), from("NIX_LOG_DIR", "/nix/var/log/nix"))
     }
 
     /// A store by its directories.
     #[must_use]
-    pub fn at(directory: PathBuf, state: PathBuf) -> Store {
-        Store { directory, state, roots: OnceLock::new() }
+    pub fn at(directory: PathBuf, state: PathBuf, logs: PathBuf) -> Store {
+        Store { directory, state, logs, roots: OnceLock::new() }
     }
 
     /// The store directory.
@@ -111,6 +116,20 @@ impl Store {
     #[must_use]
     pub fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// The directory of the logs of builds.
+    #[must_use]
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// Makes the file for a derivation's log; what an earlier build wrote is gone.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create_log(&self, derivation: &StorePath) -> Result<std::fs::File, LogError> {
+        build_log::create(&self.logs, derivation)
     }
 
     /// The place of a store path.

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn outputs_of_a_living_run_are_left_alone() {
         let place = tempfile::tempdir().unwrap();
-        let store = Store::at(place.path().join("store"), place.path().join("var"));
+        let store = Store::at(place.path().join("store"), place.path().join("var"), place.path().join("log"));
         std::fs::create_dir(store.directory()).unwrap();
         let output = StorePath::new("71fc7s32zl20dc955bhghy5dvalm7ndz-busybox").unwrap();
         let locks = PathLocks::acquire(&BTreeSet::from([store.locate(&output)])).unwrap();

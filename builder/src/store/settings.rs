@@ -43,6 +43,14 @@ pub struct Settings {
     pub log_lines: usize,
     /// Whether failed builds' directories are kept.
     pub keep_failed: bool,
+    /// Seconds that a build may take; 0 for any.
+    pub timeout: u64,
+    /// Seconds in which a build may write nothing; 0 for any.
+    pub max_silent_time: u64,
+    /// Bytes that a build may write; 0 for any.
+    pub max_log_size: u64,
+    /// Whether what builds write is kept.
+    pub keep_build_log: bool,
 }
 
 /// Why the settings are not known.
@@ -98,8 +106,12 @@ impl Settings {
             build_dir: settings.path("build-dir")?,
             sandbox_build_dir: settings.path("sandbox-build-dir")?.unwrap_or_else(|| "/build".into()),
             ssl_cert_file: settings.path("ssl-cert-file")?,
-            log_lines: settings.number("log-lines")?.unwrap_or(10) as usize,
+            log_lines: settings.number("log-lines")?.unwrap_or(10),
             keep_failed: settings.flag("keep-failed")?.unwrap_or(false),
+            timeout: settings.number("timeout")?.unwrap_or(0),
+            max_silent_time: settings.number("max-silent-time")?.unwrap_or(0),
+            max_log_size: settings.number("max-log-size")?.unwrap_or(0),
+            keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
         })
     }
 }
@@ -134,7 +146,7 @@ impl Printed {
         self.get(name, Value::as_bool)
     }
 
-    fn number(&self, name: &'static str) -> Result<Option<u32>, SettingsError> {
+    fn number<T: TryFrom<u64>>(&self, name: &'static str) -> Result<Option<T>, SettingsError> {
         self.get(name, |value| value.as_u64().and_then(|number| number.try_into().ok()))
     }
 

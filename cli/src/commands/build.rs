@@ -15,6 +15,7 @@ use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath};
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::{StorePath, StorePathError};
+use builder::watch::{Exceeded, Limits};
 use mounter::jail::Outcome;
 use mounter::stale::StateDir;
 
@@ -42,6 +43,12 @@ pub struct Arguments {
     /// Cores for each build, 0 for all [default: Nix's setting cores]
     #[arg(long, value_name = "N")]
     cores: Option<u32>,
+    /// Seconds that each build may take, 0 for any number [default: Nix's setting timeout]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Seconds in which a build may write nothing, 0 for any number [default: Nix's setting max-silent-time]
+    #[arg(long, value_name = "SECONDS")]
+    max_silent_time: Option<u64>,
     /// Print the plans of the builds, and build nothing
     #[arg(long)]
     dry_run: bool,
@@ -78,8 +85,11 @@ struct NotInStore {
     source: StorePathError,
 }
 
-/// Exit status when more than one derivation failed, as Nix has it for failed builds.
-const SEVERAL_FAILED: i32 = 100;
+/// Exit status of failed builds of which no single status says it all, as Nix has it.
+const BUILD_FAILED: i32 = 100;
+
+/// Exit status when a build took too long or was silent for too long, as Nix has it.
+const TIMED_OUT: i32 = 101;
 
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let interrupt = Interrupt::watch()?;
@@ -134,6 +144,11 @@ impl Arguments {
             keep_failed: self.keep_failed || settings.keep_failed,
             sandbox_paths,
             count_visible: self.json,
+            limits: Limits::new(
+                self.timeout.unwrap_or(settings.timeout),
+                self.max_silent_time.unwrap_or(settings.max_silent_time),
+                settings.max_log_size,
+            ),
         };
         let state = StateDir::open(&globals.state_dir)?;
         state.sweep()?;
@@ -186,17 +201,14 @@ impl Arguments {
 /// Tells of every failure. The status of a builder that alone failed is loopbox's own.
 fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Answer {
     let alone = failures.len() == 1;
-    let mut status = Status::Exited(SEVERAL_FAILED);
+    let mut status = Status::Exited(BUILD_FAILED);
     for (path, error) in failures {
-        answer::tail_of_log(&error);
+        let derivation = builder.store.locate(&path).display().to_string();
+        answer::tail_of_log(&derivation, &error);
         let own = match &error {
-            BuildError::Builder(failure) => Some(match failure.outcome {
-                Outcome::Exited(status) => Status::Exited(status),
-                Outcome::Signaled(signal) => Status::Signaled(signal),
-            }),
+            BuildError::Builder(failure) => Some(own_status(failure)),
             _ => None,
         };
-        let derivation = builder.store.locate(&path).display().to_string();
         let failure = Failure::from(NotBuilt { derivation, source: error });
         match (alone, own) {
             (true, None) => return Err(failure),
@@ -206,4 +218,13 @@ fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Answer {
         eprint!("{failure}");
     }
     Ok(status)
+}
+
+fn own_status(failure: &builder::build::Failure) -> Status {
+    match (failure.exceeded, failure.outcome) {
+        (Some(Exceeded::Time(_) | Exceeded::Silence(_)), _) => Status::Exited(TIMED_OUT),
+        (Some(Exceeded::Log(_)), _) => Status::Exited(BUILD_FAILED),
+        (None, Outcome::Exited(status)) => Status::Exited(status),
+        (None, Outcome::Signaled(signal)) => Status::Signaled(signal),
+    }
 }

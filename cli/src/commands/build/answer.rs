@@ -79,13 +79,16 @@ pub fn outputs(
 }
 
 /// The last lines that a failed builder wrote.
-pub fn tail_of_log(error: &BuildError) {
+pub fn tail_of_log(derivation: &str, error: &BuildError) {
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
         eprintln!("the end of its output:");
         for line in &failure.log {
             eprintln!("  > {line}");
         }
+    }
+    if failure.log_file.is_some() {
+        eprintln!("for all of it, run 'nix log {derivation}'");
     }
     if let Some(kept) = &failure.kept {
         eprintln!("its build directory is kept at {}", kept.display());
@@ -141,7 +144,9 @@ fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
             Outcome::Exited(status) => value["exitStatus"] = status.into(),
             Outcome::Signaled(signal) => value["signal"] = signal.into(),
         }
+        value["exceeded"] = json!(failure.exceeded.map(|limit| limit.to_string()));
         value["log"] = json!(failure.log);
+        value["logFile"] = json!(failure.log_file);
         value["kept"] = json!(failure.kept);
         value["hidden"] = json!(failure.hidden.paths);
     }
