@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -10,12 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, chdir, pivot_root, sync};
 
 use super::Job;
@@ -154,7 +155,7 @@ fn run(job: &Job) -> Result<i32> {
         }
     };
     let carriers = [carry(stdout, "/dev/tty1")?, carry(stderr, "/dev/tty2")?];
-    let status = reap(&mut child?)?;
+    let status = reap(&child?)?;
     for done in carriers {
         // Err: somebody still holds the pipe, and what he says now is of no interest.
         let _ = done.recv_timeout(LAST_WORDS);
@@ -162,9 +163,17 @@ fn run(job: &Job) -> Result<i32> {
     Ok(status)
 }
 
-fn reap(child: &mut Child) -> Result<i32> {
-    let status = child.wait().context("cannot wait for the program")?;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+/// Waits for the program, and for every process that lost its parent meanwhile: nobody else would.
+fn reap(program: &Child) -> Result<i32> {
+    let program = Pid::from_raw(i32::try_from(program.id())?);
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == program => return Ok(code),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => return Ok(128 + signal as i32),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("cannot wait for the program"),
+        }
+    }
 }
 
 /// Carries bytes until the pipe's end; the receiver hears of the end.
