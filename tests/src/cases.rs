@@ -12,8 +12,11 @@ use clap::{Args, ValueEnum};
 use crate::tally::Tally;
 
 mod carry;
+mod clean;
 mod ground;
+mod loopbox;
 mod place;
+mod program;
 mod runner;
 
 pub use ground::Ground;
@@ -44,6 +47,10 @@ use cases;
 pub enum Group {
     /// What a build does with files.
     Carry,
+    /// What a person meets in the program.
+    Program,
+    /// What is left of runs that were ended or killed.
+    Clean,
 }
 
 /// Which cases, and on what.
@@ -66,6 +73,8 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     }
     let cases: Vec<Case> = match options.group {
         Group::Carry => carry::cases(),
+        Group::Program => program::cases(),
+        Group::Clean => clean::cases(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::{compare, setup};
 use crate::command::command;
+use crate::demo::ways::release;
 use crate::lab::{Lab, say};
 use crate::tally::Tally;
 use crate::vm::{Output, Vm};
@@ -22,7 +23,12 @@ const MACHINES: usize = 2;
 const BOOT_LIMIT: Duration = Duration::from_secs(900);
 
 /// What each boot runs; the longest first.
-const BOOTS: &[&[&str]] = &[&["carry", "--on", "loopbox"], &["carry", "--on", "tmpfs", "--on", "knfsd"]];
+const BOOTS: &[&[&str]] = &[
+    &["clean", "--on", "tmpfs"],
+    &["carry", "--on", "loopbox"],
+    &["carry", "--on", "tmpfs", "--on", "knfsd"],
+    &["program", "--on", "tmpfs"],
+];
 
 /// Which tests.
 #[derive(Debug, Args)]
@@ -109,12 +115,15 @@ fn host(lab: &Lab) -> Result<Tally> {
 fn boots(lab: &Lab) -> Result<Tally> {
     say("cases in the virtual machine");
     let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut loopbox = OsString::from("LOOPBOX_PROGRAM=");
+    loopbox.push(release(lab)?);
+    let words = ["env".into(), loopbox, program.into(), "__vm-cases".into()];
     let queue = Mutex::new(BOOTS.iter());
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
     let work = || {
         let mut tally = Tally::default();
         while let Some(arguments) = next() {
-            tally.add(boot(lab, program.as_os_str().to_owned(), arguments));
+            tally.add(boot(lab, &words, arguments));
         }
         tally
     };
@@ -126,8 +135,8 @@ fn boots(lab: &Lab) -> Result<Tally> {
 }
 
 /// One boot; its output comes out whole when it has ended.
-fn boot(lab: &Lab, program: OsString, arguments: &[&str]) -> Tally {
-    let mut words = vec![program, "__vm-cases".into()];
+fn boot(lab: &Lab, words: &[OsString], arguments: &[&str]) -> Tally {
+    let mut words = words.to_vec();
     words.extend(arguments.iter().map(OsString::from));
     let vm = Vm { timeout: BOOT_LIMIT, ..Vm::default() };
     match vm.run(lab, &words, Output::Capture) {

@@ -1,0 +1,104 @@
+//! What a loopbox may leave: processes, mounts, notes, directories.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cases::loopbox::Loopbox;
+
+/// How long the processes of a killed loopbox may take to be gone: what is inside is killed within some tens of
+/// milliseconds, and a machine with one slow CPU has much to write back meanwhile.
+const GONE: Duration = Duration::from_secs(15);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A process, as /proc shows it.
+struct Process {
+    pid: u32,
+    parent: u32,
+    state: char,
+    user: u32,
+    program: Option<std::path::PathBuf>,
+    words: String,
+}
+
+/// Waits until neither loopbox nor anything that it started for one of these users runs.
+pub fn wait_until_gone(users: &[u32]) {
+    let start = Instant::now();
+    loop {
+        let left = left(users);
+        if left.is_empty() {
+            return;
+        }
+        assert!(start.elapsed() < GONE, "after {} s there still are {left:#?}", GONE.as_secs());
+        thread::sleep(LOOK);
+    }
+}
+
+/// Waits until a process of the user runs whose command line contains this; false when `ended` says so before.
+pub fn wait_for(user: u32, part: &str, mut ended: impl FnMut() -> bool) -> bool {
+    while !processes().iter().any(|process| process.user == user && process.words.contains(part)) {
+        if ended() {
+            return false;
+        }
+        thread::sleep(LOOK);
+    }
+    true
+}
+
+/// The children of a process.
+pub fn children(parent: u32) -> Vec<u32> {
+    processes().iter().filter(|process| process.parent == parent).map(|process| process.pid).collect()
+}
+
+/// No note is kept, no temporary directory is there, nothing is mounted.
+pub fn assert_none(loopbox: &Loopbox) {
+    assert_eq!(names(&loopbox.state), [""; 0], "notes");
+    assert_eq!(names(&loopbox.temporary), [""; 0], "temporary directories");
+    assert_not_mounted();
+}
+
+/// No NFS mount of loopbox's is on this machine.
+pub fn assert_not_mounted() {
+    let table = fs::read_to_string("/proc/self/mounts").expect("there is a table of mounts");
+    let mounts: Vec<&str> = table.lines().filter(|line| line.contains(" nfs ")).collect();
+    assert_eq!(mounts, [""; 0], "mounts");
+}
+
+/// The names in a directory; none when there is no such directory.
+pub fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn left(users: &[u32]) -> Vec<String> {
+    let loopbox = Loopbox::program();
+    let ours = |process: &Process| {
+        process.state != 'Z' && (users.contains(&process.user) || process.program.as_ref() == Some(&loopbox))
+    };
+    let show = |process: Process| format!("{} ({}) {}", process.pid, process.state, process.words);
+    processes().into_iter().filter(ours).map(show).collect()
+}
+
+/// Every process; those that end meanwhile are left out.
+fn processes() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+fn process(pid: u32) -> Option<Process> {
+    use std::os::unix::fs::MetadataExt;
+    let directory = Path::new("/proc").join(pid.to_string());
+    let stat = fs::read_to_string(directory.join("stat")).ok()?;
+    // After the program's name, which may hold anything: the state, and the parent's number (proc_pid_stat(5)).
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    Some(Process {
+        pid,
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        user: directory.metadata().ok()?.uid(),
+        program: fs::read_link(directory.join("exe")).ok(),
+        words: fs::read_to_string(directory.join("cmdline")).unwrap_or_default().replace('\0', " "),
+    })
+}

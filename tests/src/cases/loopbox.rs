@@ -1,0 +1,85 @@
+//! The program `loopbox` as a case runs it: with a state directory and a TMPDIR of the case's own.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use super::Place;
+
+/// Where the program is: `cargo xtask test` says it to the machine.
+const PROGRAM: &str = "LOOPBOX_PROGRAM";
+
+/// The program, and where it keeps things.
+pub struct Loopbox {
+    /// The directory of its notes.
+    pub state: PathBuf,
+    /// Where it makes temporary directories.
+    pub temporary: PathBuf,
+}
+
+/// How a run of it ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit status.
+    pub status: i32,
+    /// Standard output, without the last newline.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Loopbox {
+    /// Keeps its things in a case's directory.
+    pub fn at(place: &Place) -> Loopbox {
+        Loopbox { state: place.path("state"), temporary: place.directory("temporary") }
+    }
+
+    /// The program's file.
+    pub fn program() -> PathBuf {
+        let program =
+            std::env::var_os(PROGRAM).unwrap_or_else(|| panic!("{PROGRAM} names no program to test"));
+        std::fs::canonicalize(program).expect("the program to test exists")
+    }
+
+    /// A command of it, ready to be started.
+    pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(Loopbox::program());
+        command
+            .args(words)
+            .env("LOOPBOX_STATE_DIR", &self.state)
+            .env("TMPDIR", &self.temporary)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to the end.
+    pub fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Ran {
+        self.command(words).output().expect("loopbox can be started").into()
+    }
+
+    /// Runs it to the end, which has to be a good one. The answer is its standard output.
+    pub fn good<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    }
+}
+
+impl Ran {
+    /// What it told a person: its standard error, and the status.
+    pub fn told(&self) -> String {
+        format!("{}exit status {}", self.stderr, self.status)
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        use std::os::unix::process::ExitStatusExt;
+        let status = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
+        Ran {
+            status,
+            stdout: String::from_utf8_lossy(&output.stdout).trim_end().to_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What a person meets in `loopbox run`, `mount`, `unmount` and `doctor`.
+
+use super::Case;
+
+mod doctor;
+mod explain;
+mod mount;
+mod run;
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    [run::CASES, explain::CASES, mount::CASES, doctor::CASES].concat()
+}

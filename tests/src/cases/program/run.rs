@@ -1,0 +1,145 @@
+//! `loopbox run`: what each of its options shows and sets.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::cases::loopbox::Loopbox;
+use crate::cases::place::{USER, stat};
+use crate::cases::{Place, cases};
+
+cases![
+    the_root_holds_what_the_plan_says_and_nothing_else,
+    a_path_of_the_host_that_was_not_named_does_not_exist,
+    what_is_shown_read_only_cannot_be_changed,
+    what_is_shown_writable_is_the_hosts_own,
+    a_writable_directory_of_another_user_stays_his,
+    a_tmpfs_is_empty_writable_and_gone_afterwards,
+    without_a_network_there_is_a_loopback_interface_alone,
+    with_a_network_the_hosts_interfaces_are_there,
+    directory_and_environment_are_the_callers,
+    a_command_runs_as_the_user_that_was_named,
+    root_inside_has_no_power_outside,
+    the_commands_status_is_loopboxes,
+    nothing_stays_of_a_run,
+];
+
+/// `loopbox run` of a shell script, with these words before it.
+fn shell(place: &Place, words: &[&str], script: &str) -> String {
+    let words = [&["run", "--with", "sh"], words, &["--", "sh", "-e", "-c", script]].concat();
+    Loopbox::at(place).good(words)
+}
+
+fn the_root_holds_what_the_plan_says_and_nothing_else(place: &Place) {
+    let loopbox = Loopbox::at(place);
+    let plan = loopbox.good(["run", "--dry-run", "--with", "ls", "--", "ls", "-A", "/"]);
+    let plan: Value = serde_json::from_str(&plan).expect("a plan is JSON");
+    let entries = plan["view"]["entries"].as_array().expect("a view has entries");
+    let planned: BTreeSet<&str> = entries
+        .iter()
+        .filter_map(|entry| entry.as_object()?.values().next()?["at"].as_str()?.split('/').nth(1))
+        .collect();
+    let seen = loopbox.good(["run", "--with", "ls", "--", "ls", "-A", "/"]);
+    assert_eq!(seen.lines().collect::<BTreeSet<_>>(), planned);
+    assert!(planned.contains("tmp") && !planned.contains("root"), "{planned:?}");
+    let etc = loopbox.good(["run", "--with", "ls", "--", "ls", "-A", "/etc"]);
+    assert_eq!(etc, "group\nhosts\nld.so.cache\npasswd", "the cache is the loader's, of --with");
+}
+
+fn a_path_of_the_host_that_was_not_named_does_not_exist(place: &Place) {
+    let file = place.file("secret", "x");
+    let script = format!("test ! -e {0} && test ! -e /proc/1/root{0} && echo hidden", file.display());
+    assert_eq!(shell(place, &[], &script), "hidden");
+}
+
+fn what_is_shown_read_only_cannot_be_changed(place: &Place) {
+    place.directory("shown");
+    let file = place.file("shown/file", "as it was\n");
+    let shown = format!("{}:/shown", place.path("shown").display());
+    let script = "read line < /shown/file; echo $line
+        if echo changed > /shown/file; then exit 9; fi
+        if echo new > /shown/new; then exit 9; fi";
+    assert_eq!(shell(place, &["--ro", &shown, "--uid", "0"], script), "as it was");
+    assert_eq!(fs::read_to_string(file).expect("it is there"), "as it was\n");
+    assert_eq!(place.names("shown"), ["file"]);
+}
+
+fn what_is_shown_writable_is_the_hosts_own(place: &Place) {
+    let directory = place.directory("shown");
+    std::os::unix::fs::chown(&directory, Some(USER), Some(USER)).expect("root can give it away");
+    let shown = format!("{}:/shown", directory.display());
+    shell(place, &["--rw", &shown, "--uid", &USER.to_string()], "echo new > /shown/new");
+    assert_eq!(fs::read_to_string(place.path("shown/new")).expect("it is there"), "new\n");
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(stat(place.path("shown/new")).uid(), USER);
+}
+
+fn a_writable_directory_of_another_user_stays_his(place: &Place) {
+    let shown = format!("{}:/shown", place.directory("shown").display());
+    let script = "if echo new > /shown/new; then exit 9; fi";
+    shell(place, &["--rw", &shown, "--uid", &USER.to_string()], script);
+    assert!(place.names("shown").is_empty());
+}
+
+fn a_tmpfs_is_empty_writable_and_gone_afterwards(place: &Place) {
+    let words = ["--with", "ls", "--tmpfs", "/work", "--uid", &USER.to_string()];
+    assert_eq!(shell(place, &words, "ls -A /work; echo x > /work/x; ls /work"), "x");
+    assert!(place.names("temporary").is_empty());
+}
+
+/// The interfaces' names, from the third line on.
+const INTERFACES: &str = "while read name rest; do echo $name; done < /proc/net/dev";
+
+fn without_a_network_there_is_a_loopback_interface_alone(place: &Place) {
+    let seen = shell(place, &["--with", "perl"], INTERFACES);
+    assert_eq!(seen.lines().skip(2).collect::<Vec<_>>(), ["lo:"]);
+    let connect = "use IO::Socket; $l = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die;
+        IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $l->sockport) or die; print 'up'";
+    let perl = ["run", "--with", "perl", "--ro", "/usr/lib/x86_64-linux-gnu", "--ro", "/usr/share/perl"];
+    let words = [&perl[..], &["--", "perl", "-e", connect]].concat();
+    assert_eq!(Loopbox::at(place).good(words), "up");
+}
+
+fn with_a_network_the_hosts_interfaces_are_there(place: &Place) {
+    let host = fs::read_to_string("/proc/net/dev").expect("the host has a network");
+    let host: Vec<&str> = host.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let seen = shell(place, &["--net"], INTERFACES);
+    assert_eq!(seen.lines().collect::<Vec<_>>(), host);
+}
+
+fn directory_and_environment_are_the_callers(place: &Place) {
+    let words = ["--with", "env", "--chdir", "/tmp", "--env", "A=b c", "--env", "EMPTY="];
+    let seen = shell(place, &words, "echo $PWD; env");
+    let lines: BTreeSet<&str> = seen.lines().collect();
+    for line in ["/tmp", "A=b c", "EMPTY=", "HOME=/tmp"] {
+        assert!(lines.contains(line), "{line} is missing in {seen}");
+    }
+    assert!(!seen.contains("LOOPBOX"), "loopbox's own environment shows: {seen}");
+}
+
+fn a_command_runs_as_the_user_that_was_named(place: &Place) {
+    let words = ["--with", "id", "--uid", "30001", "--gid", "30002"];
+    assert_eq!(shell(place, &words, "id -u; id -g; id -G"), "30001\n30002\n30002");
+}
+
+fn root_inside_has_no_power_outside(place: &Place) {
+    let words = ["--with", "id", "--with", "mknod", "--uid", "0"];
+    let script =
+        "id -u; while read inside outside count; do echo $inside $outside $count; done < /proc/self/uid_map
+        if mknod /tmp/disk b 98 0; then exit 9; fi
+        if echo 0 > /proc/sys/kernel/printk; then exit 9; fi";
+    assert_eq!(shell(place, &words, script), "0\n0 0 1");
+}
+
+fn the_commands_status_is_loopboxes(place: &Place) {
+    let loopbox = Loopbox::at(place);
+    let status = |script: &str| loopbox.run(["run", "--with", "sh", "--", "sh", "-c", script]).status;
+    assert_eq!([status("exit 0"), status("exit 5"), status("exit 255")], [0, 5, 255]);
+}
+
+fn nothing_stays_of_a_run(place: &Place) {
+    shell(place, &[], "echo x > /tmp/x");
+    assert!(place.names("state").is_empty());
+    assert!(place.names("temporary").is_empty());
+}
