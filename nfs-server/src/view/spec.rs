@@ -141,7 +141,8 @@ pub enum SpecError {
     },
     /// An entry lies below one that cannot hold others.
     #[error(
-        "{at:?} lies below {above:?}, which is a {kind}; only a directory or a scratch can hold other entries"
+        "{at:?} lies below {above:?}, which is {} {kind}; only a directory or a scratch can hold other entries",
+        article(kind)
     )]
     Overlap {
         /// The lower entry.
@@ -294,6 +295,11 @@ impl Entry {
             }
         }
     }
+}
+
+/// The indefinite article before a word.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
 fn plain_path(role: &'static str, path: &Path) -> Result<(), SpecError> {
