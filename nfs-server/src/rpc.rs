@@ -2,6 +2,8 @@
 
 mod credentials;
 mod duplicates;
+#[cfg(test)]
+mod fuzz;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use duplicates::Duplicates;

@@ -1,6 +1,9 @@
 //! What serving may cost, whatever the peer sends: memory and descriptors of the process. One test at a time, since
 //! all tests of this program share them.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![allow(clippy::result_large_err, reason = "a failed call carries what the server sent along")]
+
 #[allow(dead_code, reason = "the tests of procedures use the rest")]
 #[path = "../wire/calls.rs"]
 mod calls;

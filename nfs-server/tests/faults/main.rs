@@ -1,5 +1,8 @@
 //! What a server does when its peer errs, lies, repeats itself or goes away.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![allow(clippy::result_large_err, reason = "a failed call carries what the server sent along")]
+
 #[allow(dead_code, reason = "the tests of procedures use the rest")]
 #[path = "../wire/calls.rs"]
 mod calls;

@@ -2,6 +2,9 @@
 //!
 //! The tests act for several users, which only root can: they fail, and say so, for anybody else.
 
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![allow(clippy::result_large_err, reason = "a failed call carries what the server sent along")]
+
 mod access;
 mod calls;
 #[allow(dead_code, reason = "the tests of faults use it too, and other parts of it")]

@@ -89,13 +89,43 @@ fn a_new_file_in_the_old_place_is_another_file() {
 #[test]
 fn a_file_with_another_name_elsewhere_keeps_its_handle() {
     let world = World::new();
-    let (_, file) = deleted_while_open(&world);
+    let (directory, file) = deleted_while_open(&world);
     let mut client = world.builder();
     client.link(&file, &world.at("build"), b"kept").unwrap();
     client.rmdir(&world.at("build"), b"dir").unwrap();
     assert_eq!(world.at("build/kept"), file);
     client.write(&file, 0, b"DATA").unwrap();
     assert_eq!(fs::read(world.host("build/kept")).unwrap(), b"DATA");
+    client.remove(&directory, SILLY).unwrap();
+    assert_eq!(client.read(&file, 0, 9).unwrap().data.to_vec(), b"DATA");
+    client.write(&file, 0, b"more").unwrap();
+    assert_eq!(fs::read(world.host("build/kept")).unwrap(), b"more");
+}
+
+#[test]
+fn a_file_that_loses_its_other_name_stays_open_by_the_first() {
+    let world = World::new();
+    let (directory, file) = deleted_while_open(&world);
+    let (mut client, build) = (world.builder(), world.at("build"));
+    client.link(&file, &build, b"other").unwrap();
+    client.rmdir(&build, b"dir").unwrap();
+    client.remove(&build, b"other").unwrap();
+    assert_eq!(client.read(&file, 0, 9).unwrap().data.to_vec(), b"data");
+    client.remove(&directory, SILLY).unwrap();
+    assert_eq!(refused(client.getattr(&file)), nfsstat3::NFS3ERR_STALE);
+}
+
+#[test]
+fn a_file_that_is_open_by_two_names_stays_until_the_second_is_closed() {
+    let world = World::new();
+    let (directory, file) = deleted_while_open(&world);
+    let mut client = world.builder();
+    client.link(&file, &directory, OTHER).unwrap();
+    client.rmdir(&world.at("build"), b"dir").unwrap();
+    client.remove(&directory, SILLY).unwrap();
+    assert_eq!(client.read(&file, 0, 9).unwrap().data.to_vec(), b"data");
+    client.remove(&directory, OTHER).unwrap();
+    assert_eq!(refused(client.getattr(&file)), nfsstat3::NFS3ERR_STALE);
 }
 
 #[test]

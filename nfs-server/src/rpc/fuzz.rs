@@ -1,0 +1,163 @@
+//! Arbitrary and spoiled requests: [`answer`](super::answer) never panics, and what it says is a reply.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{CALL, LAST_FRAGMENT, REPLY, RPC_VERSION, Replies, answer};
+use crate::handle::Secret;
+use crate::nfs::PROCEDURES;
+use crate::service::{Service, Users};
+use crate::view::{Entry, Owner, View, ViewSpec};
+use crate::xdr::{Encoder, padding};
+
+/// How often each property is tried.
+const CASES: u32 = 512;
+
+/// A service of a view with a scratch, and handles of its root, the scratch and a file in it.
+struct Target {
+    service: Service,
+    handles: Vec<Vec<u8>>,
+    _host: TempDir,
+}
+
+impl Target {
+    fn new() -> Target {
+        let host = tempfile::tempdir().unwrap();
+        std::fs::write(host.path().join("file"), "contents").unwrap();
+        std::fs::create_dir(host.path().join("dir")).unwrap();
+        let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        let entries = vec![
+            Entry::Scratch { at: "/build".into(), source: host.path().into(), mode: 0o777, owner },
+            Entry::Inline { at: "/etc/passwd".into(), contents: "root\n".into(), mode: 0o444 },
+            Entry::Symlink { at: "/bin/sh".into(), target: "/etc".into() },
+        ];
+        let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
+        let service = Service::new(view, Secret::random().unwrap(), Users::Any);
+        let handles = ["/", "/build", "/build/file", "/build/dir", "/etc/passwd", "/bin/sh"]
+            .map(|path| handle(&service, path));
+        Target { service, handles: handles.to_vec(), _host: host }
+    }
+
+    /// Answers a request, and checks what can be said of every reply.
+    fn answer(&self, record: &[u8]) {
+        let mut replies = Replies::new();
+        if answer(&self.service, record, &mut replies).is_err() {
+            assert!(replies.out.is_empty(), "what is no call gets no answer");
+            return;
+        }
+        let length = replies.out.len() + replies.attached + padding(replies.attached) - 4;
+        assert_eq!(replies.out[..4], (LAST_FRAGMENT | length as u32).to_be_bytes());
+        assert_eq!(replies.out[4..8], record[..4], "the number of the call");
+        assert_eq!(replies.out[8..12], REPLY.to_be_bytes());
+    }
+
+    /// A call with these arguments by root.
+    fn call(&self, procedure: u32, arguments: &[u8]) -> Vec<u8> {
+        let mut record = Vec::new();
+        let mut to = Encoder::new(&mut record);
+        for word in [9, CALL, RPC_VERSION, crate::nfs::PROGRAM, crate::nfs::VERSION, procedure] {
+            to.u32(word);
+        }
+        let credentials: Vec<u8> = [0_u32; 5].iter().flat_map(|word| word.to_be_bytes()).collect();
+        to.u32(1);
+        to.opaque(&credentials);
+        to.u32(0);
+        to.opaque(b"");
+        to.raw(arguments);
+        record
+    }
+}
+
+fn handle(service: &Service, path: &str) -> Vec<u8> {
+    let mut node = service.view.root();
+    for name in Path::new(path).iter().skip(1) {
+        let name = name.as_encoded_bytes();
+        node = service.view.lookup(&node, name, crate::view::Caller::ROOT).unwrap().0;
+    }
+    service.secret.seal(node.id()).as_bytes().to_vec()
+}
+
+/// One item of a procedure's arguments, as any procedure may want it.
+#[derive(Clone, Debug)]
+enum Item {
+    Handle(usize),
+    Name(Vec<u8>),
+    Word(u32),
+    Noise(Vec<u8>),
+}
+
+impl Item {
+    fn encode(&self, target: &Target, to: &mut Encoder<'_>) {
+        match self {
+            Item::Handle(index) => to.opaque(&target.handles[index % target.handles.len()]),
+            Item::Name(name) => to.opaque(name),
+            Item::Word(word) => to.u32(*word),
+            Item::Noise(bytes) => to.raw(bytes),
+        }
+    }
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    let name = prop_oneof![
+        Just(b"file".to_vec()),
+        Just(b"dir".to_vec()),
+        Just(b"..".to_vec()),
+        Just(b".nfs0123456789abcdef01234567".to_vec()),
+        vec(any::<u8>(), 0..300),
+    ];
+    prop_oneof![
+        3 => any::<usize>().prop_map(Item::Handle),
+        3 => name.prop_map(Item::Name),
+        4 => (0_u32..9).prop_map(Item::Word),
+        1 => any::<u32>().prop_map(Item::Word),
+        1 => vec(any::<u8>(), 0..40).prop_map(Item::Noise),
+    ]
+}
+
+#[test]
+fn arbitrary_bytes_are_answered_or_refused() {
+    let target = Target::new();
+    proptest!(ProptestConfig::with_cases(CASES), |(record in vec(any::<u8>(), 0..400))| {
+        target.answer(&record);
+    });
+}
+
+#[test]
+fn arbitrary_arguments_of_every_procedure_are_answered() {
+    let target = Target::new();
+    let procedures = 0..PROCEDURES.len() as u32;
+    let config = ProptestConfig::with_cases(CASES * 8);
+    proptest!(config, |(procedure in procedures, items in vec(item(), 0..16), cut in 0_usize..64)| {
+        let mut arguments = Vec::new();
+        for item in &items {
+            item.encode(&target, &mut Encoder::new(&mut arguments));
+        }
+        let whole = target.call(procedure, &arguments);
+        target.answer(&whole);
+        target.answer(&whole[..whole.len() - cut.min(whole.len())]);
+    });
+}
+
+#[test]
+fn calls_with_a_few_bits_flipped_are_answered() {
+    let target = Target::new();
+    let procedures = 0..PROCEDURES.len() as u32;
+    let config = ProptestConfig::with_cases(CASES * 4);
+    proptest!(config, |(procedure in procedures, flips in vec((any::<usize>(), 0_u32..8), 1..6))| {
+        // What starts with a handle and a name and goes on with zeros is a valid call of most procedures.
+        let mut arguments = Vec::new();
+        Item::Handle(1).encode(&target, &mut Encoder::new(&mut arguments));
+        Item::Name(b"file".to_vec()).encode(&target, &mut Encoder::new(&mut arguments));
+        arguments.extend([0; 64]);
+        let mut record = target.call(procedure, &arguments);
+        for (place, bit) in flips {
+            let place = place % record.len();
+            record[place] ^= 1 << bit;
+        }
+        target.answer(&record);
+    });
+}
