@@ -48,7 +48,7 @@ pub struct Settings {
     /// Seconds in which a build may write nothing; 0 for any.
     pub max_silent_time: u64,
     /// Bytes that a build may write; 0 for any.
-    pub max_log_size: u64,
+    pub max_build_log_size: u64,
     /// Whether what builds write is kept.
     pub keep_build_log: bool,
 }
@@ -110,7 +110,7 @@ impl Settings {
             keep_failed: settings.flag("keep-failed")?.unwrap_or(false),
             timeout: settings.number("timeout")?.unwrap_or(0),
             max_silent_time: settings.number("max-silent-time")?.unwrap_or(0),
-            max_log_size: settings.number("max-log-size")?.unwrap_or(0),
+            max_build_log_size: settings.number("max-build-log-size")?.unwrap_or(0),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
         })
     }

@@ -147,7 +147,7 @@ impl Arguments {
             limits: Limits::new(
                 self.timeout.unwrap_or(settings.timeout),
                 self.max_silent_time.unwrap_or(settings.max_silent_time),
-                settings.max_log_size,
+                settings.max_build_log_size,
             ),
         };
         let state = StateDir::open(&globals.state_dir)?;
