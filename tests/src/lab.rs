@@ -1,6 +1,7 @@
 //! The lab: everything that tests and the demonstration download or make, under one directory in target/.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -49,6 +50,16 @@ impl Lab {
         let path = self.root.join(relative);
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(path)
+    }
+
+    /// This very program, under a name that stays: a build meanwhile may replace the file that it was started from.
+    pub fn own_program(&self) -> Result<PathBuf> {
+        let running = Path::new("/proc/self/exe");
+        let file = fs::metadata(running).context("cannot find this program's own file")?;
+        let kept = format!("own/{}-{}", file.ino(), file.mtime());
+        self.once(&kept, "keeping a copy of this program", |copy| {
+            fs::copy(running, copy).map(drop).context("cannot copy this program")
+        })
     }
 
     /// Makes `relative` with `make` unless an earlier run did; two runs at once wait for each other.

@@ -123,7 +123,7 @@ impl Vm {
     fn job(&self, lab: &Lab, program: &[OsString], directory: &Path) -> Result<Job> {
         let helper = match &self.helper {
             Some(helper) => helper.clone(),
-            None => std::env::current_exe().context("cannot find this program's own file")?,
+            None => lab.own_program()?,
         };
         Ok(Job {
             kernel: Kernel::bring(lab)?.root,

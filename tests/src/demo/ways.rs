@@ -81,7 +81,7 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
         directory.display(),
         workload.graph.display(),
     );
-    let helper = std::env::current_exe().context("cannot find this program's own file")?;
+    let helper = lab.own_program()?;
     let mut enter: Vec<OsString> = vec![helper.into(), "__vm-in-root".into()];
     let built = loopbox.parent().unwrap_or(&loopbox);
     for shown in [Path::new("/nix"), lab.checkout(), built] {

@@ -114,7 +114,7 @@ fn host(lab: &Lab) -> Result<Tally> {
 /// The cases, some machines at a time.
 fn boots(lab: &Lab) -> Result<Tally> {
     say("cases in the virtual machine");
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let program = lab.own_program()?;
     let mut loopbox = OsString::from("LOOPBOX_PROGRAM=");
     loopbox.push(release(lab)?);
     let words = ["env".into(), loopbox, program.into(), "__vm-cases".into()];
