@@ -75,12 +75,21 @@ impl Call<'_> {
     }
 
     /// Makes something new in a directory.
+    ///
+    /// Where nothing can be made, a name that is taken is told to be taken all the same, as systems do for their own
+    /// read-only file systems. Linux's client counts on it since 6.10: what a program opens with `O_CREAT`, as shells
+    /// do for `>/dev/null`, it asks to create, and only looks for it when it exists.
     pub(super) fn make(
         &self,
-        handle: FileHandle<'_>,
+        place: &DirOp<'_>,
         make: impl FnOnce(&Writable<'_>) -> Result<(Node, Attributes), crate::view::Error>,
     ) -> Result<Made, super::Failure<Wcc>> {
-        let directory = self.writable(handle)?;
+        let view = &self.service.view;
+        let node = self.node(place.directory)?;
+        if !view.is_writable(&node) && view.lookup(&node, place.name, self.caller()).is_ok() {
+            return Err(crate::view::Error::Exists.into());
+        }
+        let directory = self.writable(place.directory)?;
         let ((node, attributes), wcc) = self.change(&directory, || make(&directory))?;
         Ok(Made { handle: self.handle(&node), attributes, directory: wcc })
     }

@@ -22,7 +22,7 @@ impl Procedure for Create {
 
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
         let Arguments { place, how, set } = arguments;
-        call.make(place.directory, |directory| directory.create(place.name, how, &set, call.caller()))
+        call.make(&place, |directory| directory.create(place.name, how, &set, call.caller()))
     }
 }
 

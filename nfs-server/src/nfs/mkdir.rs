@@ -21,9 +21,7 @@ impl Procedure for MkDir {
 
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
         let Arguments { place, set } = arguments;
-        call.make(place.directory, |directory| {
-            directory.make(place.name, New::Directory, &set, call.caller())
-        })
+        call.make(&place, |directory| directory.make(place.name, New::Directory, &set, call.caller()))
     }
 }
 

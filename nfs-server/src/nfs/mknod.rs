@@ -29,7 +29,7 @@ impl Procedure for MkNod {
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
         let Arguments { place, what, set } = arguments;
         let what = what?;
-        call.make(place.directory, |directory| directory.make(place.name, what, &set, call.caller()))
+        call.make(&place, |directory| directory.make(place.name, what, &set, call.caller()))
     }
 }
 

@@ -25,9 +25,7 @@ impl Procedure for Symlink {
         let Arguments { place, target, .. } = arguments;
         // A link has no mode of its own; Linux clients send the one that all links show.
         let set = SetAttributes { mode: None, ..arguments.set };
-        call.make(place.directory, |directory| {
-            directory.make(place.name, New::Symlink(target), &set, call.caller())
-        })
+        call.make(&place, |directory| directory.make(place.name, New::Symlink(target), &set, call.caller()))
     }
 }
 

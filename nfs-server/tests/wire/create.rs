@@ -89,6 +89,17 @@ fn nothing_is_made_outside_writable_places_by_root_either() {
 }
 
 #[test]
+fn a_name_that_is_taken_is_taken_where_nothing_can_be_made_too() {
+    let world = World::new();
+    for (path, name) in [("dev", "null"), ("", "etc"), ("", "package")] {
+        for how in [guarded(0o600), unchecked(mode(0o600)), exclusive(1)] {
+            let done = world.builder().create(&world.at(path), name.as_bytes(), how);
+            assert_eq!(refused(done), nfsstat3::NFS3ERR_EXIST, "{path}/{name}");
+        }
+    }
+}
+
+#[test]
 fn the_name_of_an_entry_is_taken() {
     let world = World::new();
     let store = world.at("store");
