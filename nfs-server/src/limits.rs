@@ -22,6 +22,10 @@ pub(crate) const INLINE_DATA_MAX: usize = 32 << 10;
 /// Connections at a time. A mount uses one, two while it is made, up to 16 with the `nconnect` option.
 pub(crate) const CONNECTIONS_MAX: usize = 32;
 
+/// How long no connection is taken when the process has no descriptors left for one: short for whoever waits, long
+/// for a processor.
+pub(crate) const PAUSE_MILLISECONDS: u16 = 20;
+
 /// Bytes of credentials and of verifier in a call (RFC 5531, section 8.2).
 pub(crate) const AUTH_MAX: usize = 400;
 

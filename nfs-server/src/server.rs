@@ -17,7 +17,7 @@ pub use peer::Peers;
 use crate::connection;
 use crate::counts::Calls;
 use crate::handle::Secret;
-use crate::limits::CONNECTIONS_MAX;
+use crate::limits::{CONNECTIONS_MAX, PAUSE_MILLISECONDS};
 use crate::service::{Service, Users};
 use crate::view::View;
 
@@ -162,9 +162,22 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener, woken: &PipeReader) {
         match listener.accept() {
             Ok((stream, peer)) => shared.admit(stream, peer),
             // A peer that gave up again, or no descriptors left: neither is a reason to stop serving.
-            Err(error) => tracing::debug!(%error, "a connection could not be taken"),
+            Err(error) => {
+                tracing::debug!(%error, "a connection could not be taken");
+                if is_shortage(&error) {
+                    // It is still waiting, and would be found so again and again. The end may come meanwhile.
+                    let _ = nix::poll::poll(&mut waiting[1..], PollTimeout::from(PAUSE_MILLISECONDS));
+                }
+            }
         }
     }
+}
+
+/// Whether the process or the system has none left of what a connection takes.
+fn is_shortage(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
 }
 
 impl Shared {
