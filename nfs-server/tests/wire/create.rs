@@ -100,6 +100,20 @@ fn a_name_that_is_taken_is_taken_where_nothing_can_be_made_too() {
 }
 
 #[test]
+fn a_name_that_is_taken_in_a_read_only_place_is_told_to_be_taken() {
+    let world = World::new();
+    for (directory, name) in
+        [("dev", "null"), ("package", "hello"), ("etc", "passwd"), ("", "file"), ("", "build")]
+    {
+        for how in [guarded(0o600), unchecked(size(0))] {
+            let done = world.root().create(&world.at(directory), name.as_bytes(), how);
+            assert_eq!(refused(done), nfsstat3::NFS3ERR_EXIST, "{directory}/{name}");
+        }
+    }
+    assert_eq!(fs::read(world.host("package/hello")).unwrap(), b"hello\n");
+}
+
+#[test]
 fn the_name_of_an_entry_is_taken() {
     let world = World::new();
     let store = world.at("store");
