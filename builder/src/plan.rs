@@ -182,21 +182,22 @@ pub enum PlanError {
     /// An attribute is malformed.
     #[error(transparent)]
     Attribute(#[from] AttributeError),
-    /// It is for another system.
-    #[error("it is for '{required}', but this system is '{system}'")]
+    /// It is for another system, or asks for something that this machine does not have.
+    #[error(
+        "a '{required}' with features {{{}}} is required to build '{}', but I am a '{system}' with features {{{}}}",
+        wanted.join(", "), derivation.display(), features.join(", ")
+    )]
     System {
+        /// The derivation.
+        derivation: PathBuf,
         /// The system it is for.
         required: String,
-        /// This one.
+        /// The features it requires.
+        wanted: Vec<String>,
+        /// This system.
         system: String,
-    },
-    /// It asks for something that this machine does not have.
-    #[error(
-        "it requires the system feature '{feature}', which Nix's setting 'system-features' does not have"
-    )]
-    Feature {
-        /// The feature.
-        feature: String,
+        /// The features it has.
+        features: Vec<String>,
     },
     /// It asks for a sandbox of another kind.
     #[error("it requires the system feature '{feature}', which loopbox does not support")]
@@ -249,10 +250,10 @@ pub enum PlanError {
 /// # Errors
 /// The first reason why it cannot be built.
 pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
-    let Request { derivation, settings, .. } = request;
+    let Request { derivation, .. } = request;
     derivation.check_buildable(request.store)?;
     let attributes = Attributes::of(derivation)?;
-    check_system(derivation, &attributes, settings)?;
+    check_system(request, &attributes)?;
     let mut outputs = planned_outputs(derivation, request.store)?;
     add_checks(&mut outputs, request, &attributes)?;
     let rewrites = environment::placeholders(&outputs, request.store);
@@ -321,22 +322,22 @@ impl Plan {
     }
 }
 
-fn check_system(
-    derivation: &Derivation<'_>,
-    attributes: &Attributes<'_>,
-    settings: &Settings,
-) -> Result<(), PlanError> {
-    let platform = derivation.platform.as_ref();
-    if platform != settings.system && !settings.extra_platforms.iter().any(|extra| extra == platform) {
-        return Err(PlanError::System { required: platform.into(), system: settings.system.clone() });
+fn check_system(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<(), PlanError> {
+    let Request { derivation, settings, .. } = request;
+    let wanted = attributes.words("requiredSystemFeatures")?;
+    if let Some(feature) = wanted.iter().find(|feature| UNSUPPORTED_FEATURES.contains(&feature.as_str())) {
+        return Err(PlanError::UnsupportedFeature { feature: feature.clone() });
     }
-    for feature in attributes.words("requiredSystemFeatures")? {
-        if UNSUPPORTED_FEATURES.contains(&feature.as_str()) {
-            return Err(PlanError::UnsupportedFeature { feature });
-        }
-        if !settings.system_features.contains(&feature) {
-            return Err(PlanError::Feature { feature });
-        }
+    let platform = derivation.platform.as_ref();
+    let runs = platform == settings.system || settings.extra_platforms.iter().any(|extra| extra == platform);
+    if !runs || wanted.iter().any(|feature| !settings.system_features.contains(feature)) {
+        return Err(PlanError::System {
+            derivation: request.path.within(request.store),
+            required: platform.into(),
+            wanted,
+            system: settings.system.clone(),
+            features: settings.system_features.clone(),
+        });
     }
     if attributes.flag("__noChroot")? { Err(PlanError::NoChroot) } else { Ok(()) }
 }

@@ -192,8 +192,10 @@ fn plan(error: &PlanError) -> Option<String> {
             "allow it with 'allowed-impure-host-deps = {path}' in nix.conf, or show it with '--sandbox-paths {path}'"
         )),
         PlanError::System { .. } => {
-            Some("'extra-platforms' in nix.conf lists other systems that this machine can run".into())
+            Some("'extra-platforms' in nix.conf lists other systems that this machine can run, 'system-features' what it has".into())
         }
+        PlanError::NoChroot => Some("nix-build with 'sandbox = relaxed' builds it without a sandbox".into()),
+        PlanError::UnsupportedFeature { .. } => Some("nix-build may have what it takes; loopbox builds the rest".into()),
         _ => None,
     }
 }
@@ -208,6 +210,9 @@ fn store(error: &StoreError) -> Option<String> {
 fn settings(error: &SettingsError) -> Option<String> {
     match error {
         SettingsError::Command(error) => nix_program(error),
+        SettingsError::Unsupported { name, .. } => {
+            Some(format!("without it: NIX_CONFIG='{name} =' loopbox build …, if the build can do without"))
+        }
         _ => None,
     }
 }

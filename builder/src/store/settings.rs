@@ -1,11 +1,17 @@
 //! Nix's settings, those of them that shape a build.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::command::{self, CommandError};
+
+/// Settings that change builds, or what comes after them, in ways that are not implemented: who has set one would
+/// not get what he asked for. Each is off by default.
+const UNSUPPORTED: [&str; 5] =
+    ["impersonate-linux-26", "impure-env", "post-build-hook", "pre-build-hook", "repeat"];
 
 /// What Nix's configuration says about builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,6 +57,8 @@ pub struct Settings {
     pub max_build_log_size: u64,
     /// Whether what builds write is kept.
     pub keep_build_log: bool,
+    /// Settings that loopbox would have to honour and cannot, with their values.
+    pub unsupported: BTreeMap<&'static str, String>,
 }
 
 /// Why the settings are not known.
@@ -63,6 +71,14 @@ pub enum SettingsError {
     /// What it printed is not JSON.
     #[error("'nix show-config --json' printed something that is not JSON")]
     Json(#[from] serde_json::Error),
+    /// A setting asks for something that is not implemented.
+    #[error("Nix's setting '{name}' is set to '{value}', which loopbox does not support")]
+    Unsupported {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// A setting has a value of another type.
     #[error("Nix's setting '{name}' has a value that cannot be understood: {value}")]
     Value {
@@ -89,6 +105,17 @@ impl Settings {
         Settings::read(&printed, version_in(&String::from_utf8_lossy(&version)))
     }
 
+    /// Makes sure that nothing is set which could only be ignored.
+    ///
+    /// # Errors
+    /// The first such setting.
+    pub fn check_supported(&self) -> Result<(), SettingsError> {
+        match self.unsupported.iter().next() {
+            None => Ok(()),
+            Some((name, value)) => Err(SettingsError::Unsupported { name, value: value.clone() }),
+        }
+    }
+
     fn read(printed: &[u8], version: (u32, u32)) -> Result<Settings, SettingsError> {
         let settings = Printed(serde_json::from_slice(printed)?);
         Ok(Settings {
@@ -112,6 +139,10 @@ impl Settings {
             max_silent_time: settings.number("max-silent-time")?.unwrap_or(0),
             max_build_log_size: settings.number("max-build-log-size")?.unwrap_or(0),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
+            unsupported: UNSUPPORTED
+                .into_iter()
+                .filter_map(|name| Some((name, settings.unusual(name)?)))
+                .collect(),
         })
     }
 }
@@ -122,6 +153,19 @@ struct Printed(serde_json::Map<String, Value>);
 impl Printed {
     fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name).and_then(|setting| setting.get("value")).filter(|value| !value.is_null())
+    }
+
+    /// The value of a setting that is off when it is empty, false or zero.
+    fn unusual(&self, name: &str) -> Option<String> {
+        match self.value(name)? {
+            Value::Bool(false) => None,
+            Value::Number(number) if number.as_u64() == Some(0) => None,
+            Value::String(text) if text.is_empty() => None,
+            Value::Object(items) if items.is_empty() => None,
+            Value::Array(items) if items.is_empty() => None,
+            Value::String(text) => Some(text.clone()),
+            value => Some(value.to_string()),
+        }
     }
 
     fn get<T>(
@@ -195,6 +239,19 @@ mod tests {
     fn sandbox_paths_of_newer_versions_become_the_same_words() {
         let printed = br#"{"sandbox-paths":{"value":{"/bin/sh":{"source":"/b","optional":true}}}}"#;
         assert_eq!(Settings::read(printed, (2, 8)).unwrap().sandbox_paths, ["/bin/sh=/b?"]);
+    }
+
+    #[test]
+    fn settings_that_could_only_be_ignored_are_refused() {
+        let off = br#"{"pre-build-hook":{"value":""},"repeat":{"value":0},"impure-env":{"value":{}},
+            "impersonate-linux-26":{"value":false}}"#;
+        Settings::read(off, (2, 8)).unwrap().check_supported().unwrap();
+        let on = br#"{"pre-build-hook":{"value":"/hook"},"repeat":{"value":1}}"#;
+        let error = Settings::read(on, (2, 8)).unwrap().check_supported().expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "Nix's setting 'pre-build-hook' is set to '/hook', which loopbox does not support"
+        );
     }
 
     #[test]

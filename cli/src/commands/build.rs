@@ -95,6 +95,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let interrupt = Interrupt::watch()?;
     let store = Store::from_environment();
     let settings = store.settings()?;
+    settings.check_supported()?;
     let roots = arguments.derivations(&store)?;
     let graph = graph::load(&store, &settings, &roots)?;
     let progress = progress::Progress::new(graph.missing.len());
