@@ -236,7 +236,8 @@ impl Builder {
         needed.insert(path.clone());
         self.store.hold(&needed, &paths)?;
 
-        let _locks = PathLocks::acquire(&paths.iter().map(|path| self.store.locate(path)).collect())?;
+        let places = paths.iter().map(|path| self.store.locate(path)).collect();
+        let _locks = PathLocks::acquire(&places, &self.cancel)?.ok_or(BuildError::Interrupted)?;
         let _pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
         let invalid = self.store.invalid(&paths)?;
         let already_valid: BTreeSet<StorePath> = paths.difference(&invalid).cloned().collect();
@@ -260,7 +261,7 @@ impl Builder {
     pub fn dry_plan(&self, path: &StorePath, derivation: &Derivation<'_>) -> Result<Plan, BuildError> {
         let inputs = self.inputs(derivation)?;
         self.store.hold(&inputs, &BTreeSet::new())?;
-        let user = self.users.acquire()?;
+        let user = self.users.example();
         let beside = self.store.directory().join(format!("{path}.chroot"));
         let scratch = Scratch {
             store: beside.join("store"),

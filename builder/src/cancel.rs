@@ -1,6 +1,10 @@
 //! Asking running builds to stop.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often something is tried that tells nobody when it can be had. Nix itself looks every five seconds.
+const POLL: Duration = Duration::from_millis(100);
 
 /// A request to stop that has been made or not. Clones are the same request.
 #[derive(Clone, Default)]
@@ -35,6 +39,21 @@ impl Cancel {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.lock().cancelled
+    }
+
+    /// Tries something until it can be had; `None` once it has been asked to stop. It is for what the kernel cannot
+    /// wait for and be interrupted: locks, of which one of several will do or which somebody may hold for hours.
+    ///
+    /// # Errors
+    /// Those of the attempts.
+    pub fn until<T, E>(&self, mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
+        while !self.is_cancelled() {
+            if let Some(had) = attempt()? {
+                return Ok(Some(had));
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(None)
     }
 
     /// Calls `stop` when it is asked for, at once if it has been already. `stop` must not block.

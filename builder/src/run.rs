@@ -29,7 +29,7 @@ pub(crate) fn run(
     job: &Job<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, Measures), BuildError> {
     let began = Instant::now();
-    let user = builder.users.acquire()?;
+    let user = builder.users.acquire(&builder.cancel)?.ok_or(BuildError::Interrupted)?;
     kill_processes(&user)?;
     let mut place = Place::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     let who = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };

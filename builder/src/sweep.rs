@@ -118,7 +118,7 @@ mod tests {
         let store = Store::at(place.path().join("store"), place.path().join("var"), place.path().join("log"));
         std::fs::create_dir(store.directory()).unwrap();
         let output = StorePath::new("71fc7s32zl20dc955bhghy5dvalm7ndz-busybox").unwrap();
-        let locks = PathLocks::acquire(&BTreeSet::from([store.locate(&output)])).unwrap();
+        let locks = PathLocks::try_acquire(&BTreeSet::from([store.locate(&output)])).unwrap();
         let pending = Pending::write(place.path(), &BTreeSet::from([output.clone()])).unwrap();
         std::fs::write(store.locate(&output), "").unwrap();
         assert!(sweep(place.path(), &store).unwrap().is_empty());

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
+use crate::cancel::Cancel;
+
 /// The users to choose from.
 #[derive(Debug)]
 pub struct BuildUsers {
@@ -117,28 +119,39 @@ impl BuildUsers {
         self.group.as_ref().map(|group| group.users.len())
     }
 
-    /// Takes a user that no other build has, of Nix or of loopbox. When all are taken, waits for one.
+    /// Takes a user that no other build has, of Nix or of loopbox. When all are taken, waits for whichever becomes
+    /// free first; `None` when that is cancelled.
     ///
     /// # Errors
     /// When the lock files cannot be made.
-    pub fn acquire(&self) -> Result<BuildUser, UserError> {
+    pub fn acquire(&self, cancel: &Cancel) -> Result<Option<BuildUser>, UserError> {
+        cancel.until(|| self.try_acquire())
+    }
+
+    /// Some user, for a plan that nobody is going to run.
+    #[must_use]
+    pub fn example(&self) -> BuildUser {
+        match &self.group {
+            Some(Members { gid, users }) if !users.is_empty() => BuildUser::new(&users[0], *gid, None),
+            _ => BuildUser::ourselves(),
+        }
+    }
+
+    fn try_acquire(&self) -> Result<Option<BuildUser>, UserError> {
         let Some(Members { gid, users }) = &self.group else {
-            let (uid, gid) = (Uid::effective().as_raw(), Gid::effective().as_raw());
-            return Ok(BuildUser { uid, gid, groups: Vec::new(), lock: None });
+            return Ok(Some(BuildUser::ourselves()));
         };
         std::fs::create_dir_all(&self.pool)
             .map_err(|source| UserError::Lock { path: self.pool.clone(), source })?;
         for user in users {
             let (path, file) = self.open(user)?;
             match file.try_lock() {
-                Ok(()) => return Ok(BuildUser::new(user, *gid, file)),
+                Ok(()) => return Ok(Some(BuildUser::new(user, *gid, Some(file)))),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(source)) => return Err(UserError::Lock { path, source }),
             }
         }
-        let (path, file) = self.open(&users[0])?;
-        file.lock().map_err(|source| UserError::Lock { path, source })?;
-        Ok(BuildUser::new(&users[0], *gid, file))
+        Ok(None)
     }
 
     fn open(&self, user: &User) -> Result<(PathBuf, File), UserError> {
@@ -152,11 +165,17 @@ impl BuildUsers {
 }
 
 impl BuildUser {
-    fn new(user: &User, gid: u32, lock: File) -> BuildUser {
+    /// Who runs loopbox, and so may have processes that are no builds.
+    fn ourselves() -> BuildUser {
+        let (uid, gid) = (Uid::effective().as_raw(), Gid::effective().as_raw());
+        BuildUser { uid, gid, groups: Vec::new(), lock: None }
+    }
+
+    fn new(user: &User, gid: u32, lock: Option<File>) -> BuildUser {
         let name = std::ffi::CString::new(user.name.as_str()).unwrap_or_default();
         let groups = getgrouplist(&name, user.gid).unwrap_or_default();
         let groups = groups.into_iter().map(Gid::as_raw).filter(|other| *other != gid).collect();
-        BuildUser { uid: user.uid.as_raw(), gid, groups, lock: Some(lock) }
+        BuildUser { uid: user.uid.as_raw(), gid, groups, lock }
     }
 
     /// Whether it is a user that does nothing but build.
@@ -173,8 +192,36 @@ mod tests {
     #[test]
     fn without_a_group_builds_run_as_ourselves() {
         let users = BuildUsers::of_group("", Path::new("/nonexistent")).unwrap();
-        let user = users.acquire().unwrap();
+        let user = users.acquire(&Cancel::default()).unwrap().unwrap();
         assert_eq!((user.uid, user.is_dedicated(), users.count()), (Uid::effective().as_raw(), false, None));
+    }
+
+    fn user(uid: u32) -> User {
+        User {
+            name: format!("build{uid}"),
+            uid: Uid::from_raw(uid),
+            ..User::from_uid(Uid::effective()).unwrap().unwrap()
+        }
+    }
+
+    #[test]
+    fn whichever_user_becomes_free_is_taken_and_waiting_can_be_cancelled() {
+        let pool = tempfile::tempdir().unwrap();
+        let group = Some(Members { gid: 1, users: vec![user(30_001), user(30_002)] });
+        let users = BuildUsers { pool: pool.path().into(), group };
+        let cancel = Cancel::default();
+        let acquire = || users.acquire(&cancel).unwrap();
+        let (first, second) = (acquire().unwrap(), acquire().unwrap());
+        assert_eq!((first.uid, second.uid, users.example().uid), (30_001, 30_002, 30_001));
+        std::thread::scope(|scope| {
+            let third = scope.spawn(acquire);
+            drop(second);
+            let third = third.join().unwrap().unwrap();
+            assert_eq!(third.uid, 30_002, "the first one is taken still");
+            let waiting = scope.spawn(acquire);
+            cancel.cancel();
+            assert!(waiting.join().unwrap().is_none());
+        });
     }
 
     #[test]

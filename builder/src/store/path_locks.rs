@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::cancel::Cancel;
+
 /// Locked paths. Dropping it removes the lock files.
 #[derive(Debug)]
 pub struct PathLocks {
@@ -23,17 +25,20 @@ pub struct LockError {
 
 impl PathLocks {
     /// Locks paths, waiting for those that another process has. Always in the same order, so that two processes
-    /// never wait for each other.
+    /// never wait for each other. `None` when it is cancelled.
     ///
     /// # Errors
     /// When a lock file cannot be made.
-    pub fn acquire(paths: &BTreeSet<PathBuf>) -> Result<PathLocks, LockError> {
+    pub fn acquire(paths: &BTreeSet<PathBuf>, cancel: &Cancel) -> Result<Option<PathLocks>, LockError> {
         let mut locks = PathLocks { held: Vec::new() };
         for path in paths.iter().map(lock_file) {
-            let file = lock(&path).map_err(|source| LockError { path: path.clone(), source })?;
-            locks.held.push((path, file));
+            let locked = cancel.until(|| try_lock(&path));
+            match locked.map_err(|source| LockError { path: path.clone(), source })? {
+                Some(file) => locks.held.push((path, file)),
+                None => return Ok(None),
+            }
         }
-        Ok(locks)
+        Ok(Some(locks))
     }
 
     /// Locks paths unless another process has one of them.
@@ -68,16 +73,6 @@ fn lock_file(path: &PathBuf) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn lock(path: &Path) -> io::Result<File> {
-    loop {
-        let file = open(path)?;
-        file.lock()?;
-        if is_fresh(&file)? {
-            return Ok(file);
-        }
-    }
-}
-
 fn try_lock(path: &Path) -> io::Result<Option<File>> {
     loop {
         let file = open(path)?;
@@ -107,13 +102,19 @@ mod tests {
     fn a_lock_is_exclusive_and_leaves_no_file() {
         let store = tempfile::tempdir().unwrap();
         let paths = BTreeSet::from([store.path().join("a"), store.path().join("b")]);
-        let first = PathLocks::acquire(&paths).unwrap();
+        let cancel = Cancel::default();
+        let acquire = || PathLocks::acquire(&paths, &cancel).unwrap();
+        let first = acquire();
         assert!(PathLocks::try_acquire(&paths).unwrap().is_none());
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| PathLocks::acquire(&paths));
+            let second = scope.spawn(acquire);
             assert!(store.path().join("a.lock").exists());
             drop(first);
-            drop(second.join().unwrap().unwrap());
+            let second = second.join().unwrap();
+            assert!(second.is_some());
+            let waiting = scope.spawn(acquire);
+            cancel.cancel();
+            assert!(waiting.join().unwrap().is_none());
         });
         assert_eq!(std::fs::read_dir(store.path()).unwrap().count(), 0);
     }
