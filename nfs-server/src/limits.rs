@@ -68,6 +68,10 @@ pub(crate) const FIXED_LISTINGS_MAX: usize = 1024;
 /// that many systems allow.
 pub(crate) const ORPHANS_MAX: usize = 256;
 
+/// Names remembered of one file, the latest. A file with more links is found by those; should all of them go while
+/// others stay, its handle is stale until the client looks up another name, as it then does.
+pub(crate) const PLACES_MAX: usize = 64;
+
 /// Symbolic links followed by [`crate::view::View::find`], as in Linux's own path walk (`MAXSYMLINKS`).
 pub(crate) const LINKS_FOLLOWED_MAX: usize = 40;
 

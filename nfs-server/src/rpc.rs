@@ -132,29 +132,29 @@ fn dispatch(
     }
     service.counts.count(head.program, head.procedure);
     let key = entry.once.then(|| Key::new(head.xid, head.procedure, credentials.caller(), request.rest()));
-    if let Some(key) = &key {
-        match service.duplicates.begin(key) {
-            Earlier::None => {}
-            Earlier::Reply(reply) => {
-                replies.out.truncate(start);
-                replies.out.extend_from_slice(&reply);
-                return Ok(Sent::Reply);
-            }
-            Earlier::StillRunning => return Ok(Sent::Nothing),
+    let running = match key.map(|key| service.duplicates.begin(key)) {
+        None => None,
+        Some(Earlier::None(running)) => Some(running),
+        Some(Earlier::Reply(reply)) => {
+            replies.out.truncate(start);
+            replies.out.extend_from_slice(&reply);
+            return Ok(Sent::Reply);
         }
-    }
+        Some(Earlier::StillRunning) => return Ok(Sent::Nothing),
+    };
     let call = Call { service, credentials };
     let mut reply = Encoder::new(&mut replies.out);
     accepted(head.xid, &mut reply);
     reply.u32(0);
-    let result = (entry.run)(&call, &mut request, &mut reply, &mut replies.bulk);
+    (entry.run)(&call, &mut request, &mut reply, &mut replies.bulk)
+        .map_err(|Garbage| Refusal::GarbageArgs)?;
     replies.attached = reply.attached();
-    if let Some(key) = key {
+    if let Some(running) = running {
         let length = (replies.out.len() - start - HEADER) as u32;
         replies.out[start..start + HEADER].copy_from_slice(&(LAST_FRAGMENT | length).to_be_bytes());
-        service.duplicates.finish(key, result.is_ok().then(|| &replies.out[start..]));
+        running.finish(&replies.out[start..]);
     }
-    result.map(|()| Sent::Reply).map_err(|Garbage| Refusal::GarbageArgs)
+    Ok(Sent::Reply)
 }
 
 fn find(head: &Head) -> Result<&'static Entry, Refusal> {

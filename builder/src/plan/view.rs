@@ -50,7 +50,12 @@ pub(super) fn view(
     let closure = request.known.inputs.iter().chain(request.sandbox_closure);
     for path in closure.filter(|path| outputs.iter().all(|output| output.path != **path)) {
         let place = path.within(request.store);
-        entries.graft(&place, &place, false);
+        entries.put(Entry::Graft {
+            at: place.clone(),
+            source: place,
+            access: Access::Fixed,
+            optional: false,
+        });
     }
     // A sandbox path may be an older build of this very output.
     for output in outputs {

@@ -26,9 +26,9 @@ pub(crate) struct Key {
 }
 
 /// What is known of a call.
-pub(crate) enum Earlier {
-    /// It is new.
-    None,
+pub(crate) enum Earlier<'d> {
+    /// It is new, and has to be carried out.
+    None(Running<'d>),
     /// It was answered with this record.
     Reply(Box<[u8]>),
     /// Another thread is still at it.
@@ -39,6 +39,13 @@ pub(crate) enum Earlier {
 pub(crate) struct Duplicates {
     known: Mutex<LruCache<Key, Option<Box<[u8]>>>>,
     finished: Condvar,
+}
+
+/// A call that is being carried out. Dropped without a reply, the call is forgotten.
+pub(crate) struct Running<'d> {
+    duplicates: &'d Duplicates,
+    key: Key,
+    reply: Option<Box<[u8]>>,
 }
 
 impl Key {
@@ -55,15 +62,14 @@ impl Duplicates {
         Duplicates { known: Mutex::new(LruCache::new(capacity)), finished: Condvar::new() }
     }
 
-    /// Asks for an earlier call with this key; without one, the caller has to carry it out and
-    /// [`finish`](Duplicates::finish).
-    pub(crate) fn begin(&self, key: &Key) -> Earlier {
+    /// Asks for an earlier call with this key.
+    pub(crate) fn begin(&self, key: Key) -> Earlier<'_> {
         let mut known = self.known.lock();
         loop {
-            match known.get(key) {
+            match known.get(&key) {
                 None => {
-                    known.put(*key, None);
-                    return Earlier::None;
+                    known.put(key, None);
+                    return Earlier::None(Running { duplicates: self, key, reply: None });
                 }
                 Some(Some(reply)) => return Earlier::Reply(reply.clone()),
                 Some(None) => {
@@ -74,19 +80,29 @@ impl Duplicates {
             }
         }
     }
+}
 
-    /// Keeps the reply of a call, or forgets the call when it has none worth keeping.
-    pub(crate) fn finish(&self, key: Key, reply: Option<&[u8]>) {
-        let mut known = self.known.lock();
-        match reply.filter(|reply| reply.len() <= DUPLICATE_REPLY_MAX) {
+impl Running<'_> {
+    /// Keeps the reply for the call's repetitions, unless it is longer than any that is worth keeping.
+    pub(crate) fn finish(mut self, reply: &[u8]) {
+        if reply.len() <= DUPLICATE_REPLY_MAX {
+            self.reply = Some(reply.into());
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut known = self.duplicates.known.lock();
+        match self.reply.take() {
             Some(reply) => {
-                known.put(key, Some(reply.into()));
+                known.put(self.key, Some(reply));
             }
             None => {
-                known.pop(&key);
+                known.pop(&self.key);
             }
         }
-        self.finished.notify_all();
+        self.duplicates.finished.notify_all();
     }
 }
 
@@ -94,30 +110,42 @@ impl Duplicates {
 mod tests {
     use super::*;
 
+    fn new(duplicates: &Duplicates, key: Key) -> Running<'_> {
+        match duplicates.begin(key) {
+            Earlier::None(running) => running,
+            _ => panic!("the call is known"),
+        }
+    }
+
+    #[test]
+    fn a_call_that_ends_without_a_reply_is_forgotten() {
+        let duplicates = Duplicates::new();
+        let key = Key::new(1, 2, Caller::ROOT, b"");
+        drop(new(&duplicates, key));
+        drop(new(&duplicates, key));
+    }
+
     #[test]
     fn the_second_call_gets_the_first_ones_reply() {
         let duplicates = Duplicates::new();
         let key = Key::new(1, 2, Caller::ROOT, b"arguments");
-        assert!(matches!(duplicates.begin(&key), Earlier::None));
-        duplicates.finish(key, Some(b"reply"));
-        assert!(matches!(duplicates.begin(&key), Earlier::Reply(reply) if *reply == *b"reply"));
-        assert!(
-            matches!(duplicates.begin(&Key::new(1, 2, Caller::ROOT, b"others")), Earlier::None),
-            "same number, other call"
-        );
+        new(&duplicates, key).finish(b"reply");
+        assert!(matches!(duplicates.begin(key), Earlier::Reply(reply) if *reply == *b"reply"));
+        let begun = duplicates.begin(Key::new(1, 2, Caller::ROOT, b"others"));
+        assert!(matches!(begun, Earlier::None(_)), "same number, other call");
         let other = Caller { uid: 1, ..Caller::ROOT };
-        let begun = duplicates.begin(&Key::new(1, 2, other, b"arguments"));
-        assert!(matches!(begun, Earlier::None), "same call, other caller");
+        let begun = duplicates.begin(Key::new(1, 2, other, b"arguments"));
+        assert!(matches!(begun, Earlier::None(_)), "same call, other caller");
     }
 
     #[test]
     fn a_repeated_call_waits_for_the_first_to_end() {
         let duplicates = Duplicates::new();
         let key = Key::new(1, 2, Caller::ROOT, b"");
-        assert!(matches!(duplicates.begin(&key), Earlier::None));
+        let first = new(&duplicates, key);
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| duplicates.begin(&key));
-            duplicates.finish(key, Some(b"reply"));
+            let second = scope.spawn(|| duplicates.begin(key));
+            first.finish(b"reply");
             assert!(matches!(second.join().unwrap(), Earlier::Reply(_)));
         });
     }

@@ -106,7 +106,7 @@ impl View {
             Node::Declared(index) => Some(&declared(&self.tree, *index).children),
             Node::Host(_) => None,
         };
-        let listing = self.listings.of(directory.id(), self.is_writable(directory));
+        let listing = self.listings.of(directory.id(), !self.is_fixed(directory));
         self.read_names(directory, cookie, &mut listing.lock())?;
         loop {
             let batch = listing.lock().behind(cookie, BATCH);

@@ -30,7 +30,7 @@ pub(crate) struct Listing {
 
 /// The listings of a view.
 pub(crate) struct Listings {
-    /// Of directories that the view's users may change: kept, since their cookies depend on what happened.
+    /// Of directories that may change: kept, since their cookies depend on what happened.
     changing: Mutex<FxHashMap<NodeId, Arc<Mutex<Listing>>>>,
     /// Of all others: may be dropped, since sorting gives the same cookies again.
     fixed: Mutex<LruCache<NodeId, Arc<Mutex<Listing>>, FxBuildHasher>>,

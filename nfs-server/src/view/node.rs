@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::attributes::{Attributes, Kind, Permissions, Time};
 use super::host;
+use crate::limits::PLACES_MAX;
 
 /// Host nodes are numbered from here; declared ones by their index in the tree, plus one.
 const FIRST_HOST_ID: u64 = 1 << 32;
@@ -132,6 +133,9 @@ impl HostNode {
         }
         if self.kind == Kind::Directory {
             state.places.clear();
+        }
+        if state.places.len() == PLACES_MAX {
+            state.places.remove(0);
         }
         state.places.push(Place { parent, name: name.into() });
     }

@@ -91,6 +91,9 @@ pub enum Access {
     /// Nobody may change it, root included.
     #[default]
     Ro,
+    /// The same, and the host does not change it either: a path of a store. What was seen of it once is not asked
+    /// for again.
+    Fixed,
     /// The view's users may change it as far as the host's modes let them.
     Rw,
 }

@@ -24,10 +24,9 @@ impl View {
     /// # Errors
     /// [`Error::Stale`] when the host no longer has it.
     pub fn attributes(&self, node: &Node) -> Result<Attributes, Error> {
-        if !self.is_writable(node)
+        if self.is_fixed(node)
             && let Some(seen) = self.seen(node)
         {
-            // Nobody changes it, or nobody that the client's own cache would hear of sooner.
             return Ok(seen);
         }
         match node {
@@ -103,6 +102,11 @@ impl View {
             return Ok(false);
         }
         Ok(caller.may(want, kind, self.permissions(node)?))
+    }
+
+    /// Whether nobody changes the node, not even on the host.
+    pub(crate) fn is_fixed(&self, node: &Node) -> bool {
+        self.branch(node).is_some_and(|branch| branch.access == Access::Fixed)
     }
 
     /// Whether anybody may change the node.

@@ -122,7 +122,7 @@ fn spec(host: &Path) -> ViewSpec {
             graft("/package", "package", Access::Ro),
             graft("/file", "package/hello", Access::Ro),
             graft("/writable", "writable", Access::Rw),
-            graft("/store/package", "package", Access::Ro),
+            graft("/store/package", "package", Access::Fixed),
             scratch("/build", "build", 0o777),
             scratch("/store", "store", 0o1775),
         ],

@@ -169,7 +169,7 @@ fn closure(paths: &[PathBuf]) -> Result<Vec<Entry>, Failure> {
     }
     let graft = |path: StorePath| {
         let at = store.locate(&path);
-        Entry::Graft { source: at.clone(), at, access: Access::Ro, optional: false }
+        Entry::Graft { source: at.clone(), at, access: Access::Fixed, optional: false }
     };
     Ok(store.closure(&roots)?.into_iter().map(graft).collect())
 }
