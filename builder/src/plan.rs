@@ -324,7 +324,7 @@ impl Plan {
 
 fn check_system(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<(), PlanError> {
     let Request { derivation, settings, .. } = request;
-    let wanted = attributes.words("requiredSystemFeatures")?;
+    let wanted: BTreeSet<String> = attributes.words("requiredSystemFeatures")?.into_iter().collect();
     if let Some(feature) = wanted.iter().find(|feature| UNSUPPORTED_FEATURES.contains(&feature.as_str())) {
         return Err(PlanError::UnsupportedFeature { feature: feature.clone() });
     }
@@ -334,7 +334,7 @@ fn check_system(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<()
         return Err(PlanError::System {
             derivation: request.path.within(request.store),
             required: platform.into(),
-            wanted,
+            wanted: wanted.into_iter().collect(),
             system: settings.system.clone(),
             features: settings.system_features.clone(),
         });
