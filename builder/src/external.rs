@@ -137,7 +137,7 @@ impl Description {
         // Named after an output, which Nix protects from its garbage collector meanwhile.
         let beside = self.real_store_dir.join(format!("{first}.chroot"));
         let leftovers = Leftovers { mount: None, temporary: vec![beside.clone()] };
-        let _note =
+        let note =
             external.state.note(leftovers).map_err(|error| BuildError::from(ScratchError::from(error)))?;
         let place = Beside::make(&beside).map_err(BuildError::from)?;
         let user =
@@ -163,6 +163,7 @@ impl Description {
         let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::inherit(), stderr: Stdio::inherit() };
         let ways = Ways {
             backend: external.backend,
+            note: &note,
             loopbox: external.loopbox,
             cancel: external.cancel,
             stop: &Cancel::default(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mounter::jail::{self, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, kill_user};
-
+use mounter::stale::Note;
 use nfs_server::Calls;
 use nfs_server::view::View;
 
@@ -18,7 +18,7 @@ use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Sec
 use crate::cancel::Cancel;
 use crate::log::{self, Keep, Log, Terminal};
 use crate::plan::{Plan, User, Word};
-use crate::scratch::Place;
+use crate::scratch::{Place, ScratchError};
 use crate::store::{BuildUser, PathInfo, log_path};
 use crate::watch::{Ear, Watch};
 use crate::{output, program};
@@ -39,8 +39,13 @@ pub(crate) fn run(
     let stop = Cancel::default();
     let watch = Watch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
     let (terminal, log) = open_log(builder, &plan, watch.ear())?;
-    let ways =
-        Ways { backend: &*builder.backend, loopbox: &builder.loopbox, cancel: &builder.cancel, stop: &stop };
+    let ways = Ways {
+        backend: &*builder.backend,
+        note: &place.note,
+        loopbox: &builder.loopbox,
+        cancel: &builder.cancel,
+        stop: &stop,
+    };
     let stdio = Stdio3 {
         stdin: Stdio::null(),
         stdout: Stdio::from(terminal.stdout),
@@ -70,6 +75,8 @@ pub(crate) fn run(
 /// What it takes to run something in a view.
 pub(crate) struct Ways<'a> {
     pub backend: &'a dyn Backend,
+    /// What a later run sweeps if this one dies.
+    pub note: &'a Note,
     pub loopbox: &'a Path,
     pub cancel: &'a Cancel,
     /// Stops this one alone.
@@ -97,8 +104,12 @@ pub(crate) fn in_view(
     let asked = Arc::new(HiddenPaths::default());
     let sink = Arc::clone(&asked);
     let served = ways.backend.realise(&plan.view, plan.user.uid, mount_point, sink)?;
+    let root = served.root();
+    if let Root::Nfs { source, .. } = &root {
+        ways.note.serves(source).map_err(ScratchError::from)?;
+    }
     begin();
-    let jail = Jail::spawn(ways.loopbox, &plan.jail(served.root()), stdio)
+    let jail = Jail::spawn(ways.loopbox, &plan.jail(root), stdio)
         .map_err(|error| not_started(error, plan, served.view()))?;
     let started = Instant::now();
     let outcome = wait(ways, jail);

@@ -24,7 +24,8 @@ pub(crate) struct Place {
     /// Where the build directory is, and stays when a failed build is kept.
     top: PathBuf,
     kept: bool,
-    _note: Note,
+    /// What a later run sweeps if this one dies.
+    pub note: Note,
 }
 
 /// A build's directories could not be made.
@@ -69,7 +70,7 @@ impl Place {
             beside,
             top,
             kept: false,
-            _note: state.note(leftovers)?,
+            note: state.note(leftovers)?,
         };
         let made = |path: &Path, result: io::Result<()>| {
             result.map_err(|source| ScratchError::Make { path: path.into(), source })

@@ -53,7 +53,7 @@ impl Pending {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let file = state.join(format!("{}-{number}.{EXTENSION}", std::process::id()));
         // Written aside and renamed, so that a sweep never reads half a list.
-        let aside = file.with_extension("new");
+        let aside = file.with_extension(format!("{EXTENSION}.new"));
         std::fs::write(&aside, outputs.iter().map(|path| format!("{path}\n")).collect::<String>())?;
         std::fs::rename(&aside, &file)?;
         Ok(Pending { file })

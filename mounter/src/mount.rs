@@ -7,7 +7,7 @@ mod system;
 #[path = "mount/macos.rs"]
 mod system;
 #[cfg(target_os = "linux")]
-mod table;
+pub(crate) mod table;
 
 use std::fs::File;
 use std::io;

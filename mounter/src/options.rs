@@ -26,7 +26,7 @@ const RESEND: u32 = 20;
 /// every `sync` on the machine, would hang until a reboot. With `softerr` they fail with ETIMEDOUT, which no
 /// program takes for the end of a file. Sixty seconds are far beyond what writing one megabyte takes on a machine
 /// that still does its work, so dirty pages of a live server are not dropped; and when only loopbox dies, the
-/// supervisor aborts the calls at once and nobody waits for sixty seconds.
+/// supervisor aborts the calls at once and nobody waits for sixty seconds. So does the next loopbox that runs.
 const RESENDS: u32 = 2;
 
 /// What the user of a mount may choose; the rest of the line follows from what loopbox's server is.

@@ -52,7 +52,8 @@ fn start_time(_pid: u32) -> Option<u64> {
     None
 }
 
-fn is_running(pid: u32) -> bool {
+/// Whether a process has this number, be it the one that is meant or a later one.
+pub(crate) fn is_running(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok())
 }
 

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+#[cfg(target_os = "linux")]
+mod orphans;
+
 use serde::{Deserialize, Serialize};
 
-use crate::mount;
-use crate::process::Process;
+use crate::process::{self, Process};
+use crate::{Source, mount, options};
 
 /// The longest note that is read, in bytes: one names a handful of paths.
 const NOTE_MAX: u64 = 1 << 16;
@@ -31,6 +34,7 @@ pub struct Leftovers {
 #[derive(Debug)]
 pub struct Note {
     file: PathBuf,
+    written: Written,
 }
 
 /// What was found of one dead run.
@@ -80,10 +84,13 @@ pub enum StateError {
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Written {
     owner: Process,
     leftovers: Leftovers,
+    /// What is served to a jail, as the kernel's table of mounts names it.
+    #[serde(default)]
+    device: Option<String>,
 }
 
 impl StateDir {
@@ -107,15 +114,10 @@ impl StateDir {
     /// # Errors
     /// If the note cannot be written.
     pub fn note(&self, leftovers: Leftovers) -> Result<Note, StateError> {
-        let written = Written { owner: Process::current(), leftovers };
-        let file = self.unused_name();
-        let text = serde_json::to_vec(&written).map_err(io::Error::other);
-        // Written aside and renamed, so that a sweep never reads half a note.
-        let aside = file.with_extension("new");
-        text.and_then(|text| fs::write(&aside, text))
-            .and_then(|()| fs::rename(&aside, &file))
-            .map_err(|source| StateError::Write { path: file.clone(), source })?;
-        Ok(Note { file })
+        let written = Written { owner: Process::current(), leftovers, device: None };
+        let note = Note { file: self.unused_name(), written };
+        note.write(&note.written)?;
+        Ok(note)
     }
 
     /// The living process that has noted a mount at this place.
@@ -135,16 +137,34 @@ impl StateDir {
     /// If the notes cannot be listed. What a single note names and cannot be removed is in its [`Swept`], and the
     /// note stays for the next sweep.
     pub fn sweep(&self) -> Result<Vec<Swept>, StateError> {
+        self.remove_unfinished()?;
         let dead = self.notes()?.into_iter().filter(|(_, written)| !written.owner.is_alive());
         Ok(dead
             .map(|(file, written)| {
+                #[cfg(target_os = "linux")]
+                written.device.as_deref().into_iter().for_each(orphans::end);
                 let swept = written.leftovers.sweep();
                 if swept.left.is_empty() {
-                    drop(Note { file });
+                    drop(Note { file, written });
                 }
                 swept
             })
             .collect())
+    }
+
+    /// Removes what processes were writing when they died: notes, and other lists that are kept with them.
+    fn remove_unfinished(&self) -> Result<(), StateError> {
+        let read = |source| StateError::Read { path: self.path.clone(), source };
+        for entry in fs::read_dir(&self.path).map_err(read)? {
+            let file = entry.map_err(read)?.path();
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let writer = name.strip_suffix(".new").and_then(|name| name.split_once('-')?.0.parse().ok());
+            if writer.is_some_and(|pid| !process::is_running(pid)) {
+                // Whatever keeps it from being removed, the next sweep tries again.
+                let _ = fs::remove_file(&file);
+            }
+        }
+        Ok(())
     }
 
     fn notes(&self) -> Result<Vec<(PathBuf, Written)>, StateError> {
@@ -188,6 +208,26 @@ impl Leftovers {
             }
         }
         swept
+    }
+}
+
+impl Note {
+    /// Adds what is served to a jail. Should its supervisor be killed together with this process, the next sweep
+    /// ends the calls of those inside, who wait for a server that is gone.
+    ///
+    /// # Errors
+    /// If the note cannot be written.
+    pub fn serves(&self, source: &Source) -> Result<(), StateError> {
+        self.write(&Written { device: Some(options::device(source)), ..self.written.clone() })
+    }
+
+    fn write(&self, written: &Written) -> Result<(), StateError> {
+        let text = serde_json::to_vec(written).map_err(io::Error::other);
+        // Written aside and renamed, so that a sweep never reads half a note.
+        let aside = self.file.with_extension("json.new");
+        text.and_then(|text| fs::write(&aside, text))
+            .and_then(|()| fs::rename(&aside, &self.file))
+            .map_err(|source| StateError::Write { path: self.file.clone(), source })
     }
 }
 
@@ -252,6 +292,20 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(StateDir::open(place.path()), Err(StateError::NotOurs { .. })));
+    }
+
+    #[test]
+    fn a_note_that_was_being_written_is_removed_once_its_writer_is_dead() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&place.path().join("state")).unwrap();
+        let file = |pid: u32| place.path().join(format!("state/{pid}-0.json.new"));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        fs::write(file(child.id()), "{").unwrap();
+        fs::write(file(std::process::id()), "{").unwrap();
+        state.sweep().unwrap();
+        assert!(!file(child.id()).exists());
+        assert!(file(std::process::id()).exists());
     }
 
     fn make_owner_dead(note: &Path) {

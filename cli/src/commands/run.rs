@@ -101,7 +101,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let interrupt = Interrupt::watch()?;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
-    let _note = state.note(Leftovers { mount: None, temporary: vec![plan.base.clone()] })?;
+    let note = state.note(Leftovers { mount: None, temporary: vec![plan.base.clone()] })?;
     let place = Place::make(&plan)?;
 
     let view = Arc::new(View::open(&plan.view, None)?);
@@ -110,6 +110,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let options = ServerOptions { users, peers: Peers::KernelOnly, secret: None };
     let server = Server::start(Arc::clone(&view), options)?;
     let source = Source { addr: server.addr(), export: server.export().into() };
+    note.serves(&source)?;
     let options = MountOptions { changes: plan.changes };
     let root = Root::Nfs { source, options, mount_point: place.mount_point().into() };
 

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
@@ -16,6 +18,11 @@ use crate::options::{self, MountOptions};
 
 /// How many mounts on top of each other at one point are taken away: enough for any real stack, and an end.
 const STACK: usize = 16;
+/// How often the calls of a mount that is in use are aborted before it is detached, which leaves those that follow
+/// to fail by themselves. A writer makes a call or two more after the one that failed, before it is gone.
+const ABORTS: usize = 20;
+/// Between two of these.
+const ABORT_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Result<(), MountError> {
     let device = options::device(source);
@@ -81,13 +88,24 @@ pub(crate) fn force_unmount(at: &Path) {
         if !is_nfs(at) {
             return;
         }
-        if nix::mount::umount2(at, MntFlags::MNT_FORCE | MntFlags::UMOUNT_NOFOLLOW).is_err()
+        if !aborted_and_unmounted(at)
             && let Err(errno) = nix::mount::umount2(at, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
         {
             tracing::warn!("cannot unmount {at:?}: {errno}");
             return;
         }
     }
+}
+
+fn aborted_and_unmounted(at: &Path) -> bool {
+    for _ in 0..ABORTS {
+        match nix::mount::umount2(at, MntFlags::MNT_FORCE | MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) => return true,
+            Err(Errno::EBUSY) => thread::sleep(ABORT_INTERVAL),
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 /// `MNT_FORCE` on a mount that is in use fails its calls and leaves it mounted: just what is wanted here. One that

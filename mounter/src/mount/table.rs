@@ -12,11 +12,18 @@ pub(crate) struct MountEntry {
     pub(crate) at: PathBuf,
     /// The file system's type.
     pub(crate) kind: String,
+    /// What is mounted, in the file system's own words.
+    pub(crate) device: OsString,
 }
 
 /// This process's mounts, later ones last.
 pub(crate) fn read() -> io::Result<Vec<MountEntry>> {
     Ok(parse(&fs::read("/proc/self/mountinfo")?))
+}
+
+/// The mounts that another process sees.
+pub(crate) fn read_of(pid: u32) -> io::Result<Vec<MountEntry>> {
+    Ok(parse(&fs::read(format!("/proc/{pid}/mountinfo"))?))
 }
 
 /// The path as the table writes it. The last name is not resolved, for it may be a mount whose server is dead.
@@ -32,12 +39,13 @@ fn parse(table: &[u8]) -> Vec<MountEntry> {
     table.split(|byte| *byte == b'\n').filter_map(entry).collect()
 }
 
-/// Fields before the optional ones are at fixed places; the type is the first after the lone hyphen.
+/// Fields before the optional ones are at fixed places; type and device are the first after the lone hyphen.
 fn entry(line: &[u8]) -> Option<MountEntry> {
     let mut fields = line.split(|byte| *byte == b' ');
     let at = PathBuf::from(OsString::from_vec(unescape(fields.nth(4)?)));
-    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some(MountEntry { at, kind: String::from_utf8_lossy(kind).into_owned() })
+    let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
+    let kind = String::from_utf8_lossy(rest.next()?).into_owned();
+    Some(MountEntry { at, kind, device: OsString::from_vec(unescape(rest.next()?)) })
 }
 
 /// Space, tab, newline and backslash are written as a backslash and three octal digits.
@@ -73,8 +81,8 @@ mod tests {
         let table = b"22 27 0:21 / /proc rw,relatime - proc proc rw\n\
             90 27 0:50 / /mnt/a\\040b\\134c rw,nosuid shared:1 master:2 - nfs 127.0.0.1:/x rw,vers=3\n";
         let expected = vec![
-            MountEntry { at: "/proc".into(), kind: "proc".into() },
-            MountEntry { at: "/mnt/a b\\c".into(), kind: "nfs".into() },
+            MountEntry { at: "/proc".into(), kind: "proc".into(), device: "proc".into() },
+            MountEntry { at: "/mnt/a b\\c".into(), kind: "nfs".into(), device: "127.0.0.1:/x".into() },
         ];
         assert_eq!(parse(table), expected);
     }

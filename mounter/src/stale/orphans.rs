@@ -1,0 +1,55 @@
+//! Processes of a jail whose loopbox and supervisor were killed at once: killed too, but waiting for a dead server.
+//!
+//! The kernel kills the first process inside with its supervisor, and all others with it. One that waits for the
+//! server, or has something to write back, ends only with its calls, and nobody aborts these any more.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::mount::{MntFlags, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::mount::table;
+
+/// How long a sweep waits for them: what was not written back is given up a batch at a time, within some hundred
+/// milliseconds. A later sweep finds those that take longer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks: a process can start one more call each time before it notices that it was killed.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Aborts the calls to a dead server until no process sees its mount any more.
+pub(super) fn end(device: &str) {
+    let start = Instant::now();
+    while let Some(pid) = who_sees(OsStr::new(device)) {
+        if start.elapsed() > LIMIT {
+            tracing::warn!("process {pid} still waits for a server that is gone");
+            return;
+        }
+        abort_calls(pid);
+        thread::sleep(INTERVAL);
+    }
+}
+
+/// One process that has it mounted: all of a jail see the same mounts.
+fn who_sees(device: &OsStr) -> Option<u32> {
+    let numbers = fs::read_dir("/proc").ok()?.flatten();
+    numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(|&pid| {
+        // A process that ended meanwhile sees nothing.
+        let mounts = table::read_of(pid).unwrap_or_default();
+        mounts.iter().any(|entry| entry.kind == "nfs" && entry.device == device)
+    })
+}
+
+/// Aborts the calls on the root of the process's mount namespace (umount2(2), `MNT_FORCE`). A thread of its own
+/// enters the namespace, and is not waited for: the kernel may have it write back first, which the next one aborts.
+fn abort_calls(pid: u32) {
+    thread::spawn(move || {
+        // Whatever fails, the next look finds the process again, or finds it gone.
+        let Ok(namespace) = File::open(format!("/proc/{pid}/ns/mnt")) else { return };
+        if unshare(CloneFlags::CLONE_FS).and_then(|()| setns(namespace, CloneFlags::CLONE_NEWNS)).is_ok() {
+            let _ = umount2("/", MntFlags::MNT_FORCE);
+        }
+    });
+}
