@@ -1,14 +1,16 @@
 //! The first process inside: from a fork of the supervisor to the program, one step after the other.
 
 use std::ffi::{CString, OsStr};
-use std::io::{self, Read};
-use std::os::fd::AsRawFd;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
@@ -29,6 +31,10 @@ const NEVER_EXECUTED: i32 = 127;
 /// number and not for a capability.
 const KNOBS: [&str; 5] = ["sys", "sysrq-trigger", "irq", "bus", "fs"];
 
+/// How many mount namespaces there may be in the user namespace of user 0, and below it. In one of its own it could
+/// mount the control groups, whose files are the machine's user 0's, down from the group that loopbox itself is in.
+const MOUNT_NAMESPACES: (&str, &[u8]) = ("user/max_mnt_namespaces", b"0");
+
 const NOTHING: Option<&str> = None;
 
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
@@ -45,6 +51,8 @@ pub(super) fn become_program(spec: &JailSpec, channel: &UnixStream) -> ! {
 fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Infallible, JailError> {
     die_with_supervisor(channel)?;
     own_namespaces(spec.network)?;
+    // The jail's own may be read-only by then, or missing.
+    let knobs = knobs().map_err(|errno| cannot_limit(errno.into()))?;
     name_machine(spec)?;
     change_root(spec.root.path())?;
     mount_special(spec)?;
@@ -53,7 +61,7 @@ fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Inf
     if spec.new_session {
         nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
     }
-    become_user(&spec.user, channel)?;
+    become_user(&spec.user, channel, &knobs)?;
     if spec.no_new_privs {
         prctl::set_no_new_privs().map_err(|errno| JailError::NoNewPrivs { source: errno.into() })?;
     }
@@ -170,7 +178,7 @@ fn kernel_resource(resource: Resource) -> resource::Resource {
 }
 
 /// Groups go first: in the user namespace they can no longer be changed.
-fn become_user(user: &User, mut channel: &UnixStream) -> Result<(), JailError> {
+fn become_user(user: &User, mut channel: &UnixStream, knobs: &OwnedFd) -> Result<(), JailError> {
     let (uid, gid) = user.inside.map_or((user.uid, user.gid), |inside| (inside.uid, inside.gid));
     let failed = |errno: Errno| JailError::Ids { uid, gid, source: errno.into() };
     let groups: Vec<Gid> = user.groups.iter().map(|group| Gid::from_raw(*group)).collect();
@@ -181,10 +189,30 @@ fn become_user(user: &User, mut channel: &UnixStream) -> Result<(), JailError> {
         let refused = |source: io::Error| JailError::Control { source };
         control::send(channel, &Inside::WantsIds).map_err(refused)?;
         channel.read_exact(&mut [0]).map_err(refused)?;
+        if user.uid == 0 {
+            forbid_mount_namespaces(knobs).map_err(cannot_limit)?;
+        }
     }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     nix::unistd::setresgid(gid, gid, gid).map_err(failed)?;
     nix::unistd::setresuid(uid, uid, uid).map_err(failed)
+}
+
+/// The machine's settings, from before the root changes.
+fn knobs() -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::open("/proc/sys", flags, Mode::empty())
+}
+
+/// Every user namespace has this setting for itself; which one is meant is decided when the name is looked up.
+fn forbid_mount_namespaces(knobs: &OwnedFd) -> io::Result<()> {
+    let (name, value) = MOUNT_NAMESPACES;
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    File::from(nix::fcntl::openat(knobs, name, flags, Mode::empty())?).write_all(value)
+}
+
+fn cannot_limit(source: io::Error) -> JailError {
+    JailError::Arrange { what: "that user 0 makes no mount namespaces".into(), source }
 }
 
 fn execute(spec: &JailSpec) -> Result<std::convert::Infallible, JailError> {
