@@ -14,6 +14,8 @@ use crate::tally::Tally;
 mod carry;
 mod clean;
 mod ground;
+mod hide;
+mod hold;
 mod loopbox;
 mod place;
 mod program;
@@ -51,6 +53,10 @@ pub enum Group {
     Program,
     /// What is left of runs that were ended or killed.
     Clean,
+    /// What a build is not shown.
+    Hide,
+    /// What a hostile program cannot do.
+    Hold,
 }
 
 /// Which cases, and on what.
@@ -75,6 +81,8 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Carry => carry::cases(),
         Group::Program => program::cases(),
         Group::Clean => clean::cases(),
+        Group::Hide => hide::cases(),
+        Group::Hold => hold::cases(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

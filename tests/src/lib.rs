@@ -1,5 +1,6 @@
 //! What `cargo xtask` is made of: the lab (downloaded things), the virtual machine, and the cases that run in it.
 
+pub mod attempts;
 pub mod cases;
 pub mod command;
 pub mod demo;

@@ -1,8 +1,13 @@
-//! The only unsafe code of the tests: memory that is a file.
+//! The only unsafe code of the tests: memory that is a file, and calls that have no safe form.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::File;
+use std::io;
 use std::num::NonZeroUsize;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr::NonNull;
 
 use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync, munmap};
@@ -48,4 +53,37 @@ impl Drop for Shared {
         // SAFETY: the mapping was made by `map` and nothing refers to it any more.
         let _ = unsafe { munmap(self.start, self.length.get()) };
     }
+}
+
+/// Becomes the tracer of a process.
+pub fn trace(process: i32) -> io::Result<()> {
+    // SAFETY: PTRACE_ATTACH looks at neither address nor data.
+    check(unsafe { libc::ptrace(libc::PTRACE_ATTACH, process, 0, 0) })
+}
+
+/// Opens what a handle of a file system names, whatever directory it is below: the handle of the given path serves.
+pub fn open_by_handle(path: &Path) -> io::Result<()> {
+    const ROOM: usize = 128;
+    #[repr(C)]
+    struct Handle {
+        head: libc::file_handle,
+        room: [u8; ROOM],
+    }
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    let head = libc::file_handle { handle_bytes: ROOM as u32, handle_type: 0, f_handle: [] };
+    let mut handle = Handle { head, room: [0; ROOM] };
+    let mut mount = 0;
+    let at: *mut libc::file_handle = std::ptr::from_mut(&mut handle).cast();
+    // SAFETY: the handle has room for as many bytes as it says, and all three pointers outlive the call.
+    check(unsafe { libc::name_to_handle_at(libc::AT_FDCWD, name.as_ptr(), at, &mut mount, 0) }.into())?;
+    // SAFETY: the handle was filled in by the call before.
+    let opened = unsafe { libc::open_by_handle_at(libc::AT_FDCWD, at, libc::O_RDONLY | libc::O_CLOEXEC) };
+    check(opened.into())?;
+    // SAFETY: the descriptor was just opened and belongs to nobody else.
+    drop(unsafe { OwnedFd::from_raw_fd(opened) });
+    Ok(())
+}
+
+fn check(answer: libc::c_long) -> io::Result<()> {
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -46,6 +46,9 @@ enum What {
     /// The cases, inside the machine.
     #[command(name = "__vm-cases", hide = true)]
     VmCases(crate::cases::Options),
+    /// What a hostile program tries, inside a view.
+    #[command(name = "__attempts", hide = true)]
+    Attempts(crate::attempts::Target),
 }
 
 impl Arguments {
@@ -60,6 +63,7 @@ impl Arguments {
             What::VmInit { spec, .. } => crate::vm::init::main(&spec),
             What::VmInRoot(options) => crate::vm::root::main(&options),
             What::VmCases(options) => crate::cases::main(&options),
+            What::Attempts(target) => crate::attempts::main(&target),
         }
     }
 }

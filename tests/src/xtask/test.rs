@@ -12,7 +12,8 @@ use clap::Args;
 
 use super::{compare, setup};
 use crate::command::command;
-use crate::demo::ways::release;
+use crate::demo::Workload;
+use crate::demo::ways::{machine, release};
 use crate::lab::{Lab, say};
 use crate::tally::Tally;
 use crate::vm::{Output, Vm};
@@ -28,7 +29,12 @@ const BOOTS: &[&[&str]] = &[
     &["carry", "--on", "loopbox"],
     &["carry", "--on", "tmpfs", "--on", "knfsd"],
     &["program", "--on", "tmpfs"],
+    &["hide", "--on", "tmpfs"],
+    &["hold", "--on", "tmpfs"],
 ];
+
+/// Sets whose cases build: their machine has the demonstration's store.
+const WITH_STORE: [&str; 2] = ["hide", "hold"];
 
 /// Which tests.
 #[derive(Debug, Args)]
@@ -138,8 +144,13 @@ fn boots(lab: &Lab) -> Result<Tally> {
 fn boot(lab: &Lab, words: &[OsString], arguments: &[&str]) -> Tally {
     let mut words = words.to_vec();
     words.extend(arguments.iter().map(OsString::from));
-    let vm = Vm { timeout: BOOT_LIMIT, ..Vm::default() };
-    match vm.run(lab, &words, Output::Capture) {
+    let machine = if arguments.iter().any(|word| WITH_STORE.contains(word)) {
+        Workload::prepare(lab).map(|workload| machine(&workload))
+    } else {
+        Ok(Vm::default())
+    };
+    let run = |vm| Vm { timeout: BOOT_LIMIT, ..vm }.run(lab, &words, Output::Capture);
+    match machine.and_then(run) {
         Ok(finished) => {
             let text = String::from_utf8_lossy(&finished.stdout);
             print!("{text}{}", String::from_utf8_lossy(&finished.stderr));

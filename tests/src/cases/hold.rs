@@ -1,0 +1,15 @@
+//! What the view keeps from a hostile program: the host's files stay as they are, and out of reach.
+
+use super::Case;
+
+mod build;
+mod graft;
+mod host;
+mod outside;
+mod port;
+mod programs;
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    [graft::CASES, programs::CASES, outside::CASES, port::CASES, build::CASES].concat()
+}

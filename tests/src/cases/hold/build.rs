@@ -1,0 +1,38 @@
+//! The same attacks from inside a real build.
+
+use std::fs;
+
+use super::host::{Host, attacker};
+use crate::cases::hide::store::{Builds, of, out};
+use crate::cases::place::USER;
+use crate::cases::{Place, cases};
+
+cases![a_build_changes_and_reaches_nothing_of_the_host];
+
+/// The lists of attempts, and how many each has at least.
+const KINDS: [(&str, usize); 5] =
+    [("graft", 25), ("set-id", 9), ("escape", 18), ("namespaces", 9), ("port", 4)];
+/// What the attacker needs to start: the machine's loader and libraries.
+const LIBRARIES: &str = "/lib64=/usr/lib64 /lib/x86_64-linux-gnu=/usr/lib/x86_64-linux-gnu";
+
+fn a_build_changes_and_reaches_nothing_of_the_host(place: &Place) {
+    // The first build user, whom the files belong to.
+    let user = nix::unistd::User::from_name("nixbld1").ok().flatten().map_or(USER, |user| user.uid.as_raw());
+    let mut host = Host::new(place, user);
+    let before = host.tree();
+    let builds = Builds::new(place);
+    let lines = KINDS.map(|(kind, _)| {
+        let attack: Vec<String> = host.attack(kind).iter().skip(1).map(|word| format!("'{word}'")).collect();
+        format!("echo '{kind}:' >> $out; /attacker {} >> $out || echo failed >> $out", attack.join(" "))
+    });
+    let derivation = builds.derivation("looking", &[("script", &lines.join("\n"))]);
+    let graft = place.path("graft");
+    let words = format!("/attacker={} /graft={} {LIBRARIES}", attacker(), graft.display());
+    let (answer, _) = builds.build(&derivation, &["--sandbox-paths", &words]);
+    let report = fs::read_to_string(out(of(&answer, &derivation))).expect("it can be read");
+    assert!(!report.contains("WRONG") && !report.contains("failed"), "{report}");
+    let attempts: usize = KINDS.iter().map(|(_, attempts)| attempts).sum();
+    assert!(report.lines().count() > attempts + 2 * KINDS.len() - 1, "{report}");
+    assert_eq!(host.tree(), before);
+    assert!(host.process_lives());
+}
