@@ -55,16 +55,26 @@ impl Ground {
         self == Ground::Knfsd && BEYOND_KNFSD.iter().any(|name| case.ends_with(name))
     }
 
+    /// Where a server's directory is mounted.
+    pub fn at(self) -> PathBuf {
+        PathBuf::from(format!("/mnt/{self}"))
+    }
+
+    /// The directory itself, behind the server.
+    pub fn backing(self) -> PathBuf {
+        PathBuf::from(format!("/mnt/{self}-backing"))
+    }
+
     /// Mounts it.
     pub fn prepare(self) -> Result<Held> {
-        let backing = PathBuf::from(format!("/mnt/{self}-backing"));
+        let backing = self.backing();
         fs::create_dir_all(&backing)?;
         mount(Some("backing"), &backing, Some("tmpfs"), MsFlags::empty(), Some("size=1500M,mode=777"))
             .context("cannot mount tmpfs")?;
         if self == Ground::Tmpfs {
             return Ok(Held { directory: backing, loopbox: None });
         }
-        let at = PathBuf::from(format!("/mnt/{self}"));
+        let at = self.at();
         fs::create_dir_all(&at)?;
         let mut loopbox = None;
         if self == Ground::Knfsd {

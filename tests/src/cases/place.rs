@@ -36,6 +36,16 @@ impl Place {
         self.dir.join(name)
     }
 
+    /// The same path behind the server, where no client's cache is in between.
+    pub fn behind(&self, name: impl AsRef<Path>) -> PathBuf {
+        let path = self.path(name);
+        match path.strip_prefix(self.ground.at()) {
+            Ok(below) => self.ground.backing().join(below),
+            // The machine's own file system has no server.
+            Err(_) => path,
+        }
+    }
+
     /// A new file with these contents.
     pub fn file(&self, name: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);

@@ -6,7 +6,11 @@ use std::num::NonZeroUsize;
 use crate::cases::{Place, cases};
 use crate::sys::Shared;
 
-cases![a_shared_mapping_reaches_the_file, two_mappings_of_one_file_share_memory];
+cases![
+    a_shared_mapping_reaches_the_file,
+    two_mappings_of_one_file_share_memory,
+    a_mapping_shows_what_the_server_has,
+];
 
 const LENGTH: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero");
 
@@ -23,7 +27,8 @@ fn a_shared_mapping_reaches_the_file(place: &Place) {
     memory.set(65_535, b'>');
     memory.flush().expect("msync");
     drop(memory);
-    let bytes = fs::read(&path).expect("read");
+    // On the host's side: here the client's own cache would answer.
+    let bytes = fs::read(place.behind("f")).expect("read");
     assert_eq!((bytes[0], bytes[1], bytes[65_535]), (b'<', b'.', b'>'));
 }
 
@@ -32,4 +37,21 @@ fn two_mappings_of_one_file_share_memory(place: &Place) {
     let (mut one, two) = (map(&path), map(&path));
     one.set(5000, 7);
     assert_eq!(two.get(5000), 7);
+    drop((one, two));
+    // Closing the last mapping alone does not write; fsync does.
+    fs::File::open(&path).and_then(|file| file.sync_all()).expect("fsync");
+    assert_eq!(fs::read(place.behind("f")).expect("read")[5000], 7);
+}
+
+fn a_mapping_shows_what_the_server_has(place: &Place) {
+    let path = place.file("f", vec![b'.'; LENGTH.get()]);
+    fs::File::open(&path).and_then(|file| file.sync_all()).expect("fsync");
+    drop_caches();
+    let memory = map(&path);
+    assert_eq!((memory.get(0), memory.get(65_535)), (b'.', b'.'));
+}
+
+/// Forgets every page that is not in use, so that it has to come from the server again.
+fn drop_caches() {
+    fs::write("/proc/sys/vm/drop_caches", "3").expect("root can drop caches");
 }
