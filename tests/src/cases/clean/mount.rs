@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +17,8 @@ cases![a_killed_one_leaves_nothing_after_clean];
 
 /// The writer writes for at most this long before loopbox is killed.
 const WRITES: Duration = Duration::from_millis(1500);
+/// How long `clean` and the writer may take together. A call that nobody aborts would take a minute.
+const ENDS: Duration = Duration::from_secs(15);
 
 fn a_killed_one_leaves_nothing_after_clean(place: &Place) {
     let loopbox = Loopbox::at(place);
@@ -38,8 +40,10 @@ fn a_killed_one_leaves_nothing_after_clean(place: &Place) {
     thread::sleep(Moments::new().within(WRITES));
     kill(Pid::from_raw(served.id() as i32), Signal::SIGKILL).expect("it runs");
     served.wait().expect("it is dead");
+    let start = Instant::now();
     assert_eq!(loopbox.good(["clean"]), format!("unmounted {}", at.display()));
     assert_eq!(writer.wait().expect("it can be waited for").code(), Some(1));
+    assert!(start.elapsed() < ENDS, "the writer waited for {} s", start.elapsed().as_secs());
     traces::wait_until_gone(&[]);
     traces::assert_none(&loopbox);
 }

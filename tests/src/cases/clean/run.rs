@@ -19,6 +19,7 @@ cases![
     loopbox_killed,
     the_supervisor_killed,
     loopbox_stopped_and_killed,
+    loopbox_and_its_supervisor_killed,
 ];
 
 /// Writes the same file over and over, so that there always is something to write back.
@@ -60,7 +61,7 @@ impl Writing {
 
     /// Nothing is left after the next loopbox, and nothing hangs.
     fn ends_with(mut self, status: Option<i32>) {
-        assert_eq!(self.child.wait().expect("it can be waited for").code(), status);
+        assert_eq!(traces::wait_for_end(&mut self.child, &[USER]), status);
         traces::wait_until_gone(&[USER]);
         self.loopbox.good(["clean"]);
         traces::assert_none(&self.loopbox);
@@ -103,5 +104,16 @@ fn loopbox_stopped_and_killed(place: &Place) {
     send(Signal::SIGSTOP, writing.loopbox());
     thread::sleep(STOPPED);
     send(Signal::SIGKILL, writing.loopbox());
+    writing.ends_with(None);
+}
+
+/// Nobody is left to abort the calls of the command but the next loopbox.
+fn loopbox_and_its_supervisor_killed(place: &Place) {
+    let mut writing = Writing::start(place);
+    let supervisor = writing.supervisor();
+    send(Signal::SIGKILL, writing.loopbox());
+    send(Signal::SIGKILL, supervisor);
+    traces::wait_for_end(&mut writing.child, &[]);
+    writing.loopbox.good(["clean"]);
     writing.ends_with(None);
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,18 @@ pub fn wait_until_gone(users: &[u32]) {
             return;
         }
         assert!(start.elapsed() < GONE, "after {} s there still are {left:#?}", GONE.as_secs());
+        thread::sleep(LOOK);
+    }
+}
+
+/// Waits for a loopbox that was asked to end, or killed. The answer is its exit status, if it had one.
+pub fn wait_for_end(loopbox: &mut Child, users: &[u32]) -> Option<i32> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = loopbox.try_wait().expect("it can be waited for") {
+            return status.code();
+        }
+        assert!(start.elapsed() < GONE, "loopbox does not end: {:#?}", left(users));
         thread::sleep(LOOK);
     }
 }
@@ -77,7 +90,10 @@ fn left(users: &[u32]) -> Vec<String> {
     let ours = |process: &Process| {
         process.state != 'Z' && (users.contains(&process.user) || process.program.as_ref() == Some(&loopbox))
     };
-    let show = |process: Process| format!("{} ({}) {}", process.pid, process.state, process.words);
+    let show = |process: Process| {
+        let Process { pid, state, words, .. } = process;
+        format!("{pid} ({state}) {words}: {}", waits(pid).join(", "))
+    };
     processes().into_iter().filter(ours).map(show).collect()
 }
 
@@ -85,6 +101,14 @@ fn left(users: &[u32]) -> Vec<String> {
 fn processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.flatten().filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// What the threads of a process wait for in the kernel.
+fn waits(pid: u32) -> Vec<String> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let wait = |thread: &Path| format!("{} in {}", read(&thread.join("comm")), read(&thread.join("wchan")));
+    threads.flatten().map(|thread| wait(&thread.path())).collect()
 }
 
 fn process(pid: u32) -> Option<Process> {
