@@ -1,13 +1,17 @@
 //! A view of the host served by NFSv3 on a loopback socket.
 //!
 //! ```text
-//! server → connection → rpc → { mount, nfs → nfs/* } → view
+//! server → connection → rpc → { mount, nfs → nfs/* } → call → service → view
 //! ```
 //!
 //! [`view::View`] is the filtered tree and knows nothing of NFS; [`Server`] answers NFS and MOUNT calls on it.
 
+mod call;
+mod calls;
 mod connection;
 mod counts;
+mod credentials;
+mod duplicates;
 mod handle;
 mod limits;
 mod mount;
@@ -19,7 +23,7 @@ mod service;
 pub mod view;
 mod xdr;
 
-pub use counts::Calls;
+pub use calls::Calls;
 pub use handle::Secret;
 pub use server::{Peers, Server, ServerError, ServerOptions};
 pub use service::Users;

@@ -2,8 +2,8 @@
 
 use subtle::ConstantTimeEq;
 
+use crate::call::{Call, Entry, Run};
 use crate::limits::MOUNT_PATH_MAX;
-use crate::rpc::{Call, Entry, Run};
 use crate::view::Node;
 use crate::xdr::{Decoder, Encoder, Garbage};
 

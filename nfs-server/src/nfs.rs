@@ -28,7 +28,8 @@ mod status;
 mod symlink;
 mod write;
 
-use crate::rpc::{Call, Entry};
+use crate::call::{Call, Entry};
+use crate::counts;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 use status::Failure;
 
@@ -36,7 +37,7 @@ pub(crate) const PROGRAM: u32 = 100_003;
 pub(crate) const VERSION: u32 = 3;
 
 /// The procedures, each at its number.
-pub(crate) const PROCEDURES: [Entry; 22] = [
+pub(crate) const PROCEDURES: [Entry; counts::PROCEDURES] = [
     Entry { name: "NULL", once: false, anonymous: true, run: null },
     always::<getattr::GetAttr>("GETATTR"),
     once::<setattr::SetAttr>("SETATTR"),

@@ -1,15 +1,11 @@
 //! ONC RPC (RFC 5531): one request record in, at most one reply out.
 
-mod credentials;
-mod duplicates;
 #[cfg(test)]
 mod fuzz;
 
-pub(crate) use credentials::Credentials;
-pub(crate) use duplicates::Duplicates;
-
-use duplicates::{Earlier, Key};
-
+use crate::call::{Call, Entry};
+use crate::credentials::{AuthStat, Credentials};
+use crate::duplicates::{Earlier, Key};
 use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
 use crate::record::LAST_FRAGMENT;
 use crate::service::Service;
@@ -22,26 +18,6 @@ const RPC_VERSION: u32 = 2;
 
 /// Bytes of a fragment's header.
 const HEADER: usize = 4;
-
-/// A procedure of a program, ready to be called.
-pub(crate) struct Entry {
-    /// Its name in the RFC.
-    pub(crate) name: &'static str,
-    /// Whether a repeated call must get the first one's reply instead of being carried out again.
-    pub(crate) once: bool,
-    /// Whether it may be called without saying who calls.
-    pub(crate) anonymous: bool,
-    pub(crate) run: Run,
-}
-
-/// Decodes arguments, calls, encodes the result.
-pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<(), Garbage>;
-
-/// What every procedure knows besides its arguments.
-pub(crate) struct Call<'a> {
-    pub(crate) service: &'a Service,
-    pub(crate) credentials: Credentials,
-}
 
 /// What replies are made in. One for each connection, used again and again.
 pub(crate) struct Replies {
@@ -61,13 +37,6 @@ enum Refusal {
     ProgramMismatch { low: u32, high: u32 },
     ProcedureUnavailable,
     GarbageArgs,
-}
-
-/// `auth_stat` values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AuthStat {
-    BadCredentials = 1,
-    TooWeak = 5,
 }
 
 /// The head of a call, before its credentials.
@@ -128,9 +97,15 @@ fn dispatch(
     let entry = find(head)?;
     let credentials = Credentials::decode(&mut request).map_err(Refusal::Auth)?;
     if !entry.anonymous {
-        credentials.check(service).map_err(Refusal::Auth)?;
+        let uid = credentials.uid().ok_or(Refusal::Auth(AuthStat::TooWeak))?;
+        if !service.admits(uid) {
+            return Err(Refusal::Auth(AuthStat::BadCredentials));
+        }
     }
-    service.counts.count(head.program, head.procedure);
+    match head.program {
+        mount::PROGRAM => service.counts.count_mount(),
+        _ => service.counts.count_nfs(head.procedure),
+    }
     let key = entry.once.then(|| Key::new(head.xid, head.procedure, credentials.caller(), request.rest()));
     let running = match key.map(|key| service.duplicates.begin(key)) {
         None => None,

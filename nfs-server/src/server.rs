@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 
 pub use peer::Peers;
 
+use crate::calls::Calls;
 use crate::connection;
-use crate::counts::Calls;
 use crate::handle::Secret;
 use crate::limits::{CONNECTIONS_MAX, PAUSE_MILLISECONDS};
 use crate::service::{Service, Users};
@@ -118,7 +118,7 @@ impl Server {
     /// The calls answered so far.
     #[must_use]
     pub fn calls(&self) -> Calls {
-        self.shared.service.counts.now()
+        Calls::of(&self.shared.service.counts)
     }
 
     /// Ends every connection and closes every file of the view. Returns when no thread of the server is left.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::counts::Counts;
+use crate::duplicates::Duplicates;
 use crate::handle::Secret;
-use crate::rpc::Duplicates;
 use crate::view::View;
 
 /// Whose calls are answered.

@@ -2,8 +2,8 @@
 
 use super::attributes::{PostOp, Wcc};
 use super::status::Status;
+use crate::call::Call;
 use crate::handle::{FileHandle, OwnHandle};
-use crate::rpc::Call;
 use crate::view::{Attributes, Caller, Node, PATH_MAX, Writable};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 

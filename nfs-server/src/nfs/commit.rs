@@ -2,8 +2,8 @@
 
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::rpc::Call;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 /// The write verifier: it would change if data could be lost between WRITE and COMMIT while the server lives on.

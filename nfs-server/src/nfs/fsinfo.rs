@@ -2,9 +2,9 @@
 
 use super::attributes::PostOp;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
 use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
-use crate::rpc::Call;
 use crate::xdr::{Encode, Encoder};
 
 /// Transfers in multiples of this are best: a page.

@@ -4,8 +4,8 @@ use nix::sys::statvfs::Statvfs;
 
 use super::attributes::PostOp;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::rpc::Call;
 use crate::xdr::{Encode, Encoder};
 
 pub(super) struct FsStat;

@@ -1,8 +1,8 @@
 //! GETATTR (RFC 1813, section 3.3.1): the attributes of a node.
 
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::rpc::Call;
 use crate::view::Attributes;
 
 pub(super) struct GetAttr;

@@ -3,8 +3,8 @@
 use super::arguments::DirOp;
 use super::attributes::{PostOp, Wcc};
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::rpc::Call;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 pub(super) struct Link;

@@ -3,8 +3,8 @@
 use super::arguments::DirOp;
 use super::attributes::PostOp;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::OwnHandle;
-use crate::rpc::Call;
 use crate::view::Attributes;
 use crate::xdr::{Encode, Encoder};
 

@@ -3,7 +3,7 @@
 use super::arguments::{DirOp, Made};
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
-use crate::rpc::Call;
+use crate::call::Call;
 use crate::view::{New, SetAttributes};
 use crate::xdr::{Decode, Decoder, Garbage};
 

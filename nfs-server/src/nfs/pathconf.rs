@@ -2,8 +2,8 @@
 
 use super::attributes::PostOp;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::rpc::Call;
 use crate::view::NAME_MAX;
 use crate::xdr::{Encode, Encoder};
 

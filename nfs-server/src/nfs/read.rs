@@ -2,9 +2,9 @@
 
 use super::attributes::PostOp;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
 use crate::limits::TRANSFER_MAX;
-use crate::rpc::Call;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 pub(super) struct Read;

@@ -3,9 +3,9 @@
 use super::attributes::PostOp;
 use super::status::Status;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
 use crate::limits::LISTING_REPLY_MAX;
-use crate::rpc::Call;
 use crate::view::Node;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage, padding};
 

@@ -3,8 +3,8 @@
 use super::attributes::PostOp;
 use super::readdir::{Done, Entries};
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::rpc::Call;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage, padding};
 
 /// Bytes of an entry's attributes and handle, each with its mark that it is there.

@@ -3,7 +3,7 @@
 use super::arguments::DirOp;
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
-use crate::rpc::Call;
+use crate::call::Call;
 
 pub(super) struct Remove;
 

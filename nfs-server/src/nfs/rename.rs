@@ -4,7 +4,7 @@ use super::arguments::DirOp;
 use super::attributes::Wcc;
 use super::status::Status;
 use super::{Failure, Procedure};
-use crate::rpc::Call;
+use crate::call::Call;
 use crate::view::Writable;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 

@@ -3,8 +3,8 @@
 use super::attributes::Wcc;
 use super::status::Status;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::rpc::Call;
 use crate::view::{SetAttributes, Time};
 use crate::xdr::{Decode, Decoder, Garbage};
 

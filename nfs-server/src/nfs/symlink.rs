@@ -3,8 +3,8 @@
 use super::arguments::{DirOp, Made};
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::limits::TRANSFER_MAX;
-use crate::rpc::Call;
 use crate::view::{New, SetAttributes};
 use crate::xdr::{Decode, Decoder, Garbage};
 

@@ -4,9 +4,9 @@ use super::attributes::Wcc;
 use super::commit::VERIFIER;
 use super::status::Status;
 use super::{Failure, Procedure};
+use crate::call::Call;
 use crate::handle::FileHandle;
 use crate::limits::TRANSFER_MAX;
-use crate::rpc::Call;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 const UNSTABLE: u32 = 0;

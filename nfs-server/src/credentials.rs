@@ -1,13 +1,18 @@
-//! Who calls: AUTH_SYS (RFC 5531, appendix A), checked against who may.
+//! Who calls: AUTH_SYS (RFC 5531, appendix A).
 
-use super::AuthStat;
 use crate::limits::{AUTH_MAX, GROUPS_MAX, MACHINE_NAME_MAX};
-use crate::service::Service;
 use crate::view::Caller;
 use crate::xdr::{Decoder, Garbage};
 
 const AUTH_NONE: u32 = 0;
 const AUTH_SYS: u32 = 1;
+
+/// Why credentials are refused: `auth_stat` (RFC 5531, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthStat {
+    BadCredentials = 1,
+    TooWeak = 5,
+}
 
 /// The caller of a procedure.
 pub(crate) enum Credentials {
@@ -45,12 +50,11 @@ impl Credentials {
         }
     }
 
-    /// Refuses users that the view is not for.
-    pub(crate) fn check(&self, service: &Service) -> Result<(), AuthStat> {
+    /// The user's number, if it said who it is.
+    pub(crate) fn uid(&self) -> Option<u32> {
         match self {
-            Credentials::Anonymous => Err(AuthStat::TooWeak),
-            Credentials::User(user) if service.admits(user.uid) => Ok(()),
-            Credentials::User(_) => Err(AuthStat::BadCredentials),
+            Credentials::Anonymous => None,
+            Credentials::User(user) => Some(user.uid),
         }
     }
 

@@ -1,0 +1,25 @@
+//! What a procedure is to the RPC layer, and what it is given besides its arguments.
+
+use crate::credentials::Credentials;
+use crate::service::Service;
+use crate::xdr::{Decoder, Encoder, Garbage};
+
+/// A procedure of a program, ready to be called.
+pub(crate) struct Entry {
+    /// Its name in the RFC.
+    pub(crate) name: &'static str,
+    /// Whether a repeated call must get the first one's reply instead of being carried out again.
+    pub(crate) once: bool,
+    /// Whether it may be called without saying who calls.
+    pub(crate) anonymous: bool,
+    pub(crate) run: Run,
+}
+
+/// Decodes arguments, calls, encodes the result.
+pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<(), Garbage>;
+
+/// What every procedure knows besides its arguments.
+pub(crate) struct Call<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) credentials: Credentials,
+}
