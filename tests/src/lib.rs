@@ -4,6 +4,7 @@ pub mod attempts;
 pub mod cases;
 pub mod command;
 pub mod demo;
+pub mod fuzz;
 pub mod lab;
 pub mod sys;
 pub mod tally;

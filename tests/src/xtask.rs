@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 pub mod compare;
 pub mod demo;
+pub mod fuzz;
 pub mod setup;
 pub mod test;
 pub mod vm;
@@ -28,6 +29,8 @@ enum What {
     Demo,
     /// Run every test, those in the virtual machine included.
     Test(test::Options),
+    /// Give mutated inputs to what reads bytes from others.
+    Fuzz(fuzz::Options),
     /// Run a command as root in the virtual machine, in this checkout.
     Vm(vm::Options),
     /// The machine's outside.
@@ -58,6 +61,7 @@ impl Arguments {
             What::Setup => setup::run().map(|()| ExitCode::SUCCESS),
             What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
             What::Test(options) => test::run(&options),
+            What::Fuzz(options) => fuzz::run(&options),
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),
             What::VmInit { spec, .. } => crate::vm::init::main(&spec),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{compare, setup};
+use super::{compare, fuzz, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
@@ -69,6 +69,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     if wanted(Part::Host) {
         tally.add(host(&lab)?);
+        tally.add(fuzz::briefly(&lab)?);
     }
     if wanted(Part::Vm) {
         tally.add(boots(&lab)?);
