@@ -49,9 +49,9 @@ pub fn wait_for_end(loopbox: &mut Child, users: &[u32]) -> Option<i32> {
     }
 }
 
-/// Waits until a process of the user runs whose command line contains this; false when `ended` says so before.
-pub fn wait_for(user: u32, part: &str, mut ended: impl FnMut() -> bool) -> bool {
-    while !processes().iter().any(|process| process.user == user && process.words.contains(part)) {
+/// Waits until a process of the user runs whose command line begins so; false when `ended` says so before.
+pub fn wait_for(user: u32, start: &str, mut ended: impl FnMut() -> bool) -> bool {
+    while !processes().iter().any(|process| process.user == user && process.words.starts_with(start)) {
         if ended() {
             return false;
         }
