@@ -25,7 +25,7 @@ const ASKED: usize = 13;
 /// How often it is killed, which leaves the most to the next loopbox.
 const KILLED: usize = 24;
 /// How often it is killed with all its children: supervisors, and programs of Nix.
-const KILLED_WITH_SUPERVISORS: usize = 12;
+const KILLED_WITH_SUPERVISORS: usize = 8;
 /// How many outputs the graph has.
 const OUTPUTS: usize = 5;
 
