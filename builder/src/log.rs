@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 
-use nix::pty::{OpenptyResult, openpty};
+#[cfg(target_os = "linux")]
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Uid, fchown};
@@ -50,7 +51,7 @@ pub(crate) fn open(
     keep: Keep,
     line: impl Fn(&str) + Send + 'static,
 ) -> io::Result<(Terminal, Log)> {
-    let OpenptyResult { master, slave } = openpty(None, None)?;
+    let (master, slave) = open_terminal()?;
     // The build opens it again by way of /dev/stderr.
     fchown(&slave, Some(Uid::from_raw(user)), None)?;
     fchmod(&slave, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -58,15 +59,35 @@ pub(crate) fn open(
     let mut settings = tcgetattr(&slave)?;
     cfmakeraw(&mut settings);
     tcsetattr(&slave, SetArg::TCSANOW, &settings)?;
-    for side in [master.as_fd(), slave.as_fd()] {
-        let flags = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
-        nix::fcntl::fcntl(side, flags)?;
-    }
     let stderr = slave.try_clone()?;
     let reader = std::thread::Builder::new()
         .name("build-log".into())
         .spawn(move || Reader { keep, written: 0, tail: VecDeque::new(), line }.run(File::from(master)))?;
     Ok((Terminal { stdout: slave, stderr }, Log { reader }))
+}
+
+/// Both sides of a new terminal, closed on exec from the start: other builds start programs at the same time, and one
+/// that kept this terminal open would hold up the end of this build.
+#[cfg(target_os = "linux")]
+fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = nix::pty::posix_openpt(flags)?;
+    nix::pty::grantpt(&master)?;
+    nix::pty::unlockpt(&master)?;
+    let slave = nix::fcntl::open(nix::pty::ptsname_r(&master)?.as_str(), flags, Mode::empty())?;
+    Ok((master.into(), slave))
+}
+
+/// Elsewhere a terminal can only be told afterwards.
+#[cfg(not(target_os = "linux"))]
+fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+    use std::os::fd::AsFd;
+    let nix::pty::OpenptyResult { master, slave } = nix::pty::openpty(None, None)?;
+    for side in [master.as_fd(), slave.as_fd()] {
+        let flags = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
+        nix::fcntl::fcntl(side, flags)?;
+    }
+    Ok((master, slave))
 }
 
 impl Log {
