@@ -84,7 +84,11 @@ impl Kind {
 
 impl Attributes {
     /// The attributes of a host file as a view shows them.
-    #[allow(clippy::unnecessary_cast, reason = "the fields' widths differ between systems")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::unnecessary_fallible_conversions,
+        reason = "the fields' widths differ between systems"
+    )]
     pub(crate) fn of(stat: &FileStat, fileid: u64) -> Attributes {
         let kind = Kind::of(stat.st_mode);
         let links = u32::try_from(stat.st_nlink).unwrap_or(u32::MAX);

@@ -232,10 +232,21 @@ fn make_on_host(directory: &Arc<OwnedFd>, name: &[u8], new: New<'_>, mode: u32) 
             }
             nix::unistd::symlinkat(target, &**directory, name)?;
         }
-        New::Fifo => nix::unistd::mkfifoat(&**directory, name, mode)?,
+        New::Fifo => make_fifo(directory, name, mode)?,
         New::Socket => make_socket(directory, name, mode)?,
     }
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn make_fifo(directory: &OwnedFd, name: &[u8], mode: nix::sys::stat::Mode) -> Result<(), Error> {
+    Ok(nix::unistd::mkfifoat(directory, name, mode)?)
+}
+
+/// macOS before 13 makes a pipe only by its whole path, which somebody could lead elsewhere meanwhile.
+#[cfg(not(target_os = "linux"))]
+fn make_fifo(_: &OwnedFd, _: &[u8], _: nix::sys::stat::Mode) -> Result<(), Error> {
+    Err(Error::NotSupported)
 }
 
 #[cfg(target_os = "linux")]

@@ -42,7 +42,8 @@ pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Err
 /// Opens whatever has this name, only to tell what it is.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_SYMLINK | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let itself = OFlag::from_bits_retain(nix::libc::O_SYMLINK);
+    let flags = OFlag::O_RDONLY | itself | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     nix::fcntl::openat(parent, name, flags, Mode::empty())
 }
 
