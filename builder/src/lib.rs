@@ -19,10 +19,13 @@ pub mod plan;
 pub mod program;
 #[cfg(target_os = "linux")]
 mod run;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made by builds only"))]
 mod scratch;
 pub mod store;
 pub mod store_path;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made by builds only"))]
 pub mod sweep;
 #[cfg(target_os = "linux")]
 mod visible;
+#[cfg(target_os = "linux")]
 pub mod watch;

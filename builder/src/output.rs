@@ -159,7 +159,8 @@ fn check_owner(
             source: TreeError::new(output.path.base().as_ref(), "look at", error),
         })?,
     };
-    let (kind, mode) = (Kind::of(&stat), stat.st_mode & 0o7777);
+    #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
+    let (kind, mode) = (Kind::of(&stat), stat.st_mode as u32 & 0o7777);
     if stat.st_uid != uid || (kind != Kind::Symlink && mode & WRITABLE_BY_OTHERS != 0) {
         return Err(OutputError::Suspicious { output: output.name.clone(), uid: stat.st_uid, mode });
     }

@@ -53,7 +53,8 @@ impl Canonicaliser {
         if kind == Kind::Other {
             return Err(TreeError::Kind { path: path.into() });
         }
-        let inode = (stat.st_dev, stat.st_ino);
+        #[allow(clippy::unnecessary_cast, reason = "the fields' widths differ between systems")]
+        let inode = (stat.st_dev as u64, stat.st_ino);
         if stat.st_uid != self.uid || self.seen.contains(&inode) {
             // A file of somebody else, linked into the output, must not become the store's own.
             let ours = kind != Kind::Directory && self.seen.contains(&inode);
@@ -79,7 +80,7 @@ impl Canonicaliser {
 }
 
 fn make_canonical(opened: &OwnedFd, stat: &FileStat, path: &Path) -> Result<(), TreeError> {
-    const EXECUTABLE: u32 = 0o100;
+    const EXECUTABLE: libc::mode_t = 0o100;
     let executable = Kind::of(stat) == Kind::Directory || stat.st_mode & EXECUTABLE != 0;
     let mode = Mode::from_bits_truncate(if executable { 0o555 } else { 0o444 });
     // The owner first: a change of owner takes bits from the mode.

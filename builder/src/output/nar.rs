@@ -12,7 +12,7 @@ use super::tree::{self, Kind, MAX_DEPTH, TreeError};
 /// How much of a file is read at once.
 const CHUNK: usize = 256 << 10;
 
-const EXECUTABLE: u32 = 0o100;
+const EXECUTABLE: libc::mode_t = 0o100;
 
 /// Writes the archive of the tree at a name in a directory.
 ///

@@ -77,11 +77,17 @@ impl Host {
     }
 }
 
+#[allow(
+    clippy::unnecessary_fallible_conversions,
+    clippy::useless_conversion,
+    reason = "the widths differ between systems"
+)]
 fn device(place: &Path) -> Option<Device> {
     let metadata = std::fs::metadata(place).ok().filter(|metadata| metadata.file_type().is_char_device())?;
+    let number = libc::dev_t::try_from(metadata.rdev()).ok()?;
     Some(Device {
-        major: u32::try_from(nix::sys::stat::major(metadata.rdev())).ok()?,
-        minor: u32::try_from(nix::sys::stat::minor(metadata.rdev())).ok()?,
+        major: libc::major(number).try_into().ok()?,
+        minor: libc::minor(number).try_into().ok()?,
         mode: metadata.mode() & 0o777,
     })
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use nix::unistd::{Gid, Group, Uid, User};
 
 use crate::cancel::Cancel;
 
@@ -172,9 +172,7 @@ impl BuildUser {
     }
 
     fn new(user: &User, gid: u32, lock: Option<File>) -> BuildUser {
-        let name = std::ffi::CString::new(user.name.as_str()).unwrap_or_default();
-        let groups = getgrouplist(&name, user.gid).unwrap_or_default();
-        let groups = groups.into_iter().map(Gid::as_raw).filter(|other| *other != gid).collect();
+        let groups = groups_of(user).into_iter().map(Gid::as_raw).filter(|other| *other != gid).collect();
         BuildUser { uid: user.uid.as_raw(), gid, groups, lock }
     }
 
@@ -183,6 +181,18 @@ impl BuildUser {
     pub fn is_dedicated(&self) -> bool {
         self.lock.is_some()
     }
+}
+
+#[cfg(target_os = "linux")]
+fn groups_of(user: &User) -> Vec<Gid> {
+    let name = std::ffi::CString::new(user.name.as_str()).unwrap_or_default();
+    nix::unistd::getgrouplist(&name, user.gid).unwrap_or_default()
+}
+
+/// Groups such as `kvm`, which builds are given on Linux, are not there on macOS.
+#[cfg(not(target_os = "linux"))]
+fn groups_of(user: &User) -> Vec<Gid> {
+    vec![user.gid]
 }
 
 #[cfg(test)]
