@@ -44,9 +44,14 @@ impl Command {
     /// Does it.
     pub fn execute(&self, globals: &Globals) -> Answer {
         match self {
+            #[cfg(target_os = "linux")]
             Command::Run(arguments) => run::execute(arguments, globals),
+            #[cfg(target_os = "linux")]
             Command::Build(arguments) => build::execute(arguments, globals),
+            #[cfg(target_os = "linux")]
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
+            #[cfg(not(target_os = "linux"))]
+            Command::Run(_) | Command::Build(_) | Command::ExternalBuilder(_) => Err(RunError::NoView.into()),
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),
             Command::Clean => clean::execute(globals),

@@ -1,13 +1,14 @@
 //! What to do about an error: the one table from kinds of errors to hints and exit codes.
 
+#[cfg(target_os = "linux")]
+mod entering;
+
 use std::error::Error;
 
-use builder::build::BuildError;
 use builder::plan::PlanError;
 use builder::program::{ProgramError, Trouble};
 use builder::store::{CommandError, SettingsError, StoreError};
 use mounter::MountError;
-use mounter::jail::JailError;
 use mounter::stale::StateError;
 use nfs_server::ServerError;
 use nfs_server::view::{OpenError, SpecError};
@@ -25,7 +26,6 @@ pub fn of(error: &Any) -> Vec<String> {
     let hint = error
         .downcast_ref()
         .and_then(mount)
-        .or_else(|| error.downcast_ref().and_then(jail))
         .or_else(|| error.downcast_ref().and_then(run))
         .or_else(|| error.downcast_ref().and_then(trouble))
         .or_else(|| error.downcast_ref().and_then(program))
@@ -33,10 +33,11 @@ pub fn of(error: &Any) -> Vec<String> {
         .or_else(|| error.downcast_ref().and_then(open))
         .or_else(|| error.downcast_ref().and_then(server))
         .or_else(|| error.downcast_ref().and_then(state))
-        .or_else(|| error.downcast_ref().and_then(build))
         .or_else(|| error.downcast_ref().and_then(plan))
         .or_else(|| error.downcast_ref().and_then(store))
         .or_else(|| error.downcast_ref().and_then(settings));
+    #[cfg(target_os = "linux")]
+    let hint = hint.or_else(|| entering::hint(error));
     hint.into_iter().collect()
 }
 
@@ -45,13 +46,16 @@ pub fn exit_code(error: &Any) -> Option<u8> {
     if error.is::<Usage>() || error.is::<SpecError>() {
         return Some(USAGE);
     }
-    if let Some(JailError::Exec { .. }) = error.downcast_ref() {
+    #[cfg(target_os = "linux")]
+    if entering::is_failed_exec(error) {
         return Some(CANNOT_EXECUTE);
     }
     match error.downcast_ref::<RunError>()? {
         RunError::NotInPath(_) | RunError::NoProgram(_) => Some(NOT_FOUND),
         RunError::CannotStart(..) => Some(CANNOT_EXECUTE),
         RunError::NotRoot => None,
+        #[cfg(not(target_os = "linux"))]
+        RunError::NoView => None,
     }
 }
 
@@ -80,18 +84,6 @@ fn mount(error: &MountError) -> Option<String> {
     Some(hint.into())
 }
 
-fn jail(error: &JailError) -> Option<String> {
-    let hint = match error {
-        JailError::UserNamespace { .. } => {
-            "'sysctl user.max_user_namespaces' has to be above zero; 'loopbox doctor' looks further"
-        }
-        JailError::WorkingDirectory { .. } => "--chdir names a directory in the view that the user may enter",
-        JailError::SupervisorDied => "was it the kernel, out of memory? 'dmesg' would tell",
-        _ => return None,
-    };
-    Some(hint.into())
-}
-
 fn run(error: &RunError) -> Option<String> {
     match error {
         RunError::NotRoot => Some(AS_ROOT.into()),
@@ -102,6 +94,8 @@ fn run(error: &RunError) -> Option<String> {
             Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", path.display()))
         }
         RunError::CannotStart(..) => None,
+        #[cfg(not(target_os = "linux"))]
+        RunError::NoView => Some("a Linux machine runs it".into()),
     }
 }
 
@@ -169,19 +163,6 @@ fn server(error: &ServerError) -> Option<String> {
 fn state(error: &StateError) -> Option<String> {
     match error {
         StateError::NotOurs { .. } => Some("--state-dir names another one".into()),
-        _ => None,
-    }
-}
-
-fn build(error: &BuildError) -> Option<String> {
-    match error {
-        BuildError::Execute { program, .. } => Some(format!(
-            "a builder and all that it needs have to be inputs; '--sandbox-paths {}' shows a path of this machine",
-            program.display()
-        )),
-        BuildError::Builder(failure) if failure.kept.is_none() => {
-            Some("'--keep-failed' keeps the directory that it was built in".into())
-        }
         _ => None,
     }
 }

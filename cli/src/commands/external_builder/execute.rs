@@ -1,0 +1,61 @@
+//! What `loopbox external-builder` does once its words are read.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use builder::backend::Nfs;
+use builder::cancel::Cancel;
+use builder::external::{Description, External};
+use builder::plan::SandboxPath;
+use mounter::jail::Outcome;
+use mounter::stale::StateDir;
+
+use super::Arguments;
+use crate::arguments::Globals;
+use crate::commands::build::SELF;
+use crate::failure::{Answer, Status};
+use crate::signals::Interrupt;
+
+/// What Nix waits for on standard error: all is set up, and what follows is the build's own output.
+const SET_UP: &[u8] = b"\x02\n";
+
+/// Runs the one build that Nix describes, and ends as its builder did.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    let (description, paths) = arguments.split();
+    let description = Description::read(&description)?;
+    let sandbox_paths = SandboxPath::parse_all(paths.iter().map(String::as_str))?;
+    let interrupt = Interrupt::watch()?;
+    let state = StateDir::open(&globals.state_dir)?;
+    state.sweep()?;
+    let cancel = Cancel::default();
+    let stop = cancel.clone();
+    let _stopped = interrupt.on_signal(move || stop.cancel());
+    let external = External {
+        sandbox_paths: &sandbox_paths,
+        state: &state,
+        loopbox: Path::new(SELF),
+        backend: &Nfs,
+        cancel: &cancel,
+    };
+    let outcome = description.run(&external, || {
+        // Nobody reads it when it cannot be written.
+        let _ = std::io::stderr().write_all(SET_UP);
+    });
+    if let Some(status) = interrupt.status() {
+        return Ok(status);
+    }
+    match outcome? {
+        Outcome::Exited(status) => Ok(Status::Exited(status)),
+        Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
+    }
+}
+
+impl Arguments {
+    /// Nix appends the description to the words of its configuration.
+    fn split(&self) -> (PathBuf, &[String]) {
+        match self.words.split_last() {
+            Some((description, paths)) => (description.into(), paths),
+            None => (PathBuf::new(), &[]),
+        }
+    }
+}
