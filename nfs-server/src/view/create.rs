@@ -243,7 +243,8 @@ fn make_fifo(directory: &OwnedFd, name: &[u8], mode: nix::sys::stat::Mode) -> Re
     Ok(nix::unistd::mkfifoat(directory, name, mode)?)
 }
 
-/// macOS before 13 makes a pipe only by its whole path, which somebody could lead elsewhere meanwhile.
+/// The crate `libc` has no mkfifoat for macOS, and mkfifo takes a whole path, which somebody could lead elsewhere
+/// meanwhile.
 #[cfg(not(target_os = "linux"))]
 fn make_fifo(_: &OwnedFd, _: &[u8], _: nix::sys::stat::Mode) -> Result<(), Error> {
     Err(Error::NotSupported)
