@@ -9,6 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 pub mod apt;
 pub mod kernel;
+pub mod macos;
 pub mod new_nix;
 pub mod packages;
 pub mod store;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub mod check_macos;
 pub mod compare;
 pub mod demo;
 pub mod fuzz;
@@ -31,6 +32,8 @@ enum What {
     Test(test::Options),
     /// Give mutated inputs to what reads bytes from others.
     Fuzz(fuzz::Options),
+    /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
+    CheckMacos,
     /// Run a command as root in the virtual machine, in this checkout.
     Vm(vm::Options),
     /// The machine's outside.
@@ -62,6 +65,7 @@ impl Arguments {
             What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
             What::Test(options) => test::run(&options),
             What::Fuzz(options) => fuzz::run(&options),
+            What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),
             What::VmInit { spec, .. } => crate::vm::init::main(&spec),

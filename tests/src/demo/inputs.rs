@@ -60,7 +60,7 @@ fn busybox(lab: &Lab) -> Result<PathBuf> {
 }
 
 /// The Zig toolchain, for its clang and its linker.
-fn zig(lab: &Lab) -> Result<PathBuf> {
+pub fn zig(lab: &Lab) -> Result<PathBuf> {
     lab.once("inputs/zig", "bringing the Zig toolchain", |at| {
         let wheels = lab.directory("wheels")?;
         quiet(

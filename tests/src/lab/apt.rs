@@ -24,7 +24,7 @@ impl Suite {
         let made = lab.once(&format!("apt/{name}"), &format!("bringing the package lists of {name}"), |at| {
             let sources = format!(
                 "deb [signed-by={KEYRING}] {uri} {name} main\ndeb-src [signed-by={KEYRING}] {uri} {name} main\n",
-                uri = archive()?
+                uri = archive(name)?
             );
             configure(at, at, &sources)?;
             quiet(Command::new("apt-get").arg("update").env("APT_CONFIG", at.join("apt.conf")))?;
@@ -97,21 +97,20 @@ fn configure(at: &Path, named: &Path, sources: &str) -> Result<()> {
     fs::write(at.join("apt.conf"), configuration).context("cannot write apt.conf")
 }
 
-/// The archive that this machine takes Debian from: the one of its sources that is not an add-on.
-fn archive() -> Result<String> {
+/// The archive of a suite: what this machine takes it from, or else what it takes its own release from.
+fn archive(suite: &str) -> Result<String> {
     let targets = text(&mut command(
         "apt-get",
         ["indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
     ))?;
     let codename = codename()?;
-    targets
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .find(|(_, name)| *name == codename)
-        .map(|(uri, _)| uri.to_owned())
-        .with_context(|| {
-            format!("apt on this machine has no source for Debian {codename}; run apt-get update?")
-        })
+    let of = |wanted: &str| {
+        let mut sources = targets.lines().filter_map(|line| line.split_once(' '));
+        sources.find(|(_, name)| *name == wanted).map(|(uri, _)| uri.to_owned())
+    };
+    of(suite).or_else(|| of(&codename)).with_context(|| {
+        format!("apt on this machine has no source for Debian {codename}; run apt-get update?")
+    })
 }
 
 /// This machine's Debian release, such as `bookworm`.

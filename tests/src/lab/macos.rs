@@ -1,0 +1,124 @@
+//! What compiles and links for macOS on Debian: a compiler with its library's source, and Zig's linker.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::Lab;
+use super::apt::Suite;
+use crate::command::command;
+use crate::demo::inputs;
+
+/// Debian keeps a recent compiler here, for browsers, and the source of exactly its standard library beside it.
+/// No registry has that library compiled for macOS.
+const SUITE: &str = "bookworm-security";
+const PACKAGES: [&str; 6] = [
+    "rustc-web",
+    "libstd-rust-web-1.96",
+    "libstd-rust-web-dev",
+    "rust-web-src",
+    "rust-web-clippy",
+    "libllvm22",
+];
+/// Each runs in the unpacked packages, with the libraries there.
+const PROGRAMS: [&str; 2] = ["rustc", "clippy-driver"];
+
+/// A compiler for macOS, its lints, and a linker for each target.
+#[derive(Clone, Debug)]
+pub struct Toolchain {
+    bin: PathBuf,
+    build: PathBuf,
+}
+
+/// A kind of Mac.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// As rustc calls it.
+    pub triple: &'static str,
+    zig: &'static str,
+}
+
+/// Both kinds.
+pub const TARGETS: [Target; 2] = [
+    Target { triple: "aarch64-apple-darwin", zig: "aarch64-macos" },
+    Target { triple: "x86_64-apple-darwin", zig: "x86_64-macos" },
+];
+
+impl Toolchain {
+    /// Brings it, once.
+    pub fn bring(lab: &Lab) -> Result<Toolchain> {
+        let root = lab.once("macos/rust", "bringing a compiler for macOS", |at| {
+            Suite::open(lab, SUITE)?.unpack(&PACKAGES, false, at)
+        })?;
+        let zig = inputs::zig(lab)?;
+        let bin = lab.directory("macos/bin")?;
+        for program in PROGRAMS {
+            let root = root.display();
+            let start = format!(
+                "export LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu\nexec {root}/usr/bin/{program} \"$@\""
+            );
+            script(&bin.join(program), &start)?;
+        }
+        let cache = lab.directory("macos/zig-cache")?;
+        for target in TARGETS {
+            script(&bin.join(target.triple), &linker(&zig, &cache, target))?;
+        }
+        Ok(Toolchain { bin, build: lab.directory("macos/target")? })
+    }
+
+    /// A cargo that compiles for one kind of Mac, with clippy as the compiler of loopbox's own crates: it warns of
+    /// more, and no warning passes.
+    pub fn cargo(&self, lab: &Lab, target: Target, arguments: &[&str]) -> Command {
+        let variable = target.triple.to_uppercase().replace('-', "_");
+        let mut cargo = command("cargo", arguments);
+        cargo
+            .args(["-Zbuild-std", "--target", target.triple])
+            // What is not to be run need not be fast.
+            .args([
+                "--config",
+                "profile.dev.package.\"*\".opt-level=0",
+                "--config",
+                "profile.dev.debug=false",
+            ])
+            // Stripping takes a program that Debian does not have for this.
+            .args(["--config", "profile.dev.strip=\"none\""])
+            .current_dir(lab.checkout())
+            .env("RUSTC", self.bin.join("rustc"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTC_WORKSPACE_WRAPPER", self.bin.join("clippy-driver"))
+            .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__")
+            .env("CARGO_TARGET_DIR", &self.build)
+            .env(format!("CARGO_TARGET_{variable}_LINKER"), self.bin.join(target.triple));
+        cargo
+    }
+
+    /// Where the program for one kind of Mac is put.
+    pub fn program(&self, target: Target) -> PathBuf {
+        self.build.join(target.triple).join("debug/loopbox")
+    }
+}
+
+/// Zig has Apple's list of what libSystem offers, so that a name that it does not offer is found out. It has no
+/// libiconv, which the standard library names and nothing uses.
+fn linker(zig: &Path, cache: &Path, target: Target) -> String {
+    format!(
+        "for word; do\n  shift\n  [ \"$word\" = -liconv ] || set -- \"$@\" \"$word\"\ndone\n\
+         export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}\n\
+         exec {zig}/zig cc -target {name} \"$@\"",
+        cache = cache.display(),
+        zig = zig.display(),
+        name = target.zig,
+    )
+}
+
+fn script(path: &Path, text: &str) -> Result<()> {
+    let text = format!("#!/bin/sh\n{text}\n");
+    if fs::read_to_string(path).ok().as_deref() != Some(&text) {
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot make {} executable", path.display()))
+}
