@@ -49,7 +49,7 @@ pub(super) fn become_program(spec: &JailSpec, channel: &UnixStream) -> ! {
 }
 
 fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Infallible, JailError> {
-    die_with_supervisor(channel)?;
+    die_with_parent(channel)?;
     own_namespaces(spec.network)?;
     // The jail's own may be read-only by then, or missing.
     let knobs = knobs().map_err(|errno| cannot_limit(errno.into()))?;
@@ -69,14 +69,14 @@ fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Inf
         .map_err(|errno| JailError::WorkingDirectory { path: spec.cwd.clone(), source: errno.into() })?;
     sys::default_signals().map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
     // The kernel forgets this wish when the user changes, so it is made again.
-    die_with_supervisor(channel)?;
+    die_with_parent(channel)?;
     execute(spec)
 }
 
-/// The kernel kills this process when the supervisor dies; one that has died before leaves the channel at its end.
-fn die_with_supervisor(channel: &UnixStream) -> Result<(), JailError> {
+/// The kernel kills this process when its parent dies; one that has died before leaves the channel at its end.
+pub(super) fn die_with_parent(channel: &UnixStream) -> Result<(), JailError> {
     let failed = |errno: Errno| JailError::Arrange {
-        what: "a death together with the supervisor".into(),
+        what: "a death together with its parent".into(),
         source: errno.into(),
     };
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed)?;

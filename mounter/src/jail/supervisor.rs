@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
+use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
@@ -49,11 +50,13 @@ fn inherited_control() -> Option<UnixStream> {
 /// All of a jail's life; the answer is the last report.
 fn supervise(spec: &JailSpec, control: &UnixStream) -> Report {
     let started =
-        spec.validate().and_then(|()| own_mounts()).and_then(|()| mount(&spec.root)).and_then(|mount| {
-            let mut program = Program::start(spec)?;
-            program.until_executed(&spec.user, control)?;
-            Ok((mount, program))
-        });
+        spec.validate().and_then(|()| own_mounts()).and_then(|()| mount(&spec.root, control)).and_then(
+            |mount| {
+                let mut program = Program::start(spec)?;
+                program.until_executed(&spec.user, control)?;
+                Ok((mount, program))
+            },
+        );
     let (mount, mut program) = match started {
         Ok(started) => started,
         Err(error) => return Report::Failed(error),
@@ -94,13 +97,17 @@ fn own_mounts() -> Result<(), JailError> {
         .map_err(|errno| JailError::MountNamespace { source: errno.into() })
 }
 
-fn mount(root: &Root) -> Result<Option<Mount>, JailError> {
-    match root {
-        Root::Nfs { source, options, mount_point } => {
-            Mount::new(source, mount_point, options).map(Some).map_err(|source| JailError::Mount { source })
-        }
-        Root::Directory(_) => Ok(None),
-    }
+/// Mounting asks the server, which dies with loopbox. There is no mount yet whose calls could be aborted, but the
+/// kernel lets go of a caller that is killed: so this process dies with loopbox until it has mounted.
+fn mount(root: &Root, control: &UnixStream) -> Result<Option<Mount>, JailError> {
+    let Root::Nfs { source, options, mount_point } = root else { return Ok(None) };
+    inside::die_with_parent(control)?;
+    let mount = Mount::new(source, mount_point, options).map_err(|source| JailError::Mount { source })?;
+    prctl::set_pdeathsig(None).map_err(|errno| JailError::Arrange {
+        what: "a life after its parent's death".into(),
+        source: errno.into(),
+    })?;
+    Ok(Some(mount))
 }
 
 /// The first process inside. It is killed when this is dropped.
