@@ -13,12 +13,17 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{MountOptions, Source, errno};
 
 pub(crate) use system::{force_unmount, is_mount_point, is_nfs};
+
+/// How often the calls to a server that is gone are aborted while something still makes new ones.
+pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// An NFS mount that this process made. Dropping it undoes it, by force if need be.
 ///
@@ -220,9 +225,22 @@ impl Mount {
 
     /// Unmounts without asking the server, which is gone: calls that wait for it fail at once, and what was not
     /// written back is lost.
+    ///
+    /// The kernel writes back while it unmounts, when the mount is no longer anywhere and its calls can no longer be
+    /// aborted. So that is provoked, and aborted, before.
     pub fn abandon(mut self) {
         self.mounted = false;
-        self.root = None;
+        if let Some(root) = self.root.take() {
+            let aborter = self.aborter();
+            thread::scope(|scope| {
+                // It fails, which is what it is for.
+                let writing = scope.spawn(|| drop(system::write_back(&root, &self.at)));
+                while !writing.is_finished() {
+                    aborter.abort_calls();
+                    thread::sleep(ABORT_INTERVAL);
+                }
+            });
+        }
         force_unmount(&self.at);
     }
 

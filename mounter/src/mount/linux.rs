@@ -5,24 +5,22 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::MountError;
 use super::table::{self, MountEntry};
+use super::{ABORT_INTERVAL, MountError};
 use crate::Source;
 use crate::options::{self, MountOptions};
 
 /// How many mounts on top of each other at one point are taken away: enough for any real stack, and an end.
 const STACK: usize = 16;
+
 /// How often the calls of a mount that is in use are aborted before it is detached, which leaves those that follow
 /// to fail by themselves. A writer makes a call or two more after the one that failed, before it is gone.
 const ABORTS: usize = 20;
-/// Between two of these.
-const ABORT_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Result<(), MountError> {
     let device = options::device(source);
