@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use crate::cases::loopbox::Loopbox;
 
 /// How long the processes of a killed loopbox may take to be gone: what is inside is killed within some tens of
-/// milliseconds, and a machine with one slow CPU has much to write back meanwhile.
-const GONE: Duration = Duration::from_secs(15);
+/// milliseconds, but a process that waits for the dead server in a place where nobody can abort its call waits until
+/// the mount gives up, 60 seconds after the call was made (`RESEND` and `RESENDS` in `mounter/src/options.rs`).
+const GONE: Duration = Duration::from_secs(75);
+/// Beyond this the wait is told, with what was waited for: it should not have come to that.
+const SLOW: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -27,10 +30,15 @@ struct Process {
 /// Waits until neither loopbox nor anything that it started for one of these users runs.
 pub fn wait_until_gone(users: &[u32]) {
     let start = Instant::now();
+    let mut told = false;
     loop {
         let left = left(users);
         if left.is_empty() {
             return;
+        }
+        if start.elapsed() > SLOW && !told {
+            println!("SLOW: after {} s there still are {left:#?}", SLOW.as_secs());
+            told = true;
         }
         assert!(start.elapsed() < GONE, "after {} s there still are {left:#?}", GONE.as_secs());
         thread::sleep(LOOK);
