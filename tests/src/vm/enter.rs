@@ -14,12 +14,13 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{chdir, chroot, dup};
 
-use super::Job;
+use super::{Job, processor};
 
 /// Runs the kernel to its end.
 pub fn main(spec: &Path) -> Result<ExitCode> {
     let job: Job = serde_json::from_slice(&fs::read(spec)?).context("the job cannot be read")?;
     more_descriptors();
+    let _processor = processor::take()?;
     let console = File::create(&job.console).context("cannot create the console's file")?;
     // The kernel inherits these two by number: they are what the program in the machine writes to.
     let stdout = dup(std::io::stdout())?;
