@@ -1,6 +1,7 @@
 //! What `cargo xtask` is made of: the lab (downloaded things), the virtual machine, and the cases that run in it.
 
 pub mod attempts;
+pub mod bench;
 pub mod cases;
 pub mod command;
 pub mod demo;

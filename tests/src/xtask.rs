@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub mod bench;
 pub mod check_macos;
 pub mod compare;
 pub mod demo;
@@ -32,6 +33,8 @@ enum What {
     Test(test::Options),
     /// Give mutated inputs to what reads bytes from others.
     Fuzz(fuzz::Options),
+    /// Measure loopbox beside its peers: the files themselves, and the kernel's NFS server.
+    Bench(bench::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
     CheckMacos,
     /// Run a command as root in the virtual machine, in this checkout.
@@ -52,6 +55,15 @@ enum What {
     /// The cases, inside the machine.
     #[command(name = "__vm-cases", hide = true)]
     VmCases(crate::cases::Options),
+    /// The benchmark's part inside the machine.
+    #[command(name = "__bench-inside", hide = true)]
+    BenchInside { job: String },
+    /// The work that is timed.
+    #[command(name = "__bench-work", hide = true)]
+    BenchWork(crate::bench::work::Options),
+    /// A server of the benchmark's.
+    #[command(name = "__bench-serve", hide = true)]
+    BenchServe(crate::bench::servers::serve::Options),
     /// What a hostile program tries, inside a view.
     #[command(name = "__attempts", hide = true)]
     Attempts(crate::attempts::Target),
@@ -65,6 +77,10 @@ impl Arguments {
             What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
             What::Test(options) => test::run(&options),
             What::Fuzz(options) => fuzz::run(&options),
+            What::Bench(options) => bench::run(&options),
+            What::BenchInside { job } => crate::bench::inside::main(&job),
+            What::BenchWork(options) => crate::bench::work::main(&options),
+            What::BenchServe(options) => crate::bench::servers::serve::main(&options),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),

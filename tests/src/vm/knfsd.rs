@@ -8,8 +8,47 @@ use nix::mount::{MsFlags, mount};
 
 use crate::command::{command, quiet};
 
+/// Where the server answers NFS calls.
+pub const PORT: u16 = 2049;
+/// Where it answers MOUNT calls.
+pub const MOUNT_PORT: u16 = 20048;
+
 /// Exports `export` (on a file system that can be exported) and mounts it at `at`, over loopback and NFSv3.
-pub fn serve(export: &Path, at: &Path) -> Result<()> {
+pub fn serve(directory: &Path, at: &Path) -> Result<()> {
+    export(directory)?;
+    fs::create_dir_all(at)?;
+    let options = format!(
+        "vers=3,addr=127.0.0.1,proto=tcp,mountproto=tcp,mountport={MOUNT_PORT},port={PORT},nolock,nocto"
+    );
+    mount(
+        Some(format!("127.0.0.1:{}", directory.display()).as_str()),
+        at,
+        Some("nfs"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .context("cannot mount the reference")
+}
+
+/// Exports a directory; the first time starts the server.
+pub fn export(directory: &Path) -> Result<()> {
+    let first = !Path::new("/proc/fs/nfsd/threads").exists();
+    if first {
+        prepare()?;
+    }
+    quiet(
+        command("exportfs", ["-o", "rw,no_root_squash,insecure,fsid=1,no_subtree_check,async"])
+            .arg(format!("127.0.0.1:{}", directory.display())),
+    )?;
+    if first {
+        quiet(&mut command("rpc.nfsd", ["-N4", "-V3", "8"]))?;
+        quiet(command("rpc.mountd", ["-N4", "-p"]).arg(MOUNT_PORT.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Everything that the server's programs need.
+fn prepare() -> Result<()> {
     quiet(&mut command("modprobe", ["nfsd"]))?;
     // Debian's own file says manage-gids, with which the server ignores the groups that the client sends.
     fs::write("/etc/nfs.conf", "[mountd]\nmanage-gids=n\n")?;
@@ -20,21 +59,5 @@ pub fn serve(export: &Path, at: &Path) -> Result<()> {
     }
     mount(Some("nfsd"), "/proc/fs/nfsd", Some("nfsd"), MsFlags::empty(), None::<&str>)
         .context("cannot mount the server's control files")?;
-    quiet(&mut command("rpcbind", ["-w"]))?;
-    quiet(
-        command("exportfs", ["-o", "rw,no_root_squash,insecure,fsid=1,no_subtree_check,async"])
-            .arg(format!("127.0.0.1:{}", export.display())),
-    )?;
-    quiet(&mut command("rpc.nfsd", ["-N4", "-V3", "8"]))?;
-    quiet(&mut command("rpc.mountd", ["-N4", "-p", "20048"]))?;
-    fs::create_dir_all(at)?;
-    let options = "vers=3,addr=127.0.0.1,proto=tcp,mountproto=tcp,mountport=20048,port=2049,nolock,nocto";
-    mount(
-        Some(format!("127.0.0.1:{}", export.display()).as_str()),
-        at,
-        Some("nfs"),
-        MsFlags::empty(),
-        Some(options),
-    )
-    .context("cannot mount the reference")
+    quiet(&mut command("rpcbind", ["-w"]))
 }

@@ -1,0 +1,17 @@
+//! The benchmarks: loopbox beside its peers, with the same client, the same files and the same work.
+//!
+//! ```text
+//! xtask bench → machine (a round in the virtual machine) → inside → work/*   through the kernel's NFS client
+//!             → wire/*                                                        the calls alone, over loopback
+//!             → results → statistics → report, plot
+//! ```
+
+pub mod inside;
+pub mod machine;
+pub mod report;
+pub mod results;
+pub mod servers;
+pub mod statistics;
+pub mod subjects;
+pub mod wire;
+pub mod work;

@@ -1,0 +1,144 @@
+//! The servers, each as something that is started on a directory and can be mounted or spoken to.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use mounter::{MountOptions, Source, options};
+use nfs_server::view::{Access, Entry, Owner, ViewSpec};
+use nix::mount::{MsFlags, mount};
+use serde::{Deserialize, Serialize};
+
+use super::subjects::Server;
+use super::work::{LARGE, SCRATCH, TREE};
+use crate::vm::knfsd;
+
+pub mod serve;
+
+/// How long a server may take to end by itself.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Between two looks at whether it has.
+const POLL: Duration = Duration::from_millis(10);
+
+/// A directory, and the view in which loopbox shows the same at the same places.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The directory that other servers export.
+    pub root: PathBuf,
+    /// What loopbox and those on its view show.
+    pub spec: ViewSpec,
+}
+
+/// Where a server is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The port of the NFS program.
+    pub nfs: u16,
+    /// The port of the MOUNT program.
+    pub mount: u16,
+    /// What is mounted.
+    pub export: String,
+}
+
+/// A server that serves. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it is spoken to.
+    pub address: Address,
+    /// Its process; the kernel's own has none.
+    process: Option<Child>,
+}
+
+impl Offer {
+    /// What the workloads need: a tree and a large file as a build has its inputs, and a place to write to.
+    pub fn new(root: &Path) -> Result<Offer> {
+        let scratch = root.join(SCRATCH);
+        fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
+        let graft = |name: &str| Entry::Graft {
+            at: Path::new("/").join(name),
+            source: root.join(name),
+            access: Access::Fixed,
+            optional: true,
+        };
+        let scratch = Entry::Scratch {
+            at: Path::new("/").join(SCRATCH),
+            source: scratch,
+            mode: 0o755,
+            owner: Owner::default(),
+        };
+        let spec = ViewSpec { entries: vec![graft(TREE), graft(LARGE), scratch] };
+        Ok(Offer { root: root.to_owned(), spec })
+    }
+}
+
+impl Address {
+    /// Mounts what is served, with loopbox's own options whoever serves.
+    pub fn mount(&self, at: &Path) -> Result<()> {
+        let source =
+            Source { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, self.nfs)), export: self.export.clone() };
+        let line = format!("{},mountport={}", options::linux(&source, &MountOptions::default()), self.mount);
+        let device = options::device(&source);
+        mount(Some(device.as_str()), at, Some("nfs"), MsFlags::MS_NOSUID, Some(line.as_str()))
+            .with_context(|| format!("cannot mount {device}"))
+    }
+}
+
+impl Running {
+    /// Starts a server. `peers` says whose connections loopbox takes; nobody else can tell them apart.
+    pub fn start(server: Server, offer: &Offer, peers: serve::Peers) -> Result<Running> {
+        match server {
+            Server::Knfsd => {
+                knfsd::export(&offer.root)?;
+                let export = offer.root.display().to_string();
+                let address = Address { nfs: knfsd::PORT, mount: knfsd::MOUNT_PORT, export };
+                Ok(Running { address, process: None })
+            }
+            _ => Running::spawn(serve::command(server, offer, peers)?),
+        }
+    }
+
+    /// Starts a process that prints its address and serves until its standard input ends.
+    fn spawn(mut command: Command) -> Result<Running> {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        let mut line = String::new();
+        if let Some(stdout) = process.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let address = serde_json::from_str(&line).with_context(|| format!("{command:?} did not start"));
+        let mut running =
+            Running { address: Address { nfs: 0, mount: 0, export: String::new() }, process: Some(process) };
+        running.address = address?;
+        Ok(running)
+    }
+
+    /// The process that serves.
+    pub fn process(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        drop(process.stdin.take());
+        let start = Instant::now();
+        while let Ok(None) = process.try_wait() {
+            if start.elapsed() > LAST_WORDS {
+                // It fails only if the process has just ended.
+                let _ = process.kill();
+                let _ = process.wait();
+                return;
+            }
+            thread::sleep(POLL);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `cargo xtask bench`: loopbox beside its peers.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use super::setup;
+use crate::bench::inside::Job;
+use crate::bench::results::Results;
+use crate::bench::subjects::{Server, Stage, Workload};
+use crate::bench::{machine, report, wire};
+use crate::command::{command, run as run_command};
+use crate::lab::{Lab, say};
+
+/// Rounds of a full run.
+const ROUNDS: usize = 5;
+/// Seconds that one session may take in a full run, and in a quick one: slow peers take up to a minute.
+const LIMIT: u64 = 180;
+const QUICK_LIMIT: u64 = 20;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// One round, and little patience with slow peers.
+    #[arg(long)]
+    quick: bool,
+    /// Write every sample to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only these workloads.
+    #[arg(long, value_enum, num_args = 1.., value_name = "WORKLOAD")]
+    only: Vec<Workload>,
+    /// Only these servers.
+    #[arg(long, value_enum, num_args = 1.., value_name = "SERVER")]
+    servers: Vec<Server>,
+    /// Rounds, each with all servers.
+    #[arg(long)]
+    rounds: Option<usize>,
+}
+
+/// Measures and reports.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let lab = Lab::open()?;
+    if cfg!(debug_assertions) {
+        return optimised(&lab);
+    }
+    setup::machine(&lab)?;
+    let start = Instant::now();
+    let mut results = Results::default();
+    let measured = measure(&lab, options, &mut results);
+    // What there is so far is shown also when something failed.
+    print!("{}", report::text(&results));
+    if let Some(file) = &options.json {
+        let series = serde_json::to_vec_pretty(&results.series)?;
+        fs::write(file, series).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    measured?;
+    say(&format!("{} s in all", start.elapsed().as_secs()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(lab: &Lab, options: &Options, results: &mut Results) -> Result<()> {
+    let job = |stage| options.job(stage);
+    if let Some(job) = job(Stage::Machine) {
+        say("through the kernel's client, in the virtual machine");
+        machine::run(lab, &job, results)?;
+    }
+    if let Some(job) = job(Stage::Wire) {
+        say("the calls alone, over loopback");
+        wire::run(lab, &job, results)?;
+    }
+    Ok(())
+}
+
+/// The same, by a program that was compiled as the servers are for use.
+fn optimised(lab: &Lab) -> Result<ExitCode> {
+    say("building the benchmark");
+    run_command(
+        command("cargo", ["build", "--release", "--package", "tests", "--bin", "xtask"])
+            .current_dir(lab.checkout()),
+    )?;
+    let program = lab.checkout().join("target/release/xtask");
+    let error = Command::new(&program).args(std::env::args_os().skip(1)).exec();
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
+}
+
+impl Options {
+    /// What of all that one stage measures; none when it has nothing to measure.
+    fn job(&self, stage: Stage) -> Option<Job> {
+        let chosen = if self.only.is_empty() { Workload::value_variants() } else { &self.only };
+        let workloads: Vec<Workload> =
+            chosen.iter().copied().filter(|workload| workload.stage() == stage).collect();
+        if workloads.is_empty() {
+            return None;
+        }
+        let servers = if self.servers.is_empty() { Server::value_variants() } else { &self.servers };
+        let rounds = self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS });
+        let limit = if self.quick { QUICK_LIMIT } else { LIMIT };
+        Some(Job { servers: servers.to_vec(), workloads, rounds, limit })
+    }
+}
