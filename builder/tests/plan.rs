@@ -14,7 +14,7 @@ use nfs_server::view::Entry;
 const BUSYBOX: &str = "71fc7s32zl20dc955bhghy5dvalm7ndz-busybox";
 const PATH: &str = "86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv";
 const OUT: &str = "aymyqqwynscb4igjwfrkj649vqk4370l-x";
-const NULL: (&str, Device) = ("/dev/null", Device { major: 1, minor: 3, mode: 0o666 });
+const NULL: (&str, Device) = ("/dev/null", Device { major: 1, minor: 3, mode: 0o666, uid: 0, gid: 0 });
 
 /// What differs from test to test.
 struct Case {
@@ -101,8 +101,10 @@ fn entries(plan: &Plan) -> String {
             }
             Entry::Inline { mode, .. } => format!("{mode:04o}"),
             Entry::Symlink { target, .. } => format!("-> {}", target.display()),
-            Entry::Device { major, minor, mode, .. } => format!("{major}:{minor} {mode:04o}"),
-            Entry::Directory { mode, .. } => format!("{mode:04o}"),
+            Entry::Device { major, minor, mode, owner, .. } => {
+                format!("{major}:{minor} {mode:04o} {}:{}", owner.uid, owner.gid)
+            }
+            Entry::Directory { mode, owner, .. } => format!("{mode:04o} {}:{}", owner.uid, owner.gid),
             Entry::Scratch { source, mode, owner, .. } => {
                 format!("{mode:04o} {}:{} <- {}", owner.uid, owner.gid, source.display())
             }
@@ -128,24 +130,24 @@ fn files(plan: &Plan) -> String {
 fn a_build_sees_what_nix_s_own_sandbox_shows() {
     let plan = Case::default().plan().unwrap();
     insta::assert_snapshot!(entries(&plan), @"
-    / directory 0755
+    / directory 0750 0:30000
     /build scratch 0700 30001:30000 <- /s/build
-    /dev directory 0755
+    /dev directory 0755 0:0
     /dev/fd symlink -> /proc/self/fd
-    /dev/null device 1:3 0666
+    /dev/null device 1:3 0666 0:0
     /dev/ptmx symlink -> /dev/pts/ptmx
-    /dev/pts directory 0755
-    /dev/shm directory 0755
+    /dev/pts directory 0755 0:0
+    /dev/shm directory 0755 0:0
     /dev/stderr symlink -> /proc/self/fd/2
     /dev/stdin symlink -> /proc/self/fd/0
     /dev/stdout symlink -> /proc/self/fd/1
-    /etc directory 0555
+    /etc directory 0555 0:0
     /etc/group inline file 0644
     /etc/hosts inline file 0644
     /etc/passwd inline file 0644
     /nix/store scratch 1775 0:30000 <- /s/store
     /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox graft <- /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox
-    /proc directory 0555
+    /proc directory 0555 0:0
     /tmp scratch 1777 0:0 <- /s/tmp
     ");
     assert!(!plan.network);

@@ -61,6 +61,8 @@ pub struct View {
     changing_names: Mutex<()>,
     /// The user and group that new files of the host get before they are given to the caller.
     identity: (u32, u32),
+    /// When the view was opened.
+    opened: Time,
     sink: Option<Arc<dyn Sink>>,
 }
 
@@ -79,6 +81,7 @@ impl View {
             listings: Listings::new(),
             orphans: Orphans::default(),
             changing_names: Mutex::new(()),
+            opened: Time::now(),
             identity: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
             sink,
         })

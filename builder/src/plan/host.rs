@@ -46,6 +46,10 @@ pub struct Device {
     pub minor: u32,
     /// Permission bits.
     pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Owner's group.
+    pub gid: u32,
 }
 
 impl Host {
@@ -89,5 +93,7 @@ fn device(place: &Path) -> Option<Device> {
         major: libc::major(number).try_into().ok()?,
         minor: libc::minor(number).try_into().ok()?,
         mode: metadata.mode() & 0o777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
     })
 }

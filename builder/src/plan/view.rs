@@ -9,14 +9,8 @@ use super::{Ids, Mounts, PlanError, PlannedOutput, Request, SandboxPath, sandbox
 use crate::derivation::Attributes;
 
 /// Directories with their modes.
-const DIRECTORIES: [(&str, u32); 6] = [
-    ("/", 0o755),
-    ("/dev", 0o755),
-    ("/dev/pts", 0o755),
-    ("/dev/shm", 0o755),
-    ("/etc", 0o555),
-    ("/proc", 0o555),
-];
+const DIRECTORIES: [(&str, u32); 5] =
+    [("/dev", 0o755), ("/dev/pts", 0o755), ("/dev/shm", 0o755), ("/etc", 0o555), ("/proc", 0o555)];
 
 /// Symbolic links in `/dev`.
 const DEV_LINKS: [(&str, &str); 4] = [
@@ -102,12 +96,13 @@ impl Entries {
             Owner { uid: user.uid, gid: user.gid },
         );
         self.scratch(Path::new("/tmp"), &scratch.tmp, 0o1777, Owner::default());
+        self.put(Entry::Directory { at: "/".into(), mode: 0o750, owner: builders });
         for (place, mode) in DIRECTORIES {
-            self.put(Entry::Directory { at: place.into(), mode });
+            self.put(Entry::Directory { at: place.into(), mode, owner: Owner::default() });
         }
         for (place, device) in &request.host.devices {
-            let super::Device { major, minor, mode } = *device;
-            self.put(Entry::Device { at: place.clone(), major, minor, mode });
+            let super::Device { major, minor, mode, uid, gid } = *device;
+            self.put(Entry::Device { at: place.clone(), major, minor, mode, owner: Owner { uid, gid } });
         }
         for (place, target) in DEV_LINKS {
             self.put(Entry::Symlink { at: place.into(), target: target.into() });

@@ -45,6 +45,11 @@ impl Call<'_> {
         self.service.view.node(id).map_err(Status::from)
     }
 
+    /// The right to change the names in the directory of a handle.
+    pub(super) fn writable_names(&self, handle: FileHandle<'_>) -> Result<Writable<'_>, Status> {
+        self.service.view.writable_names(&self.node(handle)?, self.caller()).map_err(Status::from)
+    }
+
     /// The right to change the node of a handle.
     pub(super) fn writable(&self, handle: FileHandle<'_>) -> Result<Writable<'_>, Status> {
         self.service.view.writable(self.node(handle)?).map_err(Status::from)
@@ -89,7 +94,7 @@ impl Call<'_> {
         if !view.is_writable(&node) && view.lookup(&node, place.name, self.caller()).is_ok() {
             return Err(crate::view::Error::Exists.into());
         }
-        let directory = self.writable(place.directory)?;
+        let directory = self.writable_names(place.directory)?;
         let ((node, attributes), wcc) = self.change(&directory, || make(&directory))?;
         Ok(Made { handle: self.handle(&node), attributes, directory: wcc })
     }

@@ -29,7 +29,7 @@ impl Procedure for Link {
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
         let Arguments { file, place } = arguments;
         let file = call.node(file)?;
-        let directory = call.writable(place.directory)?;
+        let directory = call.writable_names(place.directory)?;
         match call.change(&directory, || directory.link(&file, place.name, call.caller())) {
             Ok((attributes, wcc)) => Ok(Both { file: PostOp(Some(attributes)), directory: wcc }),
             Err(Failure { status, body: directory }) => {

@@ -34,8 +34,8 @@ impl Procedure for Rename {
         if !call.service.view.same_part(&source, &target) {
             return Err(Status::CrossDevice.into());
         }
-        let source = call.service.view.writable(source)?;
-        let target = call.service.view.writable(target)?;
+        let source = call.service.view.writable_names(&source, call.caller())?;
+        let target = call.service.view.writable_names(&target, call.caller())?;
         let before = |directory: &Writable<'_>| call.service.view.before(directory.node());
         let (source_before, target_before) = (before(&source), before(&target));
         let result = source.rename(from.name, &target, to.name, call.caller());

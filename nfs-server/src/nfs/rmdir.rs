@@ -13,7 +13,7 @@ impl Procedure for RmDir {
     type Failed = Wcc;
 
     fn call(call: &Call<'_>, what: DirOp<'_>, _: &mut [u8]) -> Result<Wcc, Failure<Wcc>> {
-        let directory = call.writable(what.directory)?;
+        let directory = call.writable_names(what.directory)?;
         call.change(&directory, || directory.remove_directory(what.name, call.caller())).map(|((), wcc)| wcc)
     }
 }

@@ -23,7 +23,8 @@ impl Procedure for SetAttr {
     type Failed = Wcc;
 
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Wcc, Failure<Wcc>> {
-        let file = call.writable(arguments.file)?;
+        let node = call.node(arguments.file)?;
+        let file = call.service.view.writable_attributes(&node, &arguments.set, call.caller())?;
         if let Some(guard) = arguments.guard {
             let attributes = file.attributes()?;
             if attributes.changed != guard {

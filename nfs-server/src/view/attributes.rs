@@ -1,5 +1,7 @@
 //! What is known of a node without reading it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use nix::sys::stat::{FileStat, SFlag};
 
 /// The type of a node.
@@ -115,6 +117,12 @@ impl Attributes {
 }
 
 impl Time {
+    /// The present moment.
+    pub(crate) fn now() -> Time {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos().into())
+    }
+
     pub(crate) fn new(seconds: i64, nanoseconds: i64) -> Time {
         match u32::try_from(seconds) {
             Ok(seconds) => Time { seconds, nanoseconds: u32::try_from(nanoseconds).unwrap_or(0) },

@@ -48,6 +48,12 @@ impl Caller<'_> {
         if self.may(want, kind, node) { Ok(()) } else { Err(Error::Access) }
     }
 
+    /// Whether the mode of a directory lets this user change the names in it.
+    pub(crate) fn check_names(&self, directory: Permissions) -> Result<(), Error> {
+        self.check(Want::Write, Kind::Directory, directory)?;
+        self.check(Want::Execute, Kind::Directory, directory)
+    }
+
     pub(crate) fn owns(&self, node: Permissions) -> bool {
         self.uid == 0 || self.uid == node.uid
     }

@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::attributes::{Attributes, Kind, Permissions};
-use super::caller::{Caller, Want};
+use super::caller::Caller;
 use super::error::Error;
 use super::lookup::check_name;
 use super::node::Node;
+use super::set::{SetAttributes, check_allowed};
 use super::sink::Decision;
 use super::tree::Branch;
 use super::{View, declared};
@@ -34,6 +35,35 @@ impl View {
         }
         let branch = node.part();
         Ok(Writable { view: self, node, branch })
+    }
+
+    /// The right to change the names in a directory.
+    ///
+    /// # Errors
+    /// [`Error::Access`] where the mode alone would refuse it, as for whoever meets no read-only file system;
+    /// otherwise as [`View::writable`].
+    pub fn writable_names(&self, node: &Node, caller: Caller<'_>) -> Result<Writable<'_>, Error> {
+        self.writable(node.clone()).map_err(|error| match self.permissions(node) {
+            Ok(permissions) => caller.check_names(permissions).err().unwrap_or(error),
+            Err(_) => error,
+        })
+    }
+
+    /// The right to set these attributes.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Access`] where owner and mode alone would refuse it; otherwise as
+    /// [`View::writable`].
+    pub fn writable_attributes(
+        &self,
+        node: &Node,
+        set: &SetAttributes,
+        caller: Caller<'_>,
+    ) -> Result<Writable<'_>, Error> {
+        self.writable(node.clone()).map_err(|error| match self.permissions(node) {
+            Ok(permissions) => check_allowed(set, permissions, caller).err().unwrap_or(error),
+            Err(_) => error,
+        })
     }
 
     /// Whether two nodes lie in the same part of the view, so that names may move from one to the other.
@@ -72,9 +102,7 @@ impl Writable<'_> {
         if self.view.kind(&self.node) != Kind::Directory {
             return Err(Error::NotDirectory);
         }
-        let permissions = self.permissions()?;
-        caller.check(Want::Write, Kind::Directory, permissions)?;
-        caller.check(Want::Execute, Kind::Directory, permissions)?;
+        caller.check_names(self.permissions()?)?;
         self.view.directory(self.node.id())
     }
 

@@ -216,7 +216,7 @@ pub(crate) fn check_mode(mode: u32) -> Result<(), Error> {
     if mode & 0o6000 == 0 { Ok(()) } else { Err(Error::NotPermitted) }
 }
 
-fn check_allowed(set: &SetAttributes, node: Permissions, caller: Caller<'_>) -> Result<(), Error> {
+pub(crate) fn check_allowed(set: &SetAttributes, node: Permissions, caller: Caller<'_>) -> Result<(), Error> {
     let owns = caller.owns(node);
     if let Some(mode) = set.mode {
         check_mode(mode)?;

@@ -63,6 +63,9 @@ pub enum Entry {
         minor: u32,
         /// Permission bits.
         mode: u32,
+        /// Owner.
+        #[serde(default)]
+        owner: Owner,
     },
     /// An empty, read-only directory: a place to mount on, or to hold other entries with a mode of one's own.
     Directory {
@@ -70,6 +73,9 @@ pub enum Entry {
         at: PathBuf,
         /// Permission bits, the sticky bit included.
         mode: u32,
+        /// Owner.
+        #[serde(default)]
+        owner: Owner,
     },
     /// A writable host directory. Other entries may lie below it; their names are read-only.
     Scratch {
@@ -289,7 +295,7 @@ impl Entry {
                 plain_path("source", source)?;
                 plain_mode(at, *mode, 0o1777)
             }
-            Entry::Directory { at, mode } => plain_mode(at, *mode, 0o1777),
+            Entry::Directory { at, mode, .. } => plain_mode(at, *mode, 0o1777),
             Entry::Inline { at, mode, .. } | Entry::Device { at, mode, .. } => plain_mode(at, *mode, 0o777),
             Entry::Symlink { at, target } => {
                 let text = target.as_os_str().as_encoded_bytes();

@@ -3,17 +3,14 @@
 use nix::sys::stat::FileStat;
 use nix::sys::statvfs::Statvfs;
 
-use super::attributes::{Attributes, Kind, Permissions, Time};
+use super::attributes::{Attributes, Kind, Permissions};
 use super::caller::{Caller, Want};
 use super::error::Error;
 use super::host;
 use super::node::{Before, Node};
-use super::spec::Access;
+use super::spec::{Access, Owner};
 use super::tree::Shape;
 use super::{View, declared};
-
-/// All times of what only the view has: the moment that Nix gives to everything in its store.
-const SYNTHETIC_TIME: Time = Time { seconds: 1, nanoseconds: 0 };
 
 /// What a declared directory takes on a disk, as programs expect some number.
 const DIRECTORY_SIZE: u64 = 4096;
@@ -41,7 +38,10 @@ impl View {
             }
             Node::Declared(index) => match self.branch(node) {
                 Some(branch) => {
-                    let attributes = self.host_attributes(&self.locate_branch(branch)?.stat);
+                    let mut attributes = self.host_attributes(&self.locate_branch(branch)?.stat);
+                    // The host does not have the entries that lie in a scratch.
+                    let declared = declared(&self.tree, *index);
+                    attributes.links = attributes.links.saturating_add(declared.directories);
                     *branch.seen.lock() = Some(attributes);
                     Ok(attributes)
                 }
@@ -55,13 +55,7 @@ impl View {
     pub fn kind(&self, node: &Node) -> Kind {
         match node {
             Node::Host(node) => node.kind,
-            Node::Declared(index) => match &declared(&self.tree, *index).shape {
-                Shape::Directory { .. } => Kind::Directory,
-                Shape::Inline { .. } => Kind::Regular,
-                Shape::Symlink { .. } => Kind::Symlink,
-                Shape::Device { .. } => Kind::CharacterDevice,
-                Shape::Branch(branch) => branch.kind,
-            },
+            Node::Declared(index) => declared(&self.tree, *index).shape.kind(),
         }
     }
 
@@ -165,31 +159,30 @@ impl View {
     fn synthetic_attributes(&self, index: usize) -> Attributes {
         let entry = declared(&self.tree, index);
         let (mode, size, links, device) = match &entry.shape {
-            Shape::Directory { mode } => (*mode, DIRECTORY_SIZE, 2 + self.directories_in(index), (0, 0)),
+            Shape::Directory { mode, .. } => (*mode, DIRECTORY_SIZE, 2 + entry.directories, (0, 0)),
             Shape::Inline { contents, mode } => (*mode, contents.len() as u64, 1, (0, 0)),
             Shape::Symlink { target } => (0o777, target.len() as u64, 1, (0, 0)),
-            Shape::Device { major, minor, mode } => (*mode, 0, 1, (*major, *minor)),
+            Shape::Device { major, minor, mode, .. } => (*mode, 0, 1, (*major, *minor)),
             Shape::Branch(_) => (0, 0, 1, (0, 0)),
+        };
+        let owner = match &entry.shape {
+            Shape::Directory { owner, .. } | Shape::Device { owner, .. } => *owner,
+            _ => Owner::default(),
         };
         Attributes {
             kind: self.kind(&Node::Declared(index)),
             mode,
             links,
-            uid: 0,
-            gid: 0,
+            uid: owner.uid,
+            gid: owner.gid,
             size,
             used: size,
             device,
             fileid: self.fileids.of_path(&self.tree.path(index)),
-            accessed: SYNTHETIC_TIME,
-            modified: SYNTHETIC_TIME,
-            changed: SYNTHETIC_TIME,
+            // What only the view has was made with it.
+            accessed: self.opened,
+            modified: self.opened,
+            changed: self.opened,
         }
-    }
-
-    fn directories_in(&self, index: usize) -> u32 {
-        let children = declared(&self.tree, index).children.values();
-        let directories = children.filter(|child| self.kind(&Node::Declared(**child)) == Kind::Directory);
-        u32::try_from(directories.count()).unwrap_or(u32::MAX - 2)
     }
 }

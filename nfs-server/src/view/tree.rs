@@ -32,16 +32,30 @@ pub(crate) struct Declared {
     pub(crate) parent: usize,
     pub(crate) name: Box<[u8]>,
     pub(crate) children: BTreeMap<Box<[u8]>, usize>,
+    /// How many of its children are directories.
+    pub(crate) directories: u32,
     pub(crate) shape: Shape,
 }
 
 /// What a declared node is.
 pub(crate) enum Shape {
-    Directory { mode: u32 },
+    Directory { mode: u32, owner: Owner },
     Inline { contents: Box<[u8]>, mode: u32 },
     Symlink { target: Box<[u8]> },
-    Device { major: u32, minor: u32, mode: u32 },
+    Device { major: u32, minor: u32, mode: u32, owner: Owner },
     Branch(Branch),
+}
+
+impl Shape {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Shape::Directory { .. } => Kind::Directory,
+            Shape::Inline { .. } => Kind::Regular,
+            Shape::Symlink { .. } => Kind::Symlink,
+            Shape::Device { .. } => Kind::CharacterDevice,
+            Shape::Branch(branch) => branch.kind,
+        }
+    }
 }
 
 /// A declared node that shows something of the host.
@@ -70,6 +84,7 @@ impl Tree {
                 builder.place(entry.at(), shape);
             }
         }
+        builder.count_directories();
         let device = builder.devices.iter().max_by_key(|(device, uses)| (**uses, **device));
         Ok(Tree {
             device: device.map(|(device, _)| *device),
@@ -117,7 +132,8 @@ impl Default for Builder {
             parent: 0,
             name: Box::default(),
             children: BTreeMap::new(),
-            shape: Shape::Directory { mode: PARENT_MODE },
+            directories: 0,
+            shape: Shape::Directory { mode: PARENT_MODE, owner: Owner::default() },
         };
         Builder {
             declared: vec![root],
@@ -131,13 +147,13 @@ impl Default for Builder {
 impl Builder {
     fn shape(&mut self, entry: &Entry) -> Result<Option<Shape>, OpenError> {
         Ok(Some(match entry {
-            Entry::Directory { mode, .. } => Shape::Directory { mode: *mode },
+            Entry::Directory { mode, owner, .. } => Shape::Directory { mode: *mode, owner: *owner },
             Entry::Inline { contents, mode, .. } => {
                 Shape::Inline { contents: contents.as_bytes().into(), mode: *mode }
             }
             Entry::Symlink { target, .. } => Shape::Symlink { target: target.as_os_str().as_bytes().into() },
-            Entry::Device { major, minor, mode, .. } => {
-                Shape::Device { major: *major, minor: *minor, mode: *mode }
+            Entry::Device { major, minor, mode, owner, .. } => {
+                Shape::Device { major: *major, minor: *minor, mode: *mode, owner: *owner }
             }
             Entry::Graft { at, source, access, optional } => match self.branch(at, source, *access, false) {
                 Err(OpenError::Missing { .. }) if *optional => return Ok(None),
@@ -205,11 +221,21 @@ impl Builder {
         self.declared[index].shape = shape;
     }
 
+    fn count_directories(&mut self) {
+        for index in 1..self.declared.len() {
+            let Declared { parent, ref shape, .. } = self.declared[index];
+            if shape.kind() == Kind::Directory {
+                self.declared[parent].directories += 1;
+            }
+        }
+    }
+
     fn add(&mut self, parent: usize, name: &[u8]) -> usize {
         let index = self.declared.len();
         self.declared[parent].children.insert(name.into(), index);
-        let shape = Shape::Directory { mode: PARENT_MODE };
-        self.declared.push(Declared { parent, name: name.into(), children: BTreeMap::new(), shape });
+        let shape = Shape::Directory { mode: PARENT_MODE, owner: Owner::default() };
+        let children = BTreeMap::new();
+        self.declared.push(Declared { parent, name: name.into(), children, directories: 0, shape });
         index
     }
 }

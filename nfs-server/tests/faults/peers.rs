@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use nfs_server::view::{Entry, View, ViewSpec};
+use nfs_server::view::{Entry, Owner, View, ViewSpec};
 use nfs_server::{Peers, Server, ServerOptions, Users};
 use nfs3_types::xdr_codec::{Opaque, Void};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
@@ -12,7 +12,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, conn
 use crate::client::{Answer, Client};
 
 fn server() -> Server {
-    let entries = vec![Entry::Directory { at: "/".into(), mode: 0o755 }];
+    let entries = vec![Entry::Directory { at: "/".into(), mode: 0o755, owner: Owner::default() }];
     let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
     let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, secret: None };
     Server::start(view, options).unwrap()
@@ -67,7 +67,7 @@ fn it_listens_on_the_loopback_interface_alone() {
 fn handles_outlive_a_restart_with_the_same_secret_and_no_other() {
     let secret = nfs_server::Secret::random().unwrap();
     let start = |secret| {
-        let entries = vec![Entry::Directory { at: "/empty".into(), mode: 0o555 }];
+        let entries = vec![Entry::Directory { at: "/empty".into(), mode: 0o555, owner: Owner::default() }];
         let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
         let options = ServerOptions { users: Users::Any, peers: Peers::Anyone, secret: Some(secret) };
         Server::start(view, options).unwrap()

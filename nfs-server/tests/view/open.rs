@@ -35,7 +35,7 @@ fn message(result: Result<View, OpenError>, host: &Path) -> String {
 
 #[test]
 fn a_wrong_specification_is_not_opened() {
-    let entries = vec![Entry::Directory { at: "usr".into(), mode: 0o755 }];
+    let entries = vec![Entry::Directory { at: "usr".into(), mode: 0o755, owner: Owner::default() }];
     assert_snapshot!(message(open(entries), Path::new("/none")), @r#"the view is not valid: view path "usr" is not absolute"#);
 }
 
@@ -96,7 +96,7 @@ fn a_scratch_gets_its_mode_and_owner() {
 fn nothing_is_changed_when_an_entry_is_wrong() {
     let host = tempfile::tempdir().unwrap();
     fs::set_permissions(host.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    let wrong = Entry::Directory { at: "relative".into(), mode: 0o755 };
+    let wrong = Entry::Directory { at: "relative".into(), mode: 0o755, owner: Owner::default() };
     assert!(open(vec![scratch(host.path(), 0o777, Owner::default()), wrong]).is_err());
     assert_eq!(fs::metadata(host.path()).unwrap().mode() & 0o777, 0o700);
 }

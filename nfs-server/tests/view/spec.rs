@@ -9,7 +9,7 @@ fn graft(at: &str, source: &str, access: Access) -> Entry {
 }
 
 fn directory(at: &str) -> Entry {
-    Entry::Directory { at: at.into(), mode: 0o755 }
+    Entry::Directory { at: at.into(), mode: 0o755, owner: Owner::default() }
 }
 
 fn inline(at: &str) -> Entry {
@@ -41,7 +41,7 @@ fn what_a_build_needs_is_valid() {
         scratch("/build", "/work/build", 0o700),
         inline("/etc/passwd"),
         symlink("/bin/sh", "../nix/store/abc-bash/bin/sh"),
-        Entry::Device { at: "/dev/null".into(), major: 1, minor: 3, mode: 0o666 },
+        Entry::Device { at: "/dev/null".into(), major: 1, minor: 3, mode: 0o666, owner: Owner::default() },
         directory("/proc"),
     ];
     assert_eq!(validate(&entries), Ok(()));
@@ -101,7 +101,8 @@ fn only_directories_and_scratches_hold_other_entries() {
     assert_snapshot!(error(&[graft("/", "/s", Access::Rw), inline("/a/b/c")]), @r#""/a/b/c" lies below "/", which is a graft; only a directory or a scratch can hold other entries"#);
     assert_snapshot!(error(&[symlink("/lib", "usr/lib"), directory("/lib/x")]), @r#""/lib/x" lies below "/lib", which is a symlink; only a directory or a scratch can hold other entries"#);
     assert_snapshot!(error(&[inline("/a"), directory("/a/b")]), @r#""/a/b" lies below "/a", which is an inline file; only a directory or a scratch can hold other entries"#);
-    let device = Entry::Device { at: "/dev".into(), major: 1, minor: 3, mode: 0o666 };
+    let device =
+        Entry::Device { at: "/dev".into(), major: 1, minor: 3, mode: 0o666, owner: Owner::default() };
     assert_snapshot!(error(&[device, directory("/dev/pts")]), @r#""/dev/pts" lies below "/dev", which is a device; only a directory or a scratch can hold other entries"#);
     assert_eq!(validate(&[inline("/a"), inline("/ab"), inline("/a.b")]), Ok(()), "beside is not below");
 }
@@ -109,13 +110,14 @@ fn only_directories_and_scratches_hold_other_entries() {
 #[test]
 fn modes_have_no_set_id_bits_and_only_directories_are_sticky() {
     let file = |mode| Entry::Inline { at: "/f".into(), contents: String::new(), mode };
-    let dir = |mode| Entry::Directory { at: "/d".into(), mode };
+    let dir = |mode| Entry::Directory { at: "/d".into(), mode, owner: Owner::default() };
     assert_eq!(validate(&[file(0o777), dir(0o1777), scratch("/s", "/s", 0o1777)]), Ok(()));
     assert_snapshot!(error(&[file(0o4755)]), @r#"mode 4755 of "/f" has bits besides 777"#);
     assert_snapshot!(error(&[file(0o1644)]), @r#"mode 1644 of "/f" has bits besides 777"#);
     assert_snapshot!(error(&[dir(0o2755)]), @r#"mode 2755 of "/d" has bits besides 1777"#);
     assert_snapshot!(error(&[scratch("/s", "/s", 0o100_755)]), @r#"mode 100755 of "/s" has bits besides 1777"#);
-    let device = Entry::Device { at: "/dev/null".into(), major: 1, minor: 3, mode: 0o1666 };
+    let device =
+        Entry::Device { at: "/dev/null".into(), major: 1, minor: 3, mode: 0o1666, owner: Owner::default() };
     assert_snapshot!(error(&[device]), @r#"mode 1666 of "/dev/null" has bits besides 777"#);
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use nfs3_types::nfs3::{ftype3, nfsstat3, nfstime3, specdata3};
+use nfs3_types::nfs3::{ftype3, nfsstat3, specdata3};
 
 use crate::client::{handle, refused};
 use crate::world::{World, assert_is};
@@ -41,13 +41,33 @@ fn declared_nodes_show_what_was_declared() {
     assert_eq!((directory.type_, directory.mode, directory.nlink), (ftype3::NF3DIR, 0o555, 2));
     let root = of("");
     assert_eq!((root.type_, root.mode), (ftype3::NF3DIR, 0o755));
-    // bin, build, dev, empty, etc, package, store and writable.
-    assert_eq!(root.nlink, 2 + 8);
+    // bin, build, dev, empty, etc, owned, package, store and writable.
+    assert_eq!(root.nlink, 2 + 9);
+    let opened = root.mtime;
+    assert!(opened.seconds > 1_000_000_000, "what only the view has was made when it was opened");
     for attributes in [file, link, device, directory, root] {
         assert_eq!((attributes.uid, attributes.gid), (0, 0));
-        let moment = nfstime3 { seconds: 1, nseconds: 0 };
-        assert_eq!([attributes.atime, attributes.mtime, attributes.ctime], [moment; 3]);
+        assert_eq!([attributes.atime, attributes.mtime, attributes.ctime], [opened; 3]);
     }
+}
+
+#[test]
+fn declared_directories_and_devices_belong_to_whom_they_were_declared_to() {
+    let world = World::new();
+    let mut client = world.root();
+    for path in ["owned", "owned/device"] {
+        let attributes = client.getattr(&world.at(path)).unwrap();
+        assert_eq!((attributes.uid, attributes.gid), (7, 8), "{path}");
+    }
+}
+
+#[test]
+fn a_scratch_counts_the_directories_that_are_declared_in_it() {
+    let world = World::new();
+    let store = world.at("store");
+    let before = world.root().getattr(&store).unwrap().nlink;
+    let metadata = world.metadata("store");
+    assert_eq!(u64::from(before), metadata.nlink().max(2) + 1, "store/package is declared");
 }
 
 #[test]

@@ -43,7 +43,8 @@ fn page(client: &mut Client, directory: &nfs_fh3, cookie: u64, count: u32) -> (V
 fn declared_directories_list_what_was_declared() {
     let world = World::new();
     let mut client = world.root();
-    let all = [".", "..", "bin", "build", "dev", "empty", "etc", "file", "package", "store", "writable"];
+    let all =
+        [".", "..", "bin", "build", "dev", "empty", "etc", "file", "owned", "package", "store", "writable"];
     assert_eq!(names(&mut client, &world.mount(), 4096), all);
     assert_eq!(names(&mut client, &world.at("empty"), 4096), [".", ".."]);
 }

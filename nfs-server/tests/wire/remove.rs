@@ -75,6 +75,15 @@ fn nothing_goes_outside_writable_places_for_root_either() {
 }
 
 #[test]
+fn whom_the_mode_refuses_anyway_hears_that_and_not_that_the_place_is_read_only() {
+    let world = World::new();
+    for (directory, name) in [("package", "hello"), ("etc", "passwd"), ("", "file")] {
+        let done = world.builder().remove(&world.at(directory), name.as_bytes());
+        assert_eq!(refused(done), nfsstat3::NFS3ERR_ACCES, "{directory}/{name}");
+    }
+}
+
+#[test]
 fn in_a_sticky_directory_only_the_owners_and_root_take_names_away() {
     let world = World::new();
     let (mut client, build) = (world.builder(), world.at("build"));

@@ -98,6 +98,9 @@ fn nothing_outside_writable_places_can_be_changed_by_root_either() {
         for set in [mode(0o777), owner(Some(0), None), size(0), sattr3::default()] {
             assert_eq!(refused(world.root().setattr(&object, set)), nfsstat3::NFS3ERR_ROFS, "{path}");
         }
+        // Who could not do it anywhere hears just that.
+        let done = world.builder().setattr(&object, mode(0o777));
+        assert_eq!(refused(done), nfsstat3::NFS3ERR_PERM, "{path}");
     }
     assert_eq!(fs::read(world.host("package/hello")).unwrap(), b"hello\n");
 }

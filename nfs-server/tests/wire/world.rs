@@ -116,9 +116,23 @@ fn spec(host: &Path) -> ViewSpec {
     ViewSpec {
         entries: vec![
             Entry::Symlink { at: "/bin/sh".into(), target: "/package/run".into() },
-            Entry::Device { at: "/dev/null".into(), major: 1, minor: 3, mode: 0o666 },
+            Entry::Device {
+                at: "/dev/null".into(),
+                major: 1,
+                minor: 3,
+                mode: 0o666,
+                owner: Owner::default(),
+            },
             Entry::Inline { at: "/etc/passwd".into(), contents: "root:x:0:0\n".into(), mode: 0o444 },
-            Entry::Directory { at: "/empty".into(), mode: 0o555 },
+            Entry::Directory { at: "/empty".into(), mode: 0o555, owner: Owner::default() },
+            Entry::Directory { at: "/owned".into(), mode: 0o750, owner: Owner { uid: 7, gid: 8 } },
+            Entry::Device {
+                at: "/owned/device".into(),
+                major: 1,
+                minor: 3,
+                mode: 0o660,
+                owner: Owner { uid: 7, gid: 8 },
+            },
             graft("/package", "package", Access::Ro),
             graft("/file", "package/hello", Access::Ro),
             graft("/writable", "writable", Access::Rw),

@@ -110,7 +110,7 @@ impl World {
         fs::write(host.join("outside"), "not shown")?;
         let owner = Owner { uid: 0, gid: 0 };
         let entries = vec![
-            Entry::Directory { at: "/".into(), mode: 0o755 },
+            Entry::Directory { at: "/".into(), mode: 0o755, owner: Owner::default() },
             Entry::Graft {
                 at: "/graft".into(),
                 source: host.join("graft"),
@@ -120,7 +120,13 @@ impl World {
             Entry::Scratch { at: "/scratch".into(), source: host.join("scratch"), mode: 0o777, owner },
             Entry::Inline { at: "/etc/passwd".into(), contents: "root:x:0:0\n".into(), mode: 0o444 },
             Entry::Symlink { at: "/link".into(), target: "/graft/file".into() },
-            Entry::Device { at: "/dev/null".into(), major: 1, minor: 3, mode: 0o666 },
+            Entry::Device {
+                at: "/dev/null".into(),
+                major: 1,
+                minor: 3,
+                mode: 0o666,
+                owner: Owner::default(),
+            },
         ];
         let view = View::open(&ViewSpec { entries }, None).context("the view cannot be opened")?;
         let options = ServerOptions { users: Users::Any, peers: Peers::Anyone, secret: None };

@@ -21,7 +21,7 @@ const DEVICE_LINKS: [(&str, &str); 5] = [
 
 /// The default entries; `tmp` is the host side of /tmp.
 pub fn entries(user: Owner, hostname: &str, tmp: &Path) -> Vec<Entry> {
-    let directory = |at: &str, mode| Entry::Directory { at: at.into(), mode };
+    let directory = |at: &str, mode| Entry::Directory { at: at.into(), mode, owner: Owner::default() };
     let file = |at: &str, contents: String| Entry::Inline { at: at.into(), contents, mode: 0o444 };
     let in_dev = |name: &str| Path::new("/dev").join(name);
     let mut entries = vec![
@@ -39,6 +39,7 @@ pub fn entries(user: Owner, hostname: &str, tmp: &Path) -> Vec<Entry> {
         major,
         minor,
         mode: 0o666,
+        owner: Owner::default(),
     }));
     entries.extend(
         DEVICE_LINKS.map(|(name, target)| Entry::Symlink { at: in_dev(name), target: target.into() }),
