@@ -7,6 +7,7 @@ pub mod command;
 pub mod demo;
 pub mod fuzz;
 pub mod lab;
+pub mod parity;
 pub mod sys;
 pub mod tally;
 pub mod vm;

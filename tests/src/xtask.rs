@@ -11,6 +11,7 @@ pub mod check_macos;
 pub mod compare;
 pub mod demo;
 pub mod fuzz;
+pub mod parity;
 pub mod setup;
 pub mod test;
 pub mod vm;
@@ -31,6 +32,8 @@ enum What {
     Demo,
     /// Run every test, those in the virtual machine included.
     Test(test::Options),
+    /// Build a table of derivations by Nix's own sandbox and by loopbox: they have to come out alike.
+    Parity(parity::Options),
     /// Give mutated inputs to what reads bytes from others.
     Fuzz(fuzz::Options),
     /// Measure loopbox beside its peers: the files themselves, and the kernel's NFS server.
@@ -64,6 +67,9 @@ enum What {
     /// A server of the benchmark's.
     #[command(name = "__bench-serve", hide = true)]
     BenchServe(crate::bench::servers::serve::Options),
+    /// One side of the table, inside the machine.
+    #[command(name = "__parity", hide = true)]
+    ParitySide(crate::parity::side::Options),
     /// What a hostile program tries, inside a view.
     #[command(name = "__attempts", hide = true)]
     Attempts(crate::attempts::Target),
@@ -76,6 +82,7 @@ impl Arguments {
             What::Setup => setup::run().map(|()| ExitCode::SUCCESS),
             What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
             What::Test(options) => test::run(&options),
+            What::Parity(options) => parity::run(&options),
             What::Fuzz(options) => fuzz::run(&options),
             What::Bench(options) => bench::run(&options),
             What::BenchInside { job } => crate::bench::inside::main(&job),
@@ -87,6 +94,7 @@ impl Arguments {
             What::VmInit { spec, .. } => crate::vm::init::main(&spec),
             What::VmInRoot(options) => crate::vm::root::main(&options),
             What::VmCases(options) => crate::cases::main(&options),
+            What::ParitySide(options) => crate::parity::side::main(&options),
             What::Attempts(target) => crate::attempts::main(&target),
         }
     }

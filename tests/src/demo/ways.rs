@@ -81,13 +81,7 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
         directory.display(),
         workload.graph.display(),
     );
-    let helper = lab.own_program()?;
-    let mut enter: Vec<OsString> = vec![helper.into(), "__vm-in-root".into()];
-    let built = loopbox.parent().unwrap_or(&loopbox);
-    for shown in [Path::new("/nix"), lab.checkout(), built] {
-        enter.extend(["--with".into(), shown.into()]);
-    }
-    enter.extend([nix.root.into(), "--".into()]);
+    let enter = nix.enter(lab, loopbox.parent())?;
     in_machine(lab, workload, &enter, &script)
 }
 

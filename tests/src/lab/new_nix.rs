@@ -1,5 +1,6 @@
 //! A Nix that knows `external-builders` (2.32 or later), with all that it needs, as a root directory of its own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,17 @@ pub struct NewNix {
 }
 
 impl NewNix {
+    /// The words before a command that is to see this Nix in a machine, with the machine's /nix, the checkout and
+    /// whatever else is named.
+    pub fn enter<'a>(&self, lab: &'a Lab, others: impl IntoIterator<Item = &'a Path>) -> Result<Vec<OsString>> {
+        let mut words: Vec<OsString> = vec![lab.own_program()?.into(), "__vm-in-root".into()];
+        for shown in [Path::new("/nix"), lab.checkout()].into_iter().chain(others) {
+            words.extend(["--with".into(), shown.into()]);
+        }
+        words.extend([self.root.clone().into(), "--".into()]);
+        Ok(words)
+    }
+
     /// Brings it, once.
     pub fn bring(lab: &Lab) -> Result<NewNix> {
         let root = lab.once("new-nix", "bringing a Nix with external-builders", |at| {
