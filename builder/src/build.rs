@@ -5,26 +5,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mounter::jail::{JailError, KillError, Outcome};
 use mounter::stale::StateDir;
 use nfs_server::Calls;
 use serde::Serialize;
 
 use crate::access::Hidden;
-use crate::backend::{Backend, BackendError};
+use crate::backend::Backend;
 use crate::cancel::Cancel;
-use crate::derivation::{Attributes, Derivation, KindError};
-use crate::output::OutputError;
+use crate::derivation::{Attributes, Derivation};
 use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
-use crate::program::Trouble;
-use crate::scratch::ScratchError;
-use crate::store::{
-    BuildUsers, LockError, LogError, PathInfo, PathLocks, Settings, Store, StoreError, UserError,
-};
-use crate::store_path::{StorePath, StorePathError};
+use crate::store::{BuildUsers, PathInfo, PathLocks, Settings, Store};
+use crate::store_path::StorePath;
 use crate::sweep::Pending;
-use crate::watch::{Exceeded, Limits};
+use crate::watch::Limits;
 use crate::{run, visible};
+
+pub use crate::failure::{BuildError, Failure, Lack};
+pub use crate::log::Heard;
 
 /// What all builds of one run share.
 pub struct Builder {
@@ -59,6 +56,8 @@ pub struct Options {
     pub cores: Option<u32>,
     /// Whether the directories of failed builds stay.
     pub keep_failed: bool,
+    /// Whether a failure lets the builds go on that do not need what failed.
+    pub keep_going: bool,
     /// Paths to show from outside the store.
     pub sandbox_paths: Vec<SandboxPath>,
     /// Whether the files that a build could see are counted.
@@ -80,8 +79,8 @@ pub enum Event<'a> {
     Fetching(&'a BTreeSet<StorePath>),
     /// A build begins.
     Started(&'a StorePath),
-    /// A build has written a line.
-    Line(&'a StorePath, &'a str),
+    /// A build has written something.
+    Heard(&'a StorePath, &'a Heard<'a>),
     /// A build has ended well, or somebody else had built it meanwhile.
     Built(&'a Built),
     /// A build has failed.
@@ -123,94 +122,6 @@ pub struct Seconds {
     pub build: f64,
     /// Until its outputs were registered.
     pub teardown: f64,
-}
-
-/// Why a build failed: one variant for each step.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// It is of a kind that cannot be built here.
-    #[error(transparent)]
-    Kind(#[from] KindError),
-    /// The store did not answer.
-    #[error("cannot ask the store")]
-    Store(#[from] StoreError),
-    /// An input is not a store path.
-    #[error("an input is not a store path")]
-    Input(#[from] StorePathError),
-    /// The outputs could not be locked.
-    #[error("cannot lock the outputs")]
-    Lock(#[from] LockError),
-    /// What could be left behind could not be noted for a later run to sweep.
-    #[error("cannot note the outputs")]
-    Note(#[source] std::io::Error),
-    /// There is no build user.
-    #[error("cannot get a build user")]
-    User(#[from] UserError),
-    /// Processes of the build user could not be killed.
-    #[error("cannot kill what the build user runs")]
-    Kill(#[from] KillError),
-    /// Its directories could not be made.
-    #[error("cannot make the build's directories")]
-    Scratch(#[from] ScratchError),
-    /// It cannot be planned.
-    #[error("cannot plan the build")]
-    Plan(#[from] PlanError),
-    /// Its view could not be made.
-    #[error("cannot make the view")]
-    Backend(#[from] BackendError),
-    /// Its output could not be arranged.
-    #[error("cannot open a terminal for the build's output")]
-    Terminal(#[source] std::io::Error),
-    /// The log of the build could not be opened.
-    #[error("cannot keep the build's log")]
-    Log(#[from] LogError),
-    /// Nobody could watch over the build's limits.
-    #[error("cannot watch over the build's limits")]
-    Watch(#[source] std::io::Error),
-    /// The builder is there or not, but it could not be executed.
-    #[error("the builder {program:?} cannot be executed in its view")]
-    Execute {
-        /// The builder.
-        program: PathBuf,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The jail could not be made or ended.
-    #[error("cannot run the builder in its view")]
-    Jail(#[source] JailError),
-    /// The builder said that it failed.
-    #[error("the builder {}", .0.outcome_in_words())]
-    Builder(Box<Failure>),
-    /// The outputs were not accepted.
-    #[error("the builder ended well, but its outputs are not accepted")]
-    Output(#[from] OutputError),
-    /// It was asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-/// What a builder that could not be executed lacks. A cause of its own, because what helps against it is not what
-/// helps when a command is run in a view.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Lack(pub Trouble);
-
-/// How a builder failed.
-#[derive(Debug)]
-pub struct Failure {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The limit for which it was killed.
-    pub exceeded: Option<Exceeded>,
-    /// Where all that it wrote is kept.
-    pub log_file: Option<PathBuf>,
-    /// The last lines that it wrote.
-    pub log: Vec<String>,
-    /// Where its directory is kept.
-    pub kept: Option<PathBuf>,
-    /// What it asked for that exists on this machine but not in its view.
-    pub hidden: Hidden,
 }
 
 /// A derivation that is about to be built.
@@ -360,16 +271,6 @@ impl Builder {
             .outputs
             .extend(others.into_iter().filter_map(|(name, path)| Some((name, infos.remove(&path)?))));
         Ok(())
-    }
-}
-
-impl Failure {
-    fn outcome_in_words(&self) -> String {
-        match self.outcome {
-            _ if let Some(exceeded) = self.exceeded => exceeded.to_string(),
-            Outcome::Exited(status) => format!("failed with exit status {status}"),
-            Outcome::Signaled(signal) => format!("was killed by signal {signal}"),
-        }
     }
 }
 

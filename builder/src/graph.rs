@@ -79,8 +79,8 @@ pub struct Finished {
     pub skipped: BTreeSet<StorePath>,
 }
 
-/// Builds a graph, `jobs` derivations at a time. The first failure stops new builds from beginning; those that run
-/// are waited for.
+/// Builds a graph, `jobs` derivations at a time. The first failure stops new builds from beginning, unless they are to
+/// keep going; those that run are waited for.
 ///
 /// # Errors
 /// When Nix could not fetch what need not be built, or there are no threads to build on. Failed builds are in
@@ -138,7 +138,7 @@ impl<'a> Schedule<'a> {
 
     fn start_what_can(&mut self) {
         while self.running.len() < self.jobs
-            && self.finished.failed.is_empty()
+            && (self.finished.failed.is_empty() || self.builder.options.keep_going)
             && !self.builder.cancel.is_cancelled()
         {
             let ready = self.waiting.iter().find(|(_, missing)| missing.after.is_empty());

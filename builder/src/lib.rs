@@ -10,6 +10,8 @@ pub mod derivation;
 #[cfg(target_os = "linux")]
 pub mod external;
 #[cfg(target_os = "linux")]
+pub mod failure;
+#[cfg(target_os = "linux")]
 pub mod graph;
 #[cfg(target_os = "linux")]
 mod log;
@@ -21,6 +23,8 @@ pub mod program;
 mod run;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made by builds only"))]
 mod scratch;
+#[cfg(target_os = "linux")]
+pub mod status;
 pub mod store;
 pub mod store_path;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made by builds only"))]

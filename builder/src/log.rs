@@ -1,8 +1,10 @@
 //! A build's output: a pseudo-terminal in raw mode, as Nix gives its builders, read line by line.
 
+mod message;
+
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 
@@ -12,7 +14,11 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Uid, fchown};
 
+use crate::cancel::Cancel;
+use crate::store::BuildLog;
 use crate::watch::Ear;
+
+pub use message::Heard;
 
 /// The longest line that is passed on as one. Longer ones are cut, so that a build cannot fill our memory.
 const LINE_MAX: usize = 64 << 10;
@@ -38,18 +44,20 @@ pub(crate) struct Log {
 /// What is done with a build's output besides passing on its lines.
 pub(crate) struct Keep {
     /// Where it is written to, as it came.
-    pub copy: Option<File>,
+    pub copy: Option<BuildLog>,
     /// How many of its last lines are returned.
     pub tail: usize,
     /// Who is told how much it is.
     pub ear: Ear,
+    /// Asked for when nobody can write any more. Nix then kills a builder that has not ended yet.
+    pub closed: Cancel,
 }
 
-/// Opens a terminal for a build user. Every line goes to `line`.
+/// Opens a terminal for a build user. Every line is told.
 pub(crate) fn open(
     user: u32,
     keep: Keep,
-    line: impl Fn(&str) + Send + 'static,
+    tell: impl Fn(&Heard<'_>) + Send + 'static,
 ) -> io::Result<(Terminal, Log)> {
     let (master, slave) = open_terminal()?;
     // The build opens it again by way of /dev/stderr.
@@ -62,7 +70,7 @@ pub(crate) fn open(
     let stderr = slave.try_clone()?;
     let reader = std::thread::Builder::new()
         .name("build-log".into())
-        .spawn(move || Reader { keep, written: 0, tail: VecDeque::new(), line }.run(File::from(master)))?;
+        .spawn(move || Reader { keep, written: 0, tail: VecDeque::new(), tell }.run(File::from(master)))?;
     Ok((Terminal { stdout: slave, stderr }, Log { reader }))
 }
 
@@ -101,10 +109,10 @@ struct Reader<F> {
     keep: Keep,
     written: u64,
     tail: VecDeque<String>,
-    line: F,
+    tell: F,
 }
 
-impl<F: Fn(&str)> Reader<F> {
+impl<F: Fn(&Heard<'_>)> Reader<F> {
     fn run(mut self, mut master: File) -> VecDeque<String> {
         let (mut buffer, mut pending) = (vec![0; CHUNK], Vec::new());
         loop {
@@ -126,23 +134,30 @@ impl<F: Fn(&str)> Reader<F> {
                 }
             }
         }
+        self.keep.closed.cancel();
         if !pending.is_empty() {
             self.pass_on(&pending);
+        }
+        if let Some(copy) = self.keep.copy {
+            copy.finish();
         }
         self.tail
     }
 
-    /// The copy is a convenience; a full disk shows elsewhere.
     fn write(&mut self, read: &[u8]) {
         self.written = self.written.saturating_add(read.len() as u64);
         if let Some(copy) = self.keep.copy.as_mut().filter(|_| self.written <= FILE_MAX) {
-            let _ = copy.write_all(read);
+            copy.write(read);
         }
     }
 
     fn pass_on(&mut self, line: &[u8]) {
         let line = String::from_utf8_lossy(line).into_owned();
-        (self.line)(&line);
+        let heard = Heard::read(&line);
+        (self.tell)(&heard);
+        if !matches!(heard, Heard::Line(_)) {
+            return;
+        }
         if self.tail.len() == self.keep.tail {
             self.tail.pop_front();
         }
@@ -155,27 +170,38 @@ impl<F: Fn(&str)> Reader<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cancel::Cancel;
+    use crate::store::{Store, log_path};
+    use crate::store_path::StorePath;
     use crate::watch::{Limits, Watch};
+    use std::io::Write;
     use std::sync::mpsc;
 
     #[test]
     fn lines_arrive_as_they_were_written_and_the_last_ones_are_kept() {
-        let directory = tempfile::tempdir().unwrap();
-        let copy = directory.path().join("log");
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::at(place.path().into(), place.path().into(), place.path().into());
+        let derivation = StorePath::new("86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv").unwrap();
         let (sender, lines) = mpsc::channel();
         let user = Uid::effective().as_raw();
-        let watch = Watch::begin(Limits::new(0, 0, 14), Cancel::default()).unwrap();
-        let keep = Keep { copy: Some(File::create(&copy).unwrap()), tail: 2, ear: watch.ear() };
-        let (terminal, log) = open(user, keep, move |line| sender.send(line.to_owned()).unwrap()).unwrap();
+        let (watch, closed) =
+            (Watch::begin(Limits::new(0, 0, 14), Cancel::default()).unwrap(), Cancel::default());
+        let copy = Some(store.create_log(&derivation, false).unwrap());
+        let keep = Keep { copy, tail: 2, ear: watch.ear(), closed: closed.clone() };
+        let tell = move |heard: &Heard<'_>| sender.send(format!("{heard:?}")).unwrap();
+        let (terminal, log) = open(user, keep, tell).unwrap();
         let mut stdout = File::from(terminal.stdout);
         stdout.write_all(b"one\r\ntwo\nthr").unwrap();
         stdout.write_all(b"ee").unwrap();
+        assert!(!closed.is_cancelled());
         drop(stdout);
         drop(terminal.stderr);
         assert_eq!(log.finish(), ["two", "three"]);
-        assert_eq!(lines.iter().collect::<Vec<_>>(), ["one\r", "two", "three"]);
-        assert_eq!(std::fs::read(copy).unwrap(), b"one\r\ntwo\nthree");
+        assert_eq!(
+            lines.iter().collect::<Vec<_>>(),
+            [r#"Line("one\r")"#, r#"Line("two")"#, r#"Line("three")"#]
+        );
+        assert_eq!(std::fs::read(log_path(place.path(), &derivation, false)).unwrap(), b"one\r\ntwo\nthree");
         assert_eq!(watch.end(), None, "the limit is reached, and not passed");
+        assert!(closed.is_cancelled());
     }
 }

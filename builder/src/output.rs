@@ -45,16 +45,24 @@ pub enum OutputError {
         source: io::Error,
     },
     /// The builder ended well, but an output is not there.
-    #[error("the builder did not make the output '{output}' at {path:?}")]
+    #[error(
+        "builder for '{}' failed to produce output path for output '{output}' at {path:?}", derivation.display()
+    )]
     Missing {
+        /// The derivation.
+        derivation: PathBuf,
         /// The output's name.
         output: String,
         /// Where it should be.
         path: PathBuf,
     },
     /// Somebody else than the build could have written it.
-    #[error("the output '{output}' has a suspicious owner or mode (uid {uid}, mode {mode:o})")]
+    #[error(
+        "suspicious ownership or permission on {path:?} for output '{output}'; rejecting this build output (uid {uid}, mode {mode:o})"
+    )]
     Suspicious {
+        /// Where it would be.
+        path: PathBuf,
         /// The output's name.
         output: String,
         /// Its owner.
@@ -80,8 +88,13 @@ pub enum OutputError {
     #[error("cannot find out what the outputs need")]
     Closure(#[source] StoreError),
     /// Outputs refer to each other in a circle.
-    #[error("the outputs '{first}' and '{second}' refer to each other")]
+    #[error(
+        "cycle detected in build of '{}' in the references of output '{first}' from output '{second}'",
+        derivation.display()
+    )]
     Cycle {
+        /// The derivation.
+        derivation: PathBuf,
         /// One of them.
         first: String,
         /// The other.
@@ -116,7 +129,7 @@ pub fn take(
     let wanted: Vec<&PlannedOutput> =
         plan.outputs.iter().filter(|output| !already_valid.contains(&output.path)).collect();
     for output in &wanted {
-        check_owner(&scratch, output, plan.user.uid, store)?;
+        check_owner(&scratch, output, plan, store)?;
         let in_tree = |source| OutputError::Tree { output: output.name.clone(), source };
         canonicaliser.run(&scratch, output.path.base()).map_err(in_tree)?;
     }
@@ -126,7 +139,7 @@ pub fn take(
         fixed::check(&scratch, output, &info, &plan.derivation)?;
         infos.insert(output.name.clone(), info);
     }
-    no_cycle(&infos)?;
+    no_cycle(&infos, &store.locate(&plan.derivation))?;
     check(&wanted, &infos, store)?;
     let moved = place::move_in(&scratch, &wanted, store)?;
     let list: Vec<PathInfo> = infos.values().cloned().collect();
@@ -143,13 +156,14 @@ fn open_directory(path: &Path) -> Result<OwnedFd, OutputError> {
 fn check_owner(
     scratch: &OwnedFd,
     output: &PlannedOutput,
-    uid: u32,
+    plan: &Plan,
     store: &Store,
 ) -> Result<(), OutputError> {
     const WRITABLE_BY_OTHERS: u32 = 0o022;
     let stat = match tree::stat(scratch, output.path.base().as_ref()) {
         Err(Errno::ENOENT) => {
             return Err(OutputError::Missing {
+                derivation: store.locate(&plan.derivation),
                 output: output.name.clone(),
                 path: store.locate(&output.path),
             });
@@ -161,8 +175,9 @@ fn check_owner(
     };
     #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
     let (kind, mode) = (Kind::of(&stat), stat.st_mode as u32 & 0o7777);
-    if stat.st_uid != uid || (kind != Kind::Symlink && mode & WRITABLE_BY_OTHERS != 0) {
-        return Err(OutputError::Suspicious { output: output.name.clone(), uid: stat.st_uid, mode });
+    if stat.st_uid != plan.user.uid || (kind != Kind::Symlink && mode & WRITABLE_BY_OTHERS != 0) {
+        let path = store.locate(&output.path);
+        return Err(OutputError::Suspicious { path, output: output.name.clone(), uid: stat.st_uid, mode });
     }
     Ok(())
 }
@@ -225,13 +240,14 @@ fn check(
 }
 
 /// Store paths never refer to each other in a circle; the database would refuse it, with less to say.
-fn no_cycle(infos: &BTreeMap<String, PathInfo>) -> Result<(), OutputError> {
+fn no_cycle(infos: &BTreeMap<String, PathInfo>, derivation: &Path) -> Result<(), OutputError> {
     let closures: BTreeMap<&str, BTreeSet<&str>> =
         infos.keys().map(|name| (name.as_str(), reachable(name, infos))).collect();
     for (first, others) in &closures {
         if let Some(second) = others.iter().find(|other| *other != first && closures[**other].contains(first))
         {
-            return Err(OutputError::Cycle { first: (*first).into(), second: (*second).into() });
+            let (first, second) = ((*first).into(), (*second).into());
+            return Err(OutputError::Cycle { derivation: derivation.into(), first, second });
         }
     }
     Ok(())

@@ -183,21 +183,10 @@ pub enum PlanError {
     #[error(transparent)]
     Attribute(#[from] AttributeError),
     /// It is for another system, or asks for something that this machine does not have.
-    #[error(
-        "a '{required}' with features {{{}}} is required to build '{}', but I am a '{system}' with features {{{}}}",
-        wanted.join(", "), derivation.display(), features.join(", ")
-    )]
+    #[error("{reasons}")]
     System {
-        /// The derivation.
-        derivation: PathBuf,
-        /// The system it is for.
-        required: String,
-        /// The features it requires.
-        wanted: Vec<String>,
-        /// This system.
-        system: String,
-        /// The features it has.
-        features: Vec<String>,
+        /// What it requires and what there is, in Nix's words.
+        reasons: String,
     },
     /// It asks for a sandbox of another kind.
     #[error("it requires the system feature '{feature}', which loopbox does not support")]
@@ -329,15 +318,22 @@ fn check_system(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<()
         return Err(PlanError::UnsupportedFeature { feature: feature.clone() });
     }
     let platform = derivation.platform.as_ref();
-    let runs = platform == settings.system || settings.extra_platforms.iter().any(|extra| extra == platform);
-    if !runs || wanted.iter().any(|feature| !settings.system_features.contains(feature)) {
-        return Err(PlanError::System {
-            derivation: request.path.within(request.store),
-            required: platform.into(),
-            wanted: wanted.into_iter().collect(),
-            system: settings.system.clone(),
-            features: settings.system_features.clone(),
-        });
+    let mut reasons = Vec::new();
+    if platform != settings.system && settings.extra_platforms.iter().all(|extra| extra != platform) {
+        reasons.push(format!(
+            "platform mismatch\n  Required system: '{platform}'\n  Current system: '{}'",
+            settings.system
+        ));
+    }
+    if wanted.iter().any(|feature| !settings.system_features.contains(feature)) {
+        reasons.push(format!(
+            "missing system features\n  Required features: {{{}}}\n  Available features: {{{}}}",
+            wanted.into_iter().collect::<Vec<_>>().join(", "),
+            settings.system_features.join(", ")
+        ));
+    }
+    if !reasons.is_empty() {
+        return Err(PlanError::System { reasons: reasons.join("\n") });
     }
     if attributes.flag("__noChroot")? { Err(PlanError::NoChroot) } else { Ok(()) }
 }

@@ -16,7 +16,7 @@ use crate::access::HiddenPaths;
 use crate::backend::Backend;
 use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Seconds};
 use crate::cancel::Cancel;
-use crate::log::{self, Keep, Log, Terminal};
+use crate::log::{self, Heard, Keep, Log, Terminal};
 use crate::plan::{Plan, User, Word};
 use crate::scratch::{Place, ScratchError};
 use crate::store::{BuildUser, PathInfo, log_path};
@@ -38,7 +38,7 @@ pub(crate) fn run(
 
     let stop = Cancel::default();
     let watch = Watch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
-    let (terminal, log) = open_log(builder, &plan, watch.ear())?;
+    let (terminal, log) = open_log(builder, &plan, watch.ear(), &stop)?;
     let ways = Ways {
         backend: &*builder.backend,
         note: &place.note,
@@ -61,9 +61,16 @@ pub(crate) fn run(
 
     let hidden = asked.existing(&plan.view, builder.store.directory());
     if exceeded.is_some() || outcome != Outcome::Exited(0) {
-        let kept = builder.options.keep_failed.then(|| place.keep());
-        let log_file = builder.settings.keep_build_log.then(|| log_path(builder.store.logs(), job.path));
-        let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden };
+        // Before the directories are removed.
+        let disk_full = place.is_disk_full();
+        let transient = plan.network || disk_full;
+        let kept = builder.options.keep_failed.then(|| place.keep(&plan.user)).transpose();
+        let kept = kept.map_err(BuildError::Keep)?;
+        let settings = &builder.settings;
+        let log_file = settings
+            .keep_build_log
+            .then(|| log_path(builder.store.logs(), job.path, settings.compress_build_log));
+        let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }
     let infos = output::take(&plan, &builder.store, &job.already_valid)?;
@@ -117,13 +124,16 @@ pub(crate) fn in_view(
     Ok(Ended { outcome: outcome?, started, nfs_calls, asked })
 }
 
-fn open_log(builder: &Builder, plan: &Plan, ear: Ear) -> Result<(Terminal, Log), BuildError> {
-    let store = &builder.store;
-    let copy = builder.settings.keep_build_log.then(|| store.create_log(&plan.derivation)).transpose()?;
-    let keep = Keep { copy, tail: builder.settings.log_lines, ear };
+fn open_log(builder: &Builder, plan: &Plan, ear: Ear, stop: &Cancel) -> Result<(Terminal, Log), BuildError> {
+    let (store, settings) = (&builder.store, &builder.settings);
+    let copy = settings
+        .keep_build_log
+        .then(|| store.create_log(&plan.derivation, settings.compress_build_log))
+        .transpose()?;
     let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
-    let line = move |line: &str| observer.observe(&Event::Line(&derivation, line));
-    log::open(plan.user.uid, keep, line).map_err(BuildError::Terminal)
+    let told = move |heard: &Heard<'_>| observer.observe(&Event::Heard(&derivation, heard));
+    let keep = Keep { copy, tail: settings.log_lines, ear, closed: stop.clone() };
+    log::open(plan.user.uid, keep, told).map_err(BuildError::Terminal)
 }
 
 /// The kernel says the same of a builder that is not there, and of one whose loader is not there.
@@ -133,10 +143,8 @@ fn not_started(error: JailError, plan: &Plan, view: &View) -> BuildError {
         let value = plan.environment.get(&Word::from(name)).map(Word::as_os_str).unwrap_or_default();
         std::env::split_paths(value).collect()
     };
-    match program::check(view, &program, search("PATH"), search("LD_LIBRARY_PATH")) {
-        Err(trouble) => BuildError::Execute { program, source: Box::new(Lack(trouble)) },
-        Ok(()) => BuildError::Execute { program, source: Box::new(source) },
-    }
+    let lack = program::check(view, &program, search("PATH"), search("LD_LIBRARY_PATH")).err().map(Lack);
+    BuildError::Execute { program, error: source, source: lack }
 }
 
 /// Waits until the builder has ended, of itself or because it was stopped, and its view is unmounted.

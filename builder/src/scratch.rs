@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mounter::stale::{Leftovers, Note, StateDir, StateError};
 
-use crate::plan::{Plan, Scratch};
+use crate::plan::{Plan, Scratch, User};
 use crate::store::{Settings, Store};
 use crate::store_path::StorePath;
+
+/// A disk with less than this left is as good as full, in bytes.
+const DISK_LEFT: u64 = 8 << 20;
 
 /// A build's directories. Dropping it removes them.
 #[derive(Debug)]
@@ -101,10 +104,34 @@ impl Place {
         Ok(())
     }
 
-    /// Leaves the build directory where it is, and says where that is.
-    pub fn keep(&mut self) -> PathBuf {
+    /// Whether hardly anything is left of a disk that the build wrote to. A builder does not say that it failed for
+    /// want of space, so this is a guess, and the one that Nix makes.
+    pub fn is_disk_full(&self) -> bool {
+        let left = |path: &Path| {
+            let disk = nix::sys::statvfs::statvfs(path).ok()?;
+            #[allow(
+                clippy::unnecessary_cast,
+                clippy::useless_conversion,
+                reason = "the widths differ between systems"
+            )]
+            let (blocks, size) = (disk.blocks_available() as u64, disk.fragment_size() as u64);
+            Some(blocks.saturating_mul(size))
+        };
+        [&self.scratch.store, &self.scratch.build]
+            .into_iter()
+            .filter_map(|path| left(path))
+            .any(|left| left < DISK_LEFT)
+    }
+
+    /// Leaves the build directory where it is, for everybody to read and the build user's own, and says where that is.
+    pub fn keep(&mut self, user: &User) -> io::Result<PathBuf> {
+        let build = &self.scratch.build;
+        std::os::unix::fs::chown(build, Some(user.uid), Some(user.gid))?;
+        for directory in [build, &self.top] {
+            fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+        }
         self.kept = true;
-        self.top.clone()
+        Ok(build.clone())
     }
 }
 

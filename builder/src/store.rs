@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use crate::derivation::{Derivation, MAX_SIZE, ParseError, parse};
 use crate::store_path::{StorePath, StorePathError};
 
-pub use build_log::{LogError, log_path};
+pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
 pub use command::CommandError;
 pub use path_info::{InfoError, PathInfo};
@@ -59,6 +59,14 @@ pub enum StoreError {
         program: &'static str,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A Nix file does not evaluate to derivations.
+    #[error("cannot evaluate {file:?}")]
+    Evaluate {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: CommandError,
     },
     /// Nix's settings could not be read.
     #[error("cannot read Nix's settings")]
@@ -128,8 +136,8 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn create_log(&self, derivation: &StorePath) -> Result<std::fs::File, LogError> {
-        build_log::create(&self.logs, derivation)
+    pub fn create_log(&self, derivation: &StorePath, compressed: bool) -> Result<BuildLog, LogError> {
+        BuildLog::create(&self.logs, derivation, compressed)
     }
 
     /// The place of a store path.
@@ -259,7 +267,8 @@ impl Store {
     pub fn instantiate(&self, file: &Path, attribute: Option<&str>) -> Result<Vec<StorePath>, StoreError> {
         let mut words: Vec<OsString> = vec![file.into()];
         words.extend(attribute.into_iter().flat_map(|attribute| ["-A".into(), attribute.into()]));
-        let printed = command::ask("nix-instantiate", words)?;
+        let printed = command::ask("nix-instantiate", words)
+            .map_err(|source| StoreError::Evaluate { file: file.into(), source })?;
         // A derivation whose output is not the first one is printed as `path!output`.
         let plain: Vec<u8> = String::from_utf8_lossy(&printed)
             .lines()

@@ -96,10 +96,19 @@ fn sockets_fifos_and_files_of_others_are_refused() {
     fs::write(directory.path().join("file"), "").unwrap();
     assert_eq!(
         message("socket", uid),
-        r#""socket" is a device, a FIFO or a socket, which a store cannot hold"#
+        r#"file "socket" has an unsupported type: it is a device, a FIFO or a socket"#
     );
-    assert_eq!(message("t", uid), r#""t/fifo" is a device, a FIFO or a socket, which a store cannot hold"#);
-    assert_eq!(message("file", uid + 1), format!(r#""file" belongs to uid {uid}, not to the build user"#));
+    assert_eq!(
+        message("t", uid),
+        r#"file "t/fifo" has an unsupported type: it is a device, a FIFO or a socket"#
+    );
+    assert_eq!(
+        message("file", uid + 1),
+        format!(r#"invalid ownership on file "file": it belongs to uid {uid}, not to the build user"#)
+    );
     let error = write_nar(&open(directory.path()), "t", &mut std::io::sink()).expect_err("refused");
-    assert_eq!(error.to_string(), r#""t/fifo" is a device, a FIFO or a socket, which a store cannot hold"#);
+    assert_eq!(
+        error.to_string(),
+        r#"file "t/fifo" has an unsupported type: it is a device, a FIFO or a socket"#
+    );
 }

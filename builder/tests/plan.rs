@@ -290,13 +290,21 @@ fn structured_attributes_are_files_with_outputs_and_graphs() {
 #[test]
 fn what_cannot_be_had_is_refused() {
     let with = |environment| Case { environment, ..Case::default() }.error();
-    insta::assert_snapshot!(with(vec![("requiredSystemFeatures", "kvm")]), @"a 'x86_64-linux' with features {kvm} is required to build '/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv', but I am a 'x86_64-linux' with features {}");
+    insta::assert_snapshot!(with(vec![("requiredSystemFeatures", "kvm")]), @r"
+    missing system features
+      Required features: {kvm}
+      Available features: {}
+    ");
     insta::assert_snapshot!(with(vec![("requiredSystemFeatures", "recursive-nix")]), @"it requires the system feature 'recursive-nix', which loopbox does not support");
     insta::assert_snapshot!(with(vec![("__noChroot", "1")]), @"it has '__noChroot' set, but loopbox always uses a sandbox");
     insta::assert_snapshot!(with(vec![("__json", "[]")]), @"its structured attributes are not a JSON object");
     let mut foreign = Case::default();
     foreign.settings.system = "riscv64-linux".into();
-    insta::assert_snapshot!(foreign.error(), @"a 'x86_64-linux' with features {} is required to build '/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv', but I am a 'riscv64-linux' with features {}");
+    insta::assert_snapshot!(foreign.error(), @r"
+    platform mismatch
+      Required system: 'x86_64-linux'
+      Current system: 'riscv64-linux'
+    ");
     let overlap = Case { sandbox_paths: vec!["/usr=/u", "/usr/lib=/l"], ..Case::default() };
     insta::assert_snapshot!(overlap.error(), @"the paths that it is to see do not fit together");
 }

@@ -11,8 +11,8 @@ use crate::failure::{Failure, Usage};
 use crate::output;
 
 const EXIT_CODES: &str = "\
-Exit codes: the status of the command or builder that ran, 128+N if signal N ended it; 2 for a wrong command \
-line; 125 if loopbox itself failed, 126 if the program could not be executed, 127 if it was not found.";
+Exit codes: 'run' ends with the status of its command, 128+N if signal N ended it, 'build' with those of nix-build \
+(100 to 108, or 1) if a derivation fails; 2 for a wrong command line; 125 if loopbox itself failed, 126 if the program could not be executed, 127 if it was not found.";
 
 /// A sandbox for builds: a filtered view of the file system, served over NFS to this machine's own kernel.
 #[derive(Debug, Parser)]

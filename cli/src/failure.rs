@@ -12,6 +12,8 @@ pub const FAILED: u8 = 125;
 pub const CANNOT_EXECUTE: u8 = 126;
 /// The program does not exist in the view (as `env` and `chroot` answer).
 pub const NOT_FOUND: u8 = 127;
+/// What is to be built cannot be evaluated (as Nix's programs answer).
+pub const NIX_ERROR: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
 /// Added to the number of the signal that ended a command (as shells answer).

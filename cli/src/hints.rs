@@ -14,7 +14,7 @@ use nfs_server::ServerError;
 use nfs_server::view::{OpenError, SpecError};
 
 use crate::commands::RunError;
-use crate::failure::{CANNOT_EXECUTE, NOT_FOUND, USAGE, Usage};
+use crate::failure::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE, Usage};
 
 type Any = dyn Error + 'static;
 
@@ -45,6 +45,10 @@ pub fn of(error: &Any) -> Vec<String> {
 pub fn exit_code(error: &Any) -> Option<u8> {
     if error.is::<Usage>() || error.is::<SpecError>() {
         return Some(USAGE);
+    }
+    if matches!(error.downcast_ref(), Some(StoreError::Evaluate { source: CommandError::Failed { .. }, .. }))
+    {
+        return Some(NIX_ERROR);
     }
     #[cfg(target_os = "linux")]
     if entering::is_failed_exec(error) {

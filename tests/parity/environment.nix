@@ -64,7 +64,7 @@ in
   };
   pass-as-file = {
     about = "passAsFile puts a variable's text into a file and leaves the variable out";
-    script = "echo $textPath > $out; cat $textPath >> $out; env | grep -c ^text= >> $out || true; ls -lan /build | sed 's/ [A-Z][a-z][a-z] .*[0-9]:[0-9]*//' >> $out";
+    script = "echo $textPath > $out; cat $textPath >> $out; env | grep -c ^text= >> $out || true; stat -c '%A %h %u %g %s %n' /build /build/.attr* >> $out";
     attrs = { passAsFile = [ "text" ]; text = "a long\ntext"; };
   };
   structured-json = {

@@ -67,7 +67,7 @@ in
     script = "echo x; sleep 100";
     conf = "max-silent-time = 1";
     exits = 101;
-    says = [ "timed out after 1 seconds of silence" ];
+    says = [ "timed out after 1 seconds" ];
   };
   log-too-long = {
     about = "a build that writes too much";

@@ -84,8 +84,8 @@ in
     script = "echo ${dep} > $out";
     attrs.outputHash = builtins.hashString "sha256" "${builtins.unsafeDiscardStringContext dep.outPath}\n";
     attrs.outputHashAlgo = "sha256";
-    exits = 102;
-    says = [ "must not reference store paths" ];
+    exits = 1;
+    says = [ "is not allowed to refer to other store paths" ];
   };
   fixed-fails = {
     about = "a failure of a fixed output may be gone the next time, and is told by another status";

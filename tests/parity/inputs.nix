@@ -61,8 +61,8 @@
   };
   undeclared = {
     about = "a path of the store that is no input is not there";
-    script = "if [ -e $path ] || cat $path/file; then exit 1; fi 2> /dev/null; echo hidden > $out";
-    attrs.path = builtins.unsafeDiscardStringContext dep.outPath;
+    script = "if [ -e $hidden ] || cat $hidden/file; then exit 1; fi 2> /dev/null; echo hidden > $out";
+    attrs.hidden = builtins.unsafeDiscardStringContext dep.outPath;
     steps = [ { before = "nix-store --realise ${dep.drvPath} > /dev/null 2>&1"; } ];
   };
   writing-elsewhere = {
@@ -81,10 +81,10 @@
   };
   network = {
     about = "there is a loopback interface and no other";
-    script = "cut -d: -f1 /proc/net/dev | tail -n +3 > $out; ping -c 1 -w 2 127.0.0.1 > /dev/null 2>&1; echo $? >> $out";
+    script = "cut -d: -f1 /proc/net/dev | tail -n +3 > $out; nc -l -p 80 < /dev/null > heard & sleep 0.1; echo said | nc -w 1 127.0.0.1 80 || true; wait; cat heard >> $out";
   };
   network-outside = {
     about = "nothing outside can be reached";
-    script = "nc -w 1 192.0.2.1 80 < /dev/null && exit 1; nslookup example.org && exit 1; echo none > $out";
+    script = "nc -w 1 192.0.2.1 80 < /dev/null && exit 1; echo none > $out";
   };
 }

@@ -35,13 +35,13 @@ in
     look = "cd /nix/var/log/nix/drvs; base=$(basename $drv); ls -l $(echo $base | cut -c1-2) | grep $(echo $base | cut -c3-) | cut -c1-10; ls $(echo $base | cut -c1-2) | grep $(echo $base | cut -c3-)";
   };
   log-not-compressed = {
-    about = "compress-log = false";
+    about = "without compression";
     script = "echo words; echo x > $out";
-    conf = "compress-log = false";
+    conf = "compress-build-log = false";
     look = "base=$(basename $drv); ls /nix/var/log/nix/drvs/$(echo $base | cut -c1-2) | grep $(echo $base | cut -c3-)";
   };
   log-none = {
-    about = "keep-build-log = false";
+    about = "without a log";
     script = "echo words; echo x > $out";
     conf = "keep-build-log = false";
     look = "base=$(basename $drv); ls /nix/var/log/nix/drvs/$(echo $base | cut -c1-2) 2> /dev/null | grep $(echo $base | cut -c3-) || echo none";
@@ -50,8 +50,7 @@ in
     about = "a failed build's log is kept too, and its end is shown";
     script = "for i in $(seq 100); do echo line $i; done; exit 3";
     conf = "log-lines = 7";
-    exits = 100;
-    says = [ "> line 94" "> line 100" "Last 7 log lines" ];
+    steps = [ { words = [ "-Q" ]; exits = 100; says = [ "> line 94" "> line 100" "Last 7 log lines" ]; } ];
     look = "${log} | wc -l; grep -c '> line' $said";
   };
   log-structured = {
@@ -65,9 +64,8 @@ in
       echo plain
       exit 3
     '';
-    exits = 100;
-    says = [ "a word to the wise" "> plain" ];
-    look = "${log}; grep -c '> @nix broken' $said; grep -c '> @nix { \"action' $said";
+    steps = [ { words = [ "-Q" ]; exits = 100; says = [ "a word to the wise" "> plain" "> @nix broken" ]; } ];
+    look = "${log}; grep -c '> @nix { \"action' $said";
   };
   keep-failed = {
     about = "the directory of a failed build stays, for whoever asked for it to read";
@@ -79,32 +77,7 @@ in
     about = "without being asked nothing of a failed build stays";
     script = "echo x > left; exit 3";
     exits = 100;
-    look = "ls /nix/var/nix/builds | grep keep-failed-not; ls /nix/store | grep -e keep-failed-not | grep -v drv$";
-  };
-  post-build-hook = {
-    about = "the post-build-hook is told what was built";
-    script = "echo x > $out; echo y > $dev";
-    attrs.outputs = [ "out" "dev" ];
-    steps = [
-      {
-        before = "printf '#!/bin/sh\\n{ echo \"$DRV_PATH\"; echo \"$OUT_PATHS\"; echo \"$NIX_CONFIG\" | grep -c max-jobs; } > /tmp/hooked; echo the hook said this\\n' > /tmp/hook; chmod 755 /tmp/hook";
-        says = [ "the hook said this" ];
-      }
-    ];
-    conf = "post-build-hook = /tmp/hook";
-    look = "cat /tmp/hooked";
-  };
-  post-build-hook-fails = {
-    about = "a post-build-hook that fails makes the build fail, but what was built stays";
-    script = "echo x > $out";
-    steps = [
-      {
-        before = "printf '#!/bin/sh\\nexit 7\\n' > /tmp/bad-hook; chmod 755 /tmp/bad-hook";
-        exits = 1;
-        says = [ "/tmp/bad-hook" "failed with exit code 7" ];
-      }
-    ];
-    conf = "post-build-hook = /tmp/bad-hook";
+    look = "ls /nix/var/nix/builds | grep keep-failed-not; ls /nix/store | grep -e keep-failed-not | grep -v -e drv$ -e lock$";
   };
   unregistered-leftovers = {
     about = "what lies at the output's path and is not valid is replaced";

@@ -88,11 +88,17 @@ in
   };
   output-order = { about = "the archive's order is that of the bytes"; script = "mkdir $out; cd $out; for name in b a C é B c ab a.b a-b 10 9; do echo $name > $name; done"; };
   output-deep = {
-    about = "two hundred directories deep";
-    script = "mkdir $out; cd $out; for i in $(seq 200); do mkdir d; cd d; done; echo x > file";
+    about = "as deep as Nix itself can archive";
+    script = "mkdir $out; cd $out; for i in $(seq 62); do mkdir d; cd d; done; echo x > file";
+  };
+  output-too-deep = {
+    about = "deeper than that";
+    script = "mkdir $out; cd $out; for i in $(seq 63); do mkdir d; cd d; done; echo x > file";
+    exits = 1;
+    says = [ "exceeds maximum NAR directory depth of 64" ];
   };
   output-many = { about = "five hundred files in a directory"; script = "mkdir $out; cd $out; for i in $(seq 500); do echo $i > file$i; done"; };
-  output-sparse = { about = "a file with a hole"; script = "dd if=/dev/zero of=$out bs=1 count=1 seek=3000000 2> /dev/null"; };
+  output-sparse = { about = "a file with a hole"; script = "dd if=/dev/zero of=$out bs=1 count=1 seek=3000000 2> /dev/null; true"; };
   output-hard-links = { about = "one file of two names"; script = "mkdir $out; echo x > $out/a; ln $out/a $out/b"; look = metadata; };
   output-hard-links-across = {
     about = "one file of names in two outputs";
@@ -106,11 +112,6 @@ in
   };
   output-fifo = { about = "a FIFO"; script = "mkfifo $out"; } // unsupported;
   output-fifo-inside = { about = "a FIFO in a directory"; script = "mkdir $out; mkfifo $out/fifo"; } // unsupported;
-  output-socket = {
-    about = "a socket";
-    script = "mkdir $out; nc -l -p 1 local:$out/socket & for i in 1 2 3 4 5 6 7 8 9; do test -S $out/socket && exit 0; sleep 0.2; done; syslogd -n -O /dev/null & exit 9";
-    exits = 100;
-  };
   output-device = {
     about = "a device cannot be made";
     script = "mkdir $out; if mknod $out/null c 1 3 2> /dev/null; then exit 1; fi; echo refused > $out/answer";

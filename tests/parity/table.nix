@@ -46,7 +46,6 @@ let
     ./checks.nix
     ./lifecycle.nix
     ./failures.nix
-    ./again.nix
   ];
   rows = builtins.foldl' (rows: file: rows // import file things) { } files;
   step = row: {

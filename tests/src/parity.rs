@@ -66,7 +66,8 @@ pub fn read(graph: &Path, filter: Option<&str>) -> Result<Table> {
     let mut evaluate =
         command("nix-instantiate", ["--quiet", "--eval", "--strict", "--json", "--read-write-mode"]);
     evaluate.arg(file).args(["--arg", "graph"]).arg(graph);
-    let mut table: Table = serde_json::from_str(&text(&mut evaluate)?).context("the table has other fields")?;
+    let mut table: Table =
+        serde_json::from_str(&text(&mut evaluate)?).context("the table has other fields")?;
     table.retain(|name, _| filter.is_none_or(|part| name.contains(part)));
     Ok(table)
 }

@@ -45,7 +45,7 @@ impl Canonicaliser {
         path: &Path,
         depth: usize,
     ) -> Result<(), TreeError> {
-        if depth > MAX_DEPTH {
+        if depth >= MAX_DEPTH {
             return Err(TreeError::Depth { path: path.into() });
         }
         let stat = tree::stat(directory, name).map_err(|error| TreeError::new(path, "look at", error))?;

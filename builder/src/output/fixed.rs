@@ -31,11 +31,11 @@ pub enum FixedError {
     },
     /// A hash of a file's bytes alone does not cover directories and modes.
     #[error(
-        "the output '{output}' should be a plain file that is not executable, since its hash is of a file's bytes alone"
+        "output path '{path}' should be a non-executable regular file since recursive hashing is not enabled"
     )]
     NotFlat {
-        /// The output's name.
-        output: String,
+        /// The output.
+        path: StorePath,
     },
     /// The hash function is not known.
     #[error("the hash function '{algorithm}' is not known")]
@@ -44,10 +44,12 @@ pub enum FixedError {
         algorithm: String,
     },
     /// Fixed contents must not depend on where other things are.
-    #[error("the fixed output '{output}' must not refer to store paths, but refers to {}", references.join(", "))]
+    #[error(
+        "fixed output derivation '{derivation}' is not allowed to refer to other store paths: {}", references.join(", ")
+    )]
     References {
-        /// The output's name.
-        output: String,
+        /// The derivation.
+        derivation: StorePath,
         /// What it refers to.
         references: Vec<String>,
     },
@@ -61,6 +63,10 @@ pub(super) fn check(
     derivation: &StorePath,
 ) -> Result<(), OutputError> {
     let Some(fixed) = &output.fixed else { return Ok(()) };
+    if !info.references.is_empty() {
+        let references = info.references.iter().map(ToString::to_string).collect();
+        return Err(FixedError::References { derivation: derivation.clone(), references }.into());
+    }
     let got = hash(scratch, output, fixed)?;
     let specified = HEXLOWER_PERMISSIVE.decode(fixed.hash.as_bytes()).unwrap_or_default();
     if got != specified {
@@ -71,10 +77,6 @@ pub(super) fn check(
             got: shown(&got),
         }
         .into());
-    }
-    if !info.references.is_empty() {
-        let references = info.references.iter().map(ToString::to_string).collect();
-        return Err(FixedError::References { output: output.name.clone(), references }.into());
     }
     Ok(())
 }
@@ -89,7 +91,7 @@ fn hash(scratch: &OwnedFd, output: &PlannedOutput, fixed: &FixedHash) -> Result<
         let failed = |verb, error: io::Error| in_tree(TreeError::new(name.as_ref(), verb, error));
         let stat = tree::stat(scratch, name.as_ref()).map_err(|error| failed("look at", error.into()))?;
         if Kind::of(&stat) != Kind::File || stat.st_mode & 0o111 != 0 {
-            return Err(FixedError::NotFlat { output: output.name.clone() }.into());
+            return Err(FixedError::NotFlat { path: output.path.clone() }.into());
         }
         let mut file = File::from(tree::open(scratch, name.as_ref(), &stat, name.as_ref()).map_err(in_tree)?);
         io::copy(&mut file, &mut hasher).map_err(|error| failed("read", error))?;

@@ -38,7 +38,7 @@ impl<W: Write> Writer<'_, W> {
         path: &Path,
         depth: usize,
     ) -> Result<(), TreeError> {
-        if depth > MAX_DEPTH {
+        if depth >= MAX_DEPTH {
             return Err(TreeError::Depth { path: path.into() });
         }
         let archive = |error: io::Error| TreeError::new(path, "archive", error);

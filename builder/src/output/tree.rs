@@ -18,8 +18,9 @@ pub(super) const DIRECTORY: OFlag =
 /// How a file is opened that a look has shown to be a plain one. Should it have become a FIFO, this does not wait.
 const FILE: OFlag = OFlag::O_RDONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);
 
-/// Directories in directories. One descriptor is open for each level, and the stack grows with them.
-pub(super) const MAX_DEPTH: usize = 400;
+/// How deep a tree may be: what Nix itself can archive since 2.34.7 (and 2.28.7). Deeper ones could be registered,
+/// but neither verified nor copied.
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// The kinds of things that a store holds, and all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +50,13 @@ pub enum TreeError {
         source: io::Error,
     },
     /// It is neither a plain file nor a directory nor a symbolic link.
-    #[error("{path:?} is a device, a FIFO or a socket, which a store cannot hold")]
+    #[error("file {path:?} has an unsupported type: it is a device, a FIFO or a socket")]
     Kind {
         /// The path.
         path: PathBuf,
     },
     /// It belongs to somebody else, so it was not made by this build.
-    #[error("{path:?} belongs to uid {uid}, not to the build user")]
+    #[error("invalid ownership on file {path:?}: it belongs to uid {uid}, not to the build user")]
     Owner {
         /// The path.
         path: PathBuf,
@@ -69,7 +70,7 @@ pub enum TreeError {
         path: PathBuf,
     },
     /// Directories go too deep.
-    #[error("{path:?} lies more than {MAX_DEPTH} directories deep")]
+    #[error("path {path:?} exceeds maximum NAR directory depth of {MAX_DEPTH}")]
     Depth {
         /// The path.
         path: PathBuf,

@@ -49,6 +49,8 @@ pub struct Settings {
     pub log_lines: usize,
     /// Whether failed builds' directories are kept.
     pub keep_failed: bool,
+    /// Whether a failure lets other builds go on.
+    pub keep_going: bool,
     /// Seconds that a build may take; 0 for any.
     pub timeout: u64,
     /// Seconds in which a build may write nothing; 0 for any.
@@ -57,6 +59,8 @@ pub struct Settings {
     pub max_build_log_size: u64,
     /// Whether what builds write is kept.
     pub keep_build_log: bool,
+    /// Whether that is compressed.
+    pub compress_build_log: bool,
     /// Settings that loopbox would have to honour and cannot, with their values.
     pub unsupported: BTreeMap<&'static str, String>,
 }
@@ -135,9 +139,11 @@ impl Settings {
             ssl_cert_file: settings.path("ssl-cert-file")?,
             log_lines: settings.number("log-lines")?.unwrap_or(10),
             keep_failed: settings.flag("keep-failed")?.unwrap_or(false),
+            keep_going: settings.flag("keep-going")?.unwrap_or(false),
             timeout: settings.number("timeout")?.unwrap_or(0),
             max_silent_time: settings.number("max-silent-time")?.unwrap_or(0),
             max_build_log_size: settings.number("max-build-log-size")?.unwrap_or(0),
+            compress_build_log: settings.flag("compress-build-log")?.unwrap_or(true),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
             unsupported: UNSUPPORTED
                 .into_iter()

@@ -18,10 +18,10 @@ pub use execute::{SELF, execute};
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// A derivation's file (.drv) in the store, or a Nix file
+    /// Derivations' files (.drv) in the store, or Nix files
     #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
-    target: PathBuf,
-    /// Attribute of the Nix file to build
+    targets: Vec<PathBuf>,
+    /// Attribute of the Nix files to build
     #[arg(short = 'A', long = "attr", value_name = "ATTR")]
     attribute: Option<String>,
     /// Builds at the same time [default: Nix's setting max-jobs]
@@ -42,12 +42,18 @@ pub struct Arguments {
     /// Keep the directories of failed builds
     #[arg(short = 'K', long)]
     keep_failed: bool,
+    /// After a failure, build all that does not need what failed
+    #[arg(short = 'k', long)]
+    keep_going: bool,
     /// Where to put links to the outputs
     #[arg(short = 'o', long, value_name = "LINK", default_value = "result")]
     out_link: PathBuf,
     /// Make no links to the outputs
     #[arg(long, conflicts_with = "out_link")]
     no_out_link: bool,
+    /// Do not show what builds write, unless they fail
+    #[arg(short = 'Q', long)]
+    no_build_output: bool,
     /// Print what was built, and how, as JSON
     #[arg(long)]
     json: bool,

@@ -33,6 +33,9 @@ fn build(error: &BuildError) -> Option<String> {
             "a builder and all that it needs have to be inputs; '--sandbox-paths {}' shows a path of this machine",
             program.display()
         )),
+        BuildError::Builder(failure) if failure.disk_full => {
+            Some("the build may have failed for lack of free disk space".into())
+        }
         BuildError::Builder(failure) if failure.kept.is_none() => {
             Some("'--keep-failed' keeps the directory that it was built in".into())
         }

@@ -23,7 +23,11 @@ pub struct NewNix {
 impl NewNix {
     /// The words before a command that is to see this Nix in a machine, with the machine's /nix, the checkout and
     /// whatever else is named.
-    pub fn enter<'a>(&self, lab: &'a Lab, others: impl IntoIterator<Item = &'a Path>) -> Result<Vec<OsString>> {
+    pub fn enter<'a>(
+        &self,
+        lab: &'a Lab,
+        others: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Vec<OsString>> {
         let mut words: Vec<OsString> = vec![lab.own_program()?.into(), "__vm-in-root".into()];
         for shown in [Path::new("/nix"), lab.checkout()].into_iter().chain(others) {
             words.extend(["--with".into(), shown.into()]);

@@ -64,17 +64,10 @@ pub fn main(options: &Options) -> Result<ExitCode> {
 
 impl Options {
     fn command(&self) -> Command {
-        let mut command = match self.by {
-            Builder::Nix => Command::new("nix-build"),
-            Builder::Loopbox => {
-                let mut loopbox = Command::new(&self.loopbox);
-                loopbox.arg("build");
-                loopbox
-            }
-        };
-        let (name, value) = FROM_THE_CALLER;
-        command.arg("--no-out-link").env(name, value).stdin(Stdio::null()).stdout(Stdio::null());
-        command
+        from_here(match self.by {
+            Builder::Nix => command("nix-build", ["--no-out-link"]),
+            Builder::Loopbox => command(&self.loopbox, ["build", "--no-out-link"]),
+        })
     }
 
     /// All rows that need no command of their own, by one.
@@ -83,7 +76,12 @@ impl Options {
         if plain.peek().is_none() {
             return Ok(Ended::default());
         }
-        run(self.command().arg("--keep-going").args(plain))
+        let mut build = match self.by {
+            // nix-build wants an output called `out` of everything.
+            Builder::Nix => from_here(command("nix-store", ["--realise"])),
+            Builder::Loopbox => self.command(),
+        };
+        run(build.arg("--keep-going").args(plain))
     }
 
     fn steps(&self, row: &Row) -> Result<Vec<Ended>> {
@@ -99,6 +97,12 @@ impl Options {
         fs::write(said(row), &ended.said)?;
         Ok(ended)
     }
+}
+
+fn from_here(mut command: Command) -> Command {
+    let (name, value) = FROM_THE_CALLER;
+    command.env(name, value).stdin(Stdio::null()).stdout(Stdio::null());
+    command
 }
 
 fn run(build: &mut Command) -> Result<Ended> {
@@ -146,7 +150,8 @@ fn look(row: &Row) -> Result<String> {
     if row.look.is_empty() {
         return Ok(String::new());
     }
-    let output = script(row, &row.look).stdout(Stdio::piped()).output().context("a row's script cannot be started")?;
+    let output =
+        script(row, &row.look).stdout(Stdio::piped()).output().context("a row's script cannot be started")?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

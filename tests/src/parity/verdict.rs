@@ -5,11 +5,16 @@ use super::{Exceptions, Row};
 use crate::tally::Tally;
 
 /// How much of what was said a difference repeats.
-const SAID: usize = 1200;
+const SAID: usize = 1500;
 
 /// Prints how every row came out, and counts them.
 pub fn judge(exceptions: &Exceptions, nix: &Report, loopbox: &Report) -> Tally {
     let mut tally = Tally::default();
+    for (who, report) in [("Nix", nix), ("loopbox", loopbox)] {
+        if report.plain.status != Some(0) {
+            println!("{who} did not build all plain rows:\n{}", tail(&report.plain.said));
+        }
+    }
     for (name, row) in &nix.table {
         let (nix, loopbox) = (nix.rows.get(name), loopbox.rows.get(name));
         let faults = match (nix, loopbox) {
@@ -21,7 +26,9 @@ pub fn judge(exceptions: &Exceptions, nix: &Report, loopbox: &Report) -> Tally {
         match (faults.is_empty(), excepted) {
             (true, false) => println!("parity {name} ... ok: {}", row.about),
             (false, true) => println!("parity {name} ... ok: differs, as it is known to: {}", faults[0]),
-            (true, true) => println!("parity {name} ... FAILED: it is the same, though it is listed as an exception"),
+            (true, true) => {
+                println!("parity {name} ... FAILED: it is the same, though it is listed as an exception")
+            }
             (false, false) => println!("parity {name} ... FAILED: {}\n  {}", row.about, faults.join("\n  ")),
         }
     }
@@ -39,7 +46,10 @@ fn faults(row: &Row, nix: &Came, loopbox: &Came) -> Vec<String> {
         for (number, (step, ended)) in (1..).zip(row.steps.iter().zip(&came.steps)) {
             if ended.status != Some(step.exits) {
                 let (status, said) = (ended.status, tail(&ended.said));
-                faults.push(format!("step {number}: {who} exits with {status:?} instead of {}:\n{said}", step.exits));
+                faults.push(format!(
+                    "step {number}: {who} exits with {status:?} instead of {}:\n{said}",
+                    step.exits
+                ));
             }
             for text in step.says.iter().filter(|text| !plain(&ended.said).contains(text.as_str())) {
                 faults.push(format!("step {number}: {who} does not say {text:?}:\n{}", tail(&ended.said)));
@@ -51,10 +61,14 @@ fn faults(row: &Row, nix: &Came, loopbox: &Came) -> Vec<String> {
         }
     }
     if nix.outputs != loopbox.outputs {
-        faults.push(format!("the outputs differ:\n    Nix:     {:?}\n    loopbox: {:?}", nix.outputs, loopbox.outputs));
+        faults.push(format!(
+            "the outputs differ:\n    Nix:     {:?}\n    loopbox: {:?}",
+            nix.outputs, loopbox.outputs
+        ));
     }
     if nix.look != loopbox.look {
-        faults.push(format!("the look differs:\n    Nix:     {:?}\n    loopbox: {:?}", nix.look, loopbox.look));
+        faults
+            .push(format!("the look differs:\n    Nix:     {:?}\n    loopbox: {:?}", nix.look, loopbox.look));
     }
     faults
 }

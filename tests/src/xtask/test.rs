@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{compare, fuzz, setup};
+use super::{compare, fuzz, parity, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
@@ -55,6 +55,8 @@ enum Part {
     Vm,
     /// The demonstration's graph, built in three ways.
     Compare,
+    /// The table of derivations, built by Nix's own sandbox and by loopbox.
+    Parity,
 }
 
 /// Runs them, and prints how many passed and failed last.
@@ -77,6 +79,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if wanted(Part::Compare) {
         say("the same graph in three ways");
         tally.add(compare::run(&lab)?);
+    }
+    if wanted(Part::Parity) {
+        say("the table of derivations, with Nix's own sandbox and with loopbox");
+        tally.add(parity::compare(&lab, None)?);
     }
     say(&format!("{} s in all", start.elapsed().as_secs()));
     println!("{tally}");

@@ -40,11 +40,7 @@ pub fn plans(builder: &Builder, graph: &Graph) -> Value {
 }
 
 /// Everything that happened, and the outputs that were asked for.
-pub fn finished(
-    builder: &Builder,
-    roots: &BTreeSet<StorePath>,
-    finished: &Finished,
-) -> Result<Value, StoreError> {
+pub fn finished(builder: &Builder, roots: &[StorePath], finished: &Finished) -> Result<Value, StoreError> {
     let store = &builder.store;
     let mut derivations: Vec<Value> = finished.built.iter().map(|built| of_built(store, built)).collect();
     derivations.extend(finished.failed.iter().map(|(path, error)| of_failed(store, path, error)));
@@ -64,11 +60,8 @@ pub fn finished(
     Ok(json!({ "derivations": derivations }))
 }
 
-/// The outputs of the derivations that were asked for, in the order of their names, `out` first.
-pub fn outputs(
-    builder: &Builder,
-    roots: &BTreeSet<StorePath>,
-) -> Result<Vec<Vec<(String, StorePath)>>, StoreError> {
+/// The outputs of the derivations that were asked for, in the order in which they were, `out` first.
+pub fn outputs(builder: &Builder, roots: &[StorePath]) -> Result<Vec<Vec<(String, StorePath)>>, StoreError> {
     let of = |root| {
         let derivation = builder.store.derivation(root)?;
         let mut outputs = derivation.output_paths(builder.store.directory()).unwrap_or_default();
@@ -82,16 +75,16 @@ pub fn outputs(
 pub fn tail_of_log(derivation: &str, error: &BuildError) {
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
-        eprintln!("the end of its output:");
+        eprintln!("Last {} log lines:", failure.log.len());
         for line in &failure.log {
-            eprintln!("  > {line}");
+            eprintln!("> {line}");
         }
     }
     if failure.log_file.is_some() {
-        eprintln!("for all of it, run 'nix log {derivation}'");
+        eprintln!("For full logs, run: nix log {derivation}");
     }
     if let Some(kept) = &failure.kept {
-        eprintln!("its build directory is kept at {}", kept.display());
+        eprintln!("note: keeping build directory {kept:?}");
     }
 }
 

@@ -9,16 +9,16 @@ use builder::build::{BuildError, Builder, Options};
 use builder::cancel::Cancel;
 use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath};
+use builder::status::Failures;
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::{StorePath, StorePathError};
-use builder::watch::{Exceeded, Limits};
-use mounter::jail::Outcome;
+use builder::watch::Limits;
 use mounter::stale::StateDir;
 
 use super::{Arguments, answer, links, progress};
 use crate::arguments::Globals;
 use crate::commands::RunError;
-use crate::failure::{Answer, Failure, Status};
+use crate::failure::{Answer, FAILED, Failure, Status};
 use crate::output;
 use crate::signals::Interrupt;
 
@@ -41,12 +41,6 @@ struct NotInStore {
     source: StorePathError,
 }
 
-/// Exit status of failed builds of which no single status says it all, as Nix has it.
-const BUILD_FAILED: i32 = 100;
-
-/// Exit status when a build took too long or was silent for too long, as Nix has it.
-const TIMED_OUT: i32 = 101;
-
 /// Loads the graph, builds what is missing, and answers.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let interrupt = Interrupt::watch()?;
@@ -54,8 +48,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let settings = store.settings()?;
     settings.check_supported()?;
     let roots = arguments.derivations(&store)?;
-    let graph = graph::load(&store, &settings, &roots)?;
-    let progress = progress::Progress::new(graph.missing.len());
+    let graph = graph::load(&store, &settings, &roots.iter().cloned().collect())?;
+    let progress = progress::Progress::new(graph.missing.len(), arguments.no_build_output);
     let builder = Arc::new(arguments.builder(store, settings, globals, Arc::new(progress.clone()))?);
     if arguments.dry_run {
         answer::print(&answer::plans(&builder, &graph))?;
@@ -78,13 +72,21 @@ fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, 
 }
 
 impl Arguments {
-    fn derivations(&self, store: &Store) -> Result<BTreeSet<StorePath>, Failure> {
-        if self.target.extension().is_some_and(|extension| extension == "drv") {
-            let path = std::path::absolute(&self.target)?;
-            let parsed = StorePath::parse(&path.to_string_lossy(), store.directory());
-            return Ok(BTreeSet::from([parsed.map_err(|source| NotInStore { path, source })?]));
+    /// What is to be built, in the order in which it was asked for.
+    fn derivations(&self, store: &Store) -> Result<Vec<StorePath>, Failure> {
+        let mut roots = Vec::new();
+        for target in &self.targets {
+            if target.extension().is_some_and(|extension| extension == "drv") {
+                let path = std::path::absolute(target)?;
+                let parsed = StorePath::parse(&path.to_string_lossy(), store.directory());
+                roots.push(parsed.map_err(|source| NotInStore { path, source })?);
+            } else {
+                roots.extend(store.instantiate(target, self.attribute.as_deref())?);
+            }
         }
-        Ok(store.instantiate(&self.target, self.attribute.as_deref())?.into_iter().collect())
+        let mut seen = BTreeSet::new();
+        roots.retain(|root| seen.insert(root.clone()));
+        Ok(roots)
     }
 
     fn builder(
@@ -100,6 +102,7 @@ impl Arguments {
         let options = Options {
             cores: self.cores,
             keep_failed: self.keep_failed || settings.keep_failed,
+            keep_going: self.keep_going || settings.keep_going,
             sandbox_paths,
             count_visible: self.json,
             limits: Limits::new(
@@ -129,7 +132,7 @@ impl Arguments {
     fn answer(
         &self,
         builder: &Builder,
-        roots: &BTreeSet<StorePath>,
+        roots: &[StorePath],
         finished: Finished,
         interrupt: &Interrupt,
     ) -> Answer {
@@ -156,33 +159,14 @@ impl Arguments {
     }
 }
 
-/// Tells of every failure. The status of a builder that alone failed is loopbox's own.
+/// Tells of every failure. The exit status is that of `nix-build`, unless loopbox itself is what failed.
 fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Answer {
-    let alone = failures.len() == 1;
-    let mut status = Status::Exited(BUILD_FAILED);
+    let mut kinds = Failures::default();
     for (path, error) in failures {
+        kinds.add(&error);
         let derivation = builder.store.locate(&path).display().to_string();
         answer::tail_of_log(&derivation, &error);
-        let own = match &error {
-            BuildError::Builder(failure) => Some(own_status(failure)),
-            _ => None,
-        };
-        let failure = Failure::from(NotBuilt { derivation, source: error });
-        match (alone, own) {
-            (true, None) => return Err(failure),
-            (true, Some(own)) => status = own,
-            (false, _) => {}
-        }
-        eprint!("{failure}");
+        eprint!("{}", Failure::from(NotBuilt { derivation, source: error }));
     }
-    Ok(status)
-}
-
-fn own_status(failure: &builder::build::Failure) -> Status {
-    match (failure.exceeded, failure.outcome) {
-        (Some(Exceeded::Time(_) | Exceeded::Silence(_)), _) => Status::Exited(TIMED_OUT),
-        (Some(Exceeded::Log(_)), _) => Status::Exited(BUILD_FAILED),
-        (None, Outcome::Exited(status)) => Status::Exited(status),
-        (None, Outcome::Signaled(signal)) => Status::Signaled(signal),
-    }
+    Ok(Status::Exited(kinds.exit_status().unwrap_or(FAILED).into()))
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use builder::build::{BuildError, Event, Observer};
+use builder::build::{BuildError, Event, Heard, Observer};
 use builder::store_path::StorePath;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -21,6 +21,8 @@ pub struct Progress {
 struct Shared {
     /// How many derivations there are to build.
     total: usize,
+    /// Whether what builds write is left out.
+    quiet: bool,
     bars: Option<MultiProgress>,
     state: Mutex<State>,
 }
@@ -33,9 +35,9 @@ struct State {
 
 impl Progress {
     /// For this many derivations.
-    pub fn new(total: usize) -> Progress {
+    pub fn new(total: usize, quiet: bool) -> Progress {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        Progress { shared: Arc::new(Shared { total, bars, state: Mutex::default() }) }
+        Progress { shared: Arc::new(Shared { total, quiet, bars, state: Mutex::default() }) }
     }
 
     /// Takes the lines of running builds away.
@@ -52,6 +54,23 @@ impl Progress {
                 let _ = bars.println(line);
             }
             None => eprintln!("{line}"),
+        }
+    }
+
+    /// Phases are for those who watch; on a terminal only.
+    fn hear(&self, path: &StorePath, heard: &Heard<'_>) {
+        match heard {
+            Heard::Line(_) if self.shared.quiet => {}
+            // With several builds, lines have to say whose they are.
+            Heard::Line(line) if self.shared.total > 1 => self.say(&format!("{}> {line}", path.short_name())),
+            Heard::Line(line) => self.say(line),
+            Heard::Message(message) => self.say(message),
+            Heard::Phase(phase) => {
+                if let Some(bar) = self.lock().running.get(path) {
+                    bar.set_message(phase.clone());
+                }
+            }
+            Heard::Detail => {}
         }
     }
 
@@ -90,9 +109,7 @@ impl Observer for Progress {
                 self.say(&format!("building {path}"));
                 self.start(path);
             }
-            // With several builds, lines have to say whose they are.
-            Event::Line(path, line) if total > 1 => self.say(&format!("{}> {line}", path.short_name())),
-            Event::Line(_, line) => self.say(line),
+            Event::Heard(path, heard) => self.hear(path, heard),
             Event::Built(built) => {
                 let done = self.stop(&built.derivation);
                 let how = match &built.build {

@@ -1,0 +1,127 @@
+//! Why a build failed, in Nix's words where Nix has some.
+
+use std::path::PathBuf;
+
+use mounter::jail::{JailError, KillError, Outcome};
+use nix::sys::signal::Signal;
+
+use crate::access::Hidden;
+use crate::backend::BackendError;
+use crate::derivation::KindError;
+use crate::output::OutputError;
+use crate::plan::PlanError;
+use crate::program::Trouble;
+use crate::scratch::ScratchError;
+use crate::store::{LockError, LogError, StoreError, UserError};
+use crate::store_path::StorePathError;
+use crate::watch::Exceeded;
+
+/// Why a build failed: one variant for each step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// It is of a kind that cannot be built here.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+    /// The store did not answer.
+    #[error("cannot ask the store")]
+    Store(#[from] StoreError),
+    /// An input is not a store path.
+    #[error("an input is not a store path")]
+    Input(#[from] StorePathError),
+    /// The outputs could not be locked.
+    #[error("cannot lock the outputs")]
+    Lock(#[from] LockError),
+    /// What could be left behind could not be noted for a later run to sweep.
+    #[error("cannot note the outputs")]
+    Note(#[source] std::io::Error),
+    /// There is no build user.
+    #[error("cannot get a build user")]
+    User(#[from] UserError),
+    /// Processes of the build user could not be killed.
+    #[error("cannot kill what the build user runs")]
+    Kill(#[from] KillError),
+    /// Its directories could not be made.
+    #[error("cannot make the build's directories")]
+    Scratch(#[from] ScratchError),
+    /// It cannot be planned.
+    #[error("cannot plan the build")]
+    Plan(#[from] PlanError),
+    /// Its view could not be made.
+    #[error("cannot make the view")]
+    Backend(#[from] BackendError),
+    /// Its output could not be arranged.
+    #[error("cannot open a terminal for the build's output")]
+    Terminal(#[source] std::io::Error),
+    /// The log of the build could not be opened.
+    #[error("cannot keep the build's log")]
+    Log(#[from] LogError),
+    /// The directory of a failed build could not be kept.
+    #[error("cannot keep the build's directory")]
+    Keep(#[source] std::io::Error),
+    /// Nobody could watch over the build's limits.
+    #[error("cannot watch over the build's limits")]
+    Watch(#[source] std::io::Error),
+    /// The builder is there or not, but it could not be executed.
+    #[error("executing {program:?}: {error}")]
+    Execute {
+        /// The builder.
+        program: PathBuf,
+        /// What the kernel says.
+        error: std::io::Error,
+        /// What that means, when it can be found out.
+        source: Option<Lack>,
+    },
+    /// The jail could not be made or ended.
+    #[error("cannot run the builder in its view")]
+    Jail(#[source] JailError),
+    /// The builder said that it failed.
+    #[error("the builder {}", .0.outcome_in_words())]
+    Builder(Box<Failure>),
+    /// The outputs were not accepted.
+    #[error("the builder ended well, but its outputs are not accepted")]
+    Output(#[from] OutputError),
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What a builder that could not be executed lacks. A cause of its own, because what helps against it is not what
+/// helps when a command is run in a view.
+#[derive(Debug, thiserror::Error)]
+#[error("it cannot be executed in its view")]
+pub struct Lack(#[source] pub Trouble);
+
+/// How a builder failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The limit for which it was killed.
+    pub exceeded: Option<Exceeded>,
+    /// Where all that it wrote is kept.
+    pub log_file: Option<PathBuf>,
+    /// The last lines that it wrote.
+    pub log: Vec<String>,
+    /// Where its directory is kept.
+    pub kept: Option<PathBuf>,
+    /// What it asked for that exists on this machine but not in its view.
+    pub hidden: Hidden,
+    /// Whether hardly anything was left of a disk that it wrote to.
+    pub disk_full: bool,
+    /// Whether it may well succeed another time: it used the network, or the disk was full.
+    pub transient: bool,
+}
+
+impl Failure {
+    fn outcome_in_words(&self) -> String {
+        match self.outcome {
+            _ if let Some(exceeded) = self.exceeded => exceeded.to_string(),
+            Outcome::Exited(status) => format!("failed with exit code {status}"),
+            Outcome::Signaled(signal) => {
+                let name = Signal::try_from(signal).map_or("unknown", Signal::as_str);
+                format!("failed due to signal {signal} ({name})")
+            }
+        }
+    }
+}
