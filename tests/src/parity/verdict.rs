@@ -23,14 +23,13 @@ pub fn judge(exceptions: &Exceptions, nix: &Report, loopbox: &Report) -> Tally {
         };
         let excepted = exceptions.contains_key(name);
         tally.add(Tally::one(faults.is_empty() != excepted));
-        match (faults.is_empty(), excepted) {
-            (true, false) => println!("parity {name} ... ok: {}", row.about),
-            (false, true) => println!("parity {name} ... ok: differs, as it is known to: {}", faults[0]),
-            (true, true) => {
-                println!("parity {name} ... FAILED: it is the same, though it is listed as an exception")
-            }
-            (false, false) => println!("parity {name} ... FAILED: {}\n  {}", row.about, faults.join("\n  ")),
-        }
+        let word = match (faults.is_empty(), excepted) {
+            (true, false) => format!("ok: {}", row.about),
+            (false, true) => format!("ok: differs, as it is known to: {}", faults[0]),
+            (true, true) => "FAILED: it is the same, though it is listed as an exception".to_owned(),
+            (false, false) => format!("FAILED: {}\n  {}", row.about, faults.join("\n  ")),
+        };
+        println!("parity {name} ... {word}");
     }
     for name in exceptions.keys().filter(|name| !nix.table.contains_key(*name)) {
         tally.add(Tally::one(false));
