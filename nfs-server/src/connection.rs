@@ -1,13 +1,15 @@
 //! One connection: requests in, replies out, in order.
 
-use std::io::{self, IoSlice, Write};
+mod send;
+
+use std::io;
 use std::net::TcpStream;
 
 use crate::limits::SEND_BUFFER;
 use crate::record::{RecordError, Records};
 use crate::rpc::{self, Replies};
 use crate::service::Service;
-use crate::xdr::{Garbage, padding};
+use crate::xdr::Garbage;
 
 /// Why a connection ended before its peer closed it.
 #[derive(Debug, thiserror::Error)]
@@ -36,36 +38,13 @@ pub(crate) fn serve(service: &Service, mut stream: TcpStream) -> Result<(), Conn
     loop {
         while let Some(record) = records.next()? {
             rpc::answer(service, record, &mut replies)?;
-            if replies.attached > 0 || replies.out.len() > SEND_BUFFER {
-                send(&mut stream, &mut replies)?;
+            if replies.attached.len() > 0 || replies.out.len() > SEND_BUFFER {
+                send::all(&mut stream, &mut replies)?;
             }
         }
-        send(&mut stream, &mut replies)?;
+        send::all(&mut stream, &mut replies)?;
         if !records.fill(&mut stream)? {
             return Ok(());
         }
     }
-}
-
-/// Sends the replies that wait, and the file data behind the last of them from where it lies.
-fn send(stream: &mut TcpStream, replies: &mut Replies) -> io::Result<()> {
-    let fill = [0; 3];
-    let mut parts = [
-        IoSlice::new(&replies.out),
-        IoSlice::new(&replies.bulk[..replies.attached]),
-        IoSlice::new(&fill[..padding(replies.attached)]),
-    ];
-    let mut left = &mut parts[..];
-    IoSlice::advance_slices(&mut left, 0);
-    while !left.is_empty() {
-        match stream.write_vectored(left) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut left, written),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    replies.out.clear();
-    replies.attached = 0;
-    Ok(())
 }

@@ -13,11 +13,18 @@ pub(crate) const FRAGMENTS_MAX: usize = 64;
 /// Bytes read from a socket at a time: several records, so that calls queued by the client are taken together.
 pub(crate) const RECEIVE_BUFFER: usize = 2 * RECORD_MAX;
 
+/// A record from this size on is received alone; smaller ones come with what follows them.
+pub(crate) const LARGE_RECORD: usize = 64 << 10;
+
 /// Replies are collected up to this size while further calls are already in the receive buffer.
 pub(crate) const SEND_BUFFER: usize = 256 << 10;
 
 /// File data up to this size is copied behind its reply header; larger data is sent from where it was read to.
 pub(crate) const INLINE_DATA_MAX: usize = 32 << 10;
+
+/// File data from this size on is not read at all but sent from the file (`sendfile`), where nobody else can shorten the
+/// file meanwhile.
+pub(crate) const UNREAD_DATA_MIN: usize = 64 << 10;
 
 /// Connections at a time. A mount uses one, two while it is made, up to 16 with the `nconnect` option.
 pub(crate) const CONNECTIONS_MAX: usize = 32;
@@ -60,9 +67,16 @@ pub(crate) const OPEN_SOURCES_MAX: usize = 1024;
 /// Open descriptors kept for files of the host; never more than a quarter.
 pub(crate) const OPEN_FILES_MAX: usize = 512;
 
-/// Listings kept of directories that cannot change. The least recently used one goes first; listings are sorted, so
-/// that it comes back with the same cookies.
-pub(crate) const FIXED_LISTINGS_MAX: usize = 1024;
+/// Names kept of directories that cannot change: a large toolchain five times over. The directory used
+/// longest ago goes first; names are sorted, so that they come back with the same cookies.
+pub(crate) const FIXED_NAMES_MAX: usize = 1 << 17;
+
+/// Names looked for in a directory before all its names are read, so that those that are not there need not be asked
+/// for: a compiler looks for each header in every directory that it knows.
+pub(crate) const ASKED_BEFORE_READING: u32 = 4;
+
+/// Names in a directory that are read for that reason; one that has more is asked name by name.
+pub(crate) const READ_UNASKED_MAX: usize = 4096;
 
 /// Files that were deleted while open and whose directory is gone too. Each pins a descriptor; a quarter of the 1,024
 /// that many systems allow.

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crate::limits::{FRAGMENTS_MAX, RECEIVE_BUFFER, RECORD_MAX};
+use crate::limits::{FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECORD_MAX};
 
 /// The bit in a fragment's header that marks a record's last.
 pub(crate) const LAST_FRAGMENT: u32 = 1 << 31;
@@ -50,6 +50,8 @@ impl Records {
     }
 
     /// Receives more, and tells whether there was any.
+    ///
+    /// Of a large record no more than its own end is received: what follows would have to be moved later.
     pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<bool> {
         if self.filled.is_empty() {
             self.filled = 0..0;
@@ -57,9 +59,20 @@ impl Records {
             self.buffer.copy_within(self.filled.clone(), 0);
             self.filled = 0..self.filled.len();
         }
-        let read = stream.read(&mut self.buffer[self.filled.end..])?;
+        let missing = self.missing();
+        let room = &mut self.buffer[self.filled.end..];
+        let most = room.len().min(missing.unwrap_or(usize::MAX));
+        let read = stream.read(&mut room[..most])?;
         self.filled.end += read;
         Ok(read > 0)
+    }
+
+    /// What is not here yet of a large fragment.
+    fn missing(&self) -> Option<usize> {
+        let here = &self.buffer[self.filled.clone()];
+        let header = here.first_chunk::<HEADER>()?;
+        let length = HEADER + (u32::from_be_bytes(*header) & !LAST_FRAGMENT) as usize;
+        (length > LARGE_RECORD).then(|| length.saturating_sub(here.len())).filter(|missing| *missing > 0)
     }
 
     /// The lengths of the next record's fragments and of all of it, if all of it is here.
@@ -157,11 +170,24 @@ mod tests {
             fragment(b"wo", true),
             fragment(b"", true),
             fragment(&[9; 100_000], true),
+            fragment(&[8; 70_000], false),
+            fragment(&[8; 70_000], true),
+            fragment(b"behind", true),
         ]
         .concat();
         for piece in [1, 2, 3, 7, 4096, usize::MAX] {
             let found = records(&stream, piece).unwrap();
-            assert_eq!(found, [b"one".to_vec(), b"two".to_vec(), Vec::new(), vec![9; 100_000]]);
+            assert_eq!(
+                found,
+                [
+                    b"one".to_vec(),
+                    b"two".to_vec(),
+                    Vec::new(),
+                    vec![9; 100_000],
+                    vec![8; 140_000],
+                    b"behind".to_vec()
+                ]
+            );
         }
     }
 

@@ -9,7 +9,7 @@ use crate::duplicates::{Earlier, Key};
 use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
 use crate::record::LAST_FRAGMENT;
 use crate::service::Service;
-use crate::xdr::{Decoder, Encoder, Garbage, padding};
+use crate::xdr::{Attached, Decoder, Encoder, Garbage, padding};
 use crate::{mount, nfs};
 
 const CALL: u32 = 0;
@@ -25,8 +25,8 @@ pub(crate) struct Replies {
     pub(crate) out: Vec<u8>,
     /// File data and directory entries on their way into a reply.
     pub(crate) bulk: Box<[u8]>,
-    /// Bytes of `bulk` to be sent behind `out`, with their padding.
-    pub(crate) attached: usize,
+    /// What is to be sent behind `out`, with its padding.
+    pub(crate) attached: Attached,
 }
 
 /// Why a call was not carried out (RFC 5531, section 9).
@@ -51,7 +51,7 @@ struct Head {
 impl Replies {
     pub(crate) fn new() -> Replies {
         let bulk = vec![0; TRANSFER_MAX.max(LISTING_REPLY_MAX)].into_boxed_slice();
-        Replies { out: Vec::new(), bulk, attached: 0 }
+        Replies { out: Vec::new(), bulk, attached: Attached::Nothing }
     }
 }
 
@@ -73,7 +73,8 @@ pub(crate) fn answer(service: &Service, record: &[u8], replies: &mut Replies) ->
             refusal.encode(head.xid, &mut Encoder::new(&mut replies.out));
         }
     }
-    let length = replies.out.len() - start - HEADER + replies.attached + padding(replies.attached);
+    let attached = replies.attached.len();
+    let length = replies.out.len() - start - HEADER + attached + padding(attached);
     let mark = LAST_FRAGMENT | length as u32;
     replies.out[start..start + HEADER].copy_from_slice(&mark.to_be_bytes());
     Ok(())

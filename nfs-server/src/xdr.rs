@@ -1,6 +1,7 @@
 //! XDR (RFC 4506): bounded decoding that borrows from the request, encoding straight into the reply.
 
 use crate::limits::INLINE_DATA_MAX;
+use crate::view::Span;
 
 /// The bytes are not what the protocol says they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,18 @@ pub(crate) struct Decoder<'a> {
 /// A reply that grows.
 pub(crate) struct Encoder<'o> {
     out: &'o mut Vec<u8>,
-    /// Bytes of the bulk buffer that follow what is in `out`.
-    attached: usize,
+    attached: Attached,
+}
+
+/// Data that follows a reply without being copied into it.
+#[derive(Clone, Default)]
+pub(crate) enum Attached {
+    #[default]
+    Nothing,
+    /// That many bytes from the start of the bulk buffer.
+    Bulk(usize),
+    /// Part of a file.
+    File(Span),
 }
 
 impl<'a> Decoder<'a> {
@@ -85,7 +96,7 @@ impl<'a> Decoder<'a> {
 
 impl<'o> Encoder<'o> {
     pub(crate) fn new(out: &'o mut Vec<u8>) -> Encoder<'o> {
-        Encoder { out, attached: 0 }
+        Encoder { out, attached: Attached::Nothing }
     }
 
     pub(crate) fn u32(&mut self, value: u32) {
@@ -119,7 +130,13 @@ impl<'o> Encoder<'o> {
             return self.opaque(data);
         }
         self.length(data.len());
-        self.attached = data.len();
+        self.attached = Attached::Bulk(data.len());
+    }
+
+    /// Opaque data from a file, the last item of a reply.
+    pub(crate) fn opaque_span(&mut self, span: &Span) {
+        self.length(span.count);
+        self.attached = Attached::File(span.clone());
     }
 
     /// A value that may be missing.
@@ -130,14 +147,24 @@ impl<'o> Encoder<'o> {
         }
     }
 
-    /// Bytes of the bulk buffer that follow.
-    pub(crate) fn attached(&self) -> usize {
+    /// What follows the reply.
+    pub(crate) fn attached(self) -> Attached {
         self.attached
     }
 
     fn length(&mut self, length: usize) {
         debug_assert!(u32::try_from(length).is_ok(), "no reply is longer than a record");
         self.u32(length as u32);
+    }
+}
+
+impl Attached {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Attached::Nothing => 0,
+            Attached::Bulk(length) => *length,
+            Attached::File(span) => span.count,
+        }
     }
 }
 

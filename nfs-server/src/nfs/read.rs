@@ -4,7 +4,8 @@ use super::attributes::PostOp;
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::limits::TRANSFER_MAX;
+use crate::limits::{TRANSFER_MAX, UNREAD_DATA_MIN};
+use crate::view::Span;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 pub(super) struct Read;
@@ -15,11 +16,16 @@ pub(super) struct Arguments<'a> {
     count: u32,
 }
 
-/// The data lies where it was read to and is sent from there. The file's attributes are left out: reading does not
-/// change what the client has cached, and they would cost a system call.
+/// The data is sent from where it lies. The file's attributes are left out: reading does not change what the client
+/// has cached.
 pub(super) struct Done<'b> {
-    data: &'b [u8],
+    data: Data<'b>,
     end: bool,
+}
+
+enum Data<'b> {
+    Read(&'b [u8]),
+    Found(Span),
 }
 
 impl Procedure for Read {
@@ -34,8 +40,12 @@ impl Procedure for Read {
     ) -> Result<Done<'b>, Failure<PostOp>> {
         let count = usize::try_from(arguments.count).unwrap_or(TRANSFER_MAX).min(TRANSFER_MAX);
         let node = call.node(arguments.file)?;
-        let read = call.service.view.read(&node, arguments.offset, &mut bulk[..count], call.caller())?;
-        Ok(Done { data: &bulk[..read.count], end: read.end })
+        let (view, caller) = (&call.service.view, call.caller());
+        if let Some(span) = view.span(&node, arguments.offset, count, UNREAD_DATA_MIN, caller)? {
+            return Ok(Done { end: span.end, data: Data::Found(span) });
+        }
+        let read = view.read(&node, arguments.offset, &mut bulk[..count], caller)?;
+        Ok(Done { data: Data::Read(&bulk[..read.count]), end: read.end })
     }
 }
 
@@ -48,8 +58,15 @@ impl<'a> Decode<'a> for Arguments<'a> {
 impl Encode for Done<'_> {
     fn encode(&self, to: &mut Encoder<'_>) {
         PostOp(None).encode(to);
-        to.u32(self.data.len() as u32);
+        let count = match &self.data {
+            Data::Read(data) => data.len(),
+            Data::Found(span) => span.count,
+        };
+        to.u32(count as u32);
         to.bool(self.end);
-        to.opaque_bulk(self.data);
+        match &self.data {
+            Data::Read(data) => to.opaque_bulk(data),
+            Data::Found(span) => to.opaque_span(span),
+        }
     }
 }

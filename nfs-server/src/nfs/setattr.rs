@@ -28,7 +28,7 @@ impl Procedure for SetAttr {
         if let Some(guard) = arguments.guard {
             let attributes = file.attributes()?;
             if attributes.changed != guard {
-                let body = Wcc { before: Some((&attributes).into()), after: Some(attributes) };
+                let body = Wcc { before: Some(attributes.into()), after: Some(attributes) };
                 return Err(Failure { status: Status::NotSynchronized, body });
             }
         }

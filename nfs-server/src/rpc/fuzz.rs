@@ -49,7 +49,8 @@ impl Target {
             assert!(replies.out.is_empty(), "what is no call gets no answer");
             return;
         }
-        let length = replies.out.len() + replies.attached + padding(replies.attached) - 4;
+        let attached = replies.attached.len();
+        let length = replies.out.len() + attached + padding(attached) - 4;
         assert_eq!(replies.out[..4], (LAST_FRAGMENT | length as u32).to_be_bytes());
         assert_eq!(replies.out[4..8], record[..4], "the number of the call");
         assert_eq!(replies.out[8..12], REPLY.to_be_bytes());

@@ -140,7 +140,9 @@ impl Writable<'_> {
         let located = self.view.locate(host_node)?;
         nix::unistd::linkat(&*located.directory, &*located.name, &*directory, name, AtFlags::empty())?;
         host_node.add_place(self.node.id(), name);
-        self.view.listings.add(self.node.id(), name);
+        self.view.listings.add(self.node.id(), name, Some(host_node.id));
+        self.view.outdate(&self.node);
+        self.view.outdate(file);
         self.view.attributes(file)
     }
 
@@ -205,9 +207,13 @@ impl Writable<'_> {
 
     fn admit(&self, name: &[u8], stat: &FileStat) -> (Node, Attributes) {
         let parent = self.node.id();
-        self.view.listings.add(parent, name);
         let attributes = self.view.host_attributes(stat);
         let node = self.view.nodes.intern(self.branch, parent, name, host::identity(stat), &attributes);
+        self.view.listings.add(parent, name, Some(node.id));
+        if attributes.kind == Kind::Directory && self.view.is_exclusive(&self.node) {
+            self.view.listings.begin(node.id);
+        }
+        self.view.outdate(&self.node);
         (Node::Host(node), attributes)
     }
 }

@@ -22,9 +22,16 @@ pub(crate) struct Descriptors {
 }
 
 /// A file opened for its data.
-pub struct OpenFile {
+pub(crate) struct OpenFile {
     pub(crate) descriptor: OwnedFd,
     pub(crate) writable: bool,
+}
+
+/// An open file, by name or without one.
+#[derive(Clone)]
+pub(crate) enum Open {
+    Named(Arc<OpenFile>),
+    Orphan(Arc<OwnedFd>),
 }
 
 /// Values that are shared while in use and dropped when neither used nor recent.
@@ -51,6 +58,15 @@ impl Descriptors {
         self.directories.clear();
         self.sources.clear();
         self.files.clear();
+    }
+}
+
+impl Open {
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
+        match self {
+            Open::Named(file) => &file.descriptor,
+            Open::Orphan(file) => file,
+        }
     }
 }
 

@@ -58,19 +58,23 @@ pub(crate) fn stat(parent: impl AsFd, name: &[u8]) -> Result<FileStat, Errno> {
     nix::sys::stat::fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)
 }
 
-/// The names in a directory, but for `.` and `..`, as the host has them now.
-pub(crate) fn names(directory: impl AsFd) -> Result<Vec<Box<[u8]>>, Errno> {
+/// The names in a directory, but for `.` and `..`, as the host has them now; nothing if there are more than `most`.
+pub(crate) fn names(directory: impl AsFd, most: usize) -> Result<Option<Vec<Box<[u8]>>>, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut stream = Dir::openat(directory, ".", flags, Mode::empty())?;
     let mut names = Vec::new();
     for entry in stream.iter() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.into());
+        if name == b"." || name == b".." {
+            continue;
         }
+        if names.len() == most {
+            return Ok(None);
+        }
+        names.push(name.into());
     }
-    Ok(names)
+    Ok(Some(names))
 }
 
 /// Sets the mode of anything but a symbolic link. `file` is an open descriptor of it when there is one.

@@ -1,10 +1,11 @@
 //! The contents of directories.
 
+use std::sync::Arc;
+
 use super::attributes::{Attributes, Kind};
 use super::caller::{Caller, Want};
 use super::error::Error;
-use super::host;
-use super::listing::{FIRST_COOKIE, Listing};
+use super::listing::{FIRST_COOKIE, Known};
 use super::node::Node;
 use super::{View, declared};
 
@@ -106,41 +107,35 @@ impl View {
             Node::Declared(index) => Some(&declared(&self.tree, *index).children),
             Node::Host(_) => None,
         };
-        let listing = self.listings.of(directory.id(), !self.is_fixed(directory));
-        self.read_names(directory, cookie, &mut listing.lock())?;
+        let exclusive = self.is_exclusive(directory);
+        let listing = self.listing(directory);
+        self.read_names(directory, &listing, cookie < FIRST_COOKIE)?;
         loop {
-            let batch = listing.lock().behind(cookie, BATCH);
+            let (batch, changes) = {
+                let listing = listing.lock();
+                (listing.behind(cookie, BATCH), listing.changes())
+            };
             let Some((last, _)) = batch.last() else { return Ok(true) };
             cookie = *last;
-            for (own, name) in &batch {
+            for (own, Known { name, node }) in &batch {
                 if is_silly(name) || declared_names.is_some_and(|declared| declared.contains_key(&**name)) {
                     continue;
                 }
-                let (node, attributes) = match self.child(directory, name) {
-                    Ok(found) => found,
-                    Err(Error::NotFound) => continue,
-                    Err(error) => return Err(error),
-                };
+                let recalled = node.filter(|_| exclusive).and_then(|id| self.recall(id));
+                let (node, attributes) =
+                    match recalled.map_or_else(|| self.ask(directory, Arc::clone(name)), Ok) {
+                        Ok(found) => found,
+                        Err(Error::NotFound) => continue,
+                        Err(error) => return Err(error),
+                    };
+                if exclusive {
+                    listing.lock().remember(name, node.id(), changes);
+                }
                 if !take(&Listed { cookie: *own, name, node, attributes }) {
                     return Ok(false);
                 }
             }
         }
-    }
-
-    /// Reads the names from the host where a listing starts, unless nothing has changed since they were read. A
-    /// listing that goes on needs no second look: the view's own changes have been noted in it.
-    fn read_names(&self, directory: &Node, cookie: u64, listing: &mut Listing) -> Result<(), Error> {
-        if cookie >= FIRST_COOKIE && listing.was_read() {
-            return Ok(());
-        }
-        let attributes = self.attributes(directory)?;
-        let version = (attributes.modified, attributes.changed);
-        if !listing.is_current(version) {
-            let names = host::names(&*self.directory(directory.id())?)?;
-            listing.refresh(names, version);
-        }
-        Ok(())
     }
 }
 

@@ -1,16 +1,12 @@
-//! The names in directories of the host, each with a cookie that it keeps.
+//! The names in one directory of the host, each with a cookie that it keeps and the node that it leads to.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use lru::LruCache;
-use parking_lot::Mutex;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 
 use super::attributes::Time;
-use super::node::NodeId;
-use crate::limits::FIXED_LISTINGS_MAX;
+use super::node::{Name, NodeId};
 
 /// Cookies of host names start here; lower ones are `.`, `..` and declared names.
 pub(crate) const FIRST_COOKIE: u64 = 1 << 32;
@@ -19,24 +15,54 @@ pub(crate) const FIRST_COOKIE: u64 = 1 << 32;
 ///
 /// Every name gets its cookie once and the cookies increase, so a listing that goes on behind a cookie neither
 /// skips nor repeats a name, whatever is made and deleted meanwhile.
-#[derive(Default)]
 pub(crate) struct Listing {
-    by_cookie: BTreeMap<u64, Arc<[u8]>>,
-    by_name: FxHashMap<Arc<[u8]>, u64>,
-    next: u64,
+    names: Names,
     /// When the directory had last changed when it was read.
     version: Option<(Time, Time)>,
+    /// Names that were looked for before it was read.
+    pub(crate) asked: u32,
+    /// Names that came and went.
+    changes: u64,
 }
 
-/// The listings of a view.
-pub(crate) struct Listings {
-    /// Of directories that may change: kept, since their cookies depend on what happened.
-    changing: Mutex<FxHashMap<NodeId, Arc<Mutex<Listing>>>>,
-    /// Of all others: may be dropped, since sorting gives the same cookies again.
-    fixed: Mutex<LruCache<NodeId, Arc<Mutex<Listing>>, FxBuildHasher>>,
+/// A name, and what it leads to as far as that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) name: Arc<[u8]>,
+    pub(crate) node: Option<NodeId>,
+}
+
+/// What a listing knows of a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Recalled {
+    /// It is not there.
+    Absent,
+    /// It leads to this node.
+    Node(NodeId),
+    /// The host has to be asked; what it says holds if the listing does not change meanwhile.
+    Unknown { changes: u64 },
+}
+
+enum Names {
+    /// Of a directory that cannot change: sorted, so that they get the same cookies when they are read again.
+    Fixed(Vec<Known>),
+    Changing(Changing),
+}
+
+#[derive(Default)]
+struct Changing {
+    by_cookie: BTreeMap<u64, Known>,
+    by_name: FxHashMap<Arc<[u8]>, u64>,
+    next: u64,
 }
 
 impl Listing {
+    /// The listing of a directory that was not read.
+    pub(crate) fn new(fixed: bool) -> Listing {
+        let names = if fixed { Names::Fixed(Vec::new()) } else { Names::Changing(Changing::default()) };
+        Listing { names, version: None, asked: 0, changes: 0 }
+    }
+
     /// Whether the directory was read when it had these times of change.
     pub(crate) fn is_current(&self, version: (Time, Time)) -> bool {
         self.version == Some(version)
@@ -47,92 +73,133 @@ impl Listing {
         self.version.is_some()
     }
 
-    /// Takes over the names that the host has now. Known names keep their cookies.
+    /// Takes over the names that the host has now. Known names keep their cookies and nodes.
     pub(crate) fn refresh(&mut self, mut names: Vec<Box<[u8]>>, version: (Time, Time)) {
         names.sort_unstable();
+        match &mut self.names {
+            Names::Fixed(known) => {
+                known.clear();
+                known.extend(names.into_iter().map(|name| Known { name: name.into(), node: None }));
+                known.shrink_to_fit();
+            }
+            Names::Changing(known) => known.refresh(&names),
+        }
+        self.version = Some(version);
+        self.changes += 1;
+    }
+
+    /// Takes note of a name that came, or that leads elsewhere now.
+    pub(crate) fn add(&mut self, name: &[u8], node: Option<NodeId>) {
+        if let Names::Changing(names) = &mut self.names {
+            names.add(name, node);
+        }
+        self.changes += 1;
+    }
+
+    /// Takes note of a name that went.
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        if let Names::Changing(names) = &mut self.names {
+            names.remove(name);
+        }
+        self.changes += 1;
+    }
+
+    /// How often names came and went so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Up to `count` names behind a cookie.
+    pub(crate) fn behind(&self, cookie: u64, count: usize) -> Vec<(u64, Known)> {
+        match &self.names {
+            Names::Fixed(names) => {
+                let start = cookie.saturating_add(1).saturating_sub(FIRST_COOKIE);
+                let start = usize::try_from(start).unwrap_or(usize::MAX).min(names.len());
+                let cookies = FIRST_COOKIE + start as u64..;
+                cookies
+                    .zip(&names[start..])
+                    .take(count)
+                    .map(|(cookie, known)| (cookie, known.clone()))
+                    .collect()
+            }
+            Names::Changing(names) => {
+                let behind = names.by_cookie.range(cookie.saturating_add(1)..);
+                behind.take(count).map(|(cookie, known)| (*cookie, known.clone())).collect()
+            }
+        }
+    }
+
+    /// What is known of a name.
+    pub(crate) fn recall(&self, name: &[u8]) -> Recalled {
+        let known = match &self.names {
+            Names::Fixed(names) => {
+                names.binary_search_by(|known| (*known.name).cmp(name)).ok().map(|at| &names[at])
+            }
+            Names::Changing(names) => names.by_name.get(name).and_then(|cookie| names.by_cookie.get(cookie)),
+        };
+        match known {
+            Some(Known { node: Some(node), .. }) => Recalled::Node(*node),
+            None if self.was_read() => Recalled::Absent,
+            _ => Recalled::Unknown { changes: self.changes },
+        }
+    }
+
+    /// Keeps what the host said of a name, if nothing changed since it was asked.
+    pub(crate) fn remember(&mut self, name: &[u8], node: NodeId, asked_at: u64) {
+        if asked_at != self.changes {
+            return;
+        }
+        let known = match &mut self.names {
+            Names::Fixed(names) => {
+                let found = names.binary_search_by(|known| (*known.name).cmp(name));
+                found.ok().and_then(|at| names.get_mut(at))
+            }
+            Names::Changing(names) => {
+                names.by_name.get(name).and_then(|cookie| names.by_cookie.get_mut(cookie))
+            }
+        };
+        if let Some(known) = known {
+            known.node = Some(node);
+        }
+    }
+}
+
+impl Changing {
+    fn refresh(&mut self, sorted: &[Box<[u8]>]) {
         let gone: Vec<Arc<[u8]>> = self
             .by_name
             .keys()
-            .filter(|known| names.binary_search_by(|name| (**name).cmp(known)).is_err())
+            .filter(|known| sorted.binary_search_by(|name| (**name).cmp(known)).is_err())
             .cloned()
             .collect();
         for name in gone {
             self.remove(&name);
         }
-        for name in names {
-            self.add(&name);
+        for name in sorted {
+            if !self.by_name.contains_key(&**name) {
+                self.add(&**name, None);
+            }
         }
-        self.version = Some(version);
     }
 
-    pub(crate) fn add(&mut self, name: &[u8]) {
-        if self.by_name.contains_key(name) {
+    fn add(&mut self, name: impl Name, node: Option<NodeId>) {
+        if let Some(cookie) = self.by_name.get(name.as_ref()) {
+            if let Some(known) = self.by_cookie.get_mut(cookie) {
+                known.node = node;
+            }
             return;
         }
         let cookie = FIRST_COOKIE + self.next;
         self.next += 1;
         let name: Arc<[u8]> = name.into();
-        self.by_cookie.insert(cookie, Arc::clone(&name));
+        self.by_cookie.insert(cookie, Known { name: Arc::clone(&name), node });
         self.by_name.insert(name, cookie);
     }
 
-    pub(crate) fn remove(&mut self, name: &[u8]) {
+    fn remove(&mut self, name: &[u8]) {
         if let Some(cookie) = self.by_name.remove(name) {
             self.by_cookie.remove(&cookie);
         }
-    }
-
-    /// Up to `count` names behind a cookie.
-    pub(crate) fn behind(&self, cookie: u64, count: usize) -> Vec<(u64, Arc<[u8]>)> {
-        let behind = self.by_cookie.range(cookie.saturating_add(1)..);
-        behind.take(count).map(|(cookie, name)| (*cookie, Arc::clone(name))).collect()
-    }
-}
-
-impl Listings {
-    pub(crate) fn new() -> Listings {
-        let capacity = NonZeroUsize::new(FIXED_LISTINGS_MAX).unwrap_or(NonZeroUsize::MIN);
-        Listings {
-            changing: Mutex::default(),
-            fixed: Mutex::new(LruCache::with_hasher(capacity, FxBuildHasher)),
-        }
-    }
-
-    /// The listing of a directory, empty when it was never read or has been dropped.
-    pub(crate) fn of(&self, directory: NodeId, may_change: bool) -> Arc<Mutex<Listing>> {
-        if may_change {
-            return Arc::clone(self.changing.lock().entry(directory).or_default());
-        }
-        let mut fixed = self.fixed.lock();
-        if let Some(listing) = fixed.get(&directory) {
-            return Arc::clone(listing);
-        }
-        let listing = Arc::<Mutex<Listing>>::default();
-        fixed.put(directory, Arc::clone(&listing));
-        listing
-    }
-
-    /// Tells the listing of a directory, if there is one, that a name came.
-    pub(crate) fn add(&self, directory: NodeId, name: &[u8]) {
-        if let Some(listing) = self.changing(directory) {
-            listing.lock().add(name);
-        }
-    }
-
-    /// Tells the listing of a directory, if there is one, that a name went.
-    pub(crate) fn remove(&self, directory: NodeId, name: &[u8]) {
-        if let Some(listing) = self.changing(directory) {
-            listing.lock().remove(name);
-        }
-    }
-
-    /// Drops the listing of a directory that is no more.
-    pub(crate) fn forget(&self, directory: NodeId) {
-        self.changing.lock().remove(&directory);
-    }
-
-    fn changing(&self, directory: NodeId) -> Option<Arc<Mutex<Listing>>> {
-        self.changing.lock().get(&directory).cloned()
     }
 }
 
@@ -142,22 +209,22 @@ mod tests {
 
     fn names(listing: &Listing, behind: u64) -> Vec<String> {
         let names = listing.behind(behind, usize::MAX);
-        names.iter().map(|(_, name)| String::from_utf8_lossy(name).into_owned()).collect()
+        names.iter().map(|(_, known)| String::from_utf8_lossy(&known.name).into_owned()).collect()
     }
 
-    fn listing(names: &[&str]) -> Listing {
-        let mut listing = Listing::default();
+    fn listing(fixed: bool, names: &[&str]) -> Listing {
+        let mut listing = Listing::new(fixed);
         listing.refresh(names.iter().map(|name| name.as_bytes().into()).collect(), Default::default());
         listing
     }
 
     #[test]
     fn a_name_keeps_its_cookie_while_others_come_and_go() {
-        let mut listing = listing(&["a", "b", "c", "d"]);
+        let mut listing = listing(false, &["a", "b", "c", "d"]);
         let second = listing.behind(0, 2)[1].0;
         listing.remove(b"a");
         listing.remove(b"c");
-        listing.add(b"aa");
+        listing.add(b"aa", None);
         assert_eq!(names(&listing, second), ["d", "aa"]);
         let again = ["b", "d", "aa", "e"].iter().map(|name| name.as_bytes().into()).collect();
         listing.refresh(again, Default::default());
@@ -166,6 +233,33 @@ mod tests {
 
     #[test]
     fn a_dropped_listing_comes_back_with_the_same_cookies() {
-        assert_eq!(listing(&["x", "y"]).behind(0, 9), listing(&["y", "x"]).behind(0, 9));
+        assert_eq!(listing(true, &["x", "y"]).behind(0, 9), listing(true, &["y", "x"]).behind(0, 9));
+        assert_eq!(names(&listing(true, &["x", "y"]), FIRST_COOKIE), ["y"]);
+    }
+
+    #[test]
+    fn a_name_that_a_listing_lacks_is_absent_once_it_was_read() {
+        for fixed in [true, false] {
+            assert!(matches!(Listing::new(fixed).recall(b"a"), Recalled::Unknown { .. }));
+            let mut listing = listing(fixed, &["a"]);
+            assert_eq!(listing.recall(b"b"), Recalled::Absent);
+            let Recalled::Unknown { changes } = listing.recall(b"a") else {
+                panic!("nobody said where it leads")
+            };
+            listing.remember(b"a", 7, changes);
+            assert_eq!(listing.recall(b"a"), Recalled::Node(7));
+        }
+    }
+
+    #[test]
+    fn what_the_host_said_before_a_name_changed_is_not_remembered() {
+        let mut listing = listing(false, &["a"]);
+        let Recalled::Unknown { changes } = listing.recall(b"a") else {
+            panic!("nobody said where it leads")
+        };
+        listing.remove(b"a");
+        listing.add(b"a", None);
+        listing.remember(b"a", 7, changes);
+        assert!(matches!(listing.recall(b"a"), Recalled::Unknown { .. }));
     }
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::attributes::Kind;
-use super::descriptors::OpenFile;
+use super::descriptors::{Open, OpenFile};
 use super::error::Error;
 use super::host;
 use super::node::{HostNode, Node, NodeId, Place};
@@ -103,18 +103,26 @@ impl View {
     }
 
     /// A descriptor of a file of the host. Files in writable places are opened for both, once.
-    pub(crate) fn file(&self, node: &Node, write: bool) -> Result<Arc<OpenFile>, Error> {
+    pub(crate) fn data(&self, node: &Node, write: bool) -> Result<Open, Error> {
+        if let Node::Host(node) = node
+            && let Some(file) = node.orphan()
+        {
+            return Ok(Open::Orphan(file));
+        }
         if let Some(file) = self.descriptors.files.get(&node.id())
             && (file.writable || !write)
         {
-            return Ok(file);
+            return Ok(Open::Named(file));
         }
         let branch = self.branch(node).ok_or(Error::BadType)?;
+        check_regular(self.kind(node))?;
+        if let Some(file) = self.open_fixed(node, branch)? {
+            return Ok(Open::Named(file));
+        }
         let located = match node {
             Node::Declared(_) => self.locate_branch(branch)?,
             Node::Host(node) => self.locate(node)?,
         };
-        check_regular(Kind::of(located.stat.st_mode))?;
         let both = branch.access == Access::Rw;
         let mut opened = host::open_data(&*located.directory, &located.name, both);
         let mut writable = both;
@@ -127,7 +135,17 @@ impl View {
         if host::identity(&nix::sys::stat::fstat(&descriptor)?) != host::identity(&located.stat) {
             return Err(Error::Stale);
         }
-        Ok(self.descriptors.files.insert(node.id(), OpenFile { descriptor, writable }))
+        Ok(Open::Named(self.descriptors.files.insert(node.id(), OpenFile { descriptor, writable })))
+    }
+
+    /// Opens a file that nobody changes, by the name under which it was found: it still has it.
+    fn open_fixed(&self, node: &Node, branch: &Branch) -> Result<Option<Arc<OpenFile>>, Error> {
+        let Node::Host(host) = node else { return Ok(None) };
+        let Some(place) = host.place().filter(|_| branch.access == Access::Fixed) else { return Ok(None) };
+        let directory = self.directory(place.parent)?;
+        let descriptor = host::open_data(&*directory, &place.name, false).map_err(gone)?;
+        let file = OpenFile { descriptor, writable: false };
+        Ok(Some(self.descriptors.files.insert(node.id(), file)))
     }
 
     fn branch_directory(&self, id: NodeId) -> Result<Arc<OwnedFd>, Error> {

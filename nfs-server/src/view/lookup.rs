@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use super::attributes::{Attributes, Kind};
 use super::caller::{Caller, Want};
 use super::error::Error;
-use super::host;
 use super::node::Node;
 use super::sink::Decision;
 use super::spec::NAME_MAX;
-use super::tree::Shape;
 use super::{View, declared};
 use crate::limits::{LINKS_FOLLOWED_MAX, WHOLE_FILE_MAX};
 
@@ -52,7 +50,9 @@ impl View {
         let found = match name {
             b"." => self.with_attributes(directory.clone()),
             b".." => self.with_attributes(self.parent(directory)?),
-            name => check_name(name).and_then(|()| self.child(directory, name)),
+            name => check_name(name)
+                .and_then(|()| self.learn(directory))
+                .and_then(|()| self.child(directory, name)),
         };
         self.observe(directory, name, found.as_ref().err().copied());
         found
@@ -113,33 +113,6 @@ impl View {
         let read = self.read(&node, 0, &mut contents, Caller::ROOT)?;
         contents.truncate(read.count);
         Ok(contents)
-    }
-
-    /// A name in a directory, without asking whether the caller may look.
-    pub(crate) fn child(&self, directory: &Node, name: &[u8]) -> Result<(Node, Attributes), Error> {
-        let branch = match directory {
-            Node::Declared(index) => {
-                let entry = declared(&self.tree, *index);
-                if let Some(child) = entry.children.get(name) {
-                    return self.with_attributes(Node::Declared(*child));
-                }
-                if !matches!(entry.shape, Shape::Branch(_)) {
-                    return Err(Error::NotFound);
-                }
-                *index
-            }
-            Node::Host(node) => node.branch,
-        };
-        let holder = self.directory(directory.id())?;
-        let stat = host::stat(&*holder, name)?;
-        let attributes = self.host_attributes(&stat);
-        let node = self.nodes.intern(branch, directory.id(), name, host::identity(&stat), &attributes);
-        Ok((Node::Host(node), attributes))
-    }
-
-    fn with_attributes(&self, node: Node) -> Result<(Node, Attributes), Error> {
-        let attributes = self.attributes(&node)?;
-        Ok((node, attributes))
     }
 
     fn walk(&self, path: &Path) -> Result<Node, Error> {

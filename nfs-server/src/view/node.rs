@@ -1,15 +1,19 @@
 //! Nodes: what a handle resolves to, and the table of those that lie on the host.
 
+use std::hash::BuildHasher;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hashbrown::HashTable;
 use nix::sys::stat::FileStat;
 use parking_lot::{Mutex, RwLock};
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 
-use super::attributes::{Attributes, Kind, Permissions, Time};
+use super::attributes::{Attributes, Kind};
 use super::host;
+use super::seen::Seen;
 use crate::limits::PLACES_MAX;
 
 /// Host nodes are numbered from here; declared ones by their index in the tree, plus one.
@@ -45,22 +49,15 @@ pub(crate) struct Place {
     pub(crate) name: Arc<[u8]>,
 }
 
-/// What was last told of a node: the next change finds it like this, since all changes come through here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Before {
-    /// Bytes in it.
-    pub size: u64,
-    /// Last change of the contents.
-    pub modified: Time,
-    /// Last change of contents or attributes.
-    pub changed: Time,
-}
+/// A name that is copied only when it is kept, and shared where it is kept already.
+pub(crate) trait Name: AsRef<[u8]> + Into<Arc<[u8]>> {}
+
+impl<N: AsRef<[u8]> + Into<Arc<[u8]>>> Name for N {}
 
 struct State {
-    /// One place of a directory; of a file as many as there are links known.
-    places: Vec<Place>,
-    /// What the host said last. Who changes a node through the view asks again, so this is also how it is.
-    seen: Attributes,
+    /// One place of a directory; of a file as many as there are links known. Most have one: it lies in here.
+    places: SmallVec<[Place; 1]>,
+    seen: Seen,
     /// The file itself, once its last name went together with its directory.
     orphan: Option<Arc<OwnedFd>>,
 }
@@ -71,11 +68,15 @@ pub(crate) struct Nodes {
     table: RwLock<Table>,
 }
 
+/// The nodes by what they are asked for. Their keys lie in the nodes alone: there may be hundreds of thousands.
 #[derive(Default)]
 struct Table {
-    by_id: FxHashMap<NodeId, Arc<HostNode>>,
-    by_file: FxHashMap<(usize, u64, u64), Arc<HostNode>>,
+    by_id: HashTable<Arc<HostNode>>,
+    by_file: HashTable<Arc<HostNode>>,
 }
+
+/// A file of the host below a branch: branch, device and inode number.
+type File = (usize, u64, u64);
 
 impl Node {
     /// The node's number.
@@ -102,18 +103,9 @@ impl Node {
 }
 
 impl HostNode {
-    /// Takes note of what the host says now.
-    pub(crate) fn saw(&self, attributes: &Attributes) {
-        self.state.lock().seen = *attributes;
-    }
-
-    /// What the host said last.
-    pub(crate) fn seen(&self) -> Attributes {
-        self.state.lock().seen
-    }
-
-    pub(crate) fn permissions(&self) -> Permissions {
-        self.state.lock().seen.permissions()
+    /// What is known of its attributes.
+    pub(crate) fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.state.lock().seen)
     }
 
     /// The place where it was found last.
@@ -122,13 +114,13 @@ impl HostNode {
     }
 
     /// Every place where it was found, the latest last.
-    pub(crate) fn places(&self) -> Vec<Place> {
+    pub(crate) fn places(&self) -> SmallVec<[Place; 1]> {
         self.state.lock().places.clone()
     }
 
-    pub(crate) fn add_place(&self, parent: NodeId, name: &[u8]) {
+    pub(crate) fn add_place(&self, parent: NodeId, name: impl Name) {
         let mut state = self.state.lock();
-        if state.places.iter().any(|place| place.is(parent, name)) {
+        if state.places.iter().any(|place| place.is(parent, name.as_ref())) {
             return;
         }
         if self.kind == Kind::Directory {
@@ -157,6 +149,10 @@ impl HostNode {
         self.state.lock().orphan.take()
     }
 
+    fn file(&self) -> File {
+        (self.branch, self.device, self.inode)
+    }
+
     pub(crate) fn is(&self, stat: &FileStat) -> bool {
         host::identity(stat) == (self.device, self.inode) && Kind::of(stat.st_mode) == self.kind
     }
@@ -168,48 +164,39 @@ impl Place {
     }
 }
 
-impl From<&Attributes> for Before {
-    fn from(attributes: &Attributes) -> Before {
-        Before { size: attributes.size, modified: attributes.modified, changed: attributes.changed }
-    }
-}
-
 impl Nodes {
     pub(crate) fn new() -> Nodes {
         Nodes { next: AtomicU64::new(FIRST_HOST_ID), table: RwLock::default() }
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<Arc<HostNode>> {
-        self.table.read().by_id.get(&id).cloned()
+        self.table.read().by_id(id).cloned()
     }
 
-    /// The node of a file just found below `branch` as `name` in `parent`.
+    /// The node of a file just found below `branch` as `name` in `parent`. Of a node that is known already nothing is
+    /// changed but its places: whether `attributes` are newer than what it knows cannot be told here.
     pub(crate) fn intern(
         &self,
         branch: usize,
         parent: NodeId,
-        name: &[u8],
+        name: impl Name,
         (device, inode): (u64, u64),
         attributes: &Attributes,
     ) -> Arc<HostNode> {
-        let file = (branch, device, inode);
-        if let Some(node) = self.table.read().by_file.get(&file)
+        if let Some(node) = self.find(branch, (device, inode))
             && node.kind == attributes.kind
         {
-            let node = Arc::clone(node);
             node.add_place(parent, name);
-            node.saw(attributes);
             return node;
         }
         let mut table = self.table.write();
-        if let Some(node) = table.by_file.get(&file).cloned() {
+        if let Some(node) = table.by_file((branch, device, inode)).cloned() {
             if node.kind == attributes.kind {
                 node.add_place(parent, name);
-                node.saw(attributes);
                 return node;
             }
             // The host gave the number of a file that went without our doing to one of another type.
-            table.by_id.remove(&node.id);
+            table.remove(&node);
         }
         let node = Arc::new(HostNode {
             id: self.next.fetch_add(1, Ordering::Relaxed),
@@ -218,26 +205,23 @@ impl Nodes {
             inode,
             kind: attributes.kind,
             state: Mutex::new(State {
-                places: vec![Place { parent, name: name.into() }],
-                seen: *attributes,
+                places: SmallVec::from_buf([Place { parent, name: name.into() }]),
+                seen: Seen::now(*attributes),
                 orphan: None,
             }),
         });
-        table.by_id.insert(node.id, Arc::clone(&node));
-        table.by_file.insert(file, Arc::clone(&node));
+        table.insert(&node);
         node
     }
 
     /// The node of a host file below `branch`, when somebody asked for it before.
     pub(crate) fn find(&self, branch: usize, (device, inode): (u64, u64)) -> Option<Arc<HostNode>> {
-        self.table.read().by_file.get(&(branch, device, inode)).cloned()
+        self.table.read().by_file((branch, device, inode)).cloned()
     }
 
     /// Forgets a file that no longer exists: its number may come back for another.
     pub(crate) fn forget(&self, node: &HostNode) {
-        let mut table = self.table.write();
-        table.by_id.remove(&node.id);
-        table.unlist(node);
+        self.table.write().remove(node);
     }
 
     /// Forgets where a file was, but not the file: it is still open, and may be asked for by its number.
@@ -247,10 +231,32 @@ impl Nodes {
 }
 
 impl Table {
+    fn by_id(&self, id: NodeId) -> Option<&Arc<HostNode>> {
+        self.by_id.find(FxBuildHasher.hash_one(id), |node| node.id == id)
+    }
+
+    fn by_file(&self, file: File) -> Option<&Arc<HostNode>> {
+        self.by_file.find(FxBuildHasher.hash_one(file), |node| node.file() == file)
+    }
+
+    fn insert(&mut self, node: &Arc<HostNode>) {
+        let (id, file) = (FxBuildHasher.hash_one(node.id), FxBuildHasher.hash_one(node.file()));
+        self.by_id.insert_unique(id, Arc::clone(node), |node| FxBuildHasher.hash_one(node.id));
+        self.by_file.insert_unique(file, Arc::clone(node), |node| FxBuildHasher.hash_one(node.file()));
+    }
+
+    fn remove(&mut self, node: &HostNode) {
+        let hash = FxBuildHasher.hash_one(node.id);
+        if let Ok(found) = self.by_id.find_entry(hash, |listed| listed.id == node.id) {
+            found.remove();
+        }
+        self.unlist(node);
+    }
+
     fn unlist(&mut self, node: &HostNode) {
-        let file = (node.branch, node.device, node.inode);
-        if self.by_file.get(&file).is_some_and(|listed| listed.id == node.id) {
-            self.by_file.remove(&file);
+        let hash = FxBuildHasher.hash_one(node.file());
+        if let Ok(found) = self.by_file.find_entry(hash, |listed| listed.id == node.id) {
+            found.remove();
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The data of files.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use super::View;
 use super::attributes::Kind;
 use super::caller::{Caller, Want};
 use super::declared;
+use super::descriptors::Open;
 use super::error::Error;
 use super::locate::check_regular;
 use super::node::Node;
@@ -18,6 +21,26 @@ pub struct Read {
     pub end: bool,
 }
 
+/// Data that was found and not read: it can be sent from where it lies.
+#[derive(Clone)]
+pub struct Span {
+    file: Open,
+    /// Where it starts in the file.
+    pub offset: u64,
+    /// Bytes of it; never beyond the file's end.
+    pub count: usize,
+    /// Whether the file ends behind it.
+    pub end: bool,
+}
+
+impl Span {
+    /// The open file.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.descriptor().as_fd()
+    }
+}
+
 impl View {
     /// Reads from `offset` on, as much as fits `into`.
     ///
@@ -27,14 +50,7 @@ impl View {
     /// # Errors
     /// [`Error::Access`] when the caller may neither read nor run it.
     pub fn read(&self, node: &Node, offset: u64, into: &mut [u8], caller: Caller<'_>) -> Result<Read, Error> {
-        check_regular(self.kind(node))?;
-        let permissions = self.permissions(node)?;
-        let allowed = caller.owns(permissions)
-            || caller.may(Want::Read, Kind::Regular, permissions)
-            || caller.may(Want::Execute, Kind::Regular, permissions);
-        if !allowed {
-            return Err(Error::Access);
-        }
+        self.check_readable(node, caller)?;
         match node {
             Node::Declared(index) if self.branch(node).is_none() => {
                 let Shape::Inline { contents, .. } = &declared(&self.tree, *index).shape else {
@@ -46,30 +62,82 @@ impl View {
         }
     }
 
-    fn read_host(&self, node: &Node, offset: u64, into: &mut [u8]) -> Result<Read, Error> {
-        let Ok(start) = i64::try_from(offset) else { return Ok(Read { count: 0, end: true }) };
-        let read_at = |descriptor: &std::os::fd::OwnedFd, into: &mut [u8]| -> Result<Read, Error> {
-            let mut count = 0;
-            while count < into.len() {
-                let position = start.checked_add(count as i64).ok_or(Error::Invalid)?;
-                match nix::sys::uio::pread(descriptor, &mut into[count..], position) {
-                    Ok(0) => return Ok(Read { count, end: true }),
-                    Ok(read) => count += read,
-                    Err(nix::errno::Errno::EINTR) => {}
-                    Err(errno) => return Err(errno.into()),
-                }
-            }
-            // Everything asked for: whether more follows is not known yet, and the protocol wants it told.
-            let size = u64::try_from(nix::sys::stat::fstat(descriptor)?.st_size).unwrap_or(0);
-            Ok(Read { count, end: offset.saturating_add(count as u64) >= size })
-        };
-        if let Node::Host(host) = node
-            && let Some(file) = host.orphan()
-        {
-            return read_at(&file, into);
+    /// Finds up to `count` bytes from `offset` on without reading them. `None` where somebody else may change the
+    /// file's length before they are sent, and where fewer than `least` bytes are there.
+    ///
+    /// # Errors
+    /// As [`View::read`].
+    pub fn span(
+        &self,
+        node: &Node,
+        offset: u64,
+        count: usize,
+        least: usize,
+        caller: Caller<'_>,
+    ) -> Result<Option<Span>, Error> {
+        if count < least || !self.is_exclusive(node) {
+            return Ok(None);
         }
-        read_at(&self.file(node, false)?.descriptor, into)
+        self.check_readable(node, caller)?;
+        let (count, end) = within(self.attributes(node)?.size, offset, count);
+        if count < least {
+            return Ok(None);
+        }
+        Ok(Some(Span { file: self.data(node, false)?, offset, count, end }))
     }
+
+    fn check_readable(&self, node: &Node, caller: Caller<'_>) -> Result<(), Error> {
+        check_regular(self.kind(node))?;
+        let permissions = self.permissions(node)?;
+        let allowed = caller.owns(permissions)
+            || caller.may(Want::Read, Kind::Regular, permissions)
+            || caller.may(Want::Execute, Kind::Regular, permissions);
+        if allowed { Ok(()) } else { Err(Error::Access) }
+    }
+
+    fn read_host(&self, node: &Node, offset: u64, into: &mut [u8]) -> Result<Read, Error> {
+        if !self.is_exclusive(node) {
+            let file = self.data(node, false)?;
+            let count = read_at(&file, offset, into)?;
+            // Whether more follows is not known yet, and the protocol wants it told.
+            let end = count < into.len() || {
+                let size = nix::sys::stat::fstat(file.descriptor())?.st_size;
+                offset.saturating_add(count as u64) >= u64::try_from(size).unwrap_or(0)
+            };
+            return Ok(Read { count, end });
+        }
+        let (wanted, end) = within(self.attributes(node)?.size, offset, into.len());
+        if wanted == 0 {
+            return Ok(Read { count: 0, end });
+        }
+        let count = read_at(&self.data(node, false)?, offset, &mut into[..wanted])?;
+        Ok(Read { count, end: end || count < wanted })
+    }
+}
+
+/// How many of `count` bytes from `offset` on a file of this size has, and whether it ends behind them.
+fn within(size: u64, offset: u64, count: usize) -> (usize, bool) {
+    let left = size.saturating_sub(offset);
+    match usize::try_from(left) {
+        Ok(left) if left <= count => (left, true),
+        _ => (count, false),
+    }
+}
+
+/// Reads as much as fits, or as the file has.
+fn read_at(file: &Open, offset: u64, into: &mut [u8]) -> Result<usize, Error> {
+    let Ok(start) = i64::try_from(offset) else { return Ok(0) };
+    let mut count = 0;
+    while count < into.len() {
+        let position = start.checked_add(count as i64).ok_or(Error::Invalid)?;
+        match nix::sys::uio::pread(file.descriptor(), &mut into[count..], position) {
+            Ok(0) => break,
+            Ok(read) => count += read,
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(count)
 }
 
 fn copy(contents: &[u8], offset: u64, into: &mut [u8]) -> Read {

@@ -18,6 +18,7 @@ use super::error::Error;
 use super::host;
 use super::list::is_silly;
 use super::node::{HostNode, NodeId};
+use super::seen::Seen;
 use crate::limits::{DUPLICATES_MAX, ORPHANS_MAX};
 
 /// A directory that is gone, and a name that was in it.
@@ -85,13 +86,16 @@ impl Writable<'_> {
     pub(crate) fn name_went(&self, name: &[u8], stat: &FileStat) {
         let parent = self.node.id();
         self.view.listings.remove(parent, name);
+        self.view.outdate(&self.node);
         let Some(node) = self.view.nodes.find(self.branch, host::identity(stat)) else { return };
         node.remove_place(parent, name);
         if stat.st_nlink > 1 && node.kind != Kind::Directory {
+            node.seen(Seen::outdate);
             return;
         }
         if node.orphan().is_some() {
             // Still open by a name that went with its directory.
+            node.seen(Seen::outdate);
             return self.view.nodes.forget_name(&node);
         }
         self.view.descriptors.forget(node.id);
@@ -118,6 +122,8 @@ impl View {
             .is_none_or(|file| nix::sys::stat::fstat(&*file).map_or(true, |stat| stat.st_nlink == 0));
         if last {
             self.nodes.forget(&node);
+        } else {
+            node.seen(Seen::outdate);
         }
         true
     }
@@ -131,7 +137,7 @@ impl View {
         branch: usize,
     ) -> Result<(), Error> {
         let directory = host::open_directory(parent, name)?;
-        let names = host::names(&directory)?;
+        let Some(names) = host::names(&directory, ORPHANS_MAX)? else { return Err(Error::NotEmpty) };
         let full = self.orphans.nameless.lock().len() + names.len() > ORPHANS_MAX;
         let is_deleted = |name: &[u8]| -> Result<bool, Error> {
             Ok(is_silly(name) && Kind::of(host::stat(&directory, name)?.st_mode) != Kind::Directory)
@@ -153,9 +159,10 @@ impl View {
                 // A pipe, a socket or a link: all that is ever asked of it is its attributes.
                 _ => host::open_itself(&directory, &name)?,
             });
-            let node = self.nodes.intern(branch, holder.id, &name, host::identity(&stat), &attributes);
+            let node = self.nodes.intern(branch, holder.id, &*name, host::identity(&stat), &attributes);
             nix::unistd::unlinkat(&directory, &*name, UnlinkatFlags::NoRemoveDir)?;
             node.set_orphan(file);
+            node.seen(Seen::outdate);
             self.descriptors.forget(node.id);
             node.remove_place(holder.id, &name);
             if stat.st_nlink <= 1 {

@@ -10,6 +10,7 @@ use super::caller::{Caller, Want};
 use super::change::{Writable, check_old_name};
 use super::error::Error;
 use super::host;
+use super::seen::Seen;
 
 impl Writable<'_> {
     /// Moves a name of this directory to another directory, over what has that name there.
@@ -91,11 +92,15 @@ impl Writable<'_> {
 
     fn name_moved(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8], moved: &FileStat) {
         let (source, target) = (self.node.id(), to_directory.node.id());
+        let node = self.view.nodes.find(self.branch, host::identity(moved));
         self.view.listings.remove(source, from);
-        self.view.listings.add(target, to);
-        if let Some(node) = self.view.nodes.find(self.branch, host::identity(moved)) {
+        self.view.listings.add(target, to, node.as_ref().map(|node| node.id));
+        self.view.outdate(&self.node);
+        self.view.outdate(&to_directory.node);
+        if let Some(node) = node {
             node.remove_place(source, from);
             node.add_place(target, to);
+            node.seen(Seen::outdate);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Changes to what is there: data and attributes.
 
-use std::sync::Arc;
-
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::UtimensatFlags;
@@ -11,11 +9,12 @@ use super::View;
 use super::attributes::{Attributes, Kind, Permissions, Time};
 use super::caller::{Caller, Want};
 use super::change::Writable;
-use super::descriptors::OpenFile;
+use super::descriptors::Open;
 use super::error::Error;
 use super::host;
 use super::locate::{Located, check_regular};
 use super::node::Node;
+use super::seen::Seen;
 
 /// Attributes to set; what is `None` or [`SetTime::Keep`] stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,10 +82,9 @@ impl Writable<'_> {
         if sync && outlives {
             nix::unistd::fdatasync(file.descriptor())?;
         }
+        let asked = self.view.seen(&self.node, Seen::outdate);
         let attributes = self.view.host_attributes(&nix::sys::stat::fstat(file.descriptor())?);
-        if let Node::Host(node) = &self.node {
-            node.saw(&attributes);
-        }
+        self.view.seen(&self.node, |seen| asked.map(|asked| seen.answered(asked, &attributes)));
         Ok(Written { count, durable: sync || !outlives, attributes })
     }
 
@@ -107,8 +105,15 @@ impl Writable<'_> {
     /// # Errors
     /// [`Error::NotPermitted`] for what only the owner or root may do, and for set-id bits.
     pub fn set(&self, set: &SetAttributes, caller: Caller<'_>) -> Result<Attributes, Error> {
-        let permissions = self.permissions()?;
-        check_allowed(set, permissions, caller)?;
+        check_allowed(set, self.permissions()?, caller)?;
+        let result = self.set_on_host(set);
+        // Part of it may have been done.
+        self.view.outdate(&self.node);
+        result?;
+        self.attributes()
+    }
+
+    fn set_on_host(&self, set: &SetAttributes) -> Result<(), Error> {
         if let Node::Host(node) = &self.node
             && node.orphan().is_some()
         {
@@ -144,7 +149,7 @@ impl Writable<'_> {
                 UtimensatFlags::NoFollowSymlink,
             )?;
         }
-        self.attributes()
+        Ok(())
     }
 
     fn set_mode(&self, located: &Located, mode: u32) -> Result<(), Error> {
@@ -161,7 +166,7 @@ impl Writable<'_> {
     }
 
     /// A file without a name has only its descriptor.
-    fn set_orphan(&self, set: &SetAttributes) -> Result<Attributes, Error> {
+    fn set_orphan(&self, set: &SetAttributes) -> Result<(), Error> {
         let file = self.open_file()?;
         if set.size.is_some() {
             nix::unistd::ftruncate(file.descriptor(), set.size_for_host()?)?;
@@ -175,16 +180,11 @@ impl Writable<'_> {
         if let Some((accessed, modified)) = times(set) {
             nix::sys::stat::futimens(file.descriptor(), &accessed, &modified)?;
         }
-        self.attributes()
+        Ok(())
     }
 
     fn open_file(&self) -> Result<Open, Error> {
-        if let Node::Host(node) = &self.node
-            && let Some(file) = node.orphan()
-        {
-            return Ok(Open::Orphan(file));
-        }
-        self.view.file(&self.node, true).map(Open::Named)
+        self.view.data(&self.node, true)
     }
 }
 
@@ -193,21 +193,6 @@ impl View {
     #[must_use]
     pub fn outlives(&self, node: &Node) -> bool {
         self.branch(node).is_some_and(|branch| !branch.scratch)
-    }
-}
-
-/// An open file, by name or without one.
-enum Open {
-    Named(Arc<OpenFile>),
-    Orphan(Arc<std::os::fd::OwnedFd>),
-}
-
-impl Open {
-    fn descriptor(&self) -> &std::os::fd::OwnedFd {
-        match self {
-            Open::Named(file) => &file.descriptor,
-            Open::Orphan(file) => file,
-        }
     }
 }
 

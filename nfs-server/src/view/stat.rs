@@ -7,9 +7,10 @@ use super::attributes::{Attributes, Kind, Permissions};
 use super::caller::{Caller, Want};
 use super::error::Error;
 use super::host;
-use super::node::{Before, Node};
+use super::node::Node;
+use super::seen::{Before, Seen};
 use super::spec::{Access, Owner};
-use super::tree::Shape;
+use super::tree::{Branch, Shape};
 use super::{View, declared};
 
 /// What a declared directory takes on a disk, as programs expect some number.
@@ -21,33 +22,47 @@ impl View {
     /// # Errors
     /// [`Error::Stale`] when the host no longer has it.
     pub fn attributes(&self, node: &Node) -> Result<Attributes, Error> {
-        if self.is_fixed(node)
-            && let Some(seen) = self.seen(node)
-        {
-            return Ok(seen);
+        let current = self.is_exclusive(node).then(|| self.seen(node, |seen| seen.current()));
+        match current.flatten().flatten() {
+            Some(current) => Ok(current),
+            None => self.look(node),
         }
-        match node {
-            Node::Host(host_node) => {
-                let stat = match host_node.orphan() {
-                    Some(file) => nix::sys::stat::fstat(&*file)?,
-                    None => self.locate(host_node)?.stat,
-                };
-                let attributes = self.host_attributes(&stat);
-                host_node.saw(&attributes);
-                Ok(attributes)
-            }
-            Node::Declared(index) => match self.branch(node) {
-                Some(branch) => {
-                    let mut attributes = self.host_attributes(&self.locate_branch(branch)?.stat);
-                    // The host does not have the entries that lie in a scratch.
-                    let declared = declared(&self.tree, *index);
-                    attributes.links = attributes.links.saturating_add(declared.directories);
-                    *branch.seen.lock() = Some(attributes);
-                    Ok(attributes)
-                }
-                None => Ok(self.synthetic_attributes(*index)),
+    }
+
+    /// The attributes of a node as the host has them now.
+    fn look(&self, node: &Node) -> Result<Attributes, Error> {
+        let Some(asked) = self.seen(node, |seen| seen.asked()) else {
+            return Ok(self.synthetic_attributes(node.part()));
+        };
+        let stat = match (node, self.branch(node)) {
+            (Node::Host(host_node), _) => match host_node.orphan() {
+                Some(file) => nix::sys::stat::fstat(&*file)?,
+                None => self.locate(host_node)?.stat,
             },
+            (Node::Declared(_), Some(branch)) => self.locate_branch(branch)?.stat,
+            (Node::Declared(index), None) => return Ok(self.synthetic_attributes(*index)),
+        };
+        let mut attributes = self.host_attributes(&stat);
+        if let Node::Declared(index) = node {
+            // The host does not have the entries that lie in a scratch.
+            let entries = declared(&self.tree, *index).directories;
+            attributes.links = attributes.links.saturating_add(entries);
         }
+        self.seen(node, |seen| seen.answered(asked, &attributes));
+        Ok(attributes)
+    }
+
+    /// What is known of a node's attributes; nothing when no host file backs it.
+    pub(crate) fn seen<T>(&self, node: &Node, look: impl FnOnce(&mut Seen) -> T) -> Option<T> {
+        match node {
+            Node::Host(node) => Some(node.seen(look)),
+            Node::Declared(_) => self.branch(node).map(|branch| look(&mut branch.seen.lock())),
+        }
+    }
+
+    /// Takes note that a node was changed: what is known of it no longer holds.
+    pub(crate) fn outdate(&self, node: &Node) {
+        self.seen(node, Seen::outdate);
     }
 
     /// What a node is.
@@ -59,28 +74,16 @@ impl View {
         }
     }
 
-    /// Mode and owner: of host nodes as last seen, since nobody else changes them.
+    /// Mode and owner, as last seen: nobody else changes them.
     pub(crate) fn permissions(&self, node: &Node) -> Result<Permissions, Error> {
-        match node {
-            Node::Host(node) => Ok(node.permissions()),
-            Node::Declared(_) => self
-                .seen(node)
-                .map_or_else(|| self.attributes(node), Ok)
-                .map(|attributes| attributes.permissions()),
-        }
+        let last = self.seen(node, |seen| seen.last()).flatten();
+        last.map_or_else(|| self.attributes(node), Ok).map(|attributes| attributes.permissions())
     }
 
     /// What was last told of a node: how the next change finds it, since every change comes through the view.
     #[must_use]
     pub fn before(&self, node: &Node) -> Option<Before> {
-        self.seen(node).as_ref().map(Before::from)
-    }
-
-    fn seen(&self, node: &Node) -> Option<Attributes> {
-        match node {
-            Node::Host(node) => Some(node.seen()),
-            Node::Declared(_) => self.branch(node).and_then(|branch| *branch.seen.lock()),
-        }
+        self.seen(node, |seen| seen.last()).flatten().map(Before::from)
     }
 
     /// Whether the caller may do that with the node. Nobody may write a file where the view is read-only.
@@ -101,6 +104,11 @@ impl View {
     /// Whether nobody changes the node, not even on the host.
     pub(crate) fn is_fixed(&self, node: &Node) -> bool {
         self.branch(node).is_some_and(|branch| branch.access == Access::Fixed)
+    }
+
+    /// Whether nobody changes the node but through the view.
+    pub(crate) fn is_exclusive(&self, node: &Node) -> bool {
+        self.branch(node).is_some_and(Branch::is_exclusive)
     }
 
     /// Whether anybody may change the node.

@@ -10,9 +10,10 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use parking_lot::Mutex;
 
-use super::attributes::{Attributes, Kind};
+use super::attributes::Kind;
 use super::error::OpenError;
 use super::host;
+use super::seen::Seen;
 use super::spec::{Access, Entry, Owner, ViewSpec};
 
 /// Mode of a directory that exists only because an entry lies below it.
@@ -68,8 +69,15 @@ pub(crate) struct Branch {
     pub(crate) access: Access,
     /// What is written there does not outlive the view's users.
     pub(crate) scratch: bool,
-    /// What was last told of it.
-    pub(crate) seen: Mutex<Option<Attributes>>,
+    /// What is known of its attributes.
+    pub(crate) seen: Mutex<Seen>,
+}
+
+impl Branch {
+    /// Whether nobody changes what is there but through the view.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.scratch || self.access == Access::Fixed
+    }
 }
 
 impl Tree {

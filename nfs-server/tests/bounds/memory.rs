@@ -69,6 +69,33 @@ fn lengths_inside_a_call_that_announce_gigabytes_cost_nothing() {
 }
 
 #[test]
+fn what_was_seen_of_twenty_thousand_files_takes_less_than_seven_mebibytes() {
+    const DIRECTORIES: usize = 200;
+    const FILES: usize = 100;
+    let _alone = alone();
+    let world = World::new();
+    for directory in 0..DIRECTORIES {
+        let directory = world.host("package").join(format!("directory-{directory}"));
+        std::fs::create_dir(&directory).unwrap();
+        for file in 0..FILES {
+            std::fs::File::create(directory.join(format!("some-file-name-{file}.h"))).unwrap();
+        }
+    }
+    let mut client = world.root();
+    let package = world.at("store/package");
+    let before = resident();
+    for entry in client.readdirplus(&package, 0, 1 << 20).unwrap().reply.entries.0 {
+        if entry.name.0.starts_with(b"directory") {
+            let listed = client.readdirplus(&entry.name_handle.unwrap(), 0, 1 << 20).unwrap();
+            assert_eq!(listed.reply.entries.0.len(), FILES + 2);
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    // 64 MiB for 200,000 files, in proportion.
+    assert!(grown < 7 << 20, "{} KiB more than before", grown >> 10);
+}
+
+#[test]
 fn reading_more_than_there_may_be_costs_one_buffer() {
     let _alone = alone();
     let world = World::new();

@@ -5,6 +5,7 @@ use nfs3_types::nfs3::GETATTR3args;
 use nfs3_types::rpc::{auth_stat, opaque_auth, rejected_reply};
 use nfs3_types::xdr_codec::Opaque;
 
+use crate::calls::{mode, owner};
 use crate::client::{Answer, call, user};
 use crate::world::{BUILDER, World};
 
@@ -83,12 +84,11 @@ fn sixteen_groups_count_and_a_name_of_255_bytes_is_taken() {
 
 #[test]
 fn the_sixteenth_group_is_asked() {
-    use std::os::unix::fs::{PermissionsExt, chown};
     let world = World::new();
     let file = world.builders_file("build/file", b"shared", 0o600);
-    chown(world.host("build/file"), Some(0), Some(16)).unwrap();
-    std::fs::set_permissions(world.host("build/file"), std::fs::Permissions::from_mode(0o640)).unwrap();
-    world.root().getattr(&file).unwrap();
+    let mut root = world.root();
+    root.setattr(&file, owner(Some(0), Some(16))).unwrap();
+    root.setattr(&file, mode(0o640)).unwrap();
     let mut client = world.root();
     client.become_user(2000, 2000, &(1..=16).collect::<Vec<u32>>());
     assert_eq!(client.read(&file, 0, 9).unwrap().data.to_vec(), b"shared");

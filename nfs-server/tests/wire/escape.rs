@@ -69,14 +69,26 @@ fn a_directory_of_a_graft_that_became_a_link_is_not_followed() {
 }
 
 #[test]
-fn a_directory_of_a_scratch_that_became_a_link_is_gone() {
+fn a_directory_of_a_writable_graft_that_became_a_link_is_gone() {
     let world = World::new();
     outside(&world);
-    world.root().mkdir(&world.at("build"), b"dir", mode(0o777)).unwrap();
-    let (directory, file) = (world.at("build/dir"), world.builders_file("build/dir/down", b"", 0o666));
-    swap(&world, "build/dir");
+    world.root().mkdir(&world.at("writable"), b"dir", mode(0o777)).unwrap();
+    let (directory, file) = (world.at("writable/dir"), world.builders_file("writable/dir/down", b"", 0o666));
+    swap(&world, "writable/dir");
     let mut client = world.root();
     assert_eq!(refused(client.getattr(&directory)), nfsstat3::NFS3ERR_STALE);
+    reach(&mut client, &directory, &file);
+    assert_outside_is_untouched(&world);
+}
+
+#[test]
+fn a_directory_of_a_scratch_that_became_a_link_leads_nowhere() {
+    let world = World::new();
+    outside(&world);
+    let mut client = world.root();
+    client.mkdir(&world.at("build"), b"dir", mode(0o777)).unwrap();
+    let (directory, file) = (world.at("build/dir"), world.builders_file("build/dir/down", b"", 0o666));
+    swap(&world, "build/dir");
     reach(&mut client, &directory, &file);
     assert_outside_is_untouched(&world);
 }
@@ -96,9 +108,9 @@ fn the_source_of_a_graft_that_became_a_link_is_not_followed() {
 fn a_file_that_became_a_link_is_gone() {
     let world = World::new();
     outside(&world);
-    let file = world.builders_file("build/down", b"", 0o666);
-    fs::remove_file(world.host("build/down")).unwrap();
-    symlink(world.host("outside/down"), world.host("build/down")).unwrap();
+    let file = world.at("writable/note");
+    fs::remove_file(world.host("writable/note")).unwrap();
+    symlink(world.host("outside/down"), world.host("writable/note")).unwrap();
     let mut client = world.root();
     assert_eq!(refused(client.read(&file, 0, 100)), nfsstat3::NFS3ERR_STALE);
     assert_eq!(refused(client.write(&file, 0, b"x")), nfsstat3::NFS3ERR_STALE);
@@ -119,7 +131,7 @@ impl Drop for Stop<'_> {
 fn a_race_between_a_directory_and_a_link_is_never_lost() {
     let world = World::new();
     outside(&world);
-    world.root().mkdir(&world.at("build"), b"dir", mode(0o777)).unwrap();
+    world.root().mkdir(&world.at("writable"), b"dir", mode(0o777)).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -127,15 +139,15 @@ fn a_race_between_a_directory_and_a_link_is_never_lost() {
             symlink(world.host("outside"), &link).unwrap();
             while !stop.load(Ordering::Relaxed) {
                 // Each of the two names changes in one step, so that there is always something.
-                fs::rename(world.host("build/dir"), &real).unwrap();
-                fs::rename(&link, world.host("build/dir")).unwrap();
-                fs::rename(world.host("build/dir"), &link).unwrap();
-                fs::rename(&real, world.host("build/dir")).unwrap();
+                fs::rename(world.host("writable/dir"), &real).unwrap();
+                fs::rename(&link, world.host("writable/dir")).unwrap();
+                fs::rename(world.host("writable/dir"), &link).unwrap();
+                fs::rename(&real, world.host("writable/dir")).unwrap();
             }
         });
         let _stop = Stop(&stop);
         let mut client = world.root();
-        let build = world.at("build");
+        let writable = world.at("writable");
         let mut reached = 0;
         let deadline = Instant::now() + Duration::from_secs(60);
         // On a busy machine the swap may win for long: go on until the directory was there once at least.
@@ -143,7 +155,7 @@ fn a_race_between_a_directory_and_a_link_is_never_lost() {
             if (round >= 2000 && reached > 0) || Instant::now() > deadline {
                 break;
             }
-            let Ok(found) = client.lookup(&build, b"dir") else { continue };
+            let Ok(found) = client.lookup(&writable, b"dir") else { continue };
             let _ = client.create(&found.object, b"down", unchecked(mode(0o666)));
             if let Ok(file) = client.lookup(&found.object, b"down") {
                 reach(&mut client, &found.object, &file.object);

@@ -27,6 +27,7 @@ mod read;
 mod readdir;
 mod readdirplus;
 mod readlink;
+mod remembered;
 mod remove;
 mod rename;
 mod rmdir;

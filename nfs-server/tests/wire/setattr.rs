@@ -174,9 +174,9 @@ fn a_link_keeps_its_mode_and_takes_an_owner_without_being_followed() {
 #[test]
 fn the_hosts_own_change_of_mode_counts_for_the_next_caller() {
     let world = World::new();
-    let file = world.builders_file("build/file", b"", 0o600);
-    chown(world.host("build/file"), Some(0), Some(0)).unwrap();
-    fs::set_permissions(world.host("build/file"), fs::Permissions::from_mode(0o640)).unwrap();
+    let file = world.builders_file("writable/file", b"", 0o600);
+    chown(world.host("writable/file"), Some(0), Some(0)).unwrap();
+    fs::set_permissions(world.host("writable/file"), fs::Permissions::from_mode(0o640)).unwrap();
     world.root().getattr(&file).unwrap();
     assert_eq!(refused(world.builder().setattr(&file, mode(0o666))), nfsstat3::NFS3ERR_PERM);
 }

@@ -50,7 +50,7 @@ fn names_that_only_look_like_theirs_are_listed_and_keep_a_directory() {
         world.builders_file(&path, b"", 0o644);
         assert_eq!(names(&mut client, &directory), [".", "..", name]);
         assert_eq!(refused(client.rmdir(&world.at("build"), b"dir")), nfsstat3::NFS3ERR_NOTEMPTY);
-        fs::remove_file(world.host(&path)).unwrap();
+        client.remove(&directory, name.as_bytes()).unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! A host to look at, a view of it with every kind of entry, and a server of that view.
 
 use std::fs::{self, Metadata};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use nfs3_types::nfs3::{
 use nfs3_types::xdr_codec::Opaque;
 use tempfile::TempDir;
 
-use super::calls::mode;
+use super::calls::{mode, owner, size};
 use super::client::{Answer, Client, decode};
 
 /// A user of the view who is not root.
@@ -91,12 +91,18 @@ impl World {
         handle
     }
 
-    /// Makes a file on the host that the builder owns, and gives its handle. `path` is the same on both sides.
-    pub fn builders_file(&self, path: &str, contents: &[u8], mode: u32) -> nfs_fh3 {
-        fs::write(self.host(path), contents).unwrap();
-        chown(self.host(path), Some(BUILDER), Some(BUILDER)).unwrap();
-        fs::set_permissions(self.host(path), fs::Permissions::from_mode(mode)).unwrap();
-        self.at(path)
+    /// Makes a file that the builder owns, and gives its handle. `path` is the same in the view and on the host.
+    ///
+    /// It is made through the view: what lies in a scratch is changed by nobody else.
+    pub fn builders_file(&self, path: &str, contents: &[u8], bits: u32) -> nfs_fh3 {
+        let (directory, name) = path.rsplit_once('/').unwrap();
+        let directory = self.at(directory);
+        let mut root = self.root();
+        let file = made(root.create(&directory, name.as_bytes(), unchecked(size(0))).unwrap());
+        root.write(&file, 0, contents).unwrap();
+        let owner = owner(Some(BUILDER), Some(BUILDER));
+        root.setattr(&file, sattr3 { mode: Nfs3Option::Some(bits), ..owner }).unwrap();
+        file
     }
 }
 
