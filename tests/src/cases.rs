@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::tally::Tally;
@@ -74,9 +74,7 @@ pub struct Options {
 
 /// Runs them and prints how many passed and failed.
 pub fn main(options: &Options) -> Result<ExitCode> {
-    if std::env::var_os("LOOPBOX_VM").is_none() {
-        bail!("the cases run inside the virtual machine only: cargo xtask test, or cargo xtask vm");
-    }
+    crate::vm::only_inside("the cases")?;
     let cases: Vec<Case> = match options.group {
         Group::Carry => carry::cases(),
         Group::Program => program::cases(),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
@@ -67,6 +67,11 @@ impl Run {
         println!("{}: {what}; the input is in {}", self.target, path.display());
         Ok(path)
     }
+}
+
+/// A seed for whoever names none.
+pub fn time_of_day() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs())
 }
 
 /// Numbers that a seed decides (the SplitMix64 generator).

@@ -13,6 +13,7 @@ pub mod macos;
 pub mod new_nix;
 pub mod packages;
 pub mod store;
+pub mod suites;
 
 /// Where things are kept. Every checkout has its own; nothing outside of it is changed but by `packages`.
 #[derive(Clone, Debug)]

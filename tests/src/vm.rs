@@ -26,6 +26,8 @@ pub mod root;
 
 /// How long between two looks at whether the machine has ended.
 const POLL: Duration = Duration::from_millis(20);
+/// Set for what runs in a machine.
+const INSIDE: &str = "LOOPBOX_VM";
 /// How much of the kernel's messages an error repeats.
 const CONSOLE_TAIL: usize = 3000;
 
@@ -139,6 +141,14 @@ impl Vm {
             directory: directory.to_owned(),
         })
     }
+}
+
+/// An error unless this process runs in a machine: what it is about to do changes the system that it runs on.
+pub fn only_inside(what: &str) -> Result<()> {
+    if std::env::var_os(INSIDE).is_none() {
+        bail!("{what} run inside the virtual machine only: cargo xtask test, or cargo xtask vm");
+    }
+    Ok(())
 }
 
 /// Variables of the host that a program in the machine gets too.

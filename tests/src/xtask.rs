@@ -13,6 +13,7 @@ pub mod demo;
 pub mod fuzz;
 pub mod parity;
 pub mod setup;
+pub mod suites;
 pub mod test;
 pub mod vm;
 
@@ -34,6 +35,8 @@ enum What {
     Test(test::Options),
     /// Build a table of derivations by Nix's own sandbox and by loopbox: they have to come out alike.
     Parity(parity::Options),
+    /// Run the outside suites (pjdfstest, fsx, dbench, fio) on tmpfs, on the kernel's NFS server and on loopbox.
+    Suites(crate::suites::Options),
     /// Give mutated inputs to what reads bytes from others.
     Fuzz(fuzz::Options),
     /// Measure loopbox beside its peers: the files themselves, and the kernel's NFS server.
@@ -70,6 +73,9 @@ enum What {
     /// One side of the table, inside the machine.
     #[command(name = "__parity", hide = true)]
     ParitySide(crate::parity::side::Options),
+    /// The outside suites, inside the machine.
+    #[command(name = "__vm-suites", hide = true)]
+    VmSuites(crate::suites::Options),
     /// What a hostile program tries, inside a view.
     #[command(name = "__attempts", hide = true)]
     Attempts(crate::attempts::Target),
@@ -83,6 +89,7 @@ impl Arguments {
             What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
             What::Test(options) => test::run(&options),
             What::Parity(options) => parity::run(&options),
+            What::Suites(options) => suites::run(&options),
             What::Fuzz(options) => fuzz::run(&options),
             What::Bench(options) => bench::run(&options),
             What::BenchInside { job } => crate::bench::inside::main(&job),
@@ -95,6 +102,7 @@ impl Arguments {
             What::VmInRoot(options) => crate::vm::root::main(&options),
             What::VmCases(options) => crate::cases::main(&options),
             What::ParitySide(options) => crate::parity::side::main(&options),
+            What::VmSuites(options) => crate::suites::main(&options),
             What::Attempts(target) => crate::attempts::main(&target),
         }
     }

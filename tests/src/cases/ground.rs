@@ -42,19 +42,7 @@ pub struct Held {
     loopbox: Option<(Mount, Server)>,
 }
 
-/// What the kernel's own server does not do: it shows the names that the client gives to open files that are removed.
-const BEYOND_KNFSD: [&str; 3] = [
-    "rename::an_open_file_that_is_replaced_stays_readable",
-    "remove::an_unlinked_open_file_stays_usable",
-    "remove::a_tree_with_open_files_can_be_removed",
-];
-
 impl Ground {
-    /// Whether a case is known not to hold here; it has to fail then.
-    pub fn lacks(self, case: &str) -> bool {
-        self == Ground::Knfsd && BEYOND_KNFSD.iter().any(|name| case.ends_with(name))
-    }
-
     /// Where a server's directory is mounted.
     pub fn at(self) -> PathBuf {
         PathBuf::from(format!("/mnt/{self}"))

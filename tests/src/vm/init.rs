@@ -19,7 +19,7 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, chdir, pivot_root, sync};
 
-use super::Job;
+use super::{INSIDE, Job};
 use crate::command::{command, quiet};
 
 /// How long output that is still on its way may take once the program has ended; daemons may hold the pipe for ever.
@@ -136,7 +136,7 @@ fn run(job: &Job) -> Result<i32> {
         .args(arguments)
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        .envs([("HOME", "/root"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8"), ("LOOPBOX_VM", "1")])
+        .envs([("HOME", "/root"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8"), (INSIDE, "1")])
         .envs(job.environment.iter().cloned())
         .current_dir(&job.checkout)
         .stdin(Stdio::null())

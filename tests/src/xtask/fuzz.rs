@@ -1,12 +1,12 @@
 //! `cargo xtask fuzz`: mutated records for the server, mutated texts for the parser of derivations.
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::fuzz::{Run, drv, rpc};
+use crate::fuzz::{Run, drv, rpc, time_of_day};
 use crate::lab::Lab;
 use crate::tally::Tally;
 
@@ -68,8 +68,4 @@ fn one(lab: &Lab, target: Target, seed: u64, length: Duration) -> Result<Tally> 
     }
     println!("fuzz {name}: {} inputs, {} kept", run.tried, run.found);
     Ok(Tally::one(ended.is_ok() && run.found == 0 && run.tried > 0))
-}
-
-fn time_of_day() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs())
 }
