@@ -17,11 +17,13 @@ mod ground;
 mod hide;
 mod hold;
 mod loopbox;
+mod other;
 mod place;
 mod program;
 mod runner;
 
 pub use ground::Ground;
+pub(crate) use other::{Act, main as act};
 pub use place::Place;
 
 /// One behaviour: its name says it in a few words, its function panics when it is not so.

@@ -1,7 +1,7 @@
 //! What is known to fail, where and why: tests of outside suites, and cases. An entry that does not fail any more is a
 //! fault, and so is one that `docs/fidelity.md` does not tell of.
 
-use crate::cases::Ground::{self, Knfsd, Loopbox};
+use crate::cases::Ground::{self, Knfsd, Loopbox, Tmpfs};
 
 /// A test that does not hold everywhere.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,17 @@ pub const PJDFSTEST: &[Difference] = &[
 
 /// Own cases.
 pub const CASES: &[Difference] = &[
+    Difference { test: "carry::modes::set_id_bits_are_kept", on: &[Loopbox], reason: NO_SET_ID },
+    Difference {
+        test: "carry::modes::writing_and_giving_away_clear_set_id_bits",
+        on: &[Loopbox],
+        reason: NO_SET_ID,
+    },
+    Difference {
+        test: "carry::modes::a_set_group_id_directory_hands_its_group_down",
+        on: &[Loopbox],
+        reason: NO_SET_ID,
+    },
     Difference {
         test: "carry::rename::an_open_file_that_is_replaced_stays_readable",
         on: &[Knfsd],
@@ -55,6 +66,16 @@ pub const CASES: &[Difference] = &[
         test: "carry::remove::a_tree_with_open_files_can_be_removed",
         on: &[Knfsd],
         reason: "the name that the client gives to an open file keeps its directory",
+    },
+    Difference {
+        test: "carry::unlinked::a_file_whose_directory_goes_stays_readable",
+        on: &[Knfsd],
+        reason: "the name that the client gives to an open file keeps its directory",
+    },
+    Difference {
+        test: "carry::truncate::what_a_mapping_wrote_behind_the_end_is_not_in_the_file",
+        on: &[Tmpfs],
+        reason: "tmpfs does not clear the rest of a page when the file grows over it",
     },
 ];
 

@@ -83,7 +83,10 @@ impl Options {
         let mut words: Vec<OsString> = Vec::new();
         let mut add = |name: &str, value: String| words.extend([name.into(), value.into()]);
         for suite in &self.only {
-            add("--only", suite.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned()));
+            add(
+                "--only",
+                suite.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned()),
+            );
         }
         for ground in &self.on {
             add("--on", ground.to_string());

@@ -76,6 +76,12 @@ enum What {
     /// The outside suites, inside the machine.
     #[command(name = "__vm-suites", hide = true)]
     VmSuites(crate::suites::Options),
+    /// What a case has another process do.
+    #[command(name = "__other", hide = true)]
+    Other {
+        #[command(subcommand)]
+        act: crate::cases::Act,
+    },
     /// What a hostile program tries, inside a view.
     #[command(name = "__attempts", hide = true)]
     Attempts(crate::attempts::Target),
@@ -103,6 +109,7 @@ impl Arguments {
             What::VmCases(options) => crate::cases::main(&options),
             What::ParitySide(options) => crate::parity::side::main(&options),
             What::VmSuites(options) => crate::suites::main(&options),
+            What::Other { act } => crate::cases::act(&act),
             What::Attempts(target) => crate::attempts::main(&target),
         }
     }

@@ -1,9 +1,11 @@
 //! What a case is given: a directory, and short ways to look at it.
 
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
@@ -29,6 +31,11 @@ impl Place {
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whether a local file system is behind it, and not a server.
+    pub fn is_local(&self) -> bool {
+        self.ground == Ground::Tmpfs
     }
 
     /// A path in it.
@@ -88,6 +95,19 @@ impl Place {
             .expect("a shell can be started")
     }
 
+    /// Another process of this program, which does something in this directory; ready to be started.
+    pub fn other<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Other {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg("__other")
+            .args(words)
+            .current_dir(&self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        Other::start(&mut command)
+    }
+
     /// The names in a directory, sorted.
     pub fn names(&self, directory: impl AsRef<Path>) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path(directory))
@@ -101,6 +121,60 @@ impl Place {
     /// Gives the directory to the build user.
     pub fn give(&self) {
         std::os::unix::fs::chown(&self.dir, Some(USER), Some(USER)).expect("root can give a directory away");
+    }
+}
+
+/// A process that does its part beside a case.
+pub struct Other {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Other {
+    fn start(command: &mut Command) -> Other {
+        let mut child = command.spawn().expect("this program can be started");
+        let output = BufReader::new(child.stdout.take().expect("its output is a pipe"));
+        Other { child, output }
+    }
+
+    /// Its next line.
+    pub fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("its output can be read");
+        line.trim_end().to_owned()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("ids are small")
+    }
+
+    /// Whether it waits in the kernel for something that others have.
+    pub fn sleeps(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it lives");
+        status.contains("State:\tS")
+    }
+
+    /// Ends its input, and waits for its end, which has to be a good one. The rest of its output.
+    pub fn end(mut self) -> Vec<String> {
+        let (status, lines) = self.last();
+        assert!(status.success(), "the other process ended with {status}");
+        lines
+    }
+
+    /// Ends its input, and waits for its end, whatever it is.
+    pub fn last(&mut self) -> (ExitStatus, Vec<String>) {
+        drop(self.child.stdin.take());
+        let lines: Vec<String> = self.output.by_ref().lines().map_while(Result::ok).collect();
+        (self.child.wait().expect("it can be waited for"), lines)
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // Both fail only if it is dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

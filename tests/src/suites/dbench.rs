@@ -14,12 +14,11 @@ const CLIENTS: &str = "2";
 /// Runs it once.
 pub fn run(run: &Run) -> Result<Vec<Outcome>> {
     let mut program = run.tools.debian("dbench");
-    program
-        .arg("-c")
-        .arg(run.tools.dbench_load())
-        .arg("-D")
-        .arg(run.directory)
-        .args(["-t", run.options.seconds.to_string().as_str(), CLIENTS]);
+    program.arg("-c").arg(run.tools.dbench_load()).arg("-D").arg(run.directory).args([
+        "-t",
+        run.options.seconds.to_string().as_str(),
+        CLIENTS,
+    ]);
     let ended = limited::run(&mut program, SILENCE)?;
     let rate = ended.lines.iter().find_map(|line| throughput(line));
     let good = ended.good() && rate.is_some();

@@ -85,8 +85,9 @@ mod tests {
 
     #[test]
     fn a_program_that_ends_is_heard_to_the_end() {
-        let ended = run(&mut command("sh", ["-c", "echo out; echo err >&2; exit 3"]), Duration::from_secs(20))
-            .expect("a shell can be started");
+        let ended =
+            run(&mut command("sh", ["-c", "echo out; echo err >&2; exit 3"]), Duration::from_secs(20))
+                .expect("a shell can be started");
         assert_eq!(ended.lines, ["out", "err"]);
         assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
     }

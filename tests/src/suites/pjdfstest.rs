@@ -137,19 +137,22 @@ mod tests {
         let lines = ["chmod::a     ok", "chmod::b   FAILED", "\tpanicked: is this ok", "open::c   FAILED"];
         assert_eq!(judged(&lines, Ground::Loopbox), (Tally { passed: 3, failed: 0 }, vec![]));
         let (tally, faults) = judged(&lines, Ground::Knfsd);
-        assert_eq!((tally, faults), (Tally { passed: 1, failed: 2 }, vec![
-            "chmod::b FAILED".to_owned(),
-            "open::c FAILED".to_owned()
-        ]));
+        assert_eq!(
+            (tally, faults),
+            (Tally { passed: 1, failed: 2 }, vec!["chmod::b FAILED".to_owned(), "open::c FAILED".to_owned()])
+        );
     }
 
     #[test]
     fn a_stale_entry_is_a_fault() {
         let (tally, faults) = judged(&["chmod::b   ok", "chmod::d  skipped"], Ground::Loopbox);
         assert_eq!(tally, Tally { passed: 0, failed: 2 });
-        assert_eq!(faults, [
-            "chmod::b FAILED: it passes, though it is listed as one that does not",
-            "open::c FAILED: it is listed, and there is no such test"
-        ]);
+        assert_eq!(
+            faults,
+            [
+                "chmod::b FAILED: it passes, though it is listed as one that does not",
+                "open::c FAILED: it is listed, and there is no such test"
+            ]
+        );
     }
 }

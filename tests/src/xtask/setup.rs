@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::demo::Workload;
 use crate::lab::kernel::Kernel;
 use crate::lab::new_nix::NewNix;
+use crate::lab::suites::Tools;
 use crate::lab::{Lab, packages, say};
 
 /// How many users Nix may build as at once.
@@ -16,6 +17,7 @@ pub fn run() -> Result<()> {
     machine(&lab)?;
     Workload::prepare(&lab)?;
     NewNix::bring(&lab)?;
+    Tools::bring(&lab)?;
     say("everything is set up");
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::{compare, fuzz, parity, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
+use crate::lab::suites::Tools;
 use crate::lab::{Lab, say};
 use crate::tally::Tally;
 use crate::vm::{Output, Vm};
@@ -25,12 +26,14 @@ const BOOT_LIMIT: Duration = Duration::from_secs(900);
 
 /// What each boot runs; the longest first.
 const BOOTS: &[&[&str]] = &[
-    &["clean", "--on", "tmpfs"],
-    &["carry", "--on", "loopbox"],
-    &["carry", "--on", "tmpfs", "--on", "knfsd"],
-    &["program", "--on", "tmpfs"],
-    &["hide", "--on", "tmpfs"],
-    &["hold", "--on", "tmpfs"],
+    &["__vm-cases", "clean", "--on", "tmpfs"],
+    &["__vm-cases", "carry", "--on", "loopbox"],
+    &["__vm-cases", "carry", "--on", "tmpfs", "--on", "knfsd"],
+    &["__vm-cases", "program", "--on", "tmpfs"],
+    &["__vm-cases", "hide", "--on", "tmpfs"],
+    &["__vm-cases", "hold", "--on", "tmpfs"],
+    &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
+    &["__vm-suites", "--only", "pjdfstest"],
 ];
 
 /// Sets whose cases build: their machine has the demonstration's store.
@@ -51,7 +54,7 @@ enum Part {
     Style,
     /// What needs no virtual machine.
     Host,
-    /// The cases in the virtual machine.
+    /// The cases and the outside suites in the virtual machine.
     Vm,
     /// The demonstration's graph, built in three ways.
     Compare,
@@ -124,13 +127,14 @@ fn host(lab: &Lab) -> Result<Tally> {
     Ok(tally)
 }
 
-/// The cases, some machines at a time.
+/// The cases and the outside suites, some machines at a time.
 fn boots(lab: &Lab) -> Result<Tally> {
     say("cases in the virtual machine");
     let program = lab.own_program()?;
     let mut loopbox = OsString::from("LOOPBOX_PROGRAM=");
     loopbox.push(release(lab)?);
-    let words = ["env".into(), loopbox, program.into(), "__vm-cases".into()];
+    let words = ["env".into(), loopbox, program.into()];
+    Tools::bring(lab)?;
     let queue = Mutex::new(BOOTS.iter());
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
     let work = || {

@@ -1,6 +1,7 @@
 //! getdents(2): listings that are complete, also of large directories and while they change.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 
 use crate::cases::{Place, cases};
@@ -10,6 +11,9 @@ cases![
     deleting_while_listing_skips_nothing,
     a_directory_of_100000_files_is_listed_whole,
 ];
+
+/// How many files a large directory has.
+const FILES: u32 = 100_000;
 
 fn fill(place: &Place, count: u32) {
     for number in 0..count {
@@ -37,14 +41,44 @@ fn deleting_while_listing_skips_nothing(place: &Place) {
 }
 
 fn a_directory_of_100000_files_is_listed_whole(place: &Place) {
-    fill(place, 100_000);
-    let count = || place.names("").len();
-    assert_eq!(count(), 100_000);
-    // Once more from the server instead of from memory.
-    fs::write("/proc/sys/vm/drop_caches", "3").expect("caches can be dropped");
-    let names: HashSet<_> =
-        fs::read_dir(place.dir()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
-    assert_eq!(names.len(), 100_000);
+    fill(place, FILES);
+    assert_eq!(place.names("").len(), FILES as usize);
+    // From the server instead of from memory, while another process makes and removes names.
+    drop_caches();
+    let mut churning = place.other(["churn", "."]);
+    assert_eq!(churning.hear(), "churning");
+    let seen = distinct_files(place, |_| ());
+    assert_eq!(seen, FILES as usize);
+    churning.end();
+    // While what is listed is removed, and other names are made in its place.
+    drop_caches();
+    let mut number = 0;
+    let seen = distinct_files(place, |name| {
+        fs::remove_file(place.path(name)).expect("unlink");
+        if number % 10 == 0 {
+            File::create(place.path(format!("new-{number}"))).expect("create");
+        }
+        number += 1;
+    });
+    assert_eq!(seen, FILES as usize);
+    assert_eq!(place.names("").len(), FILES as usize / 10);
     place.shell("find . -type f -delete");
-    assert_eq!(count(), 0);
+    assert!(place.names("").is_empty());
+}
+
+/// Lists the directory once and counts the names that `fill` made; each comes once.
+fn distinct_files(place: &Place, mut each: impl FnMut(&OsStr)) -> usize {
+    let mut seen = HashSet::new();
+    for entry in fs::read_dir(place.dir()).expect("list") {
+        let name = entry.expect("entry").file_name();
+        if name.as_encoded_bytes().starts_with(b"file-") {
+            each(&name);
+            assert!(seen.insert(name.clone()), "{} comes twice", name.display());
+        }
+    }
+    seen.len()
+}
+
+fn drop_caches() {
+    fs::write("/proc/sys/vm/drop_caches", "3").expect("caches can be dropped");
 }

@@ -10,6 +10,9 @@ cases![
     a_shared_mapping_reaches_the_file,
     two_mappings_of_one_file_share_memory,
     a_mapping_shows_what_the_server_has,
+    two_processes_share_a_mapping,
+    mappings_and_calls_see_each_other,
+    what_was_flushed_is_read_by_others,
 ];
 
 const LENGTH: NonZeroUsize = NonZeroUsize::new(64 * 1024).expect("not zero");
@@ -54,4 +57,40 @@ fn a_mapping_shows_what_the_server_has(place: &Place) {
 /// Forgets every page that is not in use, so that it has to come from the server again.
 fn drop_caches() {
     fs::write("/proc/sys/vm/drop_caches", "3").expect("root can drop caches");
+}
+
+fn two_processes_share_a_mapping(place: &Place) {
+    let path = place.file("f", vec![0; LENGTH.get()]);
+    let mut other = place.other(["answer", "f"]);
+    assert_eq!(other.hear(), "mapped");
+    let mut memory = map(&path);
+    memory.set(0, 42);
+    other.end();
+    assert_eq!(memory.get(1), 42);
+}
+
+fn mappings_and_calls_see_each_other(place: &Place) {
+    use std::os::unix::fs::FileExt;
+    let path = place.file("f", vec![b'.'; LENGTH.get()]);
+    let file = OpenOptions::new().read(true).write(true).open(&path).expect("open");
+    let mut memory = map(&path);
+    for at in [0, 4095, 4096, 65_535] {
+        file.write_all_at(b"w", at as u64).expect("pwrite");
+        assert_eq!(memory.get(at), b'w');
+        memory.set(at, b'm');
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at as u64).expect("pread");
+        assert_eq!(&byte, b"m");
+    }
+}
+
+fn what_was_flushed_is_read_by_others(place: &Place) {
+    let path = place.file("f", vec![b'.'; LENGTH.get()]);
+    let mut memory = map(&path);
+    memory.set(10, b'!');
+    memory.flush().expect("msync");
+    assert_eq!(place.shell("head -c 12 f"), "..........!.");
+    drop_caches();
+    assert_eq!(place.shell("head -c 12 f"), "..........!.");
+    assert_eq!(memory.get(10), b'!');
 }

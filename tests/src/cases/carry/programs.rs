@@ -1,11 +1,25 @@
 //! Whole programs: execution from the mount, tar, git, find, cp.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+
+use crate::cases::place::{USER, errno};
 use crate::cases::{Place, cases};
 
 cases![
     a_program_runs_from_here,
     a_script_runs_from_here,
     a_busy_program_can_be_replaced,
+    a_running_program_is_not_written,
+    an_open_program_is_not_run,
+    a_removed_program_runs_on,
+    a_program_needs_the_bit,
+    a_program_that_nobody_may_read_runs,
+    an_interpreter_is_run_from_here,
+    a_library_is_loaded_from_here,
     tar_brings_a_tree_through_unchanged,
     git_keeps_a_history,
     a_tree_is_copied_with_its_attributes,
@@ -25,6 +39,83 @@ fn a_busy_program_can_be_replaced(place: &Place) {
         "mkdir new && cp /bin/busybox . && cp /bin/busybox new
          ./busybox sleep 60 & child=$!
          mv new/busybox . && ./busybox true && kill $child",
+    );
+}
+
+fn a_running_program_is_not_written(place: &Place) {
+    place.shell("cp /bin/busybox .");
+    let program = place.path("busybox");
+    let mut running = Command::new(&program).args(["sleep", "60"]).spawn().expect("it can be started");
+    let opened = OpenOptions::new().write(true).open(&program);
+    running.kill().and_then(|()| running.wait()).expect("it can be killed");
+    assert_eq!(errno(opened), Errno::ETXTBSY);
+    OpenOptions::new().write(true).open(&program).expect("nobody runs it any more");
+}
+
+fn an_open_program_is_not_run(place: &Place) {
+    place.shell("cp /bin/busybox .");
+    let program = place.path("busybox");
+    let writer = OpenOptions::new().append(true).open(&program).expect("open");
+    assert_eq!(errno(Command::new(&program).arg("true").status()), Errno::ETXTBSY);
+    drop(writer);
+    assert!(Command::new(&program).arg("true").status().expect("it can be started").success());
+}
+
+fn a_removed_program_runs_on(place: &Place) {
+    place.shell("cp /bin/busybox . && sync busybox");
+    let mut running = Command::new(place.path("busybox"))
+        .args(["sh", "-c", "read word; echo $word $((6 * 7))"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it can be started");
+    fs::remove_file(place.path("busybox")).expect("unlink");
+    // Its pages come from the server again.
+    fs::write("/proc/sys/vm/drop_caches", "1").expect("caches can be dropped");
+    running.stdin.take().expect("a pipe").write_all(b"word\n").expect("write");
+    let output = running.wait_with_output().expect("it ends");
+    assert_eq!(output.stdout, b"word 42\n");
+}
+
+fn a_program_needs_the_bit(place: &Place) {
+    place.shell("cp /bin/busybox . && chmod 644 busybox && echo exit > script && mkdir d");
+    for name in ["busybox", "script", "d"] {
+        assert_eq!(errno(Command::new(place.path(name)).status()), Errno::EACCES, "{name}");
+    }
+    place.shell("chmod 755 script");
+    // Executable, and nothing that the kernel knows how to run.
+    assert_eq!(errno(Command::new(place.path("script")).status()), Errno::ENOEXEC);
+    place.shell("chmod 700 busybox");
+    assert!(!user(place, "./busybox true"));
+}
+
+fn a_program_that_nobody_may_read_runs(place: &Place) {
+    place.shell("cp /bin/busybox . && chmod 711 busybox");
+    assert!(user(place, "./busybox true"));
+    assert!(!user(place, "cat busybox"));
+}
+
+/// A script as the build user.
+fn user(place: &Place, script: &str) -> bool {
+    let words = format!("setpriv --reuid {USER} --regid {USER} --clear-groups sh -ec '{script}'");
+    place.try_shell(&words).status.success()
+}
+
+fn an_interpreter_is_run_from_here(place: &Place) {
+    place.shell("cp /bin/busybox sh && mkdir bin && mv sh bin/sh");
+    let interpreter = place.path("bin/sh");
+    place.file("script", format!("#!{} -e\necho $0 $#\n", interpreter.display()));
+    let script = place.path("script");
+    assert_eq!(place.shell("chmod +x script && ./script a b"), "./script 2");
+    place.link("link", &script);
+    assert_eq!(place.shell("./link"), "./link 0");
+}
+
+fn a_library_is_loaded_from_here(place: &Place) {
+    place.shell(
+        "for library in $(ldd /bin/ls | grep -o '/[^ ]*/lib[^ ]*'); do cp $library .; done
+         touch seen && LD_LIBRARY_PATH=$PWD /bin/ls > names && grep -q '^seen$' names
+         test -n \"$(LD_LIBRARY_PATH=$PWD ldd /bin/ls | grep -F $PWD/libc.so)\"",
     );
 }
 

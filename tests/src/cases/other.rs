@@ -1,0 +1,184 @@
+//! What a case has other processes do in its directory: this very program, started as `xtask __other`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::sys::Shared;
+
+/// The part of a file that is mapped.
+const MAPPED: NonZeroUsize = NonZeroUsize::new(3 * 4096).expect("not zero");
+
+/// One process's part.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Act {
+    /// Appends a line so many times, each in one write.
+    Append { file: PathBuf, line: String, count: u32 },
+    /// Tries to make each of so many names, and prints the numbers of those that it made.
+    Claim { way: Way, directory: PathBuf, count: u32 },
+    /// Makes and removes names until its input ends.
+    Churn { directory: PathBuf },
+    /// Replaces a file by another of the same contents so many times.
+    Replace { file: PathBuf, contents: String, count: u32 },
+    /// Waits for the first byte of a shared mapping to be something, then sets the second to the same.
+    Answer { file: PathBuf },
+    /// Shortens a mapped file to one page, then looks behind the new end.
+    LookPast { file: PathBuf },
+    /// Waits for an exclusive lock of one byte, says so, and keeps it until its input ends.
+    Lock { file: PathBuf, at: i64 },
+    /// Locks one byte, says so, and then waits for the lock of another.
+    LockBoth { file: PathBuf, first: i64, second: i64 },
+}
+
+/// How a name is made that only one can make.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Way {
+    /// open(2) with O_EXCL.
+    File,
+    /// mkdir(2).
+    Directory,
+    /// link(2).
+    Link,
+    /// symlink(2).
+    Symlink,
+}
+
+/// Does it.
+pub fn main(act: &Act) -> Result<ExitCode> {
+    match act {
+        Act::Append { file, line, count } => append(file, line, *count)?,
+        Act::Claim { way, directory, count } => claim(*way, directory, *count)?,
+        Act::Churn { directory } => churn(directory)?,
+        Act::Replace { file, contents, count } => replace(file, contents, *count)?,
+        Act::Answer { file } => answer(file)?,
+        Act::LookPast { file } => look_past(file)?,
+        Act::Lock { file, at } => {
+            let file = open(file)?;
+            lock(&file, *at)?;
+            say("locked")?;
+            wait_for_end()?;
+        }
+        Act::LockBoth { file, first, second } => {
+            let file = open(file)?;
+            lock(&file, *first)?;
+            say("locked")?;
+            lock(&file, *second)?;
+            say("both")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for an exclusive lock of the byte `at`.
+pub fn lock(file: &File, at: i64) -> nix::Result<()> {
+    fcntl(file.as_fd(), FcntlArg::F_SETLKW(&range(libc::F_WRLCK, at))).map(drop)
+}
+
+/// One byte's lock, as fcntl(2) takes it.
+pub fn range(kind: i32, at: i64) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: at, l_len: 1, l_pid: 0 }
+}
+
+fn open(file: &Path) -> Result<File> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file);
+    opened.with_context(|| format!("cannot open {}", file.display()))
+}
+
+fn append(file: &Path, line: &str, count: u32) -> Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(file).context("cannot append")?;
+    let line = format!("{line}\n");
+    for _ in 0..count {
+        file.write_all(line.as_bytes()).context("cannot append")?;
+    }
+    Ok(())
+}
+
+fn claim(way: Way, directory: &Path, count: u32) -> Result<()> {
+    let own = directory.join(format!("own-{}", std::process::id()));
+    File::create(&own).context("cannot make a file to link")?;
+    for number in 0..count {
+        let name = directory.join(number.to_string());
+        let made = match way {
+            Way::File => OpenOptions::new().write(true).create_new(true).open(&name).map(drop),
+            Way::Directory => std::fs::create_dir(&name),
+            Way::Link => std::fs::hard_link(&own, &name),
+            Way::Symlink => std::os::unix::fs::symlink("claimed", &name),
+        };
+        match made {
+            Ok(()) => println!("{number}"),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot make {}", name.display())),
+        }
+    }
+    std::fs::remove_file(&own).context("cannot remove the file that was linked")
+}
+
+fn churn(directory: &Path) -> Result<()> {
+    let ended = thread::spawn(wait_for_end);
+    let mut round = 0_u64;
+    while !ended.is_finished() {
+        let name = directory.join(format!("churn-{round}"));
+        File::create(&name).context("cannot make a name")?;
+        if round == 0 {
+            say("churning")?;
+        }
+        std::fs::remove_file(&name).context("cannot remove a name")?;
+        round += 1;
+    }
+    Ok(())
+}
+
+fn replace(file: &Path, contents: &str, count: u32) -> Result<()> {
+    let next = file.with_extension("next");
+    for _ in 0..count {
+        std::fs::write(&next, contents).context("cannot write the next")?;
+        std::fs::rename(&next, file).context("cannot replace")?;
+    }
+    Ok(())
+}
+
+fn answer(file: &Path) -> Result<()> {
+    const TRIES: u32 = 10_000;
+    let mut memory = Shared::map(&open(file)?, MAPPED)?;
+    say("mapped")?;
+    for _ in 0..TRIES {
+        match memory.get(0) {
+            0 => thread::sleep(Duration::from_millis(1)),
+            byte => {
+                memory.set(1, byte);
+                return Ok(());
+            }
+        }
+    }
+    bail!("nobody set the first byte")
+}
+
+fn look_past(path: &Path) -> Result<()> {
+    let file = open(path)?;
+    let memory = Shared::map(&file, MAPPED)?;
+    println!("before {}", memory.get(2 * 4096));
+    file.set_len(100)?;
+    println!("first page {} {}", memory.get(99), memory.get(100));
+    say("and now")?;
+    println!("after {}", memory.get(2 * 4096));
+    Ok(())
+}
+
+/// Says a word to whoever waits for it.
+fn say(word: &str) -> Result<()> {
+    println!("{word}");
+    io::stdout().flush().context("nobody listens")
+}
+
+fn wait_for_end() -> Result<()> {
+    io::copy(&mut io::stdin().lock().take(u64::MAX), &mut io::sink()).map(drop).context("cannot wait")
+}
