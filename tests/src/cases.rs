@@ -35,6 +35,13 @@ pub struct Case {
     pub run: fn(&Place),
 }
 
+impl Case {
+    /// Its name from the kind of case on.
+    fn short_name(&self) -> &'static str {
+        self.name.trim_start_matches("tests::cases::")
+    }
+}
+
 /// A table of cases from the names of functions in the same file.
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
@@ -94,4 +101,17 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     }
     println!("{tally}");
     Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_difference_is_of_a_case_that_exists() {
+        let names: Vec<&str> = carry::cases().iter().map(Case::short_name).collect();
+        for entry in crate::differences::CASES {
+            assert!(names.contains(&entry.test), "there is no case {}", entry.test);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tests::differences::{CASES, PJDFSTEST};
 use walkdir::WalkDir;
 
 /// The longest Rust file.
@@ -134,6 +135,18 @@ fn links_between_documents_lead_somewhere() {
             }
         }
     }
+    none(&faults);
+}
+
+#[test]
+fn every_known_difference_is_documented() {
+    let page = fs::read_to_string(checkout().join("docs/fidelity.md")).expect("the page can be read");
+    let faults: Vec<String> = [PJDFSTEST, CASES]
+        .concat()
+        .iter()
+        .filter(|entry| !page.contains(&format!("`{}`", entry.test.trim_start_matches("carry::"))))
+        .map(|entry| format!("docs/fidelity.md does not tell of {}", entry.test))
+        .collect();
     none(&faults);
 }
 

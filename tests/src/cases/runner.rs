@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// Runs the cases in directories below `directory`.
 pub fn run(cases: &[Case], ground: Ground, directory: &Path, tally: &mut Tally) -> Result<()> {
     for (number, case) in cases.iter().enumerate() {
-        let name = case.name.trim_start_matches("tests::cases::");
+        let name = case.short_name();
         print!("{ground} {name} ... ");
         std::io::stdout().flush()?;
         let dir = directory.join(format!("case{number}"));

@@ -18,6 +18,7 @@ cases![
     a_hole_that_is_punched,
     a_file_without_a_name,
     extended_attributes,
+    flags_of_inodes,
 ];
 
 /// What is expected on a local file system, and over NFS.
@@ -89,5 +90,16 @@ except OSError as error: print(error.errno)'";
     assert_eq!(
         place.shell("cp -a f g 2>&1 && tar cf t.tar --xattrs f 2>&1 && tar xf t.tar --xattrs 2>&1"),
         ""
+    );
+}
+
+fn flags_of_inodes(place: &Place) {
+    place.file("f", "");
+    let told = place.try_shell("chattr +d f");
+    let said = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(
+        (told.status.success(), said.contains("not supported")),
+        (place.is_local(), !place.is_local()),
+        "{said}"
     );
 }
