@@ -11,12 +11,13 @@ use crate::tally::Tally;
 /// It says nothing before its end.
 const SILENCE: Duration = Duration::from_secs(300);
 /// Verified after the client forgot what it had written; an error ends the job.
-const ALWAYS: [&str; 7] = [
+const ALWAYS: [&str; 8] = [
     "--thread",
     "--verify=crc32c",
     "--verify_fatal=1",
     "--end_fsync=1",
     "--fallocate=none",
+    "--verify_state_save=0",
     "--output-format=json",
     "--name=file",
 ];

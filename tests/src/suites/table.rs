@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use crate::cases::Ground;
+use comfy_table::presets::ASCII_MARKDOWN;
 
-/// How wide the first column is, and each of the others.
-const NAME: usize = 36;
-const CELL: usize = 26;
+use crate::cases::Ground;
 
 /// Results by line and column, in the order in which they came.
 pub struct Table {
@@ -36,16 +34,15 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grounds: Vec<String> = self.grounds.iter().map(ToString::to_string).collect();
-        let head = ("suite".to_owned(), grounds);
-        for (name, cells) in std::iter::once(&head).chain(&self.rows) {
-            write!(f, "{name:<NAME$}")?;
-            for cell in cells {
-                write!(f, "{cell:>CELL$}")?;
-            }
-            writeln!(f)?;
+        let mut table = comfy_table::Table::new();
+        table.load_style(ASCII_MARKDOWN);
+        table.set_header(
+            std::iter::once("suite".to_owned()).chain(self.grounds.iter().map(ToString::to_string)),
+        );
+        for (what, cells) in &self.rows {
+            table.add_row(std::iter::once(what).chain(cells));
         }
-        Ok(())
+        table.fmt(f)
     }
 }
 
@@ -59,11 +56,11 @@ mod tests {
         table.set("one", Ground::Tmpfs, "1".to_owned());
         table.set("two", Ground::Loopbox, "4".to_owned());
         table.set("one", Ground::Loopbox, "3".to_owned());
-        let words: Vec<Vec<String>> = table
-            .to_string()
-            .lines()
-            .map(|line| line.split_whitespace().map(str::to_owned).collect())
-            .collect();
-        assert_eq!(words, [vec!["suite", "tmpfs", "loopbox"], vec!["one", "1", "3"], vec!["two", "4"]]);
+        insta::assert_snapshot!(table.to_string(), @r"
+        | suite | tmpfs | loopbox |
+        |-------|-------|---------|
+        | one   | 1     | 3       |
+        | two   |       | 4       |
+        ");
     }
 }
