@@ -13,12 +13,13 @@ use crate::access::Hidden;
 use crate::backend::Backend;
 use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation};
+use crate::output::is_whole;
 use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
 use crate::store::{BuildUsers, PathInfo, PathLocks, Settings, Store};
 use crate::store_path::StorePath;
 use crate::sweep::Pending;
 use crate::watch::Limits;
-use crate::{run, visible};
+use crate::{hooks, run, visible};
 
 pub use crate::failure::{BuildError, Failure, Lack};
 pub use crate::log::Heard;
@@ -83,6 +84,8 @@ pub enum Event<'a> {
     Heard(&'a StorePath, &'a Heard<'a>),
     /// A build has ended well, or somebody else had built it meanwhile.
     Built(&'a Built),
+    /// A hook, by its setting's name, has written a line.
+    Hook(&'static str, &'a str),
     /// A build has failed.
     Failed(&'a StorePath, &'a BuildError),
 }
@@ -124,13 +127,27 @@ pub struct Seconds {
     pub teardown: f64,
 }
 
+/// What a derivation is built for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To have its outputs.
+    #[default]
+    Make,
+    /// To see whether they come out the same again.
+    Check,
+    /// To have outputs again that are not what they were.
+    Repair,
+}
+
 /// A derivation that is about to be built.
 pub(crate) struct Job<'a> {
     pub path: &'a StorePath,
     pub derivation: &'a Derivation<'a>,
     pub known: Known,
     pub sandbox_closure: BTreeSet<StorePath>,
-    pub already_valid: BTreeSet<StorePath>,
+    pub purpose: Purpose,
+    /// Outputs that need not be made.
+    pub unwanted: BTreeSet<StorePath>,
 }
 
 impl Builder {
@@ -138,7 +155,12 @@ impl Builder {
     ///
     /// # Errors
     /// The step that failed. Nothing is left of the build then but what was asked to be kept.
-    pub fn build(&self, path: &StorePath, derivation: &Derivation<'_>) -> Result<Built, BuildError> {
+    pub fn build(
+        &self,
+        path: &StorePath,
+        derivation: &Derivation<'_>,
+        purpose: Purpose,
+    ) -> Result<Built, BuildError> {
         derivation.check_buildable(self.store.directory())?;
         let outputs = derivation.output_paths(self.store.directory())?;
         let paths: BTreeSet<StorePath> = outputs.iter().map(|(_, path)| path.clone()).collect();
@@ -150,19 +172,54 @@ impl Builder {
         let places = paths.iter().map(|path| self.store.locate(path)).collect();
         let _locks = PathLocks::acquire(&places, &self.cancel)?.ok_or(BuildError::Interrupted)?;
         let _pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
-        let invalid = self.store.invalid(&paths)?;
-        let already_valid: BTreeSet<StorePath> = paths.difference(&invalid).cloned().collect();
+        let unwanted = self.unwanted(path, &paths, purpose)?;
         let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
-        if !invalid.is_empty() {
+        if unwanted != paths {
             let known = self.known(derivation, &inputs)?;
             let sandbox_closure = self.sandbox_closure()?;
-            let job = Job { path, derivation, known, sandbox_closure, already_valid };
+            let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted };
             let (infos, mut measures) = run::run(self, &job)?;
             measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
             (built.outputs, built.build) = (infos, Some(measures));
+            self.tell_of(&built)?;
         }
         self.add_valid_outputs(&mut built, outputs)?;
         Ok(built)
+    }
+
+    /// Those of a derivation's outputs that need not be made.
+    fn unwanted(
+        &self,
+        path: &StorePath,
+        outputs: &BTreeSet<StorePath>,
+        purpose: Purpose,
+    ) -> Result<BTreeSet<StorePath>, BuildError> {
+        let invalid = self.store.invalid(outputs)?;
+        let mut valid: BTreeSet<StorePath> = outputs.difference(&invalid).cloned().collect();
+        match purpose {
+            Purpose::Make => {}
+            Purpose::Check if invalid.is_empty() => valid.clear(),
+            Purpose::Check => {
+                return Err(BuildError::NothingToCheck { derivation: self.store.locate(path) });
+            }
+            Purpose::Repair => {
+                let infos = self.store.infos(&valid)?;
+                for (path, info) in &infos {
+                    if !is_whole(&self.store, info)? {
+                        valid.remove(path);
+                    }
+                }
+            }
+        }
+        Ok(valid)
+    }
+
+    /// Runs the hook for what has been built.
+    fn tell_of(&self, built: &Built) -> Result<(), BuildError> {
+        let Some(hook) = &self.settings.post_build_hook else { return Ok(()) };
+        let outputs = built.outputs.values().map(|info| info.path.clone()).collect();
+        let line = |line: &str| self.observer.observe(&Event::Hook("post-build-hook", line));
+        Ok(hooks::post_build(hook, &self.store, &built.derivation, &outputs, line)?)
     }
 
     /// Plans a build that is not to be run: with a user and directories that no build has.
@@ -186,7 +243,8 @@ impl Builder {
         };
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;
-        let job = Job { path, derivation, known, sandbox_closure, already_valid: BTreeSet::new() };
+        let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
+        let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted };
         let user = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
         Ok(self.plan(&job, &user, &scratch)?)
     }

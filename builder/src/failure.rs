@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use crate::access::Hidden;
 use crate::backend::BackendError;
 use crate::derivation::KindError;
+use crate::hooks::HookError;
 use crate::output::OutputError;
 use crate::plan::PlanError;
 use crate::program::Trouble;
@@ -81,6 +82,15 @@ pub enum BuildError {
     /// The outputs were not accepted.
     #[error("the builder ended well, but its outputs are not accepted")]
     Output(#[from] OutputError),
+    /// It cannot be built again because it was never built.
+    #[error("some outputs of '{}' are not valid, so checking is not possible", derivation.display())]
+    NothingToCheck {
+        /// The derivation.
+        derivation: PathBuf,
+    },
+    /// A hook failed. What was built is registered all the same.
+    #[error("the post-build-hook failed")]
+    Hook(#[from] HookError),
     /// It was asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -1,5 +1,6 @@
 //! Builds what is missing of a graph of derivations: inputs first, several at a time.
 
+mod broken;
 mod load;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +8,9 @@ use std::sync::Arc;
 
 use tokio::task::{Id, JoinSet};
 
-use crate::build::{BuildError, Builder, Built, Event};
+use crate::build::{BuildError, Builder, Built, Event, Purpose};
 use crate::derivation::{Derivation, KindError};
+use crate::output::OutputError;
 use crate::store::StoreError;
 use crate::store_path::{StorePath, StorePathError};
 
@@ -30,6 +32,8 @@ pub struct Missing {
     pub derivation: Derivation<'static>,
     /// Those that have to be built before.
     pub after: BTreeSet<StorePath>,
+    /// What it is built for.
+    pub purpose: Purpose,
 }
 
 /// Why a graph is not known.
@@ -63,6 +67,15 @@ pub enum GraphError {
         /// The output.
         output: String,
     },
+    /// A path cannot be made again, since nobody knows how it was made.
+    #[error("cannot repair path '{}': it is not known how it was made", path.display())]
+    NoDeriver {
+        /// The path.
+        path: std::path::PathBuf,
+    },
+    /// The store could not be read.
+    #[error("cannot look for what is to be repaired")]
+    Look(#[source] OutputError),
     /// The threads that builds run on could not be had.
     #[error("cannot start the threads that builds run on")]
     Runtime(#[source] std::io::Error),
@@ -143,9 +156,9 @@ impl<'a> Schedule<'a> {
         {
             let ready = self.waiting.iter().find(|(_, missing)| missing.after.is_empty());
             let Some(path) = ready.map(|(path, _)| path.clone()) else { return };
-            let Some(Missing { derivation, .. }) = self.waiting.remove(&path) else { return };
+            let Some(Missing { derivation, purpose, .. }) = self.waiting.remove(&path) else { return };
             let (builder, name) = (Arc::clone(self.builder), path.clone());
-            let task = self.running.spawn_blocking(move || builder.build(&name, &derivation));
+            let task = self.running.spawn_blocking(move || builder.build(&name, &derivation, purpose));
             self.names.insert(task.id(), path);
         }
     }

@@ -14,6 +14,8 @@ pub mod failure;
 #[cfg(target_os = "linux")]
 pub mod graph;
 #[cfg(target_os = "linux")]
+mod hooks;
+#[cfg(target_os = "linux")]
 mod log;
 pub mod nix32;
 pub mod output;

@@ -6,6 +6,7 @@
 
 mod canonicalise;
 mod checks;
+mod diff;
 mod fixed;
 mod nar;
 mod place;
@@ -27,8 +28,10 @@ use crate::store_path::StorePath;
 
 pub use canonicalise::Canonicaliser;
 pub use checks::CheckError;
+pub use diff::{Difference, Differences, What};
 pub use fixed::FixedError;
 pub use nar::write as write_nar;
+pub use place::Existing;
 pub use scan::ReferenceScanner;
 pub use tree::{Kind, TreeError};
 
@@ -100,6 +103,25 @@ pub enum OutputError {
         /// The other.
         second: String,
     },
+    /// It was built again, and is not the same.
+    #[error("{}", not_deterministic(derivation, outputs))]
+    NotDeterministic {
+        /// The derivation.
+        derivation: PathBuf,
+        /// The outputs that differ.
+        outputs: Vec<Differing>,
+    },
+    /// The outputs that are there could not be asked for.
+    #[error("cannot find out what the outputs were")]
+    Registered(#[source] StoreError),
+    /// It could not be compared with what is there.
+    #[error("cannot compare the output '{output}' with what is there")]
+    Compare {
+        /// The output's name.
+        output: String,
+        /// Why.
+        source: io::Error,
+    },
     /// It could not be moved into the store.
     #[error("cannot move the output '{output}' into the store")]
     Move {
@@ -113,39 +135,129 @@ pub enum OutputError {
     Register(#[source] StoreError),
 }
 
-/// Takes the outputs of a build that ended well: checks them all before the first one is moved. Returns what has been
-/// registered, by output name. The caller holds the locks of the outputs' paths.
+/// The outputs of a build that ended well: canonical, hashed and checked, but not in the store.
+#[derive(Debug)]
+pub struct Made<'a> {
+    plan: &'a Plan,
+    store: &'a Store,
+    scratch: OwnedFd,
+    wanted: Vec<&'a PlannedOutput>,
+    infos: BTreeMap<String, PathInfo>,
+}
+
+impl<'a> Made<'a> {
+    /// Looks at all outputs but some that are not wanted. The caller holds the locks of the outputs' paths.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn inspect(
+        plan: &'a Plan,
+        store: &'a Store,
+        unwanted: &BTreeSet<StorePath>,
+    ) -> Result<Made<'a>, OutputError> {
+        let scratch = open_directory(&plan.scratch.store)?;
+        // Shared between the outputs, since a file may be hard-linked into several.
+        let mut canonicaliser = Canonicaliser::new(plan.user.uid);
+        let wanted: Vec<&PlannedOutput> =
+            plan.outputs.iter().filter(|output| !unwanted.contains(&output.path)).collect();
+        for output in &wanted {
+            check_owner(&scratch, output, plan, store)?;
+            let in_tree = |source| OutputError::Tree { output: output.name.clone(), source };
+            canonicaliser.run(&scratch, output.path.base()).map_err(in_tree)?;
+        }
+        let mut infos = BTreeMap::new();
+        for output in &wanted {
+            let info = inspect(&scratch, output, plan)?;
+            fixed::check(&scratch, output, &info, &plan.derivation)?;
+            infos.insert(output.name.clone(), info);
+        }
+        no_cycle(&infos, &store.locate(&plan.derivation))?;
+        check(&wanted, &infos, store)?;
+        Ok(Made { plan, store, scratch, wanted, infos })
+    }
+
+    /// Moves them into the store and registers them; what has been registered, by output name.
+    ///
+    /// # Errors
+    /// When that is not possible. Nothing has been registered then, and the store is as it was.
+    pub fn register(self, existing: Existing) -> Result<BTreeMap<String, PathInfo>, OutputError> {
+        let moved = place::move_in(&self.scratch, &self.wanted, self.store, existing)?;
+        let list: Vec<PathInfo> = self.infos.values().cloned().collect();
+        self.store.register(&list, existing == Existing::Exchange).map_err(OutputError::Register)?;
+        moved.keep();
+        Ok(self.infos)
+    }
+
+    /// Compares them with those of the store. Those that differ are kept beside them when `keep` says so.
+    ///
+    /// # Errors
+    /// When the store or an output cannot be read; [`OutputError::NotDeterministic`] is for the caller to make.
+    pub fn differing(&self, keep: bool) -> Result<Vec<Differing>, OutputError> {
+        let paths = self.wanted.iter().map(|output| output.path.clone()).collect();
+        let registered = self.store.infos(&paths).map_err(OutputError::Registered)?;
+        let mut differing = Vec::new();
+        for output in &self.wanted {
+            let same = registered.get(&output.path).map(|info| &info.nar_hash)
+                == self.infos.get(&output.name).map(|info| &info.nar_hash);
+            if !same {
+                differing.push(self.compare(output, keep)?);
+            }
+        }
+        Ok(differing)
+    }
+
+    /// What they are, by output name.
+    #[must_use]
+    pub fn infos(&self) -> &BTreeMap<String, PathInfo> {
+        &self.infos
+    }
+
+    fn compare(&self, output: &PlannedOutput, keep: bool) -> Result<Differing, OutputError> {
+        let failed = |source| OutputError::Compare { output: output.name.clone(), source };
+        let before = self.store.locate(&output.path);
+        let now = output.path.within(&self.plan.scratch.store);
+        let differences = diff::compare(&before, &now).map_err(failed)?;
+        let kept = keep.then(|| PathBuf::from(format!("{}.check", before.display())));
+        if let Some(kept) = &kept {
+            crate::scratch::remove(kept).and_then(|()| std::fs::rename(&now, kept)).map_err(failed)?;
+        }
+        Ok(Differing { path: before, kept, differences })
+    }
+}
+
+/// Whether a valid path is still what it was when it was registered.
 ///
 /// # Errors
-/// The first thing that is wrong; then nothing has been registered and nothing is left in the store.
-pub fn take(
-    plan: &Plan,
-    store: &Store,
-    already_valid: &BTreeSet<StorePath>,
-) -> Result<BTreeMap<String, PathInfo>, OutputError> {
-    let scratch = open_directory(&plan.scratch.store)?;
-    // Shared between the outputs, since a file may be hard-linked into several.
-    let mut canonicaliser = Canonicaliser::new(plan.user.uid);
-    let wanted: Vec<&PlannedOutput> =
-        plan.outputs.iter().filter(|output| !already_valid.contains(&output.path)).collect();
-    for output in &wanted {
-        check_owner(&scratch, output, plan, store)?;
-        let in_tree = |source| OutputError::Tree { output: output.name.clone(), source };
-        canonicaliser.run(&scratch, output.path.base()).map_err(in_tree)?;
-    }
-    let mut infos = BTreeMap::new();
-    for output in &wanted {
-        let info = inspect(&scratch, output, plan)?;
-        fixed::check(&scratch, output, &info, &plan.derivation)?;
-        infos.insert(output.name.clone(), info);
-    }
-    no_cycle(&infos, &store.locate(&plan.derivation))?;
-    check(&wanted, &infos, store)?;
-    let moved = place::move_in(&scratch, &wanted, store)?;
-    let list: Vec<PathInfo> = infos.values().cloned().collect();
-    store.register(&list).map_err(OutputError::Register)?;
-    moved.keep();
-    Ok(infos)
+/// When the store cannot be opened. What cannot be read as a store path is not what it was.
+pub fn is_whole(store: &Store, info: &PathInfo) -> Result<bool, OutputError> {
+    let directory = open_directory(store.directory())?;
+    let mut hasher = Inspector { hash: Sha256::new(), size: 0, references: ReferenceScanner::new([]) };
+    let read = write_nar(&directory, info.path.base(), &mut hasher);
+    Ok(read.is_ok() && data_encoding::HEXLOWER.encode(&hasher.hash.finalize()) == info.nar_hash)
+}
+
+/// An output that is not what it was.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Differing {
+    /// It.
+    pub path: PathBuf,
+    /// Where the new one is kept.
+    pub kept: Option<PathBuf>,
+    /// How they differ.
+    pub differences: Differences,
+}
+
+fn not_deterministic(derivation: &Path, outputs: &[Differing]) -> String {
+    let sentence = |output: &Differing| {
+        let from = output.kept.as_ref().map(|kept| format!(" from '{}'", kept.display())).unwrap_or_default();
+        format!(
+            "derivation '{}' may not be deterministic: output '{}' differs{from}{}",
+            derivation.display(),
+            output.path.display(),
+            output.differences
+        )
+    };
+    outputs.iter().map(sentence).collect::<Vec<_>>().join("\n")
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, OutputError> {

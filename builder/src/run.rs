@@ -14,14 +14,15 @@ use nfs_server::view::View;
 
 use crate::access::HiddenPaths;
 use crate::backend::Backend;
-use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Seconds};
+use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds};
 use crate::cancel::Cancel;
 use crate::log::{self, Heard, Keep, Log, Terminal};
+use crate::output::{Existing, Made, OutputError};
 use crate::plan::{Plan, User, Word};
 use crate::scratch::{Place, ScratchError};
 use crate::store::{BuildUser, PathInfo, log_path};
 use crate::watch::{Ear, Watch};
-use crate::{output, program};
+use crate::{hooks, program};
 
 /// Builds: what it returns has been registered.
 pub(crate) fn run(
@@ -73,10 +74,38 @@ pub(crate) fn run(
         let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }
-    let infos = output::take(&plan, &builder.store, &job.already_valid)?;
+    let infos = take(builder, job, &plan)?;
     drop(place);
     let seconds = Seconds::new(started - began, stopped - started, stopped.elapsed());
     Ok((infos, Measures { files_visible: None, nfs_calls, seconds, hidden }))
+}
+
+/// Registers the outputs, or compares them with those that are registered.
+fn take(builder: &Builder, job: &Job<'_>, plan: &Plan) -> Result<BTreeMap<String, PathInfo>, BuildError> {
+    let made = Made::inspect(plan, &builder.store, &job.unwanted)?;
+    match job.purpose {
+        Purpose::Make => Ok(made.register(Existing::Remove)?),
+        Purpose::Repair => Ok(made.register(Existing::Exchange)?),
+        Purpose::Check => {
+            let hook = builder.settings.diff_hook.as_deref();
+            let outputs = made.differing(builder.options.keep_failed || hook.is_some())?;
+            if outputs.is_empty() {
+                return Ok(made.infos().clone());
+            }
+            let derivation = builder.store.locate(job.path);
+            for output in &outputs {
+                let line = |line: &str| builder.observer.observe(&Event::Hook("diff-hook", line));
+                let run = |hook: &Path| {
+                    hooks::diff(hook, output, &derivation, &plan.scratch.build, &plan.user, line)
+                };
+                if let Some(Err(error)) = hook.map(run) {
+                    // That the outputs differ is the news; the hook was to say how.
+                    tracing::warn!(error = &error as &dyn std::error::Error, "diff hook execution failed");
+                }
+            }
+            Err(OutputError::NotDeterministic { derivation, outputs }.into())
+        }
+    }
 }
 
 /// What it takes to run something in a view.

@@ -24,12 +24,15 @@ impl Failures {
             BuildError::Builder(failure) => self.add_builder(failure),
             BuildError::Execute { .. } | BuildError::Plan(PlanError::System { .. }) => self.permanent = true,
             BuildError::Output(OutputError::Fixed(FixedError::Mismatch { .. })) => self.hash_mismatch = true,
+            BuildError::Output(OutputError::NotDeterministic { .. }) => self.check_mismatch = true,
             // What the derivation or the settings ask for cannot be had, or what was made is not accepted.
             BuildError::Kind(_)
             | BuildError::Input(_)
             | BuildError::Plan(_)
             | BuildError::Backend(BackendError::View(_))
             | BuildError::Output(_)
+            | BuildError::NothingToCheck { .. }
+            | BuildError::Hook(_)
             | BuildError::Interrupted => {}
             BuildError::Store(_)
             | BuildError::Lock(_)

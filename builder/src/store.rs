@@ -3,6 +3,7 @@
 mod build_log;
 mod build_users;
 mod command;
+mod derivation_file;
 mod path_info;
 mod path_locks;
 mod settings;
@@ -14,15 +15,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::derivation::{Derivation, MAX_SIZE, ParseError, parse};
+use crate::derivation::{Derivation, ParseError};
 use crate::store_path::{StorePath, StorePathError};
 
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
 pub use command::CommandError;
+pub use derivation_file::read_derivation;
 pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, settings_as_text};
 pub use temp_roots::{RootsError, TempRoots};
 
 /// A store on this machine.
@@ -250,13 +252,16 @@ impl Store {
         }
     }
 
-    /// Makes paths valid, all or none. Their files have to be in place in their canonical form already.
+    /// Makes paths valid, all or none. Their files have to be in place in their canonical form already. `again` says
+    /// that some may be valid, and that what is known of them has changed.
     ///
     /// # Errors
     /// When Nix refuses.
-    pub fn register(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
+    pub fn register(&self, infos: &[PathInfo], again: bool) -> Result<(), StoreError> {
         let text: String = infos.iter().map(|info| info.registration(&self.directory)).collect();
-        command::tell("nix-store", ["--register-validity".into(), "--hash-given".into()], text.as_bytes())?;
+        let mut words: Vec<OsString> = vec!["--register-validity".into(), "--hash-given".into()];
+        words.extend(again.then(|| "--reregister".into()));
+        command::tell("nix-store", words, text.as_bytes())?;
         Ok(())
     }
 
@@ -332,23 +337,6 @@ impl Store {
             .map(|line| read(line).map_err(|source| StoreError::Answer { program, source }))
             .collect()
     }
-}
-
-/// Reads a derivation's file from anywhere.
-///
-/// # Errors
-/// When there is none, or it is malformed.
-pub fn read_derivation(path: &Path) -> Result<Derivation<'static>, StoreError> {
-    let unreadable = |source| StoreError::ReadDerivation { path: path.into(), source };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    let malformed = |source| StoreError::ParseDerivation { path: path.into(), source };
-    // Asked before reading, so that a huge file is refused without being in memory.
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    if size > MAX_SIZE {
-        return Err(malformed(ParseError::TooLarge { size }));
-    }
-    let text = std::fs::read(path).map_err(unreadable)?;
-    Ok(parse(&text).map_err(malformed)?.into_owned())
 }
 
 /// The paths that Nix's report of a dry run lists under "will be fetched".

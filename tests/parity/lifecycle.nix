@@ -79,6 +79,31 @@ in
     exits = 100;
     look = "ls /nix/var/nix/builds | grep keep-failed-not; ls /nix/store | grep -e keep-failed-not | grep -v -e drv$ -e lock$";
   };
+  post-build-hook = {
+    about = "the post-build-hook is told what was built";
+    script = "echo x > $out; echo y > $dev";
+    attrs.outputs = [ "out" "dev" ];
+    steps = [
+      {
+        before = "printf '#!/bin/sh\\n{ echo \"$DRV_PATH\"; echo \"$OUT_PATHS\"; echo \"$NIX_CONFIG\" | grep -c max-jobs; } > /tmp/hooked; echo the hook said this\\n' > /tmp/hook; chmod 755 /tmp/hook";
+        says = [ "the hook said this" ];
+      }
+    ];
+    conf = "post-build-hook = /tmp/hook";
+    look = "cat /tmp/hooked";
+  };
+  post-build-hook-fails = {
+    about = "a post-build-hook that fails makes the build fail, but what was built stays";
+    script = "echo x > $out";
+    steps = [
+      {
+        before = "printf '#!/bin/sh\\nexit 7\\n' > /tmp/bad-hook; chmod 755 /tmp/bad-hook";
+        exits = 1;
+        says = [ "/tmp/bad-hook" "failed with exit code 7" ];
+      }
+    ];
+    conf = "post-build-hook = /tmp/bad-hook";
+  };
   unregistered-leftovers = {
     about = "what lies at the output's path and is not valid is replaced";
     script = "echo x > $out";

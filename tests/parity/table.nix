@@ -46,6 +46,7 @@ let
     ./checks.nix
     ./lifecycle.nix
     ./failures.nix
+    ./again.nix
   ];
   rows = builtins.foldl' (rows: file: rows // import file things) { } files;
   step = row: {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Graph, GraphError, Missing};
+use super::{Graph, GraphError, Missing, broken};
+use crate::build::Purpose;
 use crate::derivation::Derivation;
 use crate::store::{Settings, Store};
 use crate::store_path::StorePath;
@@ -10,17 +11,34 @@ use crate::store_path::StorePath;
 /// Derivations, each with the outputs that are wanted of it; none means all.
 type Wanted = BTreeMap<StorePath, BTreeSet<String>>;
 
-/// Reads what has to be built or fetched before all outputs of some derivations are valid.
+/// Reads what has to be built or fetched before all outputs of some derivations are valid; or what has to be built
+/// again to check them, or to repair them.
 ///
 /// # Errors
 /// When a derivation cannot be read or cannot be built here.
-pub fn load(store: &Store, settings: &Settings, roots: &BTreeSet<StorePath>) -> Result<Graph, GraphError> {
+pub fn load(
+    store: &Store,
+    settings: &Settings,
+    roots: &BTreeSet<StorePath>,
+    purpose: Purpose,
+) -> Result<Graph, GraphError> {
+    let again = match purpose {
+        Purpose::Make => BTreeSet::new(),
+        Purpose::Check => roots.clone(),
+        Purpose::Repair => broken::derivations(store, roots)?,
+    };
     let mut graph = Graph::default();
     let mut inputs: BTreeMap<StorePath, BTreeSet<StorePath>> = BTreeMap::new();
     let mut level: Wanted = roots.iter().map(|path| (path.clone(), BTreeSet::new())).collect();
     // Every round either adds to what is missing or ends.
     while !level.is_empty() {
-        let missing = missing_of(store, settings, &level, &mut graph.fetch)?;
+        let mut missing = missing_of(store, settings, &level, &mut graph.fetch)?;
+        if graph.missing.is_empty() {
+            missing.retain(|(path, _)| !again.contains(path));
+            for path in &again {
+                missing.push((path.clone(), buildable(store, path)?));
+            }
+        }
         let mut next = Wanted::new();
         for (path, derivation) in missing {
             let needed = needed_by(store, &path, &derivation)?;
@@ -32,7 +50,8 @@ pub fn load(store: &Store, settings: &Settings, roots: &BTreeSet<StorePath>) -> 
                     next.entry(input).or_default().extend(outputs);
                 }
             }
-            graph.missing.insert(path, Missing { derivation, after: BTreeSet::new() });
+            let purpose = if again.contains(&path) { purpose } else { Purpose::Make };
+            graph.missing.insert(path, Missing { derivation, after: BTreeSet::new(), purpose });
         }
         next.retain(|path, _| !graph.missing.contains_key(path));
         level = next;
@@ -67,10 +86,20 @@ fn missing_of(
     }
     read.retain(|(_, _, outputs)| !outputs.is_disjoint(&absent));
     for (path, derivation, _) in &read {
-        let refused = |source| GraphError::Kind { derivation: path.clone(), source };
-        derivation.check_buildable(store.directory()).map_err(refused)?;
+        check_buildable(store, path, derivation)?;
     }
     Ok(read.into_iter().map(|(path, derivation, _)| (path, derivation)).collect())
+}
+
+fn buildable(store: &Store, path: &StorePath) -> Result<Derivation<'static>, GraphError> {
+    let derivation = store.derivation(path)?;
+    check_buildable(store, path, &derivation)?;
+    Ok(derivation)
+}
+
+fn check_buildable(store: &Store, path: &StorePath, derivation: &Derivation<'_>) -> Result<(), GraphError> {
+    let refused = |source| GraphError::Kind { derivation: path.clone(), source };
+    derivation.check_buildable(store.directory()).map_err(refused)
 }
 
 fn wanted_outputs(

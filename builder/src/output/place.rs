@@ -10,45 +10,79 @@ use crate::plan::PlannedOutput;
 use crate::scratch;
 use crate::store::Store;
 
-/// Outputs that are in place but not registered.
-#[derive(Debug)]
-pub(super) struct Moved {
-    places: Vec<PathBuf>,
+/// What becomes of what is there already under an output's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It is not valid, or it would not have been built: the rest of a build that died. It is removed.
+    Remove,
+    /// It is valid, and not whole any more. It takes the place of what is moved in, in the same instant: whoever
+    /// uses the path finds the one or the other.
+    Exchange,
 }
 
-/// Moves the outputs. What is there already under their names is not valid, or they would not have been built: it is
-/// the rest of a build that died, and is removed.
-pub(super) fn move_in(
-    from: &OwnedFd,
-    outputs: &[&PlannedOutput],
+/// Outputs that are in place but not registered.
+#[derive(Debug)]
+pub(super) struct Moved<'a> {
+    from: &'a OwnedFd,
+    into: OwnedFd,
+    places: Vec<(PathBuf, Option<&'a str>)>,
+}
+
+/// Moves the outputs.
+pub(super) fn move_in<'a>(
+    from: &'a OwnedFd,
+    outputs: &[&'a PlannedOutput],
     store: &Store,
-) -> Result<Moved, OutputError> {
+    existing: Existing,
+) -> Result<Moved<'a>, OutputError> {
     let into = open_directory(store.directory())?;
-    let mut moved = Moved { places: Vec::new() };
+    let mut moved = Moved { from, into, places: Vec::new() };
     for output in outputs {
-        let place = store.locate(&output.path);
+        let (place, name) = (store.locate(&output.path), output.path.base());
         let failed = |source| OutputError::Move { output: output.name.clone(), source };
-        scratch::remove(&place).map_err(failed)?;
-        renameat(from, output.path.base(), &into, output.path.base())
-            .map_err(|error| failed(error.into()))?;
-        moved.places.push(place);
+        if existing == Existing::Exchange && place.symlink_metadata().is_ok() {
+            exchange(from, &moved.into, name).map_err(|error| failed(error.into()))?;
+            moved.places.push((place, Some(name)));
+        } else {
+            scratch::remove(&place).map_err(failed)?;
+            renameat(from, name, &moved.into, name).map_err(|error| failed(error.into()))?;
+            moved.places.push((place, None));
+        }
     }
     Ok(moved)
 }
 
-impl Moved {
+impl Moved<'_> {
     /// Leaves the outputs where they are: they have been registered.
     pub fn keep(mut self) {
         self.places.clear();
     }
 }
 
-impl Drop for Moved {
+impl Drop for Moved<'_> {
     fn drop(&mut self) {
-        for place in &self.places {
-            if let Err(error) = scratch::remove(place) {
-                tracing::warn!(?place, %error, "cannot remove an output that was not registered");
+        for (place, exchanged) in &self.places {
+            let undone = match exchanged {
+                Some(name) => exchange(self.from, &self.into, name).map_err(Into::into),
+                None => scratch::remove(place),
+            };
+            if let Err(error) = undone {
+                tracing::warn!(?place, %error, "cannot take back an output that was not registered");
             }
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(from: &OwnedFd, into: &OwnedFd, name: &str) -> nix::Result<()> {
+    nix::fcntl::renameat2(from, name, into, name, nix::fcntl::RenameFlags::RENAME_EXCHANGE)
+}
+
+/// Elsewhere it takes three steps, of which the first two leave the name free for an instant.
+#[cfg(not(target_os = "linux"))]
+fn exchange(from: &OwnedFd, into: &OwnedFd, name: &str) -> nix::Result<()> {
+    let aside = format!("{name}.old");
+    renameat(into, name, from, aside.as_str())?;
+    renameat(from, name, into, name)?;
+    renameat(from, aside.as_str(), from, name)
 }

@@ -10,8 +10,7 @@ use super::command::{self, CommandError};
 
 /// Settings that change builds, or what comes after them, in ways that are not implemented: who has set one would
 /// not get what he asked for. Each is off by default.
-const UNSUPPORTED: [&str; 5] =
-    ["impersonate-linux-26", "impure-env", "post-build-hook", "pre-build-hook", "repeat"];
+const UNSUPPORTED: [&str; 4] = ["impersonate-linux-26", "impure-env", "pre-build-hook", "repeat"];
 
 /// What Nix's configuration says about builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -61,6 +60,10 @@ pub struct Settings {
     pub keep_build_log: bool,
     /// Whether that is compressed.
     pub compress_build_log: bool,
+    /// A program that is told of what was built.
+    pub post_build_hook: Option<PathBuf>,
+    /// A program that is shown what came out otherwise when it was built again.
+    pub diff_hook: Option<PathBuf>,
     /// Settings that loopbox would have to honour and cannot, with their values.
     pub unsupported: BTreeMap<&'static str, String>,
 }
@@ -93,18 +96,30 @@ pub enum SettingsError {
     },
 }
 
+/// All of Nix's settings as lines `name = value`, the form that the variable `NIX_CONFIG` has.
+///
+/// # Errors
+/// When Nix does not print them.
+pub fn settings_as_text() -> Result<String, SettingsError> {
+    Ok(String::from_utf8_lossy(&show(None)?).into_owned())
+}
+
+/// `nix show-config` has been called `nix config show` since 2.20, and is gone from later versions.
+fn show(form: Option<&str>) -> Result<Vec<u8>, CommandError> {
+    let ask = |words: &[&str]| {
+        let all = ["--extra-experimental-features", "nix-command"].iter().chain(words).copied().chain(form);
+        command::ask("nix", all.map(Into::into).collect::<Vec<_>>())
+    };
+    match ask(&["config", "show"]) {
+        Err(CommandError::Failed { .. }) => ask(&["show-config"]),
+        other => other,
+    }
+}
+
 impl Settings {
     /// Asks Nix.
     pub(super) fn ask() -> Result<Settings, SettingsError> {
-        let show = |words: &[&str]| {
-            let all = ["--extra-experimental-features", "nix-command"].iter().chain(words);
-            command::ask("nix", all.map(Into::into).collect::<Vec<_>>())
-        };
-        // `nix show-config` has been called `nix config show` since 2.20, and is gone from later versions.
-        let printed = match show(&["config", "show", "--json"]) {
-            Err(CommandError::Failed { .. }) => show(&["show-config", "--json"])?,
-            other => other?,
-        };
+        let printed = show(Some("--json"))?;
         let version = command::ask("nix", ["--version".into()])?;
         Settings::read(&printed, version_in(&String::from_utf8_lossy(&version)))
     }
@@ -145,6 +160,10 @@ impl Settings {
             max_build_log_size: settings.number("max-build-log-size")?.unwrap_or(0),
             compress_build_log: settings.flag("compress-build-log")?.unwrap_or(true),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
+            post_build_hook: settings.path("post-build-hook")?,
+            diff_hook: settings
+                .path("diff-hook")?
+                .filter(|_| settings.flag("run-diff-hook").ok().flatten() == Some(true)),
             unsupported: UNSUPPORTED
                 .into_iter()
                 .filter_map(|name| Some((name, settings.unusual(name)?)))

@@ -42,6 +42,12 @@ pub struct Arguments {
     /// Keep the directories of failed builds
     #[arg(short = 'K', long)]
     keep_failed: bool,
+    /// Build what is there already once more, and compare
+    #[arg(long, conflicts_with = "repair")]
+    check: bool,
+    /// Build what is there but has been changed or damaged once more, and put it in its place
+    #[arg(long)]
+    repair: bool,
     /// After a failure, build all that does not need what failed
     #[arg(short = 'k', long)]
     keep_going: bool,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use builder::build::{BuildError, Builder, Built};
 use builder::graph::{Finished, Graph};
+use builder::output::OutputError;
 use builder::store::{PathInfo, Store, StoreError};
 use builder::store_path::StorePath;
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
@@ -11,13 +12,13 @@ use mounter::jail::Outcome;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::output::{self, OutputError};
+use crate::output::{self, OutputError as PrintError};
 
 /// Hidden paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
 
 /// Prints a value to standard output, for people as well as for programs.
-pub fn print(value: &Value) -> Result<(), OutputError> {
+pub fn print(value: &Value) -> Result<(), PrintError> {
     output::print(&format!("{value:#}"))
 }
 
@@ -142,6 +143,9 @@ fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
         value["logFile"] = json!(failure.log_file);
         value["kept"] = json!(failure.kept);
         value["hidden"] = json!(failure.hidden.paths);
+    }
+    if let BuildError::Output(OutputError::NotDeterministic { outputs, .. }) = error {
+        value["differing"] = json!(outputs);
     }
     value
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use builder::backend::Nfs;
-use builder::build::{BuildError, Builder, Options};
+use builder::build::{BuildError, Builder, Options, Purpose};
 use builder::cancel::Cancel;
 use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath};
@@ -48,7 +48,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let settings = store.settings()?;
     settings.check_supported()?;
     let roots = arguments.derivations(&store)?;
-    let graph = graph::load(&store, &settings, &roots.iter().cloned().collect())?;
+    let graph = graph::load(&store, &settings, &roots.iter().cloned().collect(), arguments.purpose())?;
     let progress = progress::Progress::new(graph.missing.len(), arguments.no_build_output);
     let builder = Arc::new(arguments.builder(store, settings, globals, Arc::new(progress.clone()))?);
     if arguments.dry_run {
@@ -72,6 +72,14 @@ fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, 
 }
 
 impl Arguments {
+    fn purpose(&self) -> Purpose {
+        match (self.check, self.repair) {
+            (true, _) => Purpose::Check,
+            (_, true) => Purpose::Repair,
+            _ => Purpose::Make,
+        }
+    }
+
     /// What is to be built, in the order in which it was asked for.
     fn derivations(&self, store: &Store) -> Result<Vec<StorePath>, Failure> {
         let mut roots = Vec::new();

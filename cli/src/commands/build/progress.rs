@@ -110,6 +110,7 @@ impl Observer for Progress {
                 self.start(path);
             }
             Event::Heard(path, heard) => self.hear(path, heard),
+            Event::Hook(hook, line) => self.say(&format!("{hook}: {line}")),
             Event::Built(built) => {
                 let done = self.stop(&built.derivation);
                 let how = match &built.build {

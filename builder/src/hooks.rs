@@ -1,0 +1,120 @@
+//! The programs that Nix's settings name to be run after a build: `post-build-hook`, and `diff-hook` when a build was
+//! done again and came out otherwise.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use crate::output::Differing;
+use crate::plan::User;
+use crate::store::{SettingsError, Store, settings_as_text};
+use crate::store_path::StorePath;
+
+/// Why a hook did not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HookError {
+    /// It could not be started, or not be heard.
+    #[error("cannot run {program:?}")]
+    Run {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It failed.
+    #[error("program {program:?} {}", in_words(*.status))]
+    Failed {
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The settings that it is given could not be had.
+    #[error("cannot find out the settings that {program:?} is given")]
+    Settings {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: SettingsError,
+    },
+}
+
+/// Tells the `post-build-hook` what has been built, as the one who runs loopbox; `line` hears what it says.
+///
+/// # Errors
+/// When it cannot be run, or fails.
+pub(crate) fn post_build(
+    program: &Path,
+    store: &Store,
+    derivation: &StorePath,
+    outputs: &BTreeSet<StorePath>,
+    line: impl FnMut(&str),
+) -> Result<(), HookError> {
+    let settings = |source| HookError::Settings { program: program.into(), source };
+    let paths: Vec<String> = outputs.iter().map(|path| store.locate(path).display().to_string()).collect();
+    let mut command = Command::new(program);
+    command.env("DRV_PATH", store.locate(derivation)).env("OUT_PATHS", paths.join(" "));
+    if std::env::var_os("NIX_CONFIG").is_none() {
+        command.env("NIX_CONFIG", settings_as_text().map_err(settings)?);
+    }
+    heard(program, command, line)
+}
+
+/// Shows the `diff-hook` an output and what it became, as the build user.
+///
+/// # Errors
+/// When it cannot be run, or fails.
+pub(crate) fn diff(
+    program: &Path,
+    output: &Differing,
+    derivation: &Path,
+    build: &Path,
+    user: &User,
+    line: impl FnMut(&str),
+) -> Result<(), HookError> {
+    let mut command = Command::new(program);
+    command.arg(&output.path).args(&output.kept).arg(derivation).arg(build);
+    command.uid(user.uid).gid(user.gid).current_dir("/");
+    heard(program, command, line)
+}
+
+/// Runs a program to its end. Both of its streams are one, as they would be on a terminal.
+fn heard(program: &Path, mut command: Command, mut line: impl FnMut(&str)) -> Result<(), HookError> {
+    let failed = |source| HookError::Run { program: program.into(), source };
+    let (reader, writer) = io::pipe().map_err(failed)?;
+    let stderr = writer.try_clone().map_err(failed)?;
+    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(stderr).spawn().map_err(failed)?;
+    // It holds ends of the pipe, and only when all of them are closed has everything been heard.
+    drop(command);
+    for bytes in BufReader::new(reader).split(b'\n') {
+        line(&String::from_utf8_lossy(&bytes.map_err(failed)?));
+    }
+    let status = child.wait().map_err(failed)?;
+    if status.success() { Ok(()) } else { Err(HookError::Failed { program: program.into(), status }) }
+}
+
+fn in_words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("failed with exit code {code}"),
+        (None, signal) => format!("failed due to signal {}", signal.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_heard_on_both_streams_and_its_failure_is_told() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo one; echo two >&2; printf three; exit 7"]);
+        let error =
+            heard(Path::new("/bin/sh"), command, |line| lines.push(line.to_owned())).expect_err("it fails");
+        assert_eq!(error.to_string(), "program \"/bin/sh\" failed with exit code 7");
+        assert_eq!(lines, ["one", "two", "three"]);
+    }
+}
