@@ -2,6 +2,7 @@
 
 use crate::credentials::Credentials;
 use crate::service::Service;
+use crate::view::Patience;
 use crate::xdr::{Decoder, Encoder, Garbage};
 
 /// A procedure of a program, ready to be called.
@@ -16,10 +17,20 @@ pub(crate) struct Entry {
 }
 
 /// Decodes arguments, calls, encodes the result.
-pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<(), Garbage>;
+pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<Ended, Garbage>;
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The result is what it is.
+    Done,
+    /// It may be another with more patience.
+    Busy,
+}
 
 /// What every procedure knows besides its arguments.
 pub(crate) struct Call<'a> {
     pub(crate) service: &'a Service,
     pub(crate) credentials: Credentials,
+    pub(crate) patience: Patience,
 }

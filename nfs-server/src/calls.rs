@@ -11,12 +11,18 @@ use crate::nfs;
 pub struct Calls {
     nfs: [u64; PROCEDURES],
     mount: u64,
+    waiting: u64,
     refused: u64,
 }
 
 impl Calls {
     pub(crate) fn of(counts: &Counts) -> Calls {
-        Calls { nfs: counts.nfs(), mount: counts.mount(), refused: counts.refused() }
+        Calls {
+            nfs: counts.nfs(),
+            mount: counts.mount(),
+            waiting: counts.waiting(),
+            refused: counts.refused(),
+        }
     }
 
     /// All NFS calls.
@@ -29,6 +35,12 @@ impl Calls {
     #[must_use]
     pub fn mount(&self) -> u64 {
         self.mount
+    }
+
+    /// Those of the NFS calls that had to wait for a disk, and were carried out apart from the others.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting
     }
 
     /// Calls that were refused before they reached a procedure: unknown, malformed, or from somebody else.

@@ -1,15 +1,20 @@
-//! One connection: requests in, replies out, in order.
+//! One connection: requests in, replies out.
 
 mod send;
+mod waiting;
 
 use std::io;
 use std::net::TcpStream;
 
+use parking_lot::Mutex;
+
 use crate::limits::SEND_BUFFER;
 use crate::record::{RecordError, Records};
-use crate::rpc::{self, Replies};
+use crate::rpc::{self, Answered, Replies};
 use crate::service::Service;
+use crate::view::Patience;
 use crate::xdr::Garbage;
+use waiting::Waiting;
 
 /// Why a connection ended before its peer closed it.
 #[derive(Debug, thiserror::Error)]
@@ -28,23 +33,38 @@ impl From<Garbage> for ConnectionError {
     }
 }
 
-/// Answers calls until the peer closes the connection.
+/// Where replies go; held while one is sent, so that none gets into the middle of another.
+type Output<'s> = Mutex<&'s TcpStream>;
+
+/// Answers calls until the peer closes the connection: in order, but for those that wait for a disk, which are
+/// answered by threads of their own when they are done.
 ///
 /// Replies wait while further calls are already here, and go out together before the next wait for the peer. A peer
 /// that does not take its replies is not read from: that is what bounds the calls in flight.
-pub(crate) fn serve(service: &Service, mut stream: TcpStream) -> Result<(), ConnectionError> {
-    let mut records = Records::new();
-    let mut replies = Replies::new();
-    loop {
-        while let Some(record) = records.next()? {
-            rpc::answer(service, record, &mut replies)?;
-            if replies.attached.len() > 0 || replies.out.len() > SEND_BUFFER {
-                send::all(&mut stream, &mut replies)?;
+pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), ConnectionError> {
+    let output = Output::new(stream);
+    let waiting = Waiting::new(service, &output);
+    std::thread::scope(|scope| {
+        let _end = waiting.ends_with_this();
+        let mut input = stream;
+        let mut records = Records::new();
+        let mut replies = Replies::new();
+        loop {
+            while let Some(record) = records.next()? {
+                let answered = rpc::answer(service, record, Patience::None, &mut replies)?;
+                if answered == Answered::Later && !waiting.take(record, scope) {
+                    // So many wait already that this one is waited for here, and nothing more is read meanwhile.
+                    send::all(&output, &mut replies)?;
+                    rpc::answer(service, record, Patience::Any, &mut replies)?;
+                }
+                if replies.attached.len() > 0 || replies.out.len() > SEND_BUFFER {
+                    send::all(&output, &mut replies)?;
+                }
+            }
+            send::all(&output, &mut replies)?;
+            if !records.fill(&mut input)? {
+                return Ok(());
             }
         }
-        send::all(&mut stream, &mut replies)?;
-        if !records.fill(&mut stream)? {
-            return Ok(());
-        }
-    }
+    })
 }

@@ -10,6 +10,7 @@ pub(crate) const PROCEDURES: usize = 22;
 pub(crate) struct Counts {
     nfs: [AtomicU64; PROCEDURES],
     mount: AtomicU64,
+    waiting: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -24,6 +25,11 @@ impl Counts {
         self.mount.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a call, counted before, that is carried out apart from the others because it has to wait.
+    pub(crate) fn count_waiting(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a connection that was not taken or a call that reached no procedure.
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
@@ -35,6 +41,10 @@ impl Counts {
 
     pub(crate) fn mount(&self) -> u64 {
         self.mount.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     pub(crate) fn refused(&self) -> u64 {

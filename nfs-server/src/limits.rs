@@ -26,6 +26,16 @@ pub(crate) const INLINE_DATA_MAX: usize = 32 << 10;
 /// file meanwhile.
 pub(crate) const UNREAD_DATA_MIN: usize = 64 << 10;
 
+/// Bytes of a directory from which on reading it takes long enough to be done apart from the calls behind it: some
+/// thousands of names.
+pub(crate) const LARGE_DIRECTORY: u64 = 256 << 10;
+
+/// Threads of one connection for calls that wait for a disk; started when there are such calls.
+pub(crate) const WAITING_THREADS_MAX: usize = 4;
+
+/// Bytes of calls that wait for one of those threads. Beyond them the connection itself waits, and is not read from.
+pub(crate) const WAITING_CALLS_MAX: usize = 4 * RECORD_MAX;
+
 /// Connections at a time. A mount uses one, two while it is made, up to 16 with the `nconnect` option.
 pub(crate) const CONNECTIONS_MAX: usize = 32;
 

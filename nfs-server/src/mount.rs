@@ -2,7 +2,7 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::call::{Call, Entry, Run};
+use crate::call::{Call, Ended, Entry, Run};
 use crate::limits::MOUNT_PATH_MAX;
 use crate::view::Node;
 use crate::xdr::{Decoder, Encoder, Garbage};
@@ -46,8 +46,8 @@ const fn entry(name: &'static str, run: Run) -> Entry {
     Entry { name, once: false, anonymous: true, run }
 }
 
-fn nothing(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<(), Garbage> {
-    Ok(())
+fn nothing(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Ended, Garbage> {
+    Ok(Ended::Done)
 }
 
 /// MNT: the handle of the root, for whoever knows the path.
@@ -56,18 +56,18 @@ fn mnt(
     arguments: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     _: &mut [u8],
-) -> Result<(), Garbage> {
+) -> Result<Ended, Garbage> {
     let path = arguments.opaque(MOUNT_PATH_MAX)?;
     if !bool::from(path.ct_eq(call.service.export.as_bytes())) {
         tracing::warn!("a mount of another path than the export's was refused");
         reply.u32(MNT3ERR_NOENT);
-        return Ok(());
+        return Ok(Ended::Done);
     }
     reply.u32(MNT3_OK);
     reply.opaque(call.service.secret.seal(Node::id(&call.service.view.root())).as_bytes());
     reply.u32(1);
     reply.u32(AUTH_SYS);
-    Ok(())
+    Ok(Ended::Done)
 }
 
 fn refuse_version_1(
@@ -75,16 +75,21 @@ fn refuse_version_1(
     arguments: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     _: &mut [u8],
-) -> Result<(), Garbage> {
+) -> Result<Ended, Garbage> {
     arguments.opaque(MOUNT_PATH_MAX)?;
     reply.u32(MNT3ERR_NOENT);
-    Ok(())
+    Ok(Ended::Done)
 }
 
 /// UMNT: nothing was remembered of the mount, so there is nothing to forget.
-fn umnt(_: &Call<'_>, arguments: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<(), Garbage> {
+fn umnt(
+    _: &Call<'_>,
+    arguments: &mut Decoder<'_>,
+    _: &mut Encoder<'_>,
+    _: &mut [u8],
+) -> Result<Ended, Garbage> {
     arguments.opaque(MOUNT_PATH_MAX)?;
-    Ok(())
+    Ok(Ended::Done)
 }
 
 /// DUMP and EXPORT: an empty list, since the path is a secret.
@@ -93,7 +98,7 @@ fn empty_list(
     _: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     _: &mut [u8],
-) -> Result<(), Garbage> {
+) -> Result<Ended, Garbage> {
     reply.bool(false);
-    Ok(())
+    Ok(Ended::Done)
 }

@@ -28,10 +28,10 @@ mod status;
 mod symlink;
 mod write;
 
-use crate::call::{Call, Entry};
+use crate::call::{Call, Ended, Entry};
 use crate::counts;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
-use status::Failure;
+use status::{Failure, Status};
 
 pub(crate) const PROGRAM: u32 = 100_003;
 pub(crate) const VERSION: u32 = 3;
@@ -92,21 +92,22 @@ fn run<P: Procedure>(
     arguments: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     bulk: &mut [u8],
-) -> Result<(), Garbage> {
+) -> Result<Ended, Garbage> {
     match P::call(call, P::Arguments::decode(arguments)?, bulk) {
         Ok(done) => {
             reply.u32(status::OK);
             done.encode(reply);
+            Ok(Ended::Done)
         }
         Err(failure) => {
             reply.u32(failure.status as u32);
             failure.body.encode(reply);
+            Ok(if failure.status == Status::Jukebox { Ended::Busy } else { Ended::Done })
         }
     }
-    Ok(())
 }
 
 /// NULL (RFC 1813, section 3.3.0): shows that somebody is there.
-fn null(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<(), Garbage> {
-    Ok(())
+fn null(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Ended, Garbage> {
+    Ok(Ended::Done)
 }

@@ -3,12 +3,13 @@
 #[cfg(test)]
 mod fuzz;
 
-use crate::call::{Call, Entry};
+use crate::call::{Call, Ended, Entry};
 use crate::credentials::{AuthStat, Credentials};
 use crate::duplicates::{Earlier, Key};
 use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
 use crate::record::LAST_FRAGMENT;
 use crate::service::Service;
+use crate::view::Patience;
 use crate::xdr::{Attached, Decoder, Encoder, Garbage, padding};
 use crate::{mount, nfs};
 
@@ -55,17 +56,35 @@ impl Replies {
     }
 }
 
+/// What was done about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// The reply was appended, or there is none.
+    Now,
+    /// Nothing was done: it would have to wait. To be asked again with patience.
+    Later,
+}
+
 /// Answers one request: appends the reply to `replies`. What is no call at all gets no answer and is an error.
-pub(crate) fn answer(service: &Service, record: &[u8], replies: &mut Replies) -> Result<(), Garbage> {
+pub(crate) fn answer(
+    service: &Service,
+    record: &[u8],
+    patience: Patience,
+    replies: &mut Replies,
+) -> Result<Answered, Garbage> {
     let mut request = Decoder::new(record);
     let head = Head::decode(&mut request)?;
     let start = replies.out.len();
     replies.out.extend_from_slice(&[0; HEADER]);
-    match dispatch(service, &head, request, replies, start) {
-        Ok(Sent::Reply) => {}
-        Ok(Sent::Nothing) => {
+    match dispatch(service, &head, request, patience, replies, start) {
+        Ok(Outcome::Reply) => {}
+        Ok(Outcome::Nothing) => {
             replies.out.truncate(start);
-            return Ok(());
+            return Ok(Answered::Now);
+        }
+        Ok(Outcome::Later) => {
+            replies.out.truncate(start);
+            return Ok(Answered::Later);
         }
         Err(refusal) => {
             service.counts.refuse();
@@ -77,21 +96,23 @@ pub(crate) fn answer(service: &Service, record: &[u8], replies: &mut Replies) ->
     let length = replies.out.len() - start - HEADER + attached + padding(attached);
     let mark = LAST_FRAGMENT | length as u32;
     replies.out[start..start + HEADER].copy_from_slice(&mark.to_be_bytes());
-    Ok(())
+    Ok(Answered::Now)
 }
 
-enum Sent {
+enum Outcome {
     Reply,
     Nothing,
+    Later,
 }
 
 fn dispatch(
     service: &Service,
     head: &Head,
     mut request: Decoder<'_>,
+    patience: Patience,
     replies: &mut Replies,
     start: usize,
-) -> Result<Sent, Refusal> {
+) -> Result<Outcome, Refusal> {
     if head.version != RPC_VERSION {
         return Err(Refusal::RpcMismatch);
     }
@@ -103,10 +124,6 @@ fn dispatch(
             return Err(Refusal::Auth(AuthStat::BadCredentials));
         }
     }
-    match head.program {
-        mount::PROGRAM => service.counts.count_mount(),
-        _ => service.counts.count_nfs(head.procedure),
-    }
     let key = entry.once.then(|| Key::new(head.xid, head.procedure, credentials.caller(), request.rest()));
     let running = match key.map(|key| service.duplicates.begin(key)) {
         None => None,
@@ -114,23 +131,32 @@ fn dispatch(
         Some(Earlier::Reply(reply)) => {
             replies.out.truncate(start);
             replies.out.extend_from_slice(&reply);
-            return Ok(Sent::Reply);
+            return Ok(Outcome::Reply);
         }
-        Some(Earlier::StillRunning) => return Ok(Sent::Nothing),
+        Some(Earlier::StillRunning) => return Ok(Outcome::Nothing),
     };
-    let call = Call { service, credentials };
+    match head.program {
+        _ if patience == Patience::Any => service.counts.count_waiting(),
+        mount::PROGRAM => service.counts.count_mount(),
+        _ => service.counts.count_nfs(head.procedure),
+    }
+    let call = Call { service, credentials, patience };
     let mut reply = Encoder::new(&mut replies.out);
     accepted(head.xid, &mut reply);
     reply.u32(0);
-    (entry.run)(&call, &mut request, &mut reply, &mut replies.bulk)
+    let ran = (entry.run)(&call, &mut request, &mut reply, &mut replies.bulk)
         .map_err(|Garbage| Refusal::GarbageArgs)?;
+    // What is carried out only once has its reply, whatever it is.
+    if ran == Ended::Busy && patience == Patience::None && !entry.once {
+        return Ok(Outcome::Later);
+    }
     replies.attached = reply.attached();
     if let Some(running) = running {
         let length = (replies.out.len() - start - HEADER) as u32;
         replies.out[start..start + HEADER].copy_from_slice(&(LAST_FRAGMENT | length).to_be_bytes());
         running.finish(&replies.out[start..]);
     }
-    Ok(Sent::Reply)
+    Ok(Outcome::Reply)
 }
 
 fn find(head: &Head) -> Result<&'static Entry, Refusal> {

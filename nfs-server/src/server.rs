@@ -206,7 +206,7 @@ impl Shared {
         let shared = Arc::clone(self);
         let thread = std::thread::Builder::new().name("nfs-connection".into()).spawn(move || {
             let _open = Open { shared: &shared, id };
-            if let Err(error) = connection::serve(&shared.service, stream) {
+            if let Err(error) = connection::serve(&shared.service, &stream) {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended");
             }
         });

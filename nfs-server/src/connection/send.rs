@@ -5,12 +5,18 @@ use std::net::TcpStream;
 
 use nix::errno::Errno;
 
+use super::Output;
 use crate::rpc::Replies;
 use crate::view::Span;
 use crate::xdr::{Attached, padding};
 
 /// Sends all that waits.
-pub(super) fn all(stream: &mut TcpStream, replies: &mut Replies) -> io::Result<()> {
+pub(super) fn all(output: &Output<'_>, replies: &mut Replies) -> io::Result<()> {
+    if replies.out.is_empty() {
+        return Ok(());
+    }
+    let held = output.lock();
+    let mut stream = *held;
     let attached = std::mem::take(&mut replies.attached);
     let fill = &[0; 3][..padding(attached.len())];
     match attached {
@@ -25,7 +31,7 @@ pub(super) fn all(stream: &mut TcpStream, replies: &mut Replies) -> io::Result<(
     Ok(())
 }
 
-fn parts(stream: &mut TcpStream, head: &[u8], data: &[u8], fill: &[u8]) -> io::Result<()> {
+fn parts(mut stream: &TcpStream, head: &[u8], data: &[u8], fill: &[u8]) -> io::Result<()> {
     let mut parts = [IoSlice::new(head), IoSlice::new(data), IoSlice::new(fill)];
     let mut left = &mut parts[..];
     IoSlice::advance_slices(&mut left, 0);
@@ -42,7 +48,7 @@ fn parts(stream: &mut TcpStream, head: &[u8], data: &[u8], fill: &[u8]) -> io::R
 
 /// Sends `head`, and behind it part of a file without a copy in between.
 #[cfg(target_os = "linux")]
-fn file(stream: &mut TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
+fn file(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 
     use nix::sys::sendfile::sendfile;
@@ -62,7 +68,7 @@ fn file(stream: &mut TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io
     let mut offset = i64::try_from(span.offset).map_err(|_| Errno::EOVERFLOW)?;
     let mut left = span.count;
     while left > 0 {
-        match sendfile(&*stream, span.descriptor(), Some(&mut offset), left) {
+        match sendfile(stream, span.descriptor(), Some(&mut offset), left) {
             // Shorter than it was a moment ago. Its length was told already: the connection has to go.
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(sent) => left -= sent,
@@ -77,12 +83,12 @@ fn file(stream: &mut TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io
 
 /// macOS's sendfile(2) has not been tried on a mount of this very process.
 #[cfg(not(target_os = "linux"))]
-fn file(stream: &mut TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
+fn file(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
     copied(stream, head, span, room)
 }
 
 /// Sends `head` and part of a file by way of `room`, which has its size.
-fn copied(stream: &mut TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
+fn copied(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
     let mut count = 0;
     while count < room.len() {
         let offset = i64::try_from(span.offset + count as u64).map_err(|_| Errno::EOVERFLOW)?;

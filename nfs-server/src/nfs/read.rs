@@ -5,7 +5,7 @@ use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
 use crate::limits::{TRANSFER_MAX, UNREAD_DATA_MIN};
-use crate::view::Span;
+use crate::view::{Patience, Span};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 pub(super) struct Read;
@@ -41,10 +41,13 @@ impl Procedure for Read {
         let count = usize::try_from(arguments.count).unwrap_or(TRANSFER_MAX).min(TRANSFER_MAX);
         let node = call.node(arguments.file)?;
         let (view, caller) = (&call.service.view, call.caller());
-        if let Some(span) = view.span(&node, arguments.offset, count, UNREAD_DATA_MIN, caller)? {
+        // What has to come from a disk is read before the reply is begun.
+        if call.patience == Patience::None
+            && let Some(span) = view.span(&node, arguments.offset, count, UNREAD_DATA_MIN, caller)?
+        {
             return Ok(Done { end: span.end, data: Data::Found(span) });
         }
-        let read = view.read(&node, arguments.offset, &mut bulk[..count], caller)?;
+        let read = view.read(&node, arguments.offset, &mut bulk[..count], caller, call.patience)?;
         Ok(Done { data: Data::Read(&bulk[..read.count]), end: read.end })
     }
 }

@@ -6,7 +6,7 @@ use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
 use crate::limits::LISTING_REPLY_MAX;
-use crate::view::Node;
+use crate::view::{Error, Listed, Node};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage, padding};
 
 /// Bytes of a reply besides its entries: attributes, verifier, end of the list, end of the directory.
@@ -33,6 +33,16 @@ pub(super) struct Entries<'b> {
     used: usize,
 }
 
+/// Lists a directory for the caller.
+pub(super) fn list(
+    call: &Call<'_>,
+    directory: &Node,
+    cookie: u64,
+    take: &mut dyn FnMut(&Listed<'_>) -> bool,
+) -> Result<bool, Error> {
+    call.service.view.list(directory, cookie, call.caller(), call.patience, take)
+}
+
 impl Procedure for ReadDir {
     type Arguments<'a> = Arguments<'a>;
     type Done<'b> = Done<'b>;
@@ -46,7 +56,7 @@ impl Procedure for ReadDir {
         let directory = call.node(arguments.directory)?;
         let mut entries = Entries::new(bulk, arguments.count);
         let mut full = false;
-        let end = call.service.view.list(&directory, arguments.cookie, call.caller(), &mut |listed| {
+        let end = list(call, &directory, arguments.cookie, &mut |listed| {
             let name = listed.name;
             let length = 4 + 8 + 4 + name.len() + padding(name.len()) + 8;
             let fits = entries.push(length, |entry| {

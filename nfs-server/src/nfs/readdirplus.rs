@@ -1,7 +1,7 @@
 //! READDIRPLUS (RFC 1813, section 3.3.17): names in a directory with what they lead to.
 
 use super::attributes::PostOp;
-use super::readdir::{Done, Entries};
+use super::readdir::{Done, Entries, list};
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
@@ -33,7 +33,7 @@ impl Procedure for ReadDirPlus {
         let mut entries = Entries::new(bulk, arguments.max_count);
         let mut full = false;
         let mut plus = Vec::with_capacity(PLUS);
-        let end = call.service.view.list(&directory, arguments.cookie, call.caller(), &mut |listed| {
+        let end = list(call, &directory, arguments.cookie, &mut |listed| {
             let name = listed.name;
             let length = 4 + 8 + 4 + name.len() + padding(name.len()) + 8 + PLUS;
             let fits = entries.push(length, |entry| {

@@ -40,7 +40,7 @@ impl Procedure for Write {
         let file = call.writable(arguments.file)?;
         let before = call.service.view.before(file.node());
         let sync = arguments.stable != UNSTABLE;
-        let written = file.write(arguments.offset, arguments.data, sync, call.caller())?;
+        let written = file.write(arguments.offset, arguments.data, sync, call.caller(), call.patience)?;
         Ok(Done {
             file: Wcc { before, after: Some(written.attributes) },
             count: written.count as u32,

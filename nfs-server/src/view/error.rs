@@ -64,7 +64,8 @@ pub enum Error {
     /// The host allows no further links to this file.
     #[error("too many links")]
     TooManyLinks,
-    /// The host is short of something that may come back: descriptors, memory.
+    /// The host is short of something that may come back, descriptors or memory; or this would have to wait for a disk,
+    /// and nobody has the [patience](super::Patience).
     #[error("resource temporarily unavailable")]
     Busy,
     /// Anything else that the host's file system said.

@@ -7,6 +7,7 @@ use super::caller::{Caller, Want};
 use super::error::Error;
 use super::listing::{FIRST_COOKIE, Known};
 use super::node::Node;
+use super::patience::Patience;
 use super::{View, declared};
 
 /// Names taken from a listing at a time.
@@ -36,12 +37,13 @@ impl View {
     /// was the end.
     ///
     /// # Errors
-    /// [`Error::NotDirectory`], or [`Error::Access`] when the caller may not list it.
+    /// [`Error::NotDirectory`]; [`Error::Access`] when the caller may not list it; [`Error::Busy`] as `patience` says.
     pub fn list(
         &self,
         directory: &Node,
         cookie: u64,
         caller: Caller<'_>,
+        patience: Patience,
         take: &mut dyn FnMut(&Listed<'_>) -> bool,
     ) -> Result<bool, Error> {
         if self.kind(directory) != Kind::Directory {
@@ -50,7 +52,7 @@ impl View {
         caller.check(Want::Read, Kind::Directory, self.permissions(directory)?)?;
         let taken = self.list_dots(directory, cookie, take)?
             && self.list_declared(directory, cookie, take)?
-            && self.list_host(directory, cookie, take)?;
+            && self.list_host(directory, cookie, patience, take)?;
         Ok(taken)
     }
 
@@ -98,6 +100,7 @@ impl View {
         &self,
         directory: &Node,
         mut cookie: u64,
+        patience: Patience,
         take: &mut dyn FnMut(&Listed<'_>) -> bool,
     ) -> Result<bool, Error> {
         if self.branch(directory).is_none() {
@@ -109,7 +112,7 @@ impl View {
         };
         let exclusive = self.is_exclusive(directory);
         let listing = self.listing(directory);
-        self.read_names(directory, &listing, cookie < FIRST_COOKIE)?;
+        self.read_names(directory, &listing, cookie < FIRST_COOKIE, patience)?;
         loop {
             let (batch, changes) = {
                 let listing = listing.lock();

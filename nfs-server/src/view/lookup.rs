@@ -8,6 +8,7 @@ use super::attributes::{Attributes, Kind};
 use super::caller::{Caller, Want};
 use super::error::Error;
 use super::node::Node;
+use super::patience::Patience;
 use super::sink::Decision;
 use super::spec::NAME_MAX;
 use super::{View, declared};
@@ -110,7 +111,7 @@ impl View {
             return Err(Error::TooLarge);
         }
         let mut contents = vec![0; usize::try_from(size).map_err(|_| Error::TooLarge)?];
-        let read = self.read(&node, 0, &mut contents, Caller::ROOT)?;
+        let read = self.read(&node, 0, &mut contents, Caller::ROOT, Patience::Any)?;
         contents.truncate(read.count);
         Ok(contents)
     }

@@ -10,6 +10,7 @@ use super::descriptors::Open;
 use super::error::Error;
 use super::locate::check_regular;
 use super::node::Node;
+use super::patience::Patience;
 use super::tree::Shape;
 
 /// How much of a file was read.
@@ -48,8 +49,15 @@ impl View {
     /// call, and a descriptor stays readable after a change of mode.
     ///
     /// # Errors
-    /// [`Error::Access`] when the caller may neither read nor run it.
-    pub fn read(&self, node: &Node, offset: u64, into: &mut [u8], caller: Caller<'_>) -> Result<Read, Error> {
+    /// [`Error::Access`] when the caller may neither read nor run it; [`Error::Busy`] as `patience` says.
+    pub fn read(
+        &self,
+        node: &Node,
+        offset: u64,
+        into: &mut [u8],
+        caller: Caller<'_>,
+        patience: Patience,
+    ) -> Result<Read, Error> {
         self.check_readable(node, caller)?;
         match node {
             Node::Declared(index) if self.branch(node).is_none() => {
@@ -58,7 +66,7 @@ impl View {
                 };
                 Ok(copy(contents, offset, into))
             }
-            _ => self.read_host(node, offset, into),
+            _ => self.read_host(node, offset, into, patience),
         }
     }
 
@@ -66,7 +74,7 @@ impl View {
     /// file's length before they are sent, and where fewer than `least` bytes are there.
     ///
     /// # Errors
-    /// As [`View::read`].
+    /// As [`View::read`]; [`Error::Busy`] when the host does not have them in memory.
     pub fn span(
         &self,
         node: &Node,
@@ -83,7 +91,10 @@ impl View {
         if count < least {
             return Ok(None);
         }
-        Ok(Some(Span { file: self.data(node, false)?, offset, count, end }))
+        let file = self.data(node, false)?;
+        // The host reads ahead: with the last of them in memory, the others are too.
+        read_at(&file, offset + count as u64 - 1, &mut [0], Patience::None)?;
+        Ok(Some(Span { file, offset, count, end }))
     }
 
     fn check_readable(&self, node: &Node, caller: Caller<'_>) -> Result<(), Error> {
@@ -95,10 +106,16 @@ impl View {
         if allowed { Ok(()) } else { Err(Error::Access) }
     }
 
-    fn read_host(&self, node: &Node, offset: u64, into: &mut [u8]) -> Result<Read, Error> {
+    fn read_host(
+        &self,
+        node: &Node,
+        offset: u64,
+        into: &mut [u8],
+        patience: Patience,
+    ) -> Result<Read, Error> {
         if !self.is_exclusive(node) {
             let file = self.data(node, false)?;
-            let count = read_at(&file, offset, into)?;
+            let count = read_at(&file, offset, into, patience)?;
             // Whether more follows is not known yet, and the protocol wants it told.
             let end = count < into.len() || {
                 let size = nix::sys::stat::fstat(file.descriptor())?.st_size;
@@ -110,7 +127,7 @@ impl View {
         if wanted == 0 {
             return Ok(Read { count: 0, end });
         }
-        let count = read_at(&self.data(node, false)?, offset, &mut into[..wanted])?;
+        let count = read_at(&self.data(node, false)?, offset, &mut into[..wanted], patience)?;
         Ok(Read { count, end: end || count < wanted })
     }
 }
@@ -125,12 +142,12 @@ fn within(size: u64, offset: u64, count: usize) -> (usize, bool) {
 }
 
 /// Reads as much as fits, or as the file has.
-fn read_at(file: &Open, offset: u64, into: &mut [u8]) -> Result<usize, Error> {
+fn read_at(file: &Open, offset: u64, into: &mut [u8], patience: Patience) -> Result<usize, Error> {
     let Ok(start) = i64::try_from(offset) else { return Ok(0) };
     let mut count = 0;
     while count < into.len() {
         let position = start.checked_add(count as i64).ok_or(Error::Invalid)?;
-        match nix::sys::uio::pread(file.descriptor(), &mut into[count..], position) {
+        match patience.read_at(file, &mut into[count..], position) {
             Ok(0) => break,
             Ok(read) => count += read,
             Err(nix::errno::Errno::EINTR) => {}

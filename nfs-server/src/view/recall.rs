@@ -12,9 +12,10 @@ use super::error::Error;
 use super::host;
 use super::listing::{Listing, Recalled};
 use super::node::{Name, Node, NodeId};
+use super::patience::Patience;
 use super::tree::Shape;
 use super::{View, declared};
-use crate::limits::{ASKED_BEFORE_READING, READ_UNASKED_MAX};
+use crate::limits::{ASKED_BEFORE_READING, LARGE_DIRECTORY, READ_UNASKED_MAX};
 
 impl View {
     /// A name in a directory, without asking whether the caller may look.
@@ -102,10 +103,12 @@ impl View {
         directory: &Node,
         listing: &Arc<Mutex<Listing>>,
         starts: bool,
+        patience: Patience,
     ) -> Result<(), Error> {
         if listing.lock().was_read() && (self.is_exclusive(directory) || !starts) {
             return Ok(());
         }
+        patience.check(self.attributes(directory)?.size >= LARGE_DIRECTORY)?;
         self.read_into(directory, listing, usize::MAX)
     }
 

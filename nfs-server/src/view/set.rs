@@ -14,6 +14,7 @@ use super::error::Error;
 use super::host;
 use super::locate::{Located, check_regular};
 use super::node::Node;
+use super::patience::Patience;
 use super::seen::Seen;
 
 /// Attributes to set; what is `None` or [`SetTime::Keep`] stays.
@@ -69,16 +70,25 @@ impl Writable<'_> {
     /// In a scratch, written is done: it does not outlive the build. In a graft `sync` makes it reach the disk.
     ///
     /// # Errors
-    /// [`Error::Access`], [`Error::NoSpace`], [`Error::TooLarge`] and what else the host says.
-    pub fn write(&self, offset: u64, data: &[u8], sync: bool, caller: Caller<'_>) -> Result<Written, Error> {
+    /// [`Error::Access`], [`Error::NoSpace`], [`Error::TooLarge`] and what else the host says; [`Error::Busy`] as
+    /// `patience` says.
+    pub fn write(
+        &self,
+        offset: u64,
+        data: &[u8],
+        sync: bool,
+        caller: Caller<'_>,
+        patience: Patience,
+    ) -> Result<Written, Error> {
         check_regular(self.view.kind(&self.node))?;
         let permissions = self.permissions()?;
         if !caller.owns(permissions) {
             caller.check(Want::Write, Kind::Regular, permissions)?;
         }
+        let outlives = !self.branch()?.scratch;
+        patience.check(sync && outlives)?;
         let file = self.open_file()?;
         let count = write_all(&file, offset, data)?;
-        let outlives = !self.branch()?.scratch;
         if sync && outlives {
             nix::unistd::fdatasync(file.descriptor())?;
         }
@@ -91,10 +101,11 @@ impl Writable<'_> {
     /// Makes what was written reach the disk, where it is to outlive the view.
     ///
     /// # Errors
-    /// What the host says.
-    pub fn commit(&self) -> Result<(), Error> {
+    /// What the host says; [`Error::Busy`] as `patience` says.
+    pub fn commit(&self, patience: Patience) -> Result<(), Error> {
         check_regular(self.view.kind(&self.node))?;
         if !self.branch()?.scratch {
+            patience.check(true)?;
             nix::unistd::fsync(self.open_file()?.descriptor())?;
         }
         Ok(())

@@ -18,6 +18,7 @@ mod repeated;
 mod samples;
 mod stop;
 mod unknown;
+mod waiting;
 #[allow(dead_code, reason = "the tests of procedures use the rest")]
 #[path = "../wire/world.rs"]
 mod world;

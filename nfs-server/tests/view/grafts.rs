@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use nfs_server::view::{Access, Caller, Entry, Error, Kind, View, ViewSpec};
+use nfs_server::view::{Access, Caller, Entry, Error, Kind, Patience, View, ViewSpec};
 
 fn graft(at: &str, source: &Path, optional: bool) -> Entry {
     Entry::Graft { at: at.into(), source: source.into(), access: Access::Ro, optional }
@@ -24,7 +24,7 @@ fn names(view: &View, path: &str) -> Vec<String> {
         names.push(String::from_utf8(listed.name.to_vec()).unwrap());
         true
     };
-    assert!(view.list(&node, 0, Caller::ROOT, take).unwrap());
+    assert!(view.list(&node, 0, Caller::ROOT, Patience::Any, take).unwrap());
     names.split_off(2)
 }
 

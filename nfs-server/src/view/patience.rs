@@ -1,0 +1,52 @@
+//! Whether a request may be kept waiting for a disk.
+
+use nix::errno::Errno;
+
+use super::descriptors::Open;
+use super::error::Error;
+
+/// Whether a request may be kept waiting for a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// [`Error::Busy`] instead of waiting. The same request may be made again with patience.
+    None,
+    /// As long as it takes.
+    Any,
+}
+
+impl Patience {
+    /// Refuses what is going to wait.
+    pub(crate) fn check(self, waits: bool) -> Result<(), Error> {
+        if waits && self == Patience::None { Err(Error::Busy) } else { Ok(()) }
+    }
+
+    /// Reads at `offset`, from a disk only with patience.
+    pub(crate) fn read_at(self, file: &Open, into: &mut [u8], offset: i64) -> Result<usize, Errno> {
+        if self == Patience::None
+            && let Some(read) = read_from_memory(file, into, offset)
+        {
+            return read;
+        }
+        nix::sys::uio::pread(file.descriptor(), into, offset)
+    }
+}
+
+/// Reads what the host has in memory; EAGAIN when there is nothing of it. `None` when the file system cannot tell: of
+/// those that cannot, most have no disk.
+#[cfg(target_os = "linux")]
+fn read_from_memory(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usize, Errno>> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    use std::io::IoSliceMut;
+
+    let offset = u64::try_from(offset).ok()?;
+    match preadv2(file.descriptor(), &mut [IoSliceMut::new(into)], offset, ReadWriteFlags::NOWAIT) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => None,
+        read => Some(read.map_err(|errno| Errno::from_raw(errno.raw_os_error()))),
+    }
+}
+
+/// macOS has no call for it.
+#[cfg(not(target_os = "linux"))]
+fn read_from_memory(_: &Open, _: &mut [u8], _: i64) -> Option<Result<usize, Errno>> {
+    None
+}
