@@ -1,5 +1,7 @@
 //! Whether a request may be kept waiting for a disk.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use nix::errno::Errno;
 
 use super::descriptors::Open;
@@ -21,18 +23,30 @@ impl Patience {
     }
 
     /// Reads at `offset`, from a disk only with patience.
-    pub(crate) fn read_at(self, file: &Open, into: &mut [u8], offset: i64) -> Result<usize, Errno> {
-        if self == Patience::None
-            && let Some(read) = read_from_memory(file, into, offset)
-        {
-            return read;
+    pub(crate) fn read_at(
+        self,
+        file: &Open,
+        into: &mut [u8],
+        offset: i64,
+        memory: &Memory,
+    ) -> Result<usize, Errno> {
+        if self == Patience::None && !memory.unknown.load(Ordering::Relaxed) {
+            match read_from_memory(file, into, offset) {
+                Some(read) => return read,
+                None => memory.unknown.store(true, Ordering::Relaxed),
+            }
         }
         nix::sys::uio::pread(file.descriptor(), into, offset)
     }
 }
 
-/// Reads what the host has in memory; EAGAIN when there is nothing of it. `None` when the file system cannot tell: of
-/// those that cannot, most have no disk.
+/// Whether a file system tells what it has in memory. Of those that do not, most have no disk.
+#[derive(Default)]
+pub(crate) struct Memory {
+    unknown: AtomicBool,
+}
+
+/// Reads what the host has in memory; EAGAIN when there is nothing of it, `None` when it does not tell.
 #[cfg(target_os = "linux")]
 fn read_from_memory(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usize, Errno>> {
     use rustix::io::{ReadWriteFlags, preadv2};

@@ -10,7 +10,7 @@ use super::descriptors::Open;
 use super::error::Error;
 use super::locate::check_regular;
 use super::node::Node;
-use super::patience::Patience;
+use super::patience::{Memory, Patience};
 use super::tree::Shape;
 
 /// How much of a file was read.
@@ -93,8 +93,12 @@ impl View {
         }
         let file = self.data(node, false)?;
         // The host reads ahead: with the last of them in memory, the others are too.
-        read_at(&file, offset + count as u64 - 1, &mut [0], Patience::None)?;
+        read_at(&file, offset + count as u64 - 1, &mut [0], Patience::None, self.memory(node)?)?;
         Ok(Some(Span { file, offset, count, end }))
+    }
+
+    fn memory(&self, node: &Node) -> Result<&Memory, Error> {
+        self.branch(node).map(|branch| &branch.memory).ok_or(Error::BadType)
     }
 
     fn check_readable(&self, node: &Node, caller: Caller<'_>) -> Result<(), Error> {
@@ -115,7 +119,7 @@ impl View {
     ) -> Result<Read, Error> {
         if !self.is_exclusive(node) {
             let file = self.data(node, false)?;
-            let count = read_at(&file, offset, into, patience)?;
+            let count = read_at(&file, offset, into, patience, self.memory(node)?)?;
             // Whether more follows is not known yet, and the protocol wants it told.
             let end = count < into.len() || {
                 let size = nix::sys::stat::fstat(file.descriptor())?.st_size;
@@ -127,7 +131,8 @@ impl View {
         if wanted == 0 {
             return Ok(Read { count: 0, end });
         }
-        let count = read_at(&self.data(node, false)?, offset, &mut into[..wanted], patience)?;
+        let file = self.data(node, false)?;
+        let count = read_at(&file, offset, &mut into[..wanted], patience, self.memory(node)?)?;
         Ok(Read { count, end: end || count < wanted })
     }
 }
@@ -142,12 +147,18 @@ fn within(size: u64, offset: u64, count: usize) -> (usize, bool) {
 }
 
 /// Reads as much as fits, or as the file has.
-fn read_at(file: &Open, offset: u64, into: &mut [u8], patience: Patience) -> Result<usize, Error> {
+fn read_at(
+    file: &Open,
+    offset: u64,
+    into: &mut [u8],
+    patience: Patience,
+    memory: &Memory,
+) -> Result<usize, Error> {
     let Ok(start) = i64::try_from(offset) else { return Ok(0) };
     let mut count = 0;
     while count < into.len() {
         let position = start.checked_add(count as i64).ok_or(Error::Invalid)?;
-        match patience.read_at(file, &mut into[count..], position) {
+        match patience.read_at(file, &mut into[count..], position, memory) {
             Ok(0) => break,
             Ok(read) => count += read,
             Err(nix::errno::Errno::EINTR) => {}

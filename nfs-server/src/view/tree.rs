@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::attributes::Kind;
 use super::error::OpenError;
 use super::host;
+use super::patience::Memory;
 use super::seen::Seen;
 use super::spec::{Access, Entry, Owner, ViewSpec};
 
@@ -71,6 +72,8 @@ pub(crate) struct Branch {
     pub(crate) scratch: bool,
     /// What is known of its attributes.
     pub(crate) seen: Mutex<Seen>,
+    /// What is known of the file system that it lies on.
+    pub(crate) memory: Memory,
 }
 
 impl Branch {
@@ -197,6 +200,7 @@ impl Builder {
             access,
             scratch,
             seen: Mutex::default(),
+            memory: Memory::default(),
         })
     }
 
