@@ -92,8 +92,8 @@ pub(crate) const READ_UNASKED_MAX: usize = 4096;
 /// that many systems allow.
 pub(crate) const ORPHANS_MAX: usize = 256;
 
-/// Names remembered of one file, the latest. A file with more links is found by those; should all of them go while
-/// others stay, its handle is stale until the client looks up another name, as it then does.
+/// Names remembered of one file: the first and the latest. A file with more links is found by those; should all of them
+/// go while others stay, its handle is stale until the client looks up another name, as it then does.
 pub(crate) const PLACES_MAX: usize = 64;
 
 /// Symbolic links followed by [`crate::view::View::find`], as in Linux's own path walk (`MAXSYMLINKS`).

@@ -127,7 +127,8 @@ impl HostNode {
             state.places.clear();
         }
         if state.places.len() == PLACES_MAX {
-            state.places.remove(0);
+            // Never the first: it is the one that a file is most likely to keep.
+            state.places.remove(1);
         }
         state.places.push(Place { parent, name: name.into() });
     }

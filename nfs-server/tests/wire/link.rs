@@ -21,6 +21,22 @@ fn a_further_name_shares_the_handle_and_the_file_id() {
 }
 
 #[test]
+fn a_file_is_found_by_its_first_name_when_hundreds_of_later_ones_go() {
+    const NAMES: u32 = 300;
+    let world = World::new();
+    let (mut client, build) = (world.builder(), world.at("build"));
+    let file = world.builders_file("build/one", b"contents", 0o644);
+    for number in 0..NAMES {
+        client.link(&file, &build, number.to_string().as_bytes()).unwrap();
+    }
+    for number in (0..NAMES).rev() {
+        client.remove(&build, number.to_string().as_bytes()).unwrap();
+    }
+    assert_eq!(client.getattr(&file).unwrap().nlink, 1);
+    assert_eq!(client.read(&file, 0, 100).unwrap().data.0.to_vec(), b"contents");
+}
+
+#[test]
 fn a_link_to_a_link_is_to_the_link_itself() {
     let world = World::new();
     let (mut client, build) = (world.builder(), world.at("build"));

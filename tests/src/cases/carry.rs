@@ -11,6 +11,7 @@ mod limits;
 mod link;
 mod lock;
 mod lock_wait;
+mod many;
 mod mknod;
 mod mmap;
 mod modes;
@@ -56,6 +57,7 @@ pub fn cases() -> Vec<Case> {
         remove::CASES,
         unlinked::CASES,
         directory::CASES,
+        many::CASES,
         race::CASES,
         watch::CASES,
         programs::CASES,

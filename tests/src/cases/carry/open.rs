@@ -21,7 +21,6 @@ cases![
     synchronous_writes_are_behind_the_server_at_once,
     data_passes_around_the_cache,
     a_descriptor_is_opened_again_by_its_number,
-    ten_thousand_files_are_open_at_once,
     a_lasting_descriptor_sees_what_others_wrote,
 ];
 
@@ -126,32 +125,6 @@ fn a_descriptor_is_opened_again_by_its_number(place: &Place) {
     assert_eq!(fs::read(place.path("g")).expect("read"), b"again");
     fs::remove_file(place.path("g")).expect("unlink");
     assert_eq!(fs::read(&number).expect("also without a name"), b"again");
-}
-
-fn ten_thousand_files_are_open_at_once(place: &Place) {
-    const FILES: u32 = 10_000;
-    let path = |number: u32| place.path(format!("d{}/f{number}", number % 10));
-    for directory in 0..10 {
-        place.directory(format!("d{directory}"));
-    }
-    let files: Vec<File> = (0..FILES)
-        .map(|number| {
-            let opened = OpenOptions::new().read(true).write(true).create_new(true).open(path(number));
-            let mut file = opened.expect("open");
-            file.write_all(&number.to_le_bytes()).expect("write");
-            file
-        })
-        .collect();
-    for number in (0..FILES).step_by(10) {
-        fs::remove_file(path(number)).expect("unlink");
-    }
-    for (number, file) in (0..).zip(&files) {
-        let mut bytes = [0; 4];
-        file.read_exact_at(&mut bytes, 0).expect("read");
-        assert_eq!(u32::from_le_bytes(bytes), number);
-    }
-    drop(files);
-    place.shell("rm -rf d0 && test $(cat d?/f* | wc -c) = 36000");
 }
 
 fn a_lasting_descriptor_sees_what_others_wrote(place: &Place) {
