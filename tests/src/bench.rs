@@ -3,11 +3,15 @@
 //! ```text
 //! xtask bench → machine (a round in the virtual machine) → inside → work/*   through the kernel's NFS client
 //!             → wire/*                                                        the calls alone, over loopback
+//!             → replay/*                                                      what that client asked, over loopback
 //!             → results → statistics → report, plot
 //! ```
 
 pub mod inside;
 pub mod machine;
+pub mod plot;
+pub mod private;
+pub mod replay;
 pub mod report;
 pub mod results;
 pub mod servers;

@@ -39,7 +39,7 @@ enum What {
     Suites(crate::suites::Options),
     /// Give mutated inputs to what reads bytes from others.
     Fuzz(fuzz::Options),
-    /// Measure loopbox beside its peers: the files themselves, and the kernel's NFS server.
+    /// Measure loopbox beside its peers: the kernel's NFS server, nfs-ganesha, and others.
     Bench(bench::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
     CheckMacos,

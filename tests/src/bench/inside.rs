@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde::{Deserialize, Serialize};
 
+use super::replay::{self, proxy::Proxy};
 use super::results::{Event, Unit};
-use super::servers::{Offer, Running, serve};
+use super::servers::{Address, Offer, Running, serve};
 use super::subjects::{Server, Workload};
-use super::work::{LARGE, SCRATCH, Session, TREE, large_file, tree};
-use crate::lab;
+use super::work::{self, LARGE, Measured, SCRATCH, Session, TREE, compile, large_file, tree};
+use crate::lab::{self, Lab};
 
 /// What all servers serve.
 const BACKING: &str = "/mnt/backing";
@@ -34,6 +36,10 @@ pub struct Job {
     pub workloads: Vec<Workload>,
     /// How often.
     pub rounds: usize,
+    /// Where to write what the client asks for instead of measuring.
+    pub record: Option<PathBuf>,
+    /// Milliseconds for which one kind of call is counted, where there is no kernel in between.
+    pub length: u64,
     /// Seconds after which a server is given up that has not finished.
     pub limit: u64,
 }
@@ -44,7 +50,12 @@ pub fn main(job: &str) -> Result<ExitCode> {
         bail!("this part of the benchmark runs inside the virtual machine only: cargo xtask bench");
     }
     let job: Job = serde_json::from_str(job).context("the job cannot be read")?;
+    eprintln!("in the machine a system call takes {:?}", work::system_call());
     let offer = make_files(&job)?;
+    if let Some(directory) = &job.record {
+        record(&job, &offer, directory)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut given_up = Vec::new();
     for round in 0..job.rounds {
         one_round(&job, round, &offer, &mut given_up)?;
@@ -57,14 +68,21 @@ fn make_files(job: &Job) -> Result<Offer> {
     for directory in [BACKING, MOUNTED] {
         fs::create_dir_all(directory)?;
     }
-    mount(Some("backing"), root, Some("tmpfs"), MsFlags::empty(), Some("size=3G,mode=755"))
+    mount(Some("backing"), root, Some("tmpfs"), MsFlags::empty(), Some("size=4G,mode=755"))
         .context("cannot mount tmpfs")?;
-    let wants = |wanted: &[Workload]| job.workloads.iter().any(|workload| wanted.contains(workload));
+    let recorded =
+        |workload: &Workload| replay::SESSIONS.iter().any(|session| session.workloads().contains(workload));
+    let all: Vec<Workload> = Workload::value_variants().iter().copied().filter(recorded).collect();
+    let workloads = if job.record.is_some() { &all } else { &job.workloads };
+    let wants = |wanted: &[Workload]| workloads.iter().any(|workload| wanted.contains(workload));
     if wants(&[Workload::FindCold, Workload::FindWarm, Workload::TarCold, Workload::TarWarm]) {
         tree::make(&root.join(TREE))?;
     }
     if wants(&[Workload::ReadCold, Workload::Random, Workload::Random8]) {
         large_file::write(&root.join(LARGE))?;
+    }
+    if wants(&[Workload::CompileCold, Workload::Compile]) {
+        compile::make(&root.join(compile::ROOT), &Lab::open()?.directory("inputs")?)?;
     }
     Offer::new(root)
 }
@@ -73,9 +91,7 @@ fn make_files(job: &Job) -> Result<Offer> {
 fn one_round(job: &Job, round: usize, offer: &Offer, given_up: &mut Vec<(Server, Session)>) -> Result<()> {
     let mut servers: BTreeMap<Server, Option<Running>> = BTreeMap::new();
     for server in &job.servers {
-        let scratch = offer.root.join(SCRATCH).join(server.to_string());
-        lab::remove(&scratch)?;
-        fs::create_dir(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
+        make_place(offer, *server)?;
     }
     // Nobody is always first.
     let order = job.servers.iter().cycle().skip(round % job.servers.len()).take(job.servers.len());
@@ -88,7 +104,7 @@ fn one_round(job: &Job, round: usize, offer: &Offer, given_up: &mut Vec<(Server,
             let running = servers.entry(server).or_default();
             eprintln!("round {} of {}: {session:?} on {server}", round + 1, job.rounds);
             match one_session(session, server, offer, running, Duration::from_secs(job.limit)) {
-                Ok(seconds) => report(job, server, &seconds)?,
+                Ok(measured) => report(job, server, &measured)?,
                 Err(error) => {
                     // Whatever state it is in now, the next session gets a new one.
                     *running = None;
@@ -97,6 +113,31 @@ fn one_round(job: &Job, round: usize, offer: &Offer, given_up: &mut Vec<(Server,
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Every session on loopbox, with a proxy in between that records.
+fn record(job: &Job, offer: &Offer, directory: &Path) -> Result<()> {
+    make_place(offer, replay::PLACE)?;
+    let running = Running::start(replay::PLACE, offer, serve::Peers::Anyone)?;
+    let proxy = Proxy::start(&running.address)?;
+    for session in replay::SESSIONS {
+        mounted(session, replay::PLACE, &proxy.address, Duration::from_secs(job.limit))?;
+        let trace = proxy.take();
+        eprintln!("{session}: {} calls", trace.calls.len());
+        trace.save(&replay::file(directory, session))?;
+    }
+    Ok(())
+}
+
+/// Where a server's client writes.
+fn make_place(offer: &Offer, server: Server) -> Result<()> {
+    let build = offer.root.join(compile::ROOT).join(compile::BUILD);
+    for writable in [offer.root.join(SCRATCH), build].iter().filter(|directory| directory.exists()) {
+        let place = writable.join(server.to_string());
+        lab::remove(&place)?;
+        fs::create_dir(&place).with_context(|| format!("cannot create {}", place.display()))?;
     }
     Ok(())
 }
@@ -117,17 +158,27 @@ fn one_session(
     offer: &Offer,
     running: &mut Option<Running>,
     limit: Duration,
-) -> Result<BTreeMap<Workload, f64>> {
+) -> Result<BTreeMap<Workload, Measured>> {
     if server == Server::Local {
-        return work(session, server, &offer.root, limit);
+        return do_work(session, server, &offer.root, limit);
     }
     let running = match running {
         Some(running) => running,
         None => running.insert(Running::start(server, offer, serve::Peers::Kernel)?),
     };
+    mounted(session, server, &running.address, limit)
+}
+
+/// A session through the kernel's client.
+fn mounted(
+    session: Session,
+    server: Server,
+    address: &Address,
+    limit: Duration,
+) -> Result<BTreeMap<Workload, Measured>> {
     let at = Path::new(MOUNTED);
-    running.address.mount(at)?;
-    let worked = work(session, server, at, limit);
+    address.mount(at)?;
+    let worked = do_work(session, server, at, limit);
     if umount2(at, MntFlags::empty()).is_err() {
         // A server that does not answer, and calls that wait for it.
         let _ = umount2(at, MntFlags::MNT_FORCE);
@@ -137,7 +188,12 @@ fn one_session(
 }
 
 /// Work in a process of its own that is killed after a while.
-fn work(session: Session, server: Server, place: &Path, limit: Duration) -> Result<BTreeMap<Workload, f64>> {
+fn do_work(
+    session: Session,
+    server: Server,
+    place: &Path,
+    limit: Duration,
+) -> Result<BTreeMap<Workload, Measured>> {
     let mut process = Command::new(std::env::current_exe()?)
         .arg("__bench-work")
         .arg(session.to_string())
@@ -152,14 +208,14 @@ fn work(session: Session, server: Server, place: &Path, limit: Duration) -> Resu
         let _ = umount2(place, MntFlags::MNT_FORCE);
         bail!("it did not finish in {} s", limit.as_secs());
     }
-    let mut seconds = String::new();
+    let mut measured = String::new();
     if let Some(mut stdout) = process.stdout.take() {
-        stdout.read_to_string(&mut seconds)?;
+        stdout.read_to_string(&mut measured)?;
     }
     if !process.wait()?.success() {
         bail!("an operation failed");
     }
-    serde_json::from_str(&seconds).context("the work left no times")
+    serde_json::from_str(&measured).context("the work left no times")
 }
 
 fn ended(process: &mut Child, limit: Duration) -> Result<bool> {
@@ -173,9 +229,15 @@ fn ended(process: &mut Child, limit: Duration) -> Result<bool> {
     Ok(true)
 }
 
-fn report(job: &Job, server: Server, seconds: &BTreeMap<Workload, f64>) -> Result<()> {
-    for (workload, &value) in seconds.iter().filter(|(workload, _)| job.workloads.contains(workload)) {
-        let workload = workload.to_string();
+fn report(job: &Job, server: Server, measured: &BTreeMap<Workload, Measured>) -> Result<()> {
+    for (workload, measured) in measured.iter().filter(|(workload, _)| job.workloads.contains(workload)) {
+        let (workload, value) = (workload.to_string(), measured.seconds);
+        if let Some(calls) = measured.calls {
+            for (sort, count) in [("asking", calls.asking), ("changing", calls.changing)] {
+                let (workload, value) = (format!("{workload}-{sort}"), count as f64);
+                print(&Event::Sample { workload, server, unit: Unit::Calls, value })?;
+            }
+        }
         print(&Event::Sample { workload, server, unit: Unit::Seconds, value })?;
     }
     Ok(())

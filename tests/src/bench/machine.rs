@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::vm::{Output, Vm};
 
 /// In MiB: the files, and what the client keeps of them.
-const MEMORY: u32 = 4096;
+const MEMORY: u32 = 6144;
 /// No round takes longer than this with all peers.
 const ROUND: Duration = Duration::from_secs(900);
 

@@ -9,31 +9,73 @@ use super::results::{Results, Series, Unit};
 use super::statistics::{Summary, ratio, summary};
 use super::subjects::Server;
 
+/// What the names of played workloads start with.
+const PLAYED: &str = "replay-";
 /// Where a server has no sample.
 const NOTHING: &str = "";
+
+/// Workloads that one table shows.
+struct Part {
+    title: &'static str,
+    unit: Unit,
+    /// Whether the calls were played and not made by the kernel's client.
+    played: bool,
+    /// Whose samples the ratios are to.
+    references: &'static [Server],
+}
+
+const PARTS: [Part; 7] = [
+    Part {
+        title: "Seconds through the kernel's client",
+        unit: Unit::Seconds,
+        played: false,
+        references: &[Server::Knfsd, Server::Local, Server::Loopbox],
+    },
+    Part {
+        title: "Calls of the kernel's client: those that only ask, and those that change something",
+        unit: Unit::Calls,
+        played: false,
+        references: &[],
+    },
+    Part {
+        title: "Seconds for the same calls over loopback, and the server's processor time (cpu)",
+        unit: Unit::Seconds,
+        played: true,
+        references: &[Server::Loopbox],
+    },
+    Part {
+        title: "Calls answered in a second",
+        unit: Unit::Rate,
+        played: false,
+        references: &[Server::Loopbox],
+    },
+    Part {
+        title: "Microseconds of the server's processor time for a call",
+        unit: Unit::PerCall,
+        played: false,
+        references: &[Server::Loopbox],
+    },
+    Part {
+        title: "Resident memory of the server in MiB",
+        unit: Unit::Mebibytes,
+        played: false,
+        references: &[],
+    },
+    Part { title: "Open descriptors of the server", unit: Unit::Descriptors, played: false, references: &[] },
+];
 
 /// Everything that was found.
 pub fn text(results: &Results) -> String {
     let mut text = String::new();
-    for (unit, title) in [
-        (Unit::Seconds, "Seconds: median [least – most]"),
-        (Unit::Rate, "Calls in a second: median [least – most]"),
-        (Unit::PerCall, "Microseconds of the server's processor time for a call: median [least – most]"),
-        (Unit::Calls, "Calls"),
-        (Unit::Mebibytes, "Mebibytes"),
-    ] {
+    for part in &PARTS {
         let cell = |_: &str, series: &Series| summary(&series.samples).map(|summary| spread(&summary));
-        section(&mut text, results, unit, title, cell);
-    }
-    for reference in [Server::Knfsd, Server::Local, Server::Loopbox] {
-        let title = format!("Times what {reference} takes: median [least – most] of the rounds' ratios");
-        let cell = |workload: &str, series: &Series| times(results, reference, workload, series);
-        section(&mut text, results, Unit::Seconds, &title, cell);
-    }
-    for unit in [Unit::Rate, Unit::PerCall] {
-        let title = format!("{} as a multiple of loopbox's", describe(unit));
-        let cell = |workload: &str, series: &Series| times(results, Server::Loopbox, workload, series);
-        section(&mut text, results, unit, &title, cell);
+        let title = format!("{}: median [least – most]", part.title);
+        section(&mut text, results, part, &title, cell);
+        for &reference in part.references {
+            let title = format!("{}: as a multiple of {reference}'s, round by round", part.title);
+            let cell = |workload: &str, series: &Series| times(results, reference, workload, series);
+            section(&mut text, results, part, &title, cell);
+        }
     }
     if !results.cannot.is_empty() {
         text.push_str("Cannot:\n\n");
@@ -49,14 +91,14 @@ pub fn text(results: &Results) -> String {
 fn section(
     text: &mut String,
     results: &Results,
-    unit: Unit,
+    part: &Part,
     title: &str,
     cell: impl Fn(&str, &Series) -> Option<String>,
 ) {
     let of_unit = |workload: &str, server| {
         results
             .series(workload, server)
-            .filter(|series| series.unit == unit)
+            .filter(|series| series.unit == part.unit)
             .and_then(|series| cell(workload, series))
     };
     let workloads = results.workloads();
@@ -64,6 +106,7 @@ fn section(
         .iter()
         .map(|workload| (*workload, Server::ALL.map(|server| of_unit(workload, server)).to_vec()))
         .filter(|(_, cells)| cells.iter().any(Option::is_some))
+        .filter(|(workload, _)| workload.starts_with(PLAYED) == part.played)
         .collect();
     let shown: Vec<usize> = (0..Server::ALL.len())
         .filter(|&column| rows.iter().any(|(_, cells)| cells[column].is_some()))
@@ -91,16 +134,6 @@ fn section(
 fn times(results: &Results, reference: Server, workload: &str, series: &Series) -> Option<String> {
     let reference = results.series(workload, reference)?;
     ratio(&series.samples, &reference.samples).map(|summary| spread(&summary))
-}
-
-fn describe(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Seconds => "Time",
-        Unit::Rate => "Calls in a second",
-        Unit::PerCall => "Processor time for a call",
-        Unit::Calls => "Calls",
-        Unit::Mebibytes => "Memory",
-    }
 }
 
 fn spread(summary: &Summary) -> String {
@@ -142,11 +175,13 @@ mod tests {
             }
         }
         results.add(sample("wire-getattr", Server::Loopbox, Unit::Rate, 1_234_567.0));
-        results.add(sample("wire-getattr", Server::Local, Unit::Rate, 46_000.0));
+        results.add(sample("wire-getattr", Server::Nfsserve, Unit::Rate, 46_000.0));
         results.add(sample("wire-getattr-cpu", Server::Loopbox, Unit::PerCall, 0.2));
+        results.add(sample("replay-find", Server::Loopbox, Unit::Seconds, 0.18));
+        results.add(sample("replay-find", Server::Ganesha, Unit::Seconds, 0.23));
         results.add(Event::Cannot {
             workload: "tar-cold".into(),
-            server: Server::Local,
+            server: Server::Nfsserve,
             why: "it did not finish in 180 s".into(),
         });
         insta::assert_snapshot!(text(&results));

@@ -22,6 +22,9 @@ pub enum Unit {
     /// Mebibytes.
     #[serde(rename = "MiB")]
     Mebibytes,
+    /// Open descriptors.
+    #[serde(rename = "descriptors")]
+    Descriptors,
 }
 
 /// One measurement, or the reason why there is none. Parts of the benchmark in other processes print them, one a line.

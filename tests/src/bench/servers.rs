@@ -15,9 +15,13 @@ use nix::mount::{MsFlags, mount};
 use serde::{Deserialize, Serialize};
 
 use super::subjects::Server;
-use super::work::{LARGE, SCRATCH, TREE};
+use super::work::{LARGE, MANY, SCRATCH, TREE, compile};
 use crate::vm::knfsd;
 
+pub mod ganesha;
+pub mod nfs3_server;
+pub mod nfsserve;
+pub mod numbered;
 pub mod serve;
 
 /// How long a server may take to end by itself.
@@ -52,26 +56,38 @@ pub struct Running {
     pub address: Address,
     /// Its process; the kernel's own has none.
     process: Option<Child>,
+    /// What had to be started beside it.
+    helper: Option<Child>,
 }
 
 impl Offer {
     /// What the workloads need: a tree and a large file as a build has its inputs, and a place to write to.
     pub fn new(root: &Path) -> Result<Offer> {
-        let scratch = root.join(SCRATCH);
-        fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
+        fs::create_dir_all(root.join(SCRATCH)).context("cannot create the place to write to")?;
+        let at = |name: &str| Path::new("/").join(name);
         let graft = |name: &str| Entry::Graft {
-            at: Path::new("/").join(name),
+            at: at(name),
             source: root.join(name),
             access: Access::Fixed,
             optional: true,
         };
-        let scratch = Entry::Scratch {
-            at: Path::new("/").join(SCRATCH),
-            source: scratch,
+        let scratch = |name: &str| Entry::Scratch {
+            at: at(name),
+            source: root.join(name),
             mode: 0o755,
             owner: Owner::default(),
         };
-        let spec = ViewSpec { entries: vec![graft(TREE), graft(LARGE), scratch] };
+        let mut entries = vec![graft(TREE), graft(LARGE), graft(MANY), scratch(SCRATCH)];
+        if root.join(compile::ROOT).exists() {
+            entries.push(graft(&format!("{}/{}", compile::ROOT, compile::TOOLS)));
+            entries.push(scratch(&format!("{}/{}", compile::ROOT, compile::BUILD)));
+            entries.push(Entry::Directory {
+                at: at(compile::ROOT).join("dev"),
+                mode: 0o755,
+                owner: Owner::default(),
+            });
+        }
+        let spec = ViewSpec { entries };
         Ok(Offer { root: root.to_owned(), spec })
     }
 }
@@ -96,7 +112,11 @@ impl Running {
                 knfsd::export(&offer.root)?;
                 let export = offer.root.display().to_string();
                 let address = Address { nfs: knfsd::PORT, mount: knfsd::MOUNT_PORT, export };
-                Ok(Running { address, process: None })
+                Ok(Running { address, process: None, helper: None })
+            }
+            Server::Ganesha => {
+                let (address, process, helper) = ganesha::start(&offer.root)?;
+                Ok(Running { address, process: Some(process), helper })
             }
             _ => Running::spawn(serve::command(server, offer, peers)?),
         }
@@ -113,10 +133,10 @@ impl Running {
         if let Some(stdout) = process.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        let address = serde_json::from_str(&line).with_context(|| format!("{command:?} did not start"));
-        let mut running =
-            Running { address: Address { nfs: 0, mount: 0, export: String::new() }, process: Some(process) };
-        running.address = address?;
+        let address = Address { nfs: 0, mount: 0, export: String::new() };
+        let mut running = Running { address, process: Some(process), helper: None };
+        running.address =
+            serde_json::from_str(&line).with_context(|| format!("{command:?} did not start"))?;
         Ok(running)
     }
 
@@ -128,17 +148,26 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        drop(process.stdin.take());
-        let start = Instant::now();
-        while let Ok(None) = process.try_wait() {
-            if start.elapsed() > LAST_WORDS {
-                // It fails only if the process has just ended.
-                let _ = process.kill();
-                let _ = process.wait();
-                return;
-            }
-            thread::sleep(POLL);
+        if let Some(mut process) = self.process.take() {
+            end(&mut process);
         }
+        if let Some(mut helper) = self.helper.take() {
+            end(&mut helper);
+        }
+    }
+}
+
+/// Ends a process: when its standard input ends, or else by force.
+fn end(process: &mut Child) {
+    let patience = if process.stdin.take().is_some() { LAST_WORDS } else { Duration::ZERO };
+    let start = Instant::now();
+    while let Ok(None) = process.try_wait() {
+        if start.elapsed() >= patience {
+            // It fails only if the process has just ended.
+            let _ = process.kill();
+            let _ = process.wait();
+            return;
+        }
+        thread::sleep(POLL);
     }
 }

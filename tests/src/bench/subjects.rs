@@ -17,6 +17,16 @@ pub enum Server {
     /// This project's.
     #[serde(rename = "loopbox")]
     Loopbox,
+    /// nfs-ganesha, Debian's package.
+    #[serde(rename = "ganesha")]
+    Ganesha,
+    /// The crate nfs3_server, on loopbox's view.
+    #[serde(rename = "nfs3_server")]
+    #[value(name = "nfs3_server")]
+    Nfs3Server,
+    /// The crate nfsserve, on loopbox's view.
+    #[serde(rename = "nfsserve")]
+    Nfsserve,
 }
 
 /// What is done.
@@ -45,6 +55,10 @@ pub enum Workload {
     #[value(name = "random-8")]
     #[serde(rename = "random-8")]
     Random8,
+    /// Unpack and compile zlib with a compiler that the client has not seen.
+    CompileCold,
+    /// The same again.
+    Compile,
     /// GETATTR.
     WireGetattr,
     /// LOOKUP.
@@ -55,8 +69,12 @@ pub enum Workload {
     WireRead4k,
     /// READ of 1 MiB.
     WireRead1m,
-    /// READDIRPLUS of a directory of 100 files.
+    /// READDIRPLUS of a directory of some fifty names.
     WireReaddirplus,
+    /// What the kernel's client asks for during all of the above in the virtual machine.
+    Replay,
+    /// What a server holds on to after a walk of 200,000 files and after opening a million.
+    Memory,
 }
 
 /// What runs a workload.
@@ -66,11 +84,22 @@ pub enum Stage {
     Machine,
     /// A client of the benchmark's own, over loopback on the host.
     Wire,
+    /// The same client, with an eye on memory.
+    Memory,
+    /// The same client, with what the kernel's was seen to ask for.
+    Replay,
 }
 
 impl Server {
     /// Everybody, in the order of the tables.
-    pub const ALL: [Server; 3] = [Server::Local, Server::Knfsd, Server::Loopbox];
+    pub const ALL: [Server; 6] = [
+        Server::Local,
+        Server::Knfsd,
+        Server::Loopbox,
+        Server::Ganesha,
+        Server::Nfs3Server,
+        Server::Nfsserve,
+    ];
 }
 
 impl Workload {
@@ -83,6 +112,8 @@ impl Workload {
             | Workload::WireRead4k
             | Workload::WireRead1m
             | Workload::WireReaddirplus => Stage::Wire,
+            Workload::Replay => Stage::Replay,
+            Workload::Memory => Stage::Memory,
             _ => Stage::Machine,
         }
     }

@@ -1,20 +1,21 @@
 //! The calls alone: a client without a kernel sends them over loopback, as many at once as a kernel would, and the
 //! server's processor time is read from the system.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use super::inside::Job;
+use super::private;
 use super::results::{Event, Results, Unit};
 use super::servers::{Offer, Running, serve};
 use super::subjects::{Server, Workload};
-use super::work::{LARGE, TREE, large_file, tree};
 use crate::lab::{Lab, say};
 
+pub mod abilities;
 pub mod calls;
 pub mod client;
-pub mod memory_files;
+pub mod memory;
 
 use client::{Client, Connection};
 
@@ -24,14 +25,12 @@ const WINDOW: usize = 32;
 const WINDOW_LARGE: usize = 8;
 /// Calls whose cost is not counted: the server sees the files for the first time.
 const WARM_UP: Duration = Duration::from_millis(100);
-/// How long calls are sent and counted.
-const LENGTH: Duration = Duration::from_secs(1);
 /// What the server's end is called in the results.
 const CPU: &str = "cpu";
 
 /// Measures every workload on every server, round after round.
 pub fn run(lab: &Lab, job: &Job, results: &mut Results) -> Result<()> {
-    let offer = make_files(lab)?;
+    let offer = private::files(lab)?;
     for round in 0..job.rounds {
         for &server in job.servers.iter().filter(|server| **server != Server::Knfsd) {
             say(&format!("round {} of {}: {server}", round + 1, job.rounds));
@@ -41,19 +40,11 @@ pub fn run(lab: &Lab, job: &Job, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// The same files as in the virtual machine, in memory.
-fn make_files(lab: &Lab) -> Result<Offer> {
-    let root = memory_files::mount_private(lab)?;
-    tree::make(&root.join(TREE))?;
-    large_file::write(&root.join(LARGE))?;
-    Offer::new(&root)
-}
-
 fn one_server(job: &Job, server: Server, offer: &Offer, results: &mut Results) -> Result<()> {
     if server == Server::Local {
         if job.workloads.contains(&Workload::WireRead1m) {
             let running = Running::start(server, offer, serve::Peers::Anyone)?;
-            limit(&running, results)?;
+            limit(job, &running, results)?;
         }
         return Ok(());
     }
@@ -67,8 +58,9 @@ fn one_server(job: &Job, server: Server, offer: &Offer, results: &mut Results) -
             return Ok(());
         }
     };
+    abilities::look(server, &running, results)?;
     for &workload in &job.workloads {
-        if let Err(error) = one_workload(workload, server, &running, results) {
+        if let Err(error) = one_workload(job, workload, server, &running, results) {
             let why = format!("{error:#}");
             results.add(Event::Cannot { workload: workload.to_string(), server, why });
         }
@@ -77,15 +69,21 @@ fn one_server(job: &Job, server: Server, offer: &Offer, results: &mut Results) -
 }
 
 /// One workload with many calls in flight and with one.
-fn one_workload(workload: Workload, server: Server, running: &Running, results: &mut Results) -> Result<()> {
+fn one_workload(
+    job: &Job,
+    workload: Workload,
+    server: Server,
+    running: &Running,
+    results: &mut Results,
+) -> Result<()> {
     let mut client = Client::connect(&running.address)?;
     let records = calls::records(workload, &mut client)?;
     let process = running.process().context("the server has no process")?;
     let many = if workload == Workload::WireRead1m { WINDOW_LARGE } else { WINDOW };
     for window in [many, 1] {
-        client.connection.pipeline(&records, window, WARM_UP)?;
+        client.connection.pipeline(&records, window, for_a(WARM_UP))?;
         let before = processor_time(process)?;
-        let done = client.connection.pipeline(&records, window, LENGTH)?;
+        let done = client.connection.pipeline(&records, window, for_a(Duration::from_millis(job.length)))?;
         let spent = processor_time(process)?.saturating_sub(before);
         let name = if window == 1 { format!("{workload}-1") } else { workload.to_string() };
         report(results, server, &name, done.calls, done.time, spent);
@@ -94,16 +92,22 @@ fn one_workload(workload: Workload, server: Server, running: &Running, results: 
 }
 
 /// What is the most that a server could reach with reads of 1 MiB: a loop that sends a file.
-fn limit(running: &Running, results: &mut Results) -> Result<()> {
+fn limit(job: &Job, running: &Running, results: &mut Results) -> Result<()> {
     let mut connection = Connection::open(running.address.nfs)?;
     let process = running.process().context("the server has no process")?;
     connection.receive_for(WARM_UP)?;
     let before = processor_time(process)?;
-    let (bytes, time) = connection.receive_for(LENGTH)?;
+    let (bytes, time) = connection.receive_for(Duration::from_millis(job.length))?;
     let spent = processor_time(process)?.saturating_sub(before);
     let name = Workload::WireRead1m.to_string();
     report(results, Server::Local, &name, bytes / u64::from(calls::LARGE_READ), time, spent);
     Ok(())
+}
+
+/// Goes on for a time from now.
+fn for_a(length: Duration) -> impl Fn(usize) -> bool {
+    let start = Instant::now();
+    move |_| start.elapsed() < length
 }
 
 fn report(results: &mut Results, server: Server, name: &str, calls: u64, time: Duration, spent: Duration) {

@@ -6,16 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
+pub mod client_calls;
+pub mod compile;
 pub mod large_file;
 pub mod small_files;
 pub mod tree;
+
+use client_calls::Calls;
 
 use super::subjects::{Workload, write_name};
 
@@ -23,6 +28,8 @@ use super::subjects::{Workload, write_name};
 pub const TREE: &str = "tree";
 /// The large file that is read.
 pub const LARGE: &str = "large";
+/// Many empty files, for those who look at a server's memory.
+pub const MANY: &str = "many";
 /// What may be written.
 pub const SCRATCH: &str = "scratch";
 
@@ -46,6 +53,17 @@ pub enum Session {
     /// Read pieces of it by eight threads.
     #[value(name = "random-8")]
     Random8,
+    /// Unpack and compile a package, twice.
+    Compile,
+}
+
+/// What a workload came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// How long it took.
+    pub seconds: f64,
+    /// The calls that the kernel's client made; none without one.
+    pub calls: Option<Calls>,
 }
 
 /// What to do and where.
@@ -60,7 +78,7 @@ pub struct Options {
 
 impl Session {
     /// All of them; one that needs what another left comes behind it.
-    pub const ALL: [Session; 8] = [
+    pub const ALL: [Session; 9] = [
         Session::Find,
         Session::Tar,
         Session::Create,
@@ -69,6 +87,7 @@ impl Session {
         Session::Read,
         Session::Random,
         Session::Random8,
+        Session::Compile,
     ];
 
     /// What is measured in it.
@@ -82,11 +101,14 @@ impl Session {
             Session::Read => &[Workload::ReadCold],
             Session::Random => &[Workload::Random],
             Session::Random8 => &[Workload::Random8],
+            Session::Compile => &[Workload::CompileCold, Workload::Compile],
         }
     }
 
     /// Does the work of one of the workloads.
-    fn run(self, workload: Workload, place: &Path, scratch: &Path) -> Result<()> {
+    fn run(workload: Workload, options: &Options) -> Result<()> {
+        let Options { place, scratch: own, .. } = options;
+        let scratch = &place.join(SCRATCH).join(own);
         let (tree, large) = (place.join(TREE), place.join(LARGE));
         match workload {
             Workload::FindCold | Workload::FindWarm => tree::find(&tree),
@@ -97,6 +119,7 @@ impl Session {
             Workload::ReadCold => large_file::read(&large),
             Workload::Random => large_file::random(&large, 1),
             Workload::Random8 => large_file::random(&large, 8),
+            Workload::CompileCold | Workload::Compile => compile::run(&place.join(compile::ROOT), own),
             _ => anyhow::bail!("{workload} is no work on a mount"),
         }
     }
@@ -108,19 +131,42 @@ impl fmt::Display for Session {
     }
 }
 
-/// Does it, and prints the seconds that each workload took.
+/// Does it, and prints what each workload came to.
 pub fn main(options: &Options) -> Result<ExitCode> {
-    let mut seconds = BTreeMap::new();
-    let scratch = options.place.join(SCRATCH).join(&options.scratch);
+    let mut measured = BTreeMap::new();
     for &workload in options.session.workloads() {
+        let before = client_calls::made(&options.place)?;
         let start = Instant::now();
-        options.session.run(workload, &options.place, &scratch)?;
-        seconds.insert(workload, start.elapsed().as_secs_f64());
+        Session::run(workload, options)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let calls = client_calls::made(&options.place)?.zip(before).map(|(after, before)| after - before);
+        measured.insert(workload, Measured { seconds, calls });
+        options.tidy()?;
     }
-    if options.session == Session::Write {
-        // There is no room for one of every server.
-        std::fs::remove_file(scratch.join(LARGE))?;
-    }
-    println!("{}", serde_json::to_string(&seconds)?);
+    println!("{}", serde_json::to_string(&measured)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a system call costs here that does nothing.
+pub fn system_call() -> Duration {
+    const COUNT: u32 = 100_000;
+    let start = Instant::now();
+    for _ in 0..COUNT {
+        std::hint::black_box(nix::unistd::getppid());
+    }
+    start.elapsed() / COUNT
+}
+
+impl Options {
+    /// Removes what there is no room for once for every server, or what would be in the way of a second time.
+    fn tidy(&self) -> Result<()> {
+        match self.session {
+            Session::Write => {
+                std::fs::remove_file(self.place.join(SCRATCH).join(&self.scratch).join(LARGE))?;
+                Ok(())
+            }
+            Session::Compile => compile::clear(&self.place.join(compile::ROOT), &self.scratch),
+            _ => Ok(()),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The kernel's own NFS server, inside the machine: the reference that a case is compared with.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,6 +13,8 @@ use crate::command::{command, quiet};
 pub const PORT: u16 = 2049;
 /// Where it answers MOUNT calls.
 pub const MOUNT_PORT: u16 = 20048;
+/// Where the port mapper listens; another server may have started it.
+const PORT_MAPPER: u16 = 111;
 
 /// Exports `export` (on a file system that can be exported) and mounts it at `at`, over loopback and NFSv3.
 pub fn serve(directory: &Path, at: &Path) -> Result<()> {
@@ -59,5 +62,8 @@ fn prepare() -> Result<()> {
     }
     mount(Some("nfsd"), "/proc/fs/nfsd", Some("nfsd"), MsFlags::empty(), None::<&str>)
         .context("cannot mount the server's control files")?;
-    quiet(&mut command("rpcbind", ["-w"]))
+    if TcpStream::connect((Ipv4Addr::LOCALHOST, PORT_MAPPER)).is_err() {
+        quiet(&mut command("rpcbind", ["-w"]))?;
+    }
+    Ok(())
 }

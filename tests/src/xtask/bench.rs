@@ -12,16 +12,21 @@ use clap::{Args, ValueEnum};
 use super::setup;
 use crate::bench::inside::Job;
 use crate::bench::results::Results;
+use crate::bench::servers::ganesha;
 use crate::bench::subjects::{Server, Stage, Workload};
-use crate::bench::{machine, report, wire};
+use crate::bench::{machine, plot, replay, report, wire, work};
 use crate::command::{command, run as run_command};
+use crate::demo::Workload as Demonstration;
 use crate::lab::{Lab, say};
 
 /// Rounds of a full run.
 const ROUNDS: usize = 5;
 /// Seconds that one session may take in a full run, and in a quick one: slow peers take up to a minute.
-const LIMIT: u64 = 180;
-const QUICK_LIMIT: u64 = 20;
+const LIMIT: u64 = 60;
+const QUICK_LIMIT: u64 = 10;
+/// Milliseconds for which one kind of call is counted in a full run, and in a quick one.
+const LENGTH: u64 = 1000;
+const QUICK_LENGTH: u64 = 300;
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -32,6 +37,9 @@ pub struct Options {
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw the times beside those of the kernel's server into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Only these workloads.
     #[arg(long, value_enum, num_args = 1.., value_name = "WORKLOAD")]
     only: Vec<Workload>,
@@ -50,6 +58,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         return optimised(&lab);
     }
     setup::machine(&lab)?;
+    if options.servers().contains(&Server::Ganesha) {
+        ganesha::bring(&lab)?;
+    }
     let start = Instant::now();
     let mut results = Results::default();
     let measured = measure(&lab, options, &mut results);
@@ -60,6 +71,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         fs::write(file, series).with_context(|| format!("cannot write {}", file.display()))?;
     }
     measured?;
+    if let Some(file) = &options.svg {
+        plot::save(&results, file)?;
+    }
     say(&format!("{} s in all", start.elapsed().as_secs()));
     Ok(ExitCode::SUCCESS)
 }
@@ -67,12 +81,25 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn measure(lab: &Lab, options: &Options, results: &mut Results) -> Result<()> {
     let job = |stage| options.job(stage);
     if let Some(job) = job(Stage::Machine) {
+        if job.workloads.iter().any(|workload| matches!(workload, Workload::CompileCold | Workload::Compile))
+        {
+            Demonstration::prepare(lab)?;
+        }
+        say(&format!("on the host a system call takes {:?}", work::system_call()));
         say("through the kernel's client, in the virtual machine");
         machine::run(lab, &job, results)?;
     }
     if let Some(job) = job(Stage::Wire) {
         say("the calls alone, over loopback");
         wire::run(lab, &job, results)?;
+    }
+    if let Some(job) = job(Stage::Memory) {
+        say("memory");
+        wire::memory::run(lab, &job, results)?;
+    }
+    if let Some(job) = job(Stage::Replay) {
+        say("what the kernel's client asked for, over loopback");
+        replay::run(lab, &job, results)?;
     }
     Ok(())
 }
@@ -90,6 +117,10 @@ fn optimised(lab: &Lab) -> Result<ExitCode> {
 }
 
 impl Options {
+    fn servers(&self) -> &[Server] {
+        if self.servers.is_empty() { Server::value_variants() } else { &self.servers }
+    }
+
     /// What of all that one stage measures; none when it has nothing to measure.
     fn job(&self, stage: Stage) -> Option<Job> {
         let chosen = if self.only.is_empty() { Workload::value_variants() } else { &self.only };
@@ -98,9 +129,8 @@ impl Options {
         if workloads.is_empty() {
             return None;
         }
-        let servers = if self.servers.is_empty() { Server::value_variants() } else { &self.servers };
         let rounds = self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS });
-        let limit = if self.quick { QUICK_LIMIT } else { LIMIT };
-        Some(Job { servers: servers.to_vec(), workloads, rounds, limit })
+        let (limit, length) = if self.quick { (QUICK_LIMIT, QUICK_LENGTH) } else { (LIMIT, LENGTH) };
+        Some(Job { servers: self.servers().to_vec(), workloads, rounds, limit, length, record: None })
     }
 }

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use nfs_server::view::{View, ViewSpec};
 use nfs_server::{ServerOptions, Users};
 
-use super::{Address, Offer};
+use super::{Address, Offer, nfs3_server, nfsserve};
 use crate::bench::subjects::Server;
 use crate::bench::work::LARGE;
 
@@ -59,6 +59,8 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     let view = Arc::new(View::open(&spec, None)?);
     match options.server {
         Server::Loopbox => loopbox(view, options.peers)?,
+        Server::Nfs3Server => nfs3_server::serve(view, ready)?,
+        Server::Nfsserve => nfsserve::serve(view, ready)?,
         other => bail!("{other} is no process of this program"),
     }
     Ok(ExitCode::SUCCESS)

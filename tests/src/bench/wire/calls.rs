@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use nfs3_types::nfs3::{
     self, ACCESS3args, GETATTR3args, LOOKUP3args, LOOKUP3res, NFS_PROGRAM, Nfs3Result, READ3args,
-    READDIRPLUS3args, cookieverf3, diropargs3, filename3, nfs_fh3,
+    READDIRPLUS3args, READDIRPLUS3res, cookieverf3, diropargs3, filename3, nfs_fh3,
 };
 use nfs3_types::xdr_codec::Pack;
 
@@ -66,6 +66,8 @@ pub fn records(workload: Workload, client: &mut Client) -> Result<Vec<Vec<u8>>> 
                 maxcount: LISTING,
             };
             let directories = directories(client)?;
+            let one = nfs(NFS_PROGRAM::NFSPROC3_READDIRPLUS, &listing(directories[0].clone()))?;
+            check_whole(&client.connection.ask(&one)?)?;
             directories
                 .into_iter()
                 .map(|directory| nfs(NFS_PROGRAM::NFSPROC3_READDIRPLUS, &listing(directory)))
@@ -82,6 +84,21 @@ pub fn lookup(client: &mut Client, directory: &nfs_fh3, name: &str) -> Result<nf
     match decode::<LOOKUP3res>(&client.connection.ask(&record)?)? {
         Nfs3Result::Ok(found) => Ok(found.object),
         Nfs3Result::Err((status, _)) => bail!("the server does not find {name}: {status}"),
+    }
+}
+
+/// That a listing comes in one reply, so that all servers do the same for a call.
+fn check_whole(reply: &[u8]) -> Result<()> {
+    match decode::<READDIRPLUS3res>(reply)? {
+        Nfs3Result::Ok(listing) if listing.reply.eof => {
+            let names = listing.reply.entries.into_inner().len();
+            if names < FILES_IN_DIRECTORY {
+                bail!("the server lists only {names} names");
+            }
+            Ok(())
+        }
+        Nfs3Result::Ok(_) => bail!("the server lists a small directory in several replies"),
+        Nfs3Result::Err((status, _)) => bail!("the server does not list a directory: {status}"),
     }
 }
 

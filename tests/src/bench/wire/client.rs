@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ use crate::bench::servers::Address;
 /// A server that says nothing for so long has hung.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What is received at a time.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 4 << 20;
 /// The mark of a record's last fragment (RFC 5531, section 11).
 const LAST: u32 = 1 << 31;
 /// A reply up to and including the procedure's status, without a verifier: mark, xid, REPLY, accepted, verifier's
@@ -26,6 +27,8 @@ const HEAD: usize = 32;
 const XID: usize = 4;
 /// MOUNT's procedure MNT.
 const MNT: u32 = 1;
+/// Where the next connection's numbers start: one that a server has seen before means a call that is repeated.
+static START: AtomicU32 = AtomicU32::new(1 << 16);
 
 /// A connection to a server's NFS program, with the root of its export.
 pub struct Client {
@@ -39,10 +42,16 @@ pub struct Client {
 pub struct Connection {
     stream: TcpStream,
     xid: u32,
+    out: Vec<u8>,
     received: Vec<u8>,
     /// What of `received` has not been looked at.
     unread: std::ops::Range<usize>,
 }
+
+/// The server has no such procedure.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server does not know the procedure")]
+pub struct Unknown;
 
 /// What a run of calls came to.
 #[derive(Clone, Copy, Debug)]
@@ -74,34 +83,65 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Connection { stream, xid: 1 << 16, received: vec![0; BUFFER], unread: 0..0 })
+        Ok(Connection {
+            stream,
+            xid: START.fetch_add(1 << 22, Ordering::Relaxed),
+            out: Vec::new(),
+            received: vec![0; BUFFER],
+            unread: 0..0,
+        })
+    }
+
+    /// Sends a call, and says its number.
+    pub fn send(&mut self, record: &[u8]) -> Result<u32> {
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        self.number(record, &mut out);
+        let sent = self.stream.write_all(&out).context("the server takes no more calls");
+        self.out = out;
+        sent.map(|()| self.xid)
+    }
+
+    /// Waits for the next reply: its number, and what the procedure answered.
+    pub fn receive_reply(&mut self) -> Result<(u32, &[u8])> {
+        while self.unread.len() < HEAD || self.unread.len() < self.next_length() {
+            self.receive()?;
+        }
+        let length = self.next_length();
+        let start = self.unread.start;
+        self.unread.start += length;
+        let record = &self.received[start + 4..start + length];
+        let xid = word(record, 0);
+        check_accepted(record, xid)?;
+        Ok((xid, &record[HEAD - 8..]))
     }
 
     /// Sends a call and waits for what the procedure answers.
     pub fn ask(&mut self, record: &[u8]) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
-        self.number(record, &mut out);
-        self.stream.write_all(&out)?;
-        let mut mark = [0; 4];
-        self.stream.read_exact(&mut mark).context("the server does not answer")?;
-        let length = u32::from_be_bytes(mark) & !LAST;
-        let mut reply = vec![0; length as usize];
-        self.stream.read_exact(&mut reply)?;
-        check_accepted(&reply, self.xid)?;
-        Ok(reply.split_off(HEAD - 8))
+        let sent = self.send(record)?;
+        let (xid, reply) = self.receive_reply()?;
+        if xid != sent {
+            bail!("the server answers another call");
+        }
+        Ok(reply.to_vec())
     }
 
-    /// Sends the records over and over for a time, `window` at once, and receives all replies, each of which has to
-    /// be a good one.
-    pub fn pipeline(&mut self, records: &[Vec<u8>], window: usize, length: Duration) -> Result<Done> {
+    /// Sends the records over and over, `window` at once, and receives all replies, each of which has to be a good one.
+    /// `more` is asked from time to time with the number of calls made so far.
+    pub fn pipeline(
+        &mut self,
+        records: &[Vec<u8>],
+        window: usize,
+        more: impl Fn(usize) -> bool,
+    ) -> Result<Done> {
         let start = Instant::now();
         let first = self.xid.wrapping_add(1);
         let (mut sent, mut answered) = (0, 0);
         let mut out = Vec::new();
         loop {
             out.clear();
-            let more = start.elapsed() < length;
-            while more && sent - answered < window {
+            let go_on = more(sent);
+            while go_on && sent - answered < window {
                 self.number(&records[sent % records.len()], &mut out);
                 sent += 1;
             }
@@ -140,10 +180,9 @@ impl Connection {
         loop {
             while self.unread.len() >= HEAD {
                 let head = &self.received[self.unread.clone()];
-                let length = word(head, 0) & !LAST;
                 check_good(&head[4..HEAD], first, sent)?;
                 count += 1;
-                self.skip(4 + length as usize)?;
+                self.skip(self.next_length())?;
             }
             if count > 0 {
                 return Ok(count);
@@ -167,9 +206,20 @@ impl Connection {
         Ok(())
     }
 
+    /// Bytes of the next reply with its mark, once its mark is there.
+    fn next_length(&self) -> usize {
+        let mark = word(&self.received[self.unread.clone()], 0) & !LAST;
+        4 + mark as usize
+    }
+
     fn receive(&mut self) -> Result<()> {
-        self.received.copy_within(self.unread.clone(), 0);
-        self.unread = 0..self.unread.len();
+        if self.unread.start > 0 {
+            self.received.copy_within(self.unread.clone(), 0);
+            self.unread = 0..self.unread.len();
+        }
+        if self.unread.end == self.received.len() {
+            bail!("the server sends a reply that is too long");
+        }
         match self.stream.read(&mut self.received[self.unread.end..]) {
             Ok(0) => bail!("the server ended the connection"),
             Ok(read) => self.unread.end += read,
@@ -184,15 +234,15 @@ impl Connection {
 
 /// A call by root as a record with its mark; the number is filled in when it is sent.
 pub fn call(program: u32, version: u32, procedure: u32, arguments: &impl Pack) -> Result<Vec<u8>> {
-    let user = auth_unix { machinename: Opaque::borrowed(b"bench"), ..auth_unix::default() };
-    let body = call_body {
-        rpcvers: 2,
-        prog: program,
-        vers: version,
-        proc: procedure,
-        cred: opaque_auth::auth_unix(&user),
-        verf: opaque_auth::default(),
-    };
+    call_as(0, (program, version, procedure), arguments)
+}
+
+/// The same by some user.
+pub fn call_as(user: u32, (prog, vers, proc): (u32, u32, u32), arguments: &impl Pack) -> Result<Vec<u8>> {
+    let machinename = Opaque::borrowed(b"bench");
+    let user = auth_unix { machinename, uid: user, gid: user, ..auth_unix::default() };
+    let (cred, verf) = (opaque_auth::auth_unix(&user), opaque_auth::default());
+    let body = call_body { rpcvers: 2, prog, vers, proc, cred, verf };
     let mut record = vec![0; 4];
     rpc_msg { xid: 0, body: msg_body::CALL(body) }.pack(&mut record)?;
     arguments.pack(&mut record)?;
@@ -224,7 +274,7 @@ fn check_accepted(reply: &[u8], xid: u32) -> Result<()> {
     let head: Vec<u32> = reply.chunks_exact(4).take(6).map(|bytes| word(bytes, 0)).collect();
     match head.as_slice() {
         [found, 1, 0, _, 0, 0] if *found == xid => Ok(()),
-        [_, 1, 0, _, 0, 1..=3] => bail!("the server does not know the procedure"),
+        [_, 1, 0, _, 0, 1..=3] => Err(Unknown.into()),
         _ => bail!("the server does not carry the call out: {head:?}"),
     }
 }
