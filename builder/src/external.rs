@@ -15,6 +15,7 @@ use crate::backend::Backend;
 use crate::build::BuildError;
 use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation, Method, Output};
+use crate::log::no_input;
 use crate::plan::{Host, Known, PlanError, Request, SandboxPath, Scratch, User, plan_decided};
 use crate::run::{Ways, in_view};
 use crate::scratch::{self, ScratchError};
@@ -160,7 +161,11 @@ impl Description {
             scratch: &scratch,
         })
         .map_err(BuildError::from)?;
-        let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::inherit(), stderr: Stdio::inherit() };
+        let stdio = Stdio3 {
+            stdin: no_input().map_err(BuildError::Terminal)?,
+            stdout: Stdio::inherit(),
+            stderr: Stdio::inherit(),
+        };
         let ways = Ways {
             backend: external.backend,
             note: &note,
@@ -220,6 +225,7 @@ impl Description {
             system: self.system.clone(),
             sandbox_build_dir: self.tmp_dir_in_sandbox.clone(),
             allowed_impure_host_deps: allowed.collect(),
+            filter_syscalls: true,
             system_features: features.map_err(|error| BuildError::from(PlanError::from(error)))?,
             ..Settings::default()
         })

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::process::Stdio;
 use std::thread::JoinHandle;
 
 #[cfg(target_os = "linux")]
@@ -51,6 +52,11 @@ pub(crate) struct Keep {
     pub ear: Ear,
     /// Asked for when nobody can write any more. Nix then kills a builder that has not ended yet.
     pub closed: Cancel,
+}
+
+/// What a build reads: nothing. It may write there too, as in Nix.
+pub(crate) fn no_input() -> io::Result<Stdio> {
+    Ok(File::options().read(true).write(true).open("/dev/null")?.into())
 }
 
 /// Opens a terminal for a build user. Every line is told.

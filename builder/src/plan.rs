@@ -6,6 +6,7 @@ mod graphs;
 mod host;
 mod sandbox_paths;
 mod structured;
+mod system_calls;
 mod view;
 mod word;
 
@@ -26,6 +27,7 @@ pub use checks::OutputChecks;
 pub use graphs::Known;
 pub use host::{Device, Host};
 pub use sandbox_paths::{SandboxPath, SandboxPathError};
+pub use system_calls::SystemCalls;
 pub use word::Word;
 
 /// The ids that a build user has inside the sandbox, as in Nix's.
@@ -33,6 +35,9 @@ const INSIDE: Ids = Ids { uid: 1000, gid: 100 };
 
 /// Features that change the sandbox itself in ways that are not implemented.
 const UNSUPPORTED_FEATURES: [&str; 3] = ["recursive-nix", "uid-range", "ca-derivations"];
+
+/// How large shared memory may become where nothing is set.
+const SHM_SIZE: &str = "50%";
 
 /// The version of Nix that has come to honour `unsafeDiscardReferences`; older ones look for references all the same.
 const DISCARD_REFERENCES: (u32, u32) = (2, 14);
@@ -96,6 +101,10 @@ pub struct Plan {
     pub umask: u32,
     /// Where file systems of the kernel are mounted in the view.
     pub mounts: Mounts,
+    /// How large its shared memory may become.
+    pub shm_size: String,
+    /// How the kernel treats its system calls.
+    pub system_calls: SystemCalls,
     /// What it has to make.
     pub outputs: Vec<PlannedOutput>,
     /// Store paths that the outputs may refer to.
@@ -194,9 +203,15 @@ pub enum PlanError {
         /// The feature.
         feature: String,
     },
-    /// It asks for no sandbox.
-    #[error("it has '__noChroot' set, but loopbox always uses a sandbox")]
-    NoChroot,
+    /// It asks for no sandbox, and the settings do not allow that.
+    #[error("derivation '{}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'", .0.display())]
+    NoChroot(PathBuf),
+    /// It asks for no sandbox, and Nix would build it without one.
+    #[error(
+        "derivation '{}' has '__noChroot' set: Nix would build it without a sandbox, but loopbox always uses one",
+        .0.display()
+    )]
+    OnlyWithoutSandbox(PathBuf),
     /// It asks for a host path that it may not have.
     #[error(
         "it asks for the host path '{path}', which Nix's setting 'allowed-impure-host-deps' does not allow"
@@ -293,6 +308,8 @@ fn assemble(
         domainname: "(none)",
         umask: 0o022,
         mounts,
+        shm_size: settings.sandbox_dev_shm_size.clone().unwrap_or_else(|| SHM_SIZE.into()),
+        system_calls: SystemCalls::of(&derivation.platform, settings),
         outputs,
         may_refer_to,
         scratch: request.scratch.clone(),
@@ -335,7 +352,12 @@ fn check_system(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<()
     if !reasons.is_empty() {
         return Err(PlanError::System { reasons: reasons.join("\n") });
     }
-    if attributes.flag("__noChroot")? { Err(PlanError::NoChroot) } else { Ok(()) }
+    let path = || request.path.within(request.store);
+    match attributes.flag("__noChroot")? {
+        true if settings.sandbox_relaxed => Err(PlanError::OnlyWithoutSandbox(path())),
+        true => Err(PlanError::NoChroot(path())),
+        false => Ok(()),
+    }
 }
 
 fn planned_outputs(derivation: &Derivation<'_>, store: &Path) -> Result<Vec<PlannedOutput>, PlanError> {

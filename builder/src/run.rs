@@ -7,7 +7,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mounter::jail::{self, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, kill_user};
+use mounter::jail::{
+    self, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, SystemCalls, kill_user,
+};
 use mounter::stale::Note;
 use nfs_server::Calls;
 use nfs_server::view::View;
@@ -48,7 +50,7 @@ pub(crate) fn run(
         stop: &stop,
     };
     let stdio = Stdio3 {
-        stdin: Stdio::null(),
+        stdin: log::no_input().map_err(BuildError::Terminal)?,
         stdout: Stdio::from(terminal.stdout),
         stderr: Stdio::from(terminal.stderr),
     };
@@ -212,6 +214,7 @@ impl Plan {
             proc: self.mounts.proc.clone(),
             pts: self.mounts.pts.clone(),
             shm: self.mounts.shm.clone(),
+            shm_size: self.shm_size.clone(),
             program: PathBuf::from(self.program.as_os_str()),
             argv: self.arguments.iter().map(own).collect(),
             env: self.environment.iter().map(|(name, value)| (own(name), own(value))).collect(),
@@ -220,6 +223,13 @@ impl Plan {
             // No core files, unless the build asks for them.
             limits: vec![Limit { resource: Resource::Core, soft: Some(0), hard: None }],
             no_new_privs: true,
+            system_calls: SystemCalls {
+                filtered: self.system_calls.filtered,
+                own_abstract_sockets: true,
+                says_32_bits: self.system_calls.says_32_bits,
+                says_linux_26: self.system_calls.says_linux_26,
+                same_addresses: true,
+            },
             new_session: true,
         }
     }

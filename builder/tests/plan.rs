@@ -19,6 +19,7 @@ const NULL: (&str, Device) = ("/dev/null", Device { major: 1, minor: 3, mode: 0o
 /// What differs from test to test.
 struct Case {
     outputs: String,
+    platform: &'static str,
     environment: Vec<(&'static str, &'static str)>,
     settings: Settings,
     sandbox_paths: Vec<&'static str>,
@@ -38,6 +39,7 @@ impl Default for Case {
         };
         Case {
             outputs: format!(r#"("out","/nix/store/{OUT}","","")"#),
+            platform: "x86_64-linux",
             environment: Vec::new(),
             settings: Settings {
                 version: (2, 8),
@@ -67,8 +69,9 @@ impl Case {
     fn plan(&self) -> Result<Plan, PlanError> {
         let variables = self.environment.iter().map(|(name, value)| format!("({name:?},{value:?})"));
         let text = format!(
-            r#"Derive([{}],[],["/nix/store/{BUSYBOX}"],"x86_64-linux","/nix/store/{BUSYBOX}/bin/sh",["-c","exit"],[{}])"#,
+            r#"Derive([{}],[],["/nix/store/{BUSYBOX}"],"{}","/nix/store/{BUSYBOX}/bin/sh",["-c","exit"],[{}])"#,
             self.outputs,
+            self.platform,
             variables.collect::<Vec<_>>().join(",")
         );
         let derivation: Derivation<'_> = parse(text.as_bytes()).unwrap();
@@ -288,6 +291,27 @@ fn structured_attributes_are_files_with_outputs_and_graphs() {
 }
 
 #[test]
+fn the_kernel_treats_calls_as_nix_has_it() {
+    let mut case = Case::default();
+    case.settings.filter_syscalls = true;
+    let plan = case.plan().unwrap();
+    assert_eq!(plan.shm_size, "50%");
+    assert!(plan.system_calls.filtered);
+    assert!(!plan.system_calls.says_32_bits && !plan.system_calls.says_linux_26);
+    case.settings = Settings {
+        impersonate_linux_26: true,
+        filter_syscalls: false,
+        sandbox_dev_shm_size: Some("1G".into()),
+        extra_platforms: vec!["i686-linux".into()],
+        ..case.settings
+    };
+    case.platform = "i686-linux";
+    let plan = case.plan().unwrap();
+    assert_eq!(plan.shm_size, "1G");
+    assert!(plan.system_calls.says_32_bits && plan.system_calls.says_linux_26 && !plan.system_calls.filtered);
+}
+
+#[test]
 fn what_cannot_be_had_is_refused() {
     let with = |environment| Case { environment, ..Case::default() }.error();
     insta::assert_snapshot!(with(vec![("requiredSystemFeatures", "kvm")]), @r"
@@ -296,7 +320,10 @@ fn what_cannot_be_had_is_refused() {
       Available features: {}
     ");
     insta::assert_snapshot!(with(vec![("requiredSystemFeatures", "recursive-nix")]), @"it requires the system feature 'recursive-nix', which loopbox does not support");
-    insta::assert_snapshot!(with(vec![("__noChroot", "1")]), @"it has '__noChroot' set, but loopbox always uses a sandbox");
+    insta::assert_snapshot!(with(vec![("__noChroot", "1")]), @"derivation '/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'");
+    let mut relaxed = Case { environment: vec![("__noChroot", "1")], ..Case::default() };
+    relaxed.settings.sandbox_relaxed = true;
+    insta::assert_snapshot!(relaxed.error(), @"derivation '/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv' has '__noChroot' set: Nix would build it without a sandbox, but loopbox always uses one");
     insta::assert_snapshot!(with(vec![("__json", "[]")]), @"its structured attributes are not a JSON object");
     let mut foreign = Case::default();
     foreign.settings.system = "riscv64-linux".into();

@@ -179,7 +179,8 @@ fn plan(error: &PlanError) -> Option<String> {
         PlanError::System { .. } => {
             Some("'extra-platforms' in nix.conf lists other systems that this machine can run, 'system-features' what it has".into())
         }
-        PlanError::NoChroot => Some("nix-build with 'sandbox = relaxed' builds it without a sandbox".into()),
+        PlanError::NoChroot(_) => Some("nix-build with 'sandbox = relaxed' builds it without a sandbox".into()),
+        PlanError::OnlyWithoutSandbox(_) => Some("nix-build builds it".into()),
         PlanError::UnsupportedFeature { .. } => Some("nix-build may have what it takes; loopbox builds the rest".into()),
         _ => None,
     }

@@ -7,10 +7,12 @@
 
 mod control;
 mod error;
+mod filter;
 mod inside;
 mod launch;
 mod spec;
 mod supervisor;
+mod system_calls;
 mod text;
 mod users;
 
@@ -18,6 +20,7 @@ pub use error::JailError;
 pub use launch::{Jail, Killer, Outcome, Stdio3};
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};
 pub use supervisor::enter;
+pub use system_calls::SystemCalls;
 pub use users::{KillError, kill_user};
 
 /// The hidden word that makes the binary call [`enter`].

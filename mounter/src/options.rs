@@ -7,6 +7,9 @@ use crate::Source;
 /// Bytes in one READ or WRITE: the most that both clients ask for.
 const TRANSFER: u32 = 1 << 20;
 
+/// Bytes in a block, as of most local file systems.
+const BLOCK: u32 = 4096;
+
 /// How long attributes and names are believed when nobody but this client changes them, in seconds. Long enough for
 /// any build to pay for each file once, short enough that a mistake does not last for ever.
 const EXCLUSIVE_CACHE: u32 = 3600;
@@ -94,6 +97,8 @@ pub fn linux(source: &Source, options: &MountOptions) -> String {
         format!("retrans={RESENDS}"),
         format!("rsize={TRANSFER}"),
         format!("wsize={TRANSFER}"),
+        // What programs are told to read and write at once; a transfer's size by default, and buffers would be as large.
+        format!("bsize={BLOCK}"),
         format!("actimeo={}", options.changes.cache_seconds()),
         // Names that do not exist are remembered too: a configure script asks for the same ones over and over.
         "lookupcache=all".into(),
@@ -155,12 +160,12 @@ mod tests {
 
     #[test]
     fn linux_line_of_an_exclusive_mount() {
-        insta::assert_snapshot!(linux(&source(), &MountOptions::default()), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,actimeo=3600,lookupcache=all,nocto");
+        insta::assert_snapshot!(linux(&source(), &MountOptions::default()), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,bsize=4096,actimeo=3600,lookupcache=all,nocto");
     }
 
     #[test]
     fn linux_line_of_a_mount_that_the_host_changes_too() {
-        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live }), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,actimeo=1,lookupcache=all");
+        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live }), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
     }
 
     #[test]

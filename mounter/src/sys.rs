@@ -91,6 +91,17 @@ mod linux {
         Ok(())
     }
 
+    /// Has the kernel run a filter before every system call of this process and its children (seccomp(2)).
+    pub(crate) fn filter_calls(program: &[libc::sock_filter]) -> io::Result<()> {
+        let len = libc::c_ushort::try_from(program.len()).map_err(io::Error::other)?;
+        let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+        // SAFETY: the kernel reads `len` instructions, checks and copies them.
+        let done = unsafe {
+            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, std::ptr::from_ref(&program))
+        };
+        check(done as libc::c_int)
+    }
+
     /// setdomainname(2).
     pub(crate) fn set_domain_name(name: &str) -> io::Result<()> {
         // SAFETY: pointer and length of one string.

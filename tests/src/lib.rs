@@ -9,6 +9,7 @@ pub mod differences;
 pub mod fuzz;
 pub mod lab;
 pub mod parity;
+pub mod probe;
 pub mod suites;
 pub mod sys;
 pub mod tally;

@@ -12,6 +12,7 @@ pub mod compare;
 pub mod demo;
 pub mod fuzz;
 pub mod parity;
+pub mod probe;
 pub mod setup;
 pub mod suites;
 pub mod test;
@@ -41,6 +42,8 @@ enum What {
     Fuzz(fuzz::Options),
     /// Measure loopbox beside its peers: the kernel's NFS server, nfs-ganesha, and others.
     Bench(bench::Options),
+    /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
+    Probe(probe::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
     CheckMacos,
     /// Run a command as root in the virtual machine, in this checkout.
@@ -101,6 +104,7 @@ impl Arguments {
             What::BenchInside { job } => crate::bench::inside::main(&job),
             What::BenchWork(options) => crate::bench::work::main(&options),
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
+            What::Probe(options) => probe::run(&options),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),

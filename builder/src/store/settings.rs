@@ -10,7 +10,7 @@ use super::command::{self, CommandError};
 
 /// Settings that change builds, or what comes after them, in ways that are not implemented: who has set one would
 /// not get what he asked for. Each is off by default.
-const UNSUPPORTED: [&str; 4] = ["impersonate-linux-26", "impure-env", "pre-build-hook", "repeat"];
+const UNSUPPORTED: [&str; 3] = ["impure-env", "pre-build-hook", "repeat"];
 
 /// What Nix's configuration says about builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -42,6 +42,14 @@ pub struct Settings {
     pub build_dir: Option<PathBuf>,
     /// Where a build finds its directory.
     pub sandbox_build_dir: PathBuf,
+    /// How large a build's shared memory may become, when Nix has such a setting.
+    pub sandbox_dev_shm_size: Option<String>,
+    /// Whether set-id modes and extended attributes are refused by a filter of system calls.
+    pub filter_syscalls: bool,
+    /// Whether builds are told that the kernel is a Linux 2.6.
+    pub impersonate_linux_26: bool,
+    /// Whether Nix itself would build without a sandbox what asks for none (`sandbox = relaxed`).
+    pub sandbox_relaxed: bool,
     /// Certificates for builds that may use the network.
     pub ssl_cert_file: Option<PathBuf>,
     /// Lines of a failed build's log that are shown.
@@ -151,6 +159,10 @@ impl Settings {
             system_features: settings.words("system-features")?,
             build_dir: settings.path("build-dir")?,
             sandbox_build_dir: settings.path("sandbox-build-dir")?.unwrap_or_else(|| "/build".into()),
+            sandbox_dev_shm_size: settings.text("sandbox-dev-shm-size")?.filter(|size| !size.is_empty()),
+            filter_syscalls: settings.flag("filter-syscalls")?.unwrap_or(true),
+            impersonate_linux_26: settings.flag("impersonate-linux-26")?.unwrap_or(false),
+            sandbox_relaxed: settings.value("sandbox").and_then(Value::as_str) == Some("relaxed"),
             ssl_cert_file: settings.path("ssl-cert-file")?,
             log_lines: settings.number("log-lines")?.unwrap_or(10),
             keep_failed: settings.flag("keep-failed")?.unwrap_or(false),
@@ -268,8 +280,7 @@ mod tests {
 
     #[test]
     fn settings_that_could_only_be_ignored_are_refused() {
-        let off = br#"{"pre-build-hook":{"value":""},"repeat":{"value":0},"impure-env":{"value":{}},
-            "impersonate-linux-26":{"value":false}}"#;
+        let off = br#"{"pre-build-hook":{"value":""},"repeat":{"value":0},"impure-env":{"value":{}}}"#;
         Settings::read(off, (2, 8)).unwrap().check_supported().unwrap();
         let on = br#"{"pre-build-hook":{"value":"/hook"},"repeat":{"value":1}}"#;
         let error = Settings::read(on, (2, 8)).unwrap().check_supported().expect_err("refused");

@@ -161,6 +161,13 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
+    /// The kernel cannot treat the program's calls as asked.
+    #[error("cannot set up how system calls are treated")]
+    SystemCalls {
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
     /// No session.
     #[error("cannot start a session")]
     Session {

@@ -65,6 +65,7 @@ fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Inf
     if spec.no_new_privs {
         prctl::set_no_new_privs().map_err(|errno| JailError::NoNewPrivs { source: errno.into() })?;
     }
+    spec.system_calls.apply().map_err(|source| JailError::SystemCalls { source })?;
     nix::unistd::chdir(&spec.cwd)
         .map_err(|errno| JailError::WorkingDirectory { path: spec.cwd.clone(), source: errno.into() })?;
     sys::default_signals().map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
@@ -120,30 +121,26 @@ fn change_root(root: &Path) -> Result<(), JailError> {
     nix::unistd::chdir("/").map_err(stuck)
 }
 
+/// With no flags, as Nix does it: who can make neither devices nor gain privileges is not stopped by a flag first.
 fn mount_special(spec: &JailSpec) -> Result<(), JailError> {
-    let closed = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     if let Some(at) = &spec.proc {
-        special("proc", at, closed, None)?;
+        special("proc", at, None)?;
         if spec.user.uid == 0 {
             KNOBS.iter().try_for_each(|knob| make_read_only(&at.join(knob)))?;
         }
     }
     if let Some(at) = &spec.pts {
-        let terminals = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        special("devpts", at, terminals, Some("newinstance,mode=0620,ptmxmode=0666"))?;
+        special("devpts", at, Some("newinstance,mode=0620,ptmxmode=0666"))?;
     }
     if let Some(at) = &spec.shm {
-        special("tmpfs", at, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=1777,size=50%"))?;
+        special("tmpfs", at, Some(&format!("mode=1777,size={}", spec.shm_size)))?;
     }
     Ok(())
 }
 
-fn special(kind: &str, at: &Path, flags: MsFlags, data: Option<&str>) -> Result<(), JailError> {
-    nix::mount::mount(Some(kind), at, Some(kind), flags, data).map_err(|errno| JailError::Special {
-        kind: kind.into(),
-        at: at.into(),
-        source: errno.into(),
-    })
+fn special(kind: &str, at: &Path, data: Option<&str>) -> Result<(), JailError> {
+    nix::mount::mount(Some(kind), at, Some(kind), MsFlags::empty(), data)
+        .map_err(|errno| JailError::Special { kind: kind.into(), at: at.into(), source: errno.into() })
 }
 
 fn make_read_only(path: &Path) -> Result<(), JailError> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{JailError, text};
+use super::{JailError, SystemCalls, text};
 use crate::{MountOptions, Source};
 
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
@@ -31,6 +31,8 @@ pub struct JailSpec {
     pub pts: Option<PathBuf>,
     /// An existing directory to mount an empty file system in memory on.
     pub shm: Option<PathBuf>,
+    /// How large that may become: a number, with a unit or with `%` of the memory (tmpfs(5)).
+    pub shm_size: String,
     /// The program to execute.
     pub program: PathBuf,
     /// Its arguments, the zeroth included.
@@ -47,6 +49,8 @@ pub struct JailSpec {
     pub limits: Vec<Limit>,
     /// Whether set-id programs and file capabilities give nothing inside.
     pub no_new_privs: bool,
+    /// How the kernel treats its system calls.
+    pub system_calls: SystemCalls,
     /// Whether the program leads a session of its own, without a controlling terminal.
     pub new_session: bool,
 }
@@ -149,6 +153,16 @@ impl JailSpec {
         }
         if self.argv.is_empty() {
             return Err(JailError::Spec { problem: "the program has no zeroth argument".into() });
+        }
+        if self.shm_size.is_empty()
+            || !self.shm_size.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'%')
+        {
+            let problem = format!("{:?} is not a size of a file system in memory", self.shm_size);
+            return Err(JailError::Spec { problem });
+        }
+        if (self.system_calls.filtered || self.system_calls.own_abstract_sockets) && !self.no_new_privs {
+            let problem = "only who takes no new privileges can have fewer calls".into();
+            return Err(JailError::Spec { problem });
         }
         if self.umask & !0o777 != 0 {
             return Err(JailError::Spec {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::support::{MAPPED, Place, ROOT, USER, run};
-use mounter::jail::{JailError, Limit, Outcome, Resource, Root, User};
+use mounter::jail::{JailError, Limit, Outcome, Resource, Root, SystemCalls, User};
 
 #[test]
 fn the_status_of_the_program_comes_through() {
@@ -252,6 +252,44 @@ fn signals_umask_session_privileges_and_limits_are_set() {
     NoNewPrivs: 1
     1 1 0
     ");
+}
+
+#[test]
+fn filtered_calls_are_refused_on_every_file_system() {
+    let place = Place::new();
+    let script = "cd /dev/shm; touch file; chmod 4755 file; chmod 2755 file; chmod 1755 file && stat -c %a file; \
+                  while read -r key value; do [ $key = Seccomp: ] && echo $value; done < /proc/self/status";
+    let mut spec = place.spec(script);
+    spec.system_calls.filtered = true;
+    let (output, _) = run(&spec).unwrap();
+    insta::assert_snapshot!(output, @"
+    chmod: changing permissions of 'file': Operation not permitted
+    chmod: changing permissions of 'file': Operation not permitted
+    1755
+    2
+    ");
+}
+
+#[test]
+fn the_kernel_s_personality_is_that_of_the_specification() {
+    let place = Place::new();
+    let mut spec = place.spec("cat /proc/self/personality");
+    spec.system_calls =
+        SystemCalls { same_addresses: true, own_abstract_sockets: true, ..SystemCalls::default() };
+    assert_eq!(run(&spec).unwrap().0, "00040000\n");
+    spec.system_calls = SystemCalls { says_32_bits: true, says_linux_26: true, ..SystemCalls::default() };
+    assert_eq!(run(&spec).unwrap().0, "00020008\n");
+}
+
+#[test]
+fn fewer_calls_take_no_new_privileges() {
+    let place = Place::new();
+    let mut spec = place.spec("");
+    (spec.system_calls.filtered, spec.no_new_privs) = (true, false);
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @"the jail cannot be as specified: only who takes no new privileges can have fewer calls");
+    let mut spec = place.spec("");
+    spec.shm_size = "1,uid=0".into();
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"the jail cannot be as specified: "1,uid=0" is not a size of a file system in memory"#);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mounter::jail::{Ids, Jail, JailError, JailSpec, Outcome, Root, Stdio3, User};
+use mounter::jail::{Ids, Jail, JailError, JailSpec, Outcome, Root, Stdio3, SystemCalls, User};
 
 /// A user and a group that own nothing here.
 pub const USER: User = User { uid: 30001, gid: 30000, groups: Vec::new(), inside: None };
@@ -20,9 +20,9 @@ pub const MAPPED: User =
 pub const ROOT: User = User { uid: 0, gid: 0, groups: Vec::new(), inside: Some(Ids { uid: 0, gid: 0 }) };
 
 /// What the shell scripts of the tests call.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 16] = [
     "mount", "umount", "unshare", "sh", "cat", "ls", "id", "hostname", "sleep", "mkdir", "readlink", "stat",
-    "touch", "kill",
+    "touch", "kill", "chmod", "uname",
 ];
 
 pub struct Place {
@@ -62,6 +62,7 @@ impl Place {
             proc: Some("/proc".into()),
             pts: Some("/dev/pts".into()),
             shm: Some("/dev/shm".into()),
+            shm_size: "50%".into(),
             program: "/bin/sh".into(),
             argv: ["sh", "-c", script].map(OsString::from).to_vec(),
             env: vec![("PATH".into(), "/bin".into())],
@@ -69,6 +70,7 @@ impl Place {
             umask: 0o022,
             limits: Vec::new(),
             no_new_privs: true,
+            system_calls: SystemCalls::default(),
             new_session: true,
         }
     }

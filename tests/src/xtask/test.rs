@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{compare, fuzz, parity, setup};
+use super::{compare, fuzz, parity, probe, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
@@ -60,6 +60,8 @@ enum Part {
     Compare,
     /// The table of derivations, built by Nix's own sandbox and by loopbox.
     Parity,
+    /// What a process sees, in Nix's own sandbox and in loopbox's.
+    Probe,
 }
 
 /// Runs them, and prints how many passed and failed last.
@@ -86,6 +88,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if wanted(Part::Parity) {
         say("the table of derivations, with Nix's own sandbox and with loopbox");
         tally.add(parity::compare(&lab, None)?);
+    }
+    if wanted(Part::Probe) {
+        tally.add(probe::compare(&lab)?);
     }
     say(&format!("{} s in all", start.elapsed().as_secs()));
     println!("{tally}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use builder::program;
 use builder::store::Store;
 use builder::store_path::StorePath;
-use mounter::jail::{Ids, JailSpec, Root, User};
+use mounter::jail::{Ids, JailSpec, Root, SystemCalls, User};
 use mounter::options::Changes;
 use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 
@@ -123,6 +123,7 @@ impl Plan {
             proc: self.proc.clone(),
             pts: self.pts.clone(),
             shm: self.shm.clone(),
+            shm_size: "50%".into(),
             program,
             argv: self.command.clone(),
             env: self.env.clone(),
@@ -130,6 +131,7 @@ impl Plan {
             umask: 0o022,
             limits: Vec::new(),
             no_new_privs: true,
+            system_calls: SystemCalls::default(),
             new_session: true,
         }
     }

@@ -66,7 +66,7 @@ fn a_sparse_copy_is_the_same_and_small(place: &Place) {
     drop(sparse(place));
     place.shell("cp --sparse=always f g && cmp f g && tar cSf t.tar f && mkdir out && tar xSf t.tar -C out");
     place.shell("cmp f out/f && sync g out/f");
-    // Both look for zeros in pieces of st_blksize, which is as much as goes over the wire at once.
+    // Both look for zeros in pieces of st_blksize, on knfsd as much as goes over the wire at once.
     let piece = stat(place.path("f")).blksize() / 512;
     for name in ["g", "out/f"] {
         let blocks = stat(place.path(name)).blocks();
