@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::table::{self, MountEntry};
 use super::{ABORT_INTERVAL, MountError};
 use crate::Source;
-use crate::options::{self, MountOptions};
+use crate::options::{self, Changes, MountOptions};
 
 /// How many mounts on top of each other at one point are taken away: enough for any real stack, and an end.
 const STACK: usize = 16;
@@ -25,8 +25,8 @@ const ABORTS: usize = 20;
 pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Result<(), MountError> {
     let device = options::device(source);
     let data = options::linux(source, options);
-    nix::mount::mount(Some(device.as_str()), at, Some("nfs"), MsFlags::MS_NOSUID, Some(data.as_str()))
-        .map_err(|errno| {
+    nix::mount::mount(Some(device.as_str()), at, Some("nfs"), flags(options), Some(data.as_str())).map_err(
+        |errno| {
             let source_error = io::Error::from(errno);
             match errno {
                 Errno::EPERM => MountError::NotRoot { at: at.into() },
@@ -41,7 +41,17 @@ pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Resul
                 }
                 _ => MountError::Mount { device, at: at.into(), source: source_error },
             }
-        })
+        },
+    )
+}
+
+/// After every read the client forgets when the file was last read, and asks for its attributes at the next stat(2),
+/// unless the mount says that nobody is interested (`nfs_getattr` in `fs/nfs/inode.c`).
+fn flags(options: &MountOptions) -> MsFlags {
+    match options.changes {
+        Changes::Exclusive => MsFlags::MS_NOSUID | MsFlags::MS_NOATIME,
+        Changes::Live => MsFlags::MS_NOSUID,
+    }
 }
 
 pub(crate) fn open_root(at: &Path) -> Result<Option<File>, MountError> {
