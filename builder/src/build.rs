@@ -266,7 +266,7 @@ impl Builder {
     }
 
     /// The store paths that a derivation names as its inputs.
-    fn inputs(&self, derivation: &Derivation<'_>) -> Result<BTreeSet<StorePath>, BuildError> {
+    pub(crate) fn inputs(&self, derivation: &Derivation<'_>) -> Result<BTreeSet<StorePath>, BuildError> {
         let directory = self.store.directory();
         let mut inputs = BTreeSet::new();
         for source in &derivation.input_sources {
@@ -286,7 +286,11 @@ impl Builder {
     }
 
     /// The closure of the inputs and, when reference graphs are asked for, what those need.
-    fn known(&self, derivation: &Derivation<'_>, inputs: &BTreeSet<StorePath>) -> Result<Known, BuildError> {
+    pub(crate) fn known(
+        &self,
+        derivation: &Derivation<'_>,
+        inputs: &BTreeSet<StorePath>,
+    ) -> Result<Known, BuildError> {
         let mut known = Known { inputs: self.store.closure(inputs)?, ..Known::default() };
         let attributes = Attributes::of(derivation).map_err(PlanError::from)?;
         if attributes.reference_graphs().map_err(PlanError::from)?.is_empty() {
@@ -309,7 +313,7 @@ impl Builder {
     }
 
     /// The closure of those sandbox paths that lie in the store.
-    fn sandbox_closure(&self) -> Result<BTreeSet<StorePath>, BuildError> {
+    pub(crate) fn sandbox_closure(&self) -> Result<BTreeSet<StorePath>, BuildError> {
         let sources = self.options.sandbox_paths.iter().map(|path| path.source.as_path());
         let inside: BTreeSet<StorePath> =
             sources.filter_map(|path| StorePath::containing(path, self.store.directory()).ok()).collect();

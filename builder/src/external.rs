@@ -172,6 +172,7 @@ impl Description {
             loopbox: external.loopbox,
             cancel: external.cancel,
             stop: &Cancel::default(),
+            terminal: false,
         };
         let ended = in_view(&ways, &plan, &beside.join("mount"), stdio, begin)?;
         if ended.outcome == Outcome::Exited(0) {

@@ -60,6 +60,14 @@ pub enum BuildError {
     /// The directory of a failed build could not be kept.
     #[error("cannot keep the build's directory")]
     Keep(#[source] std::io::Error),
+    /// The directory of a failed build cannot be used.
+    #[error("cannot go on in the build directory {path:?}")]
+    KeptDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Nobody could watch over the build's limits.
     #[error("cannot watch over the build's limits")]
     Watch(#[source] std::io::Error),

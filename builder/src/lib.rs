@@ -26,6 +26,8 @@ mod run;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "made by builds only"))]
 mod scratch;
 #[cfg(target_os = "linux")]
+pub mod shell;
+#[cfg(target_os = "linux")]
 pub mod status;
 pub mod store;
 pub mod store_path;

@@ -48,6 +48,7 @@ pub(crate) fn run(
         loopbox: &builder.loopbox,
         cancel: &builder.cancel,
         stop: &stop,
+        terminal: false,
     };
     let stdio = Stdio3 {
         stdin: log::no_input().map_err(BuildError::Terminal)?,
@@ -119,6 +120,8 @@ pub(crate) struct Ways<'a> {
     pub cancel: &'a Cancel,
     /// Stops this one alone.
     pub stop: &'a Cancel,
+    /// Whether the streams are a terminal that is to control the session.
+    pub terminal: bool,
 }
 
 /// How a builder ended.
@@ -147,8 +150,9 @@ pub(crate) fn in_view(
         ways.note.serves(source).map_err(ScratchError::from)?;
     }
     begin();
-    let jail = Jail::spawn(ways.loopbox, &plan.jail(root), stdio)
-        .map_err(|error| not_started(error, plan, served.view()))?;
+    let jail = JailSpec { terminal: ways.terminal, ..plan.jail(root) };
+    let jail =
+        Jail::spawn(ways.loopbox, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
     let started = Instant::now();
     let outcome = wait(ways, jail);
     let nfs_calls = served.end();
@@ -190,7 +194,7 @@ fn wait(ways: &Ways<'_>, jail: Jail) -> Result<Outcome, BuildError> {
 }
 
 /// A build user has no processes before and after a build.
-fn kill_processes(user: &BuildUser) -> Result<(), BuildError> {
+pub(crate) fn kill_processes(user: &BuildUser) -> Result<(), BuildError> {
     if user.is_dedicated() { Ok(kill_user(user.uid)?) } else { Ok(()) }
 }
 
@@ -231,6 +235,7 @@ impl Plan {
                 same_addresses: true,
             },
             new_session: true,
+            terminal: false,
         }
     }
 }

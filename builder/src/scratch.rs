@@ -56,17 +56,37 @@ impl Place {
         state: &StateDir,
         derivation: &StorePath,
     ) -> Result<Place, ScratchError> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let beside = store.directory().join(format!("{derivation}.chroot"));
-        let builds = settings.build_dir.clone().unwrap_or_else(|| store.state().join("builds"));
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let top =
-            builds.join(format!("nix-build-{}-{}-{number}", derivation.short_name(), std::process::id()));
+        let builds = builds(store, settings);
+        let top = builds.join(unused(derivation));
+        Place::lay_out(beside, top, None, state)
+    }
+
+    /// Makes those of a shell in a build's view, which nobody takes outputs from, and which may be open while the
+    /// derivation is built. `build` is a build directory that is there already, and stays.
+    pub fn for_shell(
+        store: &Store,
+        settings: &Settings,
+        state: &StateDir,
+        derivation: &StorePath,
+        build: Option<PathBuf>,
+    ) -> Result<Place, ScratchError> {
+        let top = builds(store, settings).join(unused(derivation));
+        Place::lay_out(top.join("view"), top, build, state)
+    }
+
+    fn lay_out(
+        beside: PathBuf,
+        top: PathBuf,
+        build: Option<PathBuf>,
+        state: &StateDir,
+    ) -> Result<Place, ScratchError> {
         let leftovers = Leftovers { mount: None, temporary: vec![beside.clone(), top.clone()] };
+        let given = build.is_some();
         let place = Place {
             scratch: Scratch {
                 store: beside.join("store"),
-                build: top.join("build"),
+                build: build.unwrap_or_else(|| top.join("build")),
                 tmp: beside.join("tmp"),
             },
             mount_point: beside.join("mount"),
@@ -78,21 +98,35 @@ impl Place {
         let made = |path: &Path, result: io::Result<()>| {
             result.map_err(|source| ScratchError::Make { path: path.into(), source })
         };
-        made(&builds, fs::create_dir_all(&builds))?;
+        let builds = place.top.parent().unwrap_or(&place.top);
+        made(builds, fs::create_dir_all(builds))?;
         // What is there under these names is left from a build that died: the outputs are locked by us.
-        for directory in [&place.beside, &place.top] {
+        for directory in [&place.top, &place.beside] {
             made(directory, remove(directory).and_then(|()| make_private(directory)))?;
         }
         let Scratch { store, build, tmp } = &place.scratch;
-        for directory in [store, build, tmp, &place.mount_point] {
+        for directory in [store, tmp, &place.mount_point] {
             made(directory, make_private(directory))?;
+        }
+        if !given {
+            made(build, make_private(build))?;
         }
         Ok(place)
     }
 
+    /// Puts a plan's files into the build directory, but for those that are there already.
+    pub fn write_missing_files(&self, plan: &Plan) -> Result<(), ScratchError> {
+        let missing = |name: &String| self.scratch.build.join(name).symlink_metadata().is_err();
+        self.write(plan, |name| missing(name))
+    }
+
     /// Puts a plan's files into the build directory.
     pub fn write_files(&self, plan: &Plan) -> Result<(), ScratchError> {
-        for (name, contents) in &plan.files {
+        self.write(plan, |_| true)
+    }
+
+    fn write(&self, plan: &Plan, wanted: impl Fn(&String) -> bool) -> Result<(), ScratchError> {
+        for (name, contents) in plan.files.iter().filter(|(name, _)| wanted(name)) {
             let path = self.scratch.build.join(name);
             let write = || {
                 let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path)?;
@@ -144,6 +178,18 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// Where build directories are made.
+fn builds(store: &Store, settings: &Settings) -> PathBuf {
+    settings.build_dir.clone().unwrap_or_else(|| store.state().join("builds"))
+}
+
+/// A name that no build has yet.
+fn unused(derivation: &StorePath) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("nix-build-{}-{}-{number}", derivation.short_name(), std::process::id())
 }
 
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {

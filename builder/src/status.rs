@@ -44,6 +44,7 @@ impl Failures {
             | BuildError::Terminal(_)
             | BuildError::Log(_)
             | BuildError::Keep(_)
+            | BuildError::KeptDirectory { .. }
             | BuildError::Watch(_)
             | BuildError::Jail(_) => self.own = true,
         }

@@ -1,6 +1,8 @@
 //! The commands, one line each; a file of the same name does it.
 
 mod build;
+#[cfg(target_os = "linux")]
+mod builds;
 mod clean;
 mod completions;
 mod doctor;
@@ -8,6 +10,7 @@ mod external_builder;
 mod man;
 mod mount;
 mod run;
+mod shell;
 mod unmount;
 
 pub use run::RunError;
@@ -24,6 +27,8 @@ pub enum Command {
     Run(Box<run::Arguments>),
     /// Build a derivation, and whatever it needs, in views of their own
     Build(build::Arguments),
+    /// Enter the view of a derivation's build, with its environment, or run a command there
+    Shell(shell::Arguments),
     /// Run a build for Nix, by its setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
     /// Mount a view that a JSON file describes, until it is unmounted or loopbox is interrupted
@@ -49,9 +54,13 @@ impl Command {
             #[cfg(target_os = "linux")]
             Command::Build(arguments) => build::execute(arguments, globals),
             #[cfg(target_os = "linux")]
+            Command::Shell(arguments) => shell::execute(arguments, globals),
+            #[cfg(target_os = "linux")]
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
-            Command::Run(_) | Command::Build(_) | Command::ExternalBuilder(_) => Err(RunError::NoView.into()),
+            Command::Run(_) | Command::Build(_) | Command::Shell(_) | Command::ExternalBuilder(_) => {
+                Err(RunError::NoView.into())
+            }
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),
             Command::Clean => clean::execute(globals),

@@ -51,8 +51,8 @@ pub fn exit_code(error: &Any) -> Option<u8> {
         return Some(NIX_ERROR);
     }
     #[cfg(target_os = "linux")]
-    if entering::is_failed_exec(error) {
-        return Some(CANNOT_EXECUTE);
+    if let Some(code) = entering::exit_code(error) {
+        return Some(code);
     }
     match error.downcast_ref::<RunError>()? {
         RunError::NotInPath(_) | RunError::NoProgram(_) => Some(NOT_FOUND),

@@ -12,7 +12,8 @@ fn loopbox(words: &[&str]) -> String {
 #[test]
 fn help_lists_every_command_and_the_exit_codes() {
     let help = loopbox(&["--help"]);
-    for word in ["run", "build", "mount", "unmount", "clean", "doctor", "completions", "man", "125"] {
+    for word in ["run", "build", "shell", "mount", "unmount", "clean", "doctor", "completions", "man", "125"]
+    {
         assert!(help.contains(word), "{word} is missing");
     }
     assert!(!help.contains("__jail"), "the hidden word shows");
@@ -29,7 +30,7 @@ fn completions_are_made_for_every_shell() {
 fn every_command_has_a_manual_page() {
     let place = tempfile::tempdir().unwrap();
     loopbox(&["man", place.path().to_str().unwrap()]);
-    for page in ["loopbox.1", "loopbox-run.1", "loopbox-build.1", "loopbox-doctor.1"] {
+    for page in ["loopbox.1", "loopbox-run.1", "loopbox-build.1", "loopbox-shell.1", "loopbox-doctor.1"] {
         assert!(place.path().join(page).exists(), "{page} is missing");
     }
 }

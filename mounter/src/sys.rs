@@ -102,6 +102,12 @@ mod linux {
         check(done as libc::c_int)
     }
 
+    /// Makes standard input, a terminal, the one that controls this session (tty_ioctl(4)).
+    pub(crate) fn control_by_stdin() -> io::Result<()> {
+        // SAFETY: the request takes a number, and changes no memory of ours.
+        check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })
+    }
+
     /// setdomainname(2).
     pub(crate) fn set_domain_name(name: &str) -> io::Result<()> {
         // SAFETY: pointer and length of one string.

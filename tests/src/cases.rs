@@ -21,6 +21,7 @@ mod other;
 mod place;
 mod program;
 mod runner;
+mod shell;
 
 pub use ground::Ground;
 pub(crate) use other::{Act, main as act};
@@ -66,6 +67,8 @@ pub enum Group {
     Hide,
     /// What a hostile program cannot do.
     Hold,
+    /// A person at work inside a build's view.
+    Shell,
 }
 
 /// Which cases, and on what.
@@ -90,6 +93,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Clean => clean::cases(),
         Group::Hide => hide::cases(),
         Group::Hold => hold::cases(),
+        Group::Shell => shell::cases(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

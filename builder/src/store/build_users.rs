@@ -70,6 +70,12 @@ pub enum UserError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// Somebody else's.
+    #[error("uid {uid} is none of the build users of Nix's setting 'build-users-group'")]
+    NotOurs {
+        /// The user.
+        uid: u32,
+    },
     /// A lock file cannot be made.
     #[error("cannot open and lock {path:?}")]
     Lock {
@@ -128,6 +134,22 @@ impl BuildUsers {
         cancel.until(|| self.try_acquire())
     }
 
+    /// Takes the user of a number, waiting until no other build has it; `None` when that is cancelled.
+    ///
+    /// # Errors
+    /// When it is no build user, or its lock file cannot be made.
+    pub fn acquire_one(&self, uid: u32, cancel: &Cancel) -> Result<Option<BuildUser>, UserError> {
+        let not_ours = || UserError::NotOurs { uid };
+        let Some(Members { gid, users }) = &self.group else {
+            let ourselves = BuildUser::ourselves();
+            return if ourselves.uid == uid { Ok(Some(ourselves)) } else { Err(not_ours()) };
+        };
+        let user = users.iter().find(|user| user.uid.as_raw() == uid).ok_or_else(not_ours)?;
+        std::fs::create_dir_all(&self.pool)
+            .map_err(|source| UserError::Lock { path: self.pool.clone(), source })?;
+        cancel.until(|| self.try_acquire_one(user, *gid))
+    }
+
     /// Some user, for a plan that nobody is going to run.
     #[must_use]
     pub fn example(&self) -> BuildUser {
@@ -144,14 +166,20 @@ impl BuildUsers {
         std::fs::create_dir_all(&self.pool)
             .map_err(|source| UserError::Lock { path: self.pool.clone(), source })?;
         for user in users {
-            let (path, file) = self.open(user)?;
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(BuildUser::new(user, *gid, Some(file)))),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(source)) => return Err(UserError::Lock { path, source }),
+            if let Some(user) = self.try_acquire_one(user, *gid)? {
+                return Ok(Some(user));
             }
         }
         Ok(None)
+    }
+
+    fn try_acquire_one(&self, user: &User, gid: u32) -> Result<Option<BuildUser>, UserError> {
+        let (path, file) = self.open(user)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(BuildUser::new(user, gid, Some(file)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(UserError::Lock { path, source }),
+        }
     }
 
     fn open(&self, user: &User) -> Result<(PathBuf, File), UserError> {

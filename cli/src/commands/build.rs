@@ -1,18 +1,18 @@
 //! `loopbox build`: builds derivations, with what they need, each in a view of its own.
 
 #[cfg(target_os = "linux")]
-mod answer;
+pub(super) mod answer;
 #[cfg(target_os = "linux")]
 mod execute;
 #[cfg(target_os = "linux")]
 mod links;
 #[cfg(target_os = "linux")]
-mod progress;
+pub(super) mod progress;
 
 use std::path::PathBuf;
 
 #[cfg(target_os = "linux")]
-pub use execute::{SELF, execute};
+pub use execute::execute;
 
 /// Build a derivation, and whatever it needs, in views of their own
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]

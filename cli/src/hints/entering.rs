@@ -1,18 +1,28 @@
 //! What to do about errors of entering a view, and of builds in one.
 
+use std::io::ErrorKind;
+
 use builder::build::BuildError;
 use mounter::jail::JailError;
 
 use super::Any;
+use crate::failure::{CANNOT_EXECUTE, NOT_FOUND};
 
 /// The hint for one error, if it is one of these.
 pub fn hint(error: &Any) -> Option<String> {
     error.downcast_ref().and_then(jail).or_else(|| error.downcast_ref().and_then(build))
 }
 
-/// Whether the program is there and cannot be executed.
-pub fn is_failed_exec(error: &Any) -> bool {
-    matches!(error.downcast_ref(), Some(JailError::Exec { .. }))
+/// The exit code of a program that did not come to be, if that is what the error says.
+pub fn exit_code(error: &Any) -> Option<u8> {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(JailError::Exec { .. }), _) => Some(CANNOT_EXECUTE),
+        (_, Some(BuildError::Execute { error, .. })) if error.kind() == ErrorKind::NotFound => {
+            Some(NOT_FOUND)
+        }
+        (_, Some(BuildError::Execute { .. })) => Some(CANNOT_EXECUTE),
+        _ => None,
+    }
 }
 
 fn jail(error: &JailError) -> Option<String> {

@@ -60,6 +60,9 @@ fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Inf
     umask(Mode::from_bits_truncate(spec.umask));
     if spec.new_session {
         nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
+        if spec.terminal {
+            sys::control_by_stdin().map_err(|source| JailError::Session { source })?;
+        }
     }
     become_user(&spec.user, channel, &knobs)?;
     if spec.no_new_privs {

@@ -53,6 +53,9 @@ pub struct JailSpec {
     pub system_calls: SystemCalls,
     /// Whether the program leads a session of its own, without a controlling terminal.
     pub new_session: bool,
+    /// Whether its standard input is a terminal that is to control this session: for a person at work inside.
+    #[serde(default)]
+    pub terminal: bool,
 }
 
 /// The root directory of a jail.

@@ -72,6 +72,7 @@ impl Place {
             no_new_privs: true,
             system_calls: SystemCalls::default(),
             new_session: true,
+            terminal: false,
         }
     }
 

@@ -32,12 +32,13 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "program", "--on", "tmpfs"],
     &["__vm-cases", "hide", "--on", "tmpfs"],
     &["__vm-cases", "hold", "--on", "tmpfs"],
+    &["__vm-cases", "shell", "--on", "tmpfs"],
     &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
     &["__vm-suites", "--only", "pjdfstest"],
 ];
 
 /// Sets whose cases build: their machine has the demonstration's store.
-const WITH_STORE: [&str; 2] = ["hide", "hold"];
+const WITH_STORE: [&str; 3] = ["hide", "hold", "shell"];
 
 /// Which tests.
 #[derive(Debug, Args)]

@@ -5,17 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use builder::build::{BuildError, Builder, Built};
 use builder::graph::{Finished, Graph};
 use builder::output::OutputError;
+use builder::status::Failures;
 use builder::store::{PathInfo, Store, StoreError};
 use builder::store_path::StorePath;
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use mounter::jail::Outcome;
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure, Status};
 use crate::output::{self, OutputError as PrintError};
 
 /// Hidden paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
+
+/// A derivation could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot build '{derivation}'")]
+struct NotBuilt {
+    derivation: String,
+    source: BuildError,
+}
 
 /// Prints a value to standard output, for people as well as for programs.
 pub fn print(value: &Value) -> Result<(), PrintError> {
@@ -72,8 +81,20 @@ pub fn outputs(builder: &Builder, roots: &[StorePath]) -> Result<Vec<Vec<(String
     roots.iter().map(of).collect()
 }
 
+/// Tells of every failure. The exit status is that of `nix-build`, unless loopbox itself is what failed.
+pub fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Status {
+    let mut kinds = Failures::default();
+    for (path, error) in failures {
+        kinds.add(&error);
+        let derivation = whole(&builder.store, &path);
+        tail_of_log(&derivation, &error);
+        eprint!("{}", Failure::from(NotBuilt { derivation, source: error }));
+    }
+    Status::Exited(kinds.exit_status().unwrap_or(FAILED).into())
+}
+
 /// The last lines that a failed builder wrote.
-pub fn tail_of_log(derivation: &str, error: &BuildError) {
+fn tail_of_log(derivation: &str, error: &BuildError) {
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
         eprintln!("Last {} log lines:", failure.log.len());

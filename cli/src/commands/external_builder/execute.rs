@@ -12,7 +12,7 @@ use mounter::stale::StateDir;
 
 use super::Arguments;
 use crate::arguments::Globals;
-use crate::commands::build::SELF;
+use crate::commands::builds::SELF;
 use crate::failure::{Answer, Status};
 use crate::signals::Interrupt;
 

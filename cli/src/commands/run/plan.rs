@@ -133,6 +133,7 @@ impl Plan {
             no_new_privs: true,
             system_calls: SystemCalls::default(),
             new_session: true,
+            terminal: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The machine's Nix store, and builds of loopbox in it.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -54,6 +55,18 @@ impl Builds {
         let mut build = self.loopbox.command(["build", "--no-out-link", derivation]);
         build.args(words).env("NIX_CONF_DIR", &self.configuration);
         build.output().expect("loopbox can be started").into()
+    }
+
+    /// `loopbox shell` of a derivation.
+    pub fn shell(&self, derivation: &str, words: &[&str]) -> Ran {
+        self.shell_command(derivation, words).output().expect("loopbox can be started").into()
+    }
+
+    /// The same, ready to be started.
+    pub fn shell_command(&self, derivation: &str, words: &[&str]) -> Command {
+        let mut shell = self.loopbox.command(["shell", derivation]);
+        shell.args(words).env("NIX_CONF_DIR", &self.configuration);
+        shell
     }
 
     /// The answer of a build that has to succeed, as JSON, and what it told on standard error.

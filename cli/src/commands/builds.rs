@@ -1,0 +1,90 @@
+//! What `build` and `shell` have in common: derivations, the surroundings of builds, and building.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use builder::backend::Nfs;
+use builder::build::{Builder, Observer, Options};
+use builder::cancel::Cancel;
+use builder::graph::{self, Finished, Graph};
+use builder::plan::{Host, SandboxPath, SandboxPathError};
+use builder::store::{BuildUsers, Settings, Store};
+use builder::store_path::{StorePath, StorePathError};
+use mounter::stale::StateDir;
+
+use super::need_root;
+use crate::arguments::Globals;
+use crate::failure::Failure;
+
+/// This program, however it was called.
+pub const SELF: &str = "/proc/self/exe";
+
+/// What should be a derivation of the store is not.
+#[derive(Debug, thiserror::Error)]
+#[error("{path:?} is not a derivation in the store")]
+struct NotInStore {
+    path: PathBuf,
+    source: StorePathError,
+}
+
+/// The derivations that targets stand for, in the order in which they were asked for.
+pub fn derivations(
+    store: &Store,
+    targets: &[PathBuf],
+    attribute: Option<&str>,
+) -> Result<Vec<StorePath>, Failure> {
+    let mut roots = Vec::new();
+    for target in targets {
+        if target.extension().is_some_and(|extension| extension == "drv") {
+            let path = std::path::absolute(target)?;
+            let parsed = StorePath::parse(&path.to_string_lossy(), store.directory());
+            roots.push(parsed.map_err(|source| NotInStore { path, source })?);
+        } else {
+            roots.extend(store.instantiate(target, attribute)?);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    roots.retain(|root| seen.insert(root.clone()));
+    Ok(roots)
+}
+
+/// The host paths that the settings and the command line show.
+pub fn sandbox_paths(settings: &Settings, given: &[String]) -> Result<Vec<SandboxPath>, SandboxPathError> {
+    let given = given.iter().flat_map(|words| words.split_whitespace());
+    SandboxPath::parse_all(settings.sandbox_paths.iter().map(String::as_str).chain(given))
+}
+
+/// Who builds. What dead runs have left is swept first.
+pub fn builder(
+    store: Store,
+    settings: Settings,
+    options: Options,
+    globals: &Globals,
+    observer: Arc<dyn Observer>,
+) -> Result<Builder, Failure> {
+    let state = StateDir::open(&globals.state_dir)?;
+    state.sweep()?;
+    builder::sweep::sweep(&globals.state_dir, &store)?;
+    Ok(Builder {
+        host: Host::look(&settings),
+        users: BuildUsers::of_group(&settings.build_users_group, store.state())?,
+        store,
+        settings,
+        state,
+        state_path: globals.state_dir.clone(),
+        loopbox: PathBuf::from(SELF),
+        backend: Box::new(Nfs),
+        observer,
+        cancel: Cancel::default(),
+        options,
+    })
+}
+
+/// Builds. Root is asked for only when there is something to do: looking is free.
+pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, Failure> {
+    if !graph.missing.is_empty() {
+        need_root()?;
+    }
+    Ok(graph::build(builder, graph, jobs)?)
+}

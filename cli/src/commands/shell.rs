@@ -1,0 +1,39 @@
+//! `loopbox shell`: a person at work where a derivation is built, or would be.
+
+#[cfg(target_os = "linux")]
+mod execute;
+#[cfg(target_os = "linux")]
+mod terminal;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+#[cfg(target_os = "linux")]
+pub use execute::execute;
+
+/// Words of `loopbox shell`.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// A derivation's file (.drv) in the store, or a Nix file
+    #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
+    target: PathBuf,
+    /// Attribute of the Nix file
+    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
+    attribute: Option<String>,
+    /// Go on in the build directory that a failed build left with --keep-failed
+    #[arg(long, value_name = "DIR")]
+    keep_dir: Option<PathBuf>,
+    /// A line for the shell, in place of a session with it
+    #[arg(long, value_name = "LINE", conflicts_with = "command")]
+    run: Option<String>,
+    /// Cores that the build may use, 0 for all [default: Nix's setting cores]
+    #[arg(long, value_name = "N")]
+    cores: Option<u32>,
+    /// More host paths for the build to see: words TARGET[=SOURCE][?]
+    #[arg(long, value_name = "WORDS")]
+    sandbox_paths: Vec<String>,
+    /// A command and its arguments, in place of a session with the shell
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}

@@ -1,0 +1,99 @@
+//! What `loopbox shell` does once its words are read: builds what is missing, then enters.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use builder::build::{Options, Purpose};
+use builder::graph;
+use builder::plan::Word;
+use builder::shell::{Session, Wish};
+use builder::store::{Settings, Store};
+use mounter::jail::{Outcome, Stdio3};
+
+use super::Arguments;
+use super::terminal::Passage;
+use crate::arguments::Globals;
+use crate::commands::build::{answer, progress::Progress};
+use crate::commands::{builds, need_root};
+use crate::failure::{Answer, Failure, Status, Usage};
+use crate::signals::Interrupt;
+
+/// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    need_root()?;
+    let interrupt = Interrupt::watch()?;
+    let store = Store::from_environment();
+    let settings = store.settings()?;
+    settings.check_supported()?;
+    let targets = std::slice::from_ref(&arguments.target);
+    let roots = builds::derivations(&store, targets, arguments.attribute.as_deref())?;
+    let [root] = roots.as_slice() else { return Err(several(&arguments.target, roots.len()).into()) };
+    // As if it were to be built again, whether its outputs are there or not: that brings its inputs.
+    let mut graph = graph::load(&store, &settings, &[root.clone()].into(), Purpose::Check)?;
+    graph.missing.remove(root);
+    let progress = Progress::new(graph.missing.len(), false);
+    let options = arguments.options(&settings)?;
+    let builder = Arc::new(builds::builder(store, settings, options, globals, Arc::new(progress.clone()))?);
+    let cancel = builder.cancel.clone();
+    let _stopped = interrupt.on_signal(move || cancel.cancel());
+    let finished = builds::build(&builder, graph, builder.settings.max_jobs as usize)?;
+    progress.end();
+    if let Some(status) = interrupt.status() {
+        return Ok(status);
+    }
+    if !finished.failed.is_empty() {
+        return Ok(answer::failed(&builder, finished.failed));
+    }
+
+    let derivation = builder.store.derivation(root)?;
+    let (passage, stdio) = Passage::open()?.unzip();
+    let session = Session {
+        wish: arguments.wish(),
+        build: arguments.keep_dir()?,
+        stdio: stdio.unwrap_or_else(Stdio3::inherit),
+        terminal: passage.is_some(),
+    };
+    let passage = passage.map(Passage::carry).transpose()?;
+    let outcome = builder.shell(root, &derivation, session);
+    drop(passage);
+    if let Some(status) = interrupt.status() {
+        return Ok(status);
+    }
+    match outcome? {
+        Outcome::Exited(code) => Ok(Status::Exited(code)),
+        Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
+    }
+}
+
+impl Arguments {
+    fn options(&self, settings: &Settings) -> Result<Options, Failure> {
+        Ok(Options {
+            cores: self.cores,
+            sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
+            ..Options::default()
+        })
+    }
+
+    fn wish(&self) -> Wish {
+        match &self.run {
+            Some(line) => Wish::Line(line.clone()),
+            None if self.command.is_empty() => Wish::Shell,
+            None => {
+                let word = |word: &std::ffi::OsString| Word::from(word.clone().into_vec());
+                Wish::Command(self.command.iter().map(word).collect())
+            }
+        }
+    }
+
+    fn keep_dir(&self) -> Result<Option<PathBuf>, Failure> {
+        Ok(self.keep_dir.as_deref().map(std::path::absolute).transpose()?)
+    }
+}
+
+fn several(target: &Path, count: usize) -> Usage {
+    Usage {
+        message: format!("{target:?} stands for {count} derivations, and a shell is of one"),
+        hints: vec!["-A ATTR chooses one of a Nix file's attributes".into()],
+    }
+}
