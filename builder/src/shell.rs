@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mounter::jail::{Outcome, Stdio3};
 
@@ -78,9 +78,9 @@ impl Builder {
         let who = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
         let mut plan = self.plan(&job, &who, &place.scratch)?;
         if given {
-            place.write_missing_files(&plan)?
+            place.write_missing_files(&plan)?;
         } else {
-            place.write_files(&plan)?
+            place.write_files(&plan)?;
         }
         session.wish.put_into(&mut plan);
         let ways = Ways {
@@ -97,9 +97,9 @@ impl Builder {
     }
 }
 
-fn owner(build: &PathBuf) -> Result<u32, BuildError> {
+fn owner(build: &Path) -> Result<u32, BuildError> {
     let metadata = build.symlink_metadata();
-    let failed = |source| BuildError::KeptDirectory { path: build.clone(), source };
+    let failed = |source| BuildError::KeptDirectory { path: build.into(), source };
     let metadata = metadata.map_err(failed)?;
     if metadata.is_dir() { Ok(metadata.uid()) } else { Err(failed(std::io::ErrorKind::NotADirectory.into())) }
 }
