@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::tally::Tally;
 
+mod behind;
 mod carry;
 mod clean;
 mod ground;
@@ -23,6 +24,7 @@ mod program;
 mod runner;
 mod shell;
 
+pub use behind::Behind;
 pub use ground::Ground;
 pub(crate) use other::{Act, main as act};
 pub use place::Place;
@@ -79,6 +81,9 @@ pub struct Options {
     /// What the cases' directories are on.
     #[arg(long, value_enum, default_values_t = [Ground::Loopbox])]
     on: Vec<Ground>,
+    /// What is behind the servers.
+    #[arg(long, value_enum, default_value_t)]
+    behind: Behind,
     /// Only cases whose name contains this.
     #[arg(long)]
     filter: Option<String>,
@@ -99,7 +104,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();
     let mut tally = Tally::default();
     for &ground in &options.on {
-        let held = ground.prepare()?;
+        let held = ground.prepare(options.behind)?;
         runner::run(&cases, ground, held.directory(), &mut tally)?;
         held.clean_up()?;
     }

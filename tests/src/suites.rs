@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use crate::cases::Ground;
+use crate::cases::{Behind, Ground};
 use crate::lab::Lab;
 use crate::lab::suites::Tools;
 use crate::tally::Tally;
@@ -46,6 +46,9 @@ pub struct Options {
     /// What they run on.
     #[arg(long, value_enum, default_values_t = [Ground::Tmpfs, Ground::Knfsd, Ground::Loopbox])]
     pub on: Vec<Ground>,
+    /// What is behind the servers.
+    #[arg(long, value_enum, default_value_t)]
+    pub behind: Behind,
     /// How many operations fsx does in each of its two ways.
     #[arg(long, default_value_t = 100_000)]
     pub ops: u64,
@@ -83,14 +86,12 @@ impl Options {
         let mut words: Vec<OsString> = Vec::new();
         let mut add = |name: &str, value: String| words.extend([name.into(), value.into()]);
         for suite in &self.only {
-            add(
-                "--only",
-                suite.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned()),
-            );
+            add("--only", word(suite));
         }
         for ground in &self.on {
-            add("--on", ground.to_string());
+            add("--on", word(ground));
         }
+        add("--behind", word(&self.behind));
         add("--ops", self.ops.to_string());
         if let Some(seed) = self.seed {
             add("--seed", seed.to_string());
@@ -101,6 +102,11 @@ impl Options {
     }
 }
 
+/// A value as it is written on a command line.
+fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+}
+
 /// Runs them, prints a table and how many tests passed and failed.
 pub fn main(options: &Options) -> Result<ExitCode> {
     crate::vm::only_inside("the suites")?;
@@ -109,7 +115,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     let mut table = Table::new(&options.on);
     let mut tally = Tally::default();
     for &ground in &options.on {
-        let held = ground.prepare()?;
+        let held = ground.prepare(options.behind)?;
         for &suite in &options.only {
             let directory = held.directory().join(format!("{suite:?}"));
             fs::create_dir(&directory).with_context(|| format!("cannot create {}", directory.display()))?;

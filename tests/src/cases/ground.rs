@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use mounter::{Mount, MountOptions, Source};
 use nfs_server::view::{Entry, Owner, View, ViewSpec};
 use nfs_server::{Peers, Server, ServerOptions, Users};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MntFlags, umount2};
 
+use super::behind::Behind;
 use crate::vm::knfsd;
 
 /// A kind of file system.
@@ -20,9 +21,9 @@ use crate::vm::knfsd;
 pub enum Ground {
     /// The machine's own.
     Tmpfs,
-    /// The kernel's own NFS server on tmpfs, mounted over loopback.
+    /// The kernel's own NFS server, mounted over loopback.
     Knfsd,
-    /// A writable directory of a loopbox view on tmpfs.
+    /// A writable directory of a loopbox view.
     Loopbox,
 }
 
@@ -54,11 +55,13 @@ impl Ground {
     }
 
     /// Mounts it.
-    pub fn prepare(self) -> Result<Held> {
+    pub fn prepare(self, behind: Behind) -> Result<Held> {
+        if self == Ground::Tmpfs && behind != Behind::Tmpfs {
+            bail!("on tmpfs nothing else is behind: name other grounds with --on");
+        }
         let backing = self.backing();
         fs::create_dir_all(&backing)?;
-        mount(Some("backing"), &backing, Some("tmpfs"), MsFlags::empty(), Some("size=1500M,mode=777"))
-            .context("cannot mount tmpfs")?;
+        behind.mount(&backing)?;
         if self == Ground::Tmpfs {
             return Ok(Held { directory: backing, loopbox: None });
         }

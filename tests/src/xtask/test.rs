@@ -35,6 +35,7 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "shell", "--on", "tmpfs"],
     &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
     &["__vm-suites", "--only", "pjdfstest"],
+    &["__vm-suites", "--only", "pjdfstest", "--on", "loopbox", "--behind", "ext4"],
 ];
 
 /// Sets whose cases build: their machine has the demonstration's store.
