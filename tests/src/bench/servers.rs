@@ -99,7 +99,8 @@ impl Address {
             Source { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, self.nfs)), export: self.export.clone() };
         let line = format!("{},mountport={}", options::linux(&source, &MountOptions::default()), self.mount);
         let device = options::device(&source);
-        mount(Some(device.as_str()), at, Some("nfs"), MsFlags::MS_NOSUID, Some(line.as_str()))
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOATIME;
+        mount(Some(device.as_str()), at, Some("nfs"), flags, Some(line.as_str()))
             .with_context(|| format!("cannot mount {device}"))
     }
 }

@@ -58,7 +58,9 @@ fn one_server(job: &Job, server: Server, offer: &Offer, results: &mut Results) -
             return Ok(());
         }
     };
-    abilities::look(server, &running, results)?;
+    if let Err(error) = abilities::look(server, &running, results) {
+        results.add(Event::Cannot { workload: "abilities".into(), server, why: format!("{error:#}") });
+    }
     for &workload in &job.workloads {
         if let Err(error) = one_workload(job, workload, server, &running, results) {
             let why = format!("{error:#}");

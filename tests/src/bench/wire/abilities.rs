@@ -27,6 +27,8 @@ pub fn look(server: Server, running: &Running, results: &mut Results) -> Result<
         results.add(Event::Cannot { workload: workload.into(), server, why });
     };
     for procedure in PROCEDURES {
+        // A connection each: some servers end one on which they were given nonsense.
+        let mut client = Client::connect(&running.address)?;
         // Nothing behind the handle: who knows the procedure says that the arguments are wrong.
         let record = nfs(procedure, &scratch)?;
         if let Err(error) = client.connection.ask(&record)

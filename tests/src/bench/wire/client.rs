@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const BUFFER: usize = 4 << 20;
 /// The mark of a record's last fragment (RFC 5531, section 11).
 const LAST: u32 = 1 << 31;
+/// Bytes of a record's mark.
+const MARK: usize = 4;
 /// A reply up to and including the procedure's status, without a verifier: mark, xid, REPLY, accepted, verifier's
 /// flavour and length, how it was accepted, status.
 const HEAD: usize = 32;
@@ -104,16 +106,16 @@ impl Connection {
 
     /// Waits for the next reply: its number, and what the procedure answered.
     pub fn receive_reply(&mut self) -> Result<(u32, &[u8])> {
-        while self.unread.len() < HEAD || self.unread.len() < self.next_length() {
+        while self.unread.len() < MARK || self.unread.len() < self.next_length() {
             self.receive()?;
         }
         let length = self.next_length();
         let start = self.unread.start;
         self.unread.start += length;
-        let record = &self.received[start + 4..start + length];
+        let record = &self.received[start + MARK..start + length];
         let xid = word(record, 0);
         check_accepted(record, xid)?;
-        Ok((xid, &record[HEAD - 8..]))
+        Ok((xid, &record[HEAD - MARK - 4..]))
     }
 
     /// Sends a call and waits for what the procedure answers.
@@ -178,9 +180,9 @@ impl Connection {
     fn take_replies(&mut self, first: u32, sent: usize) -> Result<usize> {
         let mut count = 0;
         loop {
-            while self.unread.len() >= HEAD {
+            while self.unread.len() >= MARK && self.unread.len() >= HEAD.min(self.next_length()) {
                 let head = &self.received[self.unread.clone()];
-                check_good(&head[4..HEAD], first, sent)?;
+                check_good(&head[MARK..HEAD.min(self.next_length())], first, sent)?;
                 count += 1;
                 self.skip(self.next_length())?;
             }
@@ -209,7 +211,7 @@ impl Connection {
     /// Bytes of the next reply with its mark, once its mark is there.
     fn next_length(&self) -> usize {
         let mark = word(&self.received[self.unread.clone()], 0) & !LAST;
-        4 + mark as usize
+        MARK + mark as usize
     }
 
     fn receive(&mut self) -> Result<()> {
@@ -265,6 +267,7 @@ fn check_good(reply: &[u8], first: u32, sent: usize) -> Result<()> {
     }
     check_accepted(reply, xid)?;
     match word(reply, 24) {
+        _ if reply.len() < HEAD - MARK => bail!("the server's reply is too short"),
         0 => Ok(()),
         status => bail!("the server answers with status {status}"),
     }
@@ -279,8 +282,7 @@ fn check_accepted(reply: &[u8], xid: u32) -> Result<()> {
     }
 }
 
+/// A number of four bytes; 0 where a reply is shorter than that, which no caller takes for a good one.
 fn word(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_be_bytes(word)
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_be_bytes(*word))
 }
