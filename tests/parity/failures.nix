@@ -101,6 +101,16 @@ in
     attrs.system = "i686-linux";
     conf = "extra-platforms = i686-linux";
   };
+  evaluation-fails = {
+    about = "a Nix file that does not evaluate keeps everything from being built";
+    script = "echo x > $out";
+    steps = [ { words = [ "${toString ./.}/no-such-file.nix" ]; exits = 1; says = [ "no-such-file.nix" ]; } ];
+  };
+  content-addressed = {
+    about = "content-addressed derivations are an experimental feature, which is off";
+    script = "echo x > $out";
+    steps = [ { words = [ "${toString ./floating.nix}" ]; exits = 1; says = [ "ca-derivations" "is disabled" ]; } ];
+  };
   no-chroot = {
     about = "a derivation that asks for no sandbox";
     script = "touch $out";
