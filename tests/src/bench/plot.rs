@@ -18,6 +18,8 @@ const FRAME: u32 = 130;
 const NAMES: i32 = 110;
 /// Pixels of a letter.
 const TEXT: i32 = 14;
+/// How far beyond the largest ratio the picture reaches: room for the legend.
+const LEGEND: f64 = 3.0;
 /// Pixels of a median's dot.
 const DOT: i32 = 5;
 /// How far the servers' marks of one workload lie apart, of the room for a workload.
@@ -88,7 +90,7 @@ fn paint(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, rows: &[Row
         .margin(12)
         .x_label_area_size(36)
         .margin_left(NAMES)
-        .build_cartesian_2d((least * 0.8..most * 1.25).log_scale(), -0.5..height - 0.5)?;
+        .build_cartesian_2d((least * 0.8..most * LEGEND).log_scale(), -0.5..height - 0.5)?;
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -122,7 +124,7 @@ fn paint(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, rows: &[Row
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(SeriesLabelPosition::UpperRight)
         .background_style(WHITE)
         .border_style(BLACK)
         .draw()?;
