@@ -194,6 +194,11 @@ impl Builder {
         outputs: &BTreeSet<StorePath>,
         purpose: Purpose,
     ) -> Result<BTreeSet<StorePath>, BuildError> {
+        let absent = |path: &StorePath| self.store.locate(path).symlink_metadata().is_err();
+        if purpose == Purpose::Make && outputs.iter().all(absent) {
+            // The names are locked, so that nobody else makes them meanwhile.
+            return Ok(BTreeSet::new());
+        }
         let invalid = self.store.invalid(outputs)?;
         let mut valid: BTreeSet<StorePath> = outputs.difference(&invalid).cloned().collect();
         match purpose {

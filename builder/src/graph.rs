@@ -103,6 +103,8 @@ pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finish
         builder.observer.observe(&Event::Fetching(&graph.fetch));
         builder.store.fetch(&graph.fetch)?;
     }
+    // At once, so that not every build has to ask. One that cannot be held is found again by its own build.
+    let _ = builder.store.hold(&graph.missing.keys().cloned().collect(), &BTreeSet::new());
     let jobs = jobs.max(1).min(builder.users.count().unwrap_or(usize::MAX));
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(GraphError::Runtime)?;
     Ok(runtime.block_on(Schedule::new(builder, graph, jobs).run()))

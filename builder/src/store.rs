@@ -4,6 +4,7 @@ mod build_log;
 mod build_users;
 mod command;
 mod derivation_file;
+mod memory;
 mod path_info;
 mod path_locks;
 mod settings;
@@ -17,6 +18,8 @@ use std::sync::OnceLock;
 
 use crate::derivation::{Derivation, ParseError};
 use crate::store_path::{StorePath, StorePathError};
+
+use memory::Memory;
 
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
@@ -34,6 +37,7 @@ pub struct Store {
     state: PathBuf,
     logs: PathBuf,
     roots: OnceLock<TempRoots>,
+    memory: Memory,
 }
 
 /// Why the store did not answer.
@@ -113,7 +117,7 @@ impl Store {
     /// A store by its directories.
     #[must_use]
     pub fn at(directory: PathBuf, state: PathBuf, logs: PathBuf) -> Store {
-        Store { directory, state, logs, roots: OnceLock::new() }
+        Store { directory, state, logs, roots: OnceLock::new(), memory: Memory::default() }
     }
 
     /// The store directory.
@@ -169,6 +173,9 @@ impl Store {
     /// # Errors
     /// When one of them is not valid.
     pub fn closure(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
+        if let Some(closure) = self.memory.closure(paths) {
+            return Ok(closure);
+        }
         let mut closure = BTreeSet::new();
         self.in_batches(paths, |batch| {
             let printed =
@@ -176,6 +183,7 @@ impl Store {
             closure.extend(self.read_paths("nix-store --query --requisites", &printed)?);
             Ok(())
         })?;
+        self.memory.has_closure(paths, &closure);
         Ok(closure)
     }
 
@@ -244,8 +252,10 @@ impl Store {
             }
         };
         roots.add(valid.union(others).map(|path| self.locate(path)))?;
-        let invalid = self.invalid(valid)?;
+        let unknown = self.memory.unknown(valid);
+        let invalid = self.invalid(&unknown)?;
         if invalid.is_empty() {
+            self.memory.are_valid(unknown);
             Ok(())
         } else {
             Err(StoreError::NotValid { paths: invalid.into_iter().collect() })

@@ -11,6 +11,7 @@ pub mod check_macos;
 pub mod compare;
 pub mod demo;
 pub mod fuzz;
+pub mod overhead;
 pub mod parity;
 pub mod probe;
 pub mod setup;
@@ -42,6 +43,8 @@ enum What {
     Fuzz(fuzz::Options),
     /// Measure loopbox beside its peers: the kernel's NFS server, nfs-ganesha, and others.
     Bench(bench::Options),
+    /// Measure what builds that do nothing cost, by Nix's own sandbox and by loopbox.
+    Overhead(overhead::Options),
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
     Probe(probe::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
@@ -104,6 +107,7 @@ impl Arguments {
             What::BenchInside { job } => crate::bench::inside::main(&job),
             What::BenchWork(options) => crate::bench::work::main(&options),
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
+            What::Overhead(options) => overhead::run(&options),
             What::Probe(options) => probe::run(&options),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),

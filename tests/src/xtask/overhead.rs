@@ -1,0 +1,108 @@
+//! `cargo xtask overhead`: what a build costs that does nothing, by Nix's own sandbox and by loopbox, in one machine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::ASCII_MARKDOWN;
+
+use super::setup;
+use crate::demo::Workload;
+use crate::demo::ways::{machine, release};
+use crate::lab::new_nix::NewNix;
+use crate::lab::{Lab, say};
+use crate::vm::{Output, Vm};
+
+/// How much is built.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Derivations in each round.
+    #[arg(long, default_value_t = 200)]
+    count: u32,
+    /// Rounds; in each, every way builds derivations of its own.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+}
+
+/// The machine is killed after this.
+const LIMIT: Duration = Duration::from_secs(1800);
+
+/// Ways to build: the version of Nix whose store it is, and who builds.
+const WAYS: [(&str, &str); 4] = [("2.8", "Nix"), ("2.8", "loopbox"), ("2.34", "Nix"), ("2.34", "loopbox")];
+
+/// Measures and prints the medians.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let lab = Lab::open()?;
+    setup::machine(&lab)?;
+    say("building derivations that do nothing, round by round");
+    let samples = measure(&lab, options)?;
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN);
+    table.set_header(["Nix", "built by", "seconds each, every round", "median", "to Nix's own"]);
+    let mut own = 0.0;
+    for way in WAYS {
+        let rounds = samples.get(&way).context("a way was not measured")?;
+        let each: Vec<f64> = rounds.iter().map(|ms| ms / 1000.0 / f64::from(options.count)).collect();
+        let median = median(&each);
+        if way.1 == "Nix" {
+            own = median;
+        }
+        let all: Vec<String> = each.iter().map(|seconds| format!("{seconds:.3}")).collect();
+        table.add_row([
+            way.0.into(),
+            way.1.into(),
+            all.join(" "),
+            format!("{median:.3}"),
+            format!("{:.2}", median / own),
+        ]);
+    }
+    println!("{table}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Milliseconds of each round by way.
+fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<(&'static str, &'static str), Vec<f64>>> {
+    let workload = Workload::prepare(lab)?;
+    let loopbox = release(lab)?;
+    let nix = NewNix::bring(lab)?;
+    let graph = workload.graph.parent().context("the graph is in a directory")?;
+    let inputs: BTreeMap<String, String> = serde_json::from_slice(&fs::read(graph.join("inputs.json"))?)?;
+    let busybox = inputs.get("busybox").context("the store has no busybox")?;
+    let files = lab.checkout().join("tests/overhead");
+    let enter: Vec<String> =
+        nix.enter(lab, loopbox.parent())?.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut script = String::new();
+    for round in 0..options.rounds {
+        for (number, (version, by)) in WAYS.iter().enumerate() {
+            let enter = if *version == "2.34" { enter.join(" ") } else { String::new() };
+            let by = if *by == "Nix" { "nix".into() } else { loopbox.display().to_string() };
+            script += &format!(
+                "{enter} sh {0}/measure.sh {by} {0}/trivial.nix {busybox} {1} {round}-{number}\n",
+                files.display(),
+                options.count
+            );
+        }
+    }
+    let vm = Vm { timeout: LIMIT, ..machine(&workload) };
+    let finished = vm.run(lab, &["sh".into(), "-e".into(), "-c".into(), script.into()], Output::Capture)?;
+    if finished.status != 0 {
+        bail!("a build failed: {}", String::from_utf8_lossy(&finished.stderr));
+    }
+    let text = String::from_utf8_lossy(&finished.stdout);
+    let mut samples: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+    for (line, way) in text.lines().zip(WAYS.iter().cycle()) {
+        samples.entry(*way).or_default().push(line.parse().context("a time is no number")?);
+    }
+    Ok(samples)
+}
+
+/// The middle one of some numbers.
+fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
