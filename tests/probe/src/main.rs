@@ -29,6 +29,11 @@ const OUTPUT: &str = "probe\n";
 #[cfg(target_os = "linux")]
 const NOTHING: &str = "nothing";
 
+/// Where a build is in every sandbox that is looked at. Elsewhere it would change the machine: what it attempts is meant
+/// to fail.
+#[cfg(target_os = "linux")]
+const BUILD: &str = "/build";
+
 /// Looks at everything; the answer is the exit status. The C library calls it by way of `sys`.
 #[cfg(target_os = "linux")]
 fn probe() -> i32 {
@@ -36,6 +41,10 @@ fn probe() -> i32 {
     let [output, shown @ ..] = paths.as_slice() else { return 2 };
     if output == std::path::Path::new(NOTHING) {
         return 3;
+    }
+    if std::env::var_os("NIX_BUILD_TOP").is_none_or(|top| top != BUILD) {
+        eprintln!("probe: this is no build in a sandbox");
+        return 4;
     }
     let mut report = report::Report::default();
     process::look(&mut report);

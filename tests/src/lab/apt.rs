@@ -26,8 +26,12 @@ impl Suite {
                 "deb [signed-by={KEYRING}] {uri} {name} main\ndeb-src [signed-by={KEYRING}] {uri} {name} main\n",
                 uri = archive(name)?
             );
-            configure(at, at, &sources)?;
-            quiet(Command::new("apt-get").arg("update").env("APT_CONFIG", at.join("apt.conf")))?;
+            update(at, &sources).or_else(|error| {
+                // Of dozens of fresh caches one was found corrupted; and a mirror may be out of step for a moment.
+                say(&format!("bringing the package lists of {name} once more: {error:#}"));
+                super::remove(at)?;
+                update(at, &sources)
+            })?;
             let last = at.with_extension("");
             configure(at, &last, &sources)
         })?;
@@ -79,6 +83,12 @@ impl Suite {
         apt.env("APT_CONFIG", &self.configuration).env("DEBIAN_FRONTEND", "noninteractive");
         apt
     }
+}
+
+/// Sets a suite up in `at` and brings its lists.
+fn update(at: &Path, sources: &str) -> Result<()> {
+    configure(at, at, sources)?;
+    quiet(Command::new("apt-get").arg("update").env("APT_CONFIG", at.join("apt.conf")))
 }
 
 /// Writes apt.conf and sources.list into `at`, with paths as they are once it is called `named`.
