@@ -92,6 +92,9 @@ pub(crate) const READ_UNASKED_MAX: usize = 4096;
 /// that many systems allow.
 pub(crate) const ORPHANS_MAX: usize = 256;
 
+/// Names of deleted files that are still open; as many as one process can have open on most systems.
+pub(crate) const DELETED_MAX: usize = 1 << 16;
+
 /// Names remembered of one file: the first and the latest. A file with more links is found by those; should all of them
 /// go while others stay, its handle is stale until the client looks up another name, as it then does.
 pub(crate) const PLACES_MAX: usize = 64;

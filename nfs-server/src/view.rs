@@ -105,8 +105,9 @@ impl View {
         }
     }
 
-    /// Closes every host file: from here on nothing in the view holds one open.
+    /// Ends deletions that were begun, and closes every host file: from here on nothing in the view holds one open.
     pub fn close(&self) {
+        self.finish_deletions();
         self.descriptors.clear();
         self.orphans.clear();
     }

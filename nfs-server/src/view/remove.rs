@@ -8,7 +8,7 @@ use lru::LruCache;
 use nix::sys::stat::FileStat;
 use nix::unistd::UnlinkatFlags;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::View;
 use super::attributes::Kind;
@@ -19,7 +19,7 @@ use super::host;
 use super::list::is_silly;
 use super::node::{HostNode, NodeId};
 use super::seen::Seen;
-use crate::limits::{DUPLICATES_MAX, ORPHANS_MAX};
+use crate::limits::{DELETED_MAX, DUPLICATES_MAX, ORPHANS_MAX};
 
 /// A directory that is gone, and a name that was in it.
 type FormerName = (NodeId, Box<[u8]>);
@@ -28,6 +28,8 @@ type FormerName = (NodeId, Box<[u8]>);
 pub(crate) struct Orphans {
     /// Files without a name, by the name that their client knows them by.
     nameless: Mutex<FxHashMap<FormerName, Arc<HostNode>>>,
+    /// Names of deleted files that are still open, in scratches.
+    deleted: Mutex<FxHashSet<FormerName>>,
     /// The verifiers of files that were made exclusively, for a request that comes twice.
     verifiers: Mutex<LruCache<NodeId, [u8; 8]>>,
 }
@@ -85,6 +87,7 @@ impl Writable<'_> {
     /// Takes note that a name of the file described by `stat` is no more.
     pub(crate) fn name_went(&self, name: &[u8], stat: &FileStat) {
         let parent = self.node.id();
+        self.view.orphans.went(parent, name);
         self.view.listings.remove(parent, name);
         self.view.outdate(&self.node);
         let Some(node) = self.view.nodes.find(self.branch, host::identity(stat)) else { return };
@@ -105,6 +108,17 @@ impl Writable<'_> {
 }
 
 impl View {
+    /// Removes the names that deleted files still have. Their client does that when it closes them, but a program's last
+    /// files are closed after its end, and the mount may be gone before the client comes to it.
+    pub(crate) fn finish_deletions(&self) {
+        for (directory, name) in self.orphans.deleted.lock().drain() {
+            // What is gone meanwhile needs no removing.
+            if let Ok(directory) = self.directory(directory) {
+                let _ = nix::unistd::unlinkat(&*directory, &*name, UnlinkatFlags::NoRemoveDir);
+            }
+        }
+    }
+
     /// Drops a file that has lost its name together with its directory. Its client asks for that when it closes
     /// the file, by the directory and name that it knew.
     #[must_use]
@@ -184,6 +198,20 @@ impl Orphans {
         self.verifiers.lock().get(&id) == Some(&verifier)
     }
 
+    /// Takes note that a deleted file got such a name.
+    pub(crate) fn deleted(&self, directory: NodeId, name: &[u8]) {
+        let mut deleted = self.deleted.lock();
+        if deleted.len() < DELETED_MAX {
+            deleted.insert((directory, name.into()));
+        }
+    }
+
+    pub(crate) fn went(&self, directory: NodeId, name: &[u8]) {
+        if is_silly(name) {
+            self.deleted.lock().remove(&(directory, name.into()));
+        }
+    }
+
     pub(crate) fn clear(&self) {
         self.nameless.lock().clear();
     }
@@ -192,6 +220,10 @@ impl Orphans {
 impl Default for Orphans {
     fn default() -> Orphans {
         let capacity = NonZeroUsize::new(DUPLICATES_MAX).unwrap_or(NonZeroUsize::MIN);
-        Orphans { nameless: Mutex::default(), verifiers: Mutex::new(LruCache::new(capacity)) }
+        Orphans {
+            nameless: Mutex::default(),
+            deleted: Mutex::default(),
+            verifiers: Mutex::new(LruCache::new(capacity)),
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::caller::{Caller, Want};
 use super::change::{Writable, check_old_name};
 use super::error::Error;
 use super::host;
+use super::list::is_silly;
 use super::seen::Seen;
 
 impl Writable<'_> {
@@ -93,6 +94,10 @@ impl Writable<'_> {
     fn name_moved(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8], moved: &FileStat) {
         let (source, target) = (self.node.id(), to_directory.node.id());
         let node = self.view.nodes.find(self.branch, host::identity(moved));
+        self.view.orphans.went(source, from);
+        if is_silly(to) && self.view.is_exclusive(&to_directory.node) {
+            self.view.orphans.deleted(target, to);
+        }
         self.view.listings.remove(source, from);
         self.view.listings.add(target, to, node.as_ref().map(|node| node.id));
         self.view.outdate(&self.node);

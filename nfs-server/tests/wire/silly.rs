@@ -166,3 +166,15 @@ fn anything_else_in_the_directory_keeps_it_and_them() {
     assert_eq!(refused(client.rmdir(&world.at("build"), b"dir")), nfsstat3::NFS3ERR_NOTEMPTY);
     assert_eq!(client.lookup(&directory, SILLY).unwrap().object, file);
 }
+
+#[test]
+fn what_is_still_open_when_the_server_stops_is_deleted_then() {
+    let world = World::new();
+    deleted_while_open(&world);
+    let left = world.host("build/dir");
+    assert_eq!(fs::read_dir(&left).unwrap().count(), 1);
+    let World { server, host } = world;
+    server.stop();
+    assert_eq!(fs::read_dir(&left).unwrap().count(), 0);
+    drop(host);
+}

@@ -31,7 +31,7 @@ pub const BUILDER: u32 = 1000;
 /// ```
 pub struct World {
     pub server: Server,
-    host: TempDir,
+    pub host: TempDir,
 }
 
 impl World {
