@@ -38,14 +38,15 @@ pub fn run(run: &mut Run) -> Result<()> {
         usual(panic);
     }));
     let host = run.lab.path(&format!("fuzz/host-{}", std::process::id()))?;
-    let result = World::make(&host).and_then(|world| attack(run, &world));
+    let result = attack(run, &host);
     remove(&host)?;
     // The usual one again.
     drop(std::panic::take_hook());
     result
 }
 
-fn attack(run: &mut Run, world: &World) -> Result<()> {
+fn attack(run: &mut Run, host: &Path) -> Result<()> {
+    let mut world = World::make(host)?;
     let mut seeds = world.seeds()?;
     let mut stream = world.connect()?;
     while let Some(input) = run.next(&seeds) {
@@ -68,8 +69,10 @@ fn attack(run: &mut Run, world: &World) -> Result<()> {
             bail!("the server serves no more");
         }
         if run.tried.is_multiple_of(ROOM) {
-            world.tidy()?;
+            // A scratch is changed by its server alone: another one, to begin again.
+            world = World::make(host)?;
             seeds = world.seeds()?;
+            stream = world.connect()?;
         }
     }
     world.is_untouched().then_some(()).context("the server changed what it shows read-only")
