@@ -1,26 +1,49 @@
-//! How a view becomes a directory that a build can be put into.
+//! How a view becomes a directory that a build can be put into: over NFS, by bind mounts, or by hard links.
 
-use std::path::Path;
+mod bind;
+mod hardlink;
+mod nfs;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
+use mounter::farm::FarmError;
 use mounter::jail::Root;
-use mounter::{MountOptions, Source};
-use nfs_server::view::{OpenError, Sink, View, ViewSpec};
-use nfs_server::{Calls, Peers, Server, ServerError, ServerOptions, Users};
+use mounter::stale::{Note, StateError};
+use nfs_server::view::{Entry, OpenError, Sink, View, ViewSpec};
+use nfs_server::{Calls, ServerError};
+use serde::Serialize;
+
+use crate::plan::User;
+
+pub use bind::Bind;
+pub use hardlink::Hardlink;
+pub use nfs::Nfs;
 
 /// A way to make views real.
 pub trait Backend: Send + Sync {
-    /// Makes a view real for a build of `uid`, at an empty directory that only root can enter.
+    /// Makes a view real.
     ///
     /// # Errors
-    /// When the view or what serves it cannot be made.
-    fn realise(
-        &self,
-        view: &ViewSpec,
-        uid: u32,
-        at: &Path,
-        sink: Arc<dyn Sink>,
-    ) -> Result<Box<dyn Realised>, BackendError>;
+    /// When the view or what carries it cannot be made, or this backend cannot carry it. Nothing is left then.
+    fn realise(&self, wish: Wish<'_>) -> Result<Box<dyn Realised>, BackendError>;
+}
+
+/// What is to be made real.
+#[derive(Clone)]
+pub struct Wish<'a> {
+    /// The view.
+    pub view: &'a ViewSpec,
+    /// Who is going to be in it.
+    pub user: &'a User,
+    /// An empty directory that only root can enter.
+    pub at: &'a Path,
+    /// Where what could be left behind is noted, for a later run to sweep.
+    pub note: &'a Note,
+    /// Who is told what the view is asked for. Only a backend that is asked can tell.
+    pub sink: Option<Arc<dyn Sink>>,
 }
 
 /// A view that is real for as long as this lives.
@@ -31,9 +54,48 @@ pub trait Realised: Send {
     /// The view, to look at what the build would find in it.
     fn view(&self) -> &View;
 
-    /// Ends it, once nobody uses it any more, and says how it was used.
-    fn end(self: Box<Self>) -> Calls;
+    /// Ends it, once nobody uses it any more, and says what it took.
+    ///
+    /// # Errors
+    /// When something of it is left.
+    fn end(self: Box<Self>) -> Result<Spent, BackendError>;
 }
+
+/// What it took to make a view real and to serve it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spent {
+    /// Calls to the server by procedure.
+    pub nfs_calls: Calls,
+    /// Files, directories and links that were made on the host's disks.
+    pub inodes_created: u64,
+    /// Names that were given to files that are there already.
+    pub links_made: u64,
+    /// Files that could not be linked, and were copied.
+    pub files_copied: u64,
+    /// Bytes that were copied, those that share the disk's blocks not included.
+    pub bytes_copied: u64,
+    /// File systems that were mounted.
+    pub mounts: u64,
+}
+
+/// The backends by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// [`Nfs`].
+    #[default]
+    Nfs,
+    /// [`Hardlink`].
+    Hardlink,
+    /// [`Bind`].
+    Bind,
+}
+
+/// A word that is the name of no backend.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no backend {0:?}: nfs, hardlink or bind")]
+pub struct UnknownBackend(String);
 
 /// Why a view could not be made real.
 #[derive(Debug, thiserror::Error)]
@@ -45,45 +107,61 @@ pub enum BackendError {
     /// The view could not be served.
     #[error("cannot serve the view")]
     Serve(#[from] ServerError),
+    /// What could be left behind could not be noted.
+    #[error("cannot note what serves the view")]
+    Note(#[from] StateError),
+    /// The farm of links could not be made, or not be taken apart.
+    #[error("cannot make or take apart the farm of hard links")]
+    Farm(#[from] FarmError),
+    /// The backend has no way to show this.
+    #[error("the {backend} backend cannot show {at:?}: {reason}")]
+    Unable {
+        /// Its name.
+        backend: Kind,
+        /// The entry's place in the view.
+        at: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
 }
 
-/// Serves views over NFS to this machine's own client.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Nfs;
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 3] = [Kind::Nfs, Kind::Hardlink, Kind::Bind];
 
-struct Served {
-    view: Arc<View>,
-    server: Server,
-    root: Root,
-}
-
-impl Backend for Nfs {
-    fn realise(
-        &self,
-        view: &ViewSpec,
-        uid: u32,
-        at: &Path,
-        sink: Arc<dyn Sink>,
-    ) -> Result<Box<dyn Realised>, BackendError> {
-        let view = Arc::new(View::open(view, Some(sink))?);
-        let options = ServerOptions { users: Users::Only(vec![uid]), peers: Peers::KernelOnly, secret: None };
-        let server = Server::start(Arc::clone(&view), options)?;
-        let source = Source { addr: server.addr(), export: server.export().to_owned() };
-        let root = Root::Nfs { source, options: MountOptions::default(), mount_point: at.into() };
-        Ok(Box::new(Served { view, server, root }))
+    /// The backend of this name.
+    #[must_use]
+    pub fn backend(self) -> Box<dyn Backend> {
+        match self {
+            Kind::Nfs => Box::new(Nfs::default()),
+            Kind::Hardlink => Box::new(Hardlink),
+            Kind::Bind => Box::new(Bind),
+        }
     }
 }
 
-impl Realised for Served {
-    fn root(&self) -> Root {
-        self.root.clone()
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Kind::Nfs => "nfs",
+            Kind::Hardlink => "hardlink",
+            Kind::Bind => "bind",
+        })
     }
+}
 
-    fn view(&self) -> &View {
-        &self.view
-    }
+impl FromStr for Kind {
+    type Err = UnknownBackend;
 
-    fn end(self: Box<Self>) -> Calls {
-        self.server.stop()
+    fn from_str(word: &str) -> Result<Kind, UnknownBackend> {
+        Kind::ALL.into_iter().find(|kind| kind.to_string() == word).ok_or_else(|| UnknownBackend(word.into()))
     }
+}
+
+/// The entries of a view, but for optional ones whose source is missing, from the root down.
+fn present(view: &ViewSpec) -> impl Iterator<Item = &Entry> {
+    let missing = |entry: &&Entry| matches!(entry, Entry::Graft { source, optional: true, .. } if source.symlink_metadata().is_err());
+    let mut entries: Vec<&Entry> = view.entries.iter().filter(|entry| !missing(entry)).collect();
+    entries.sort_by_key(|entry| entry.at());
+    entries.into_iter()
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mounter::stale::StateDir;
-use nfs_server::Calls;
 use serde::Serialize;
 
 use crate::access::Hidden;
-use crate::backend::Backend;
+use crate::backend::{Backend, Spent};
 use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation};
 use crate::output::is_whole;
@@ -108,10 +107,13 @@ pub struct Built {
 pub struct Measures {
     /// Files, directories and links that it could see of the host.
     pub files_visible: Option<u64>,
-    /// Calls to the server by procedure.
-    pub nfs_calls: Calls,
+    /// What its view took.
+    #[serde(flatten)]
+    pub spent: Spent,
     /// How long it took.
     pub seconds: Seconds,
+    /// How long its view took of that.
+    pub view: ViewSeconds,
     /// What it asked for that exists on this machine but not in its view.
     pub hidden: Hidden,
 }
@@ -124,6 +126,17 @@ pub struct Seconds {
     /// Until it had ended and its view was unmounted.
     pub build: f64,
     /// Until its outputs were registered.
+    pub teardown: f64,
+}
+
+/// How long a view took and was used, in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct ViewSeconds {
+    /// To make it real, until the builder ran in it.
+    pub setup: f64,
+    /// Until the builder had ended.
+    pub run: f64,
+    /// Until nothing was left of it.
     pub teardown: f64,
 }
 

@@ -5,23 +5,22 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mounter::jail::{
     self, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, SystemCalls, kill_user,
 };
 use mounter::stale::Note;
-use nfs_server::Calls;
 use nfs_server::view::View;
 
 use crate::access::HiddenPaths;
-use crate::backend::Backend;
-use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds};
+use crate::backend::{Backend, Spent, Wish};
+use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds, ViewSeconds};
 use crate::cancel::Cancel;
 use crate::log::{self, Heard, Keep, Log, Terminal};
 use crate::output::{Existing, Made, OutputError};
 use crate::plan::{Plan, User, Word};
-use crate::scratch::{Place, ScratchError};
+use crate::scratch::Place;
 use crate::store::{BuildUser, PathInfo, log_path};
 use crate::watch::{Ear, Watch};
 use crate::{hooks, program};
@@ -60,8 +59,8 @@ pub(crate) fn run(
     let lines = log.finish();
     let exceeded = watch.end();
     kill_processes(&user)?;
-    let Ended { outcome, started, nfs_calls, asked } = ended?;
-    let stopped = Instant::now();
+    let Ended { outcome, times, spent, asked } = ended?;
+    let (started, stopped) = (times.started, times.gone);
 
     let hidden = asked.existing(&plan.view, builder.store.directory());
     if exceeded.is_some() || outcome != Outcome::Exited(0) {
@@ -80,7 +79,7 @@ pub(crate) fn run(
     let infos = take(builder, job, &plan)?;
     drop(place);
     let seconds = Seconds::new(started - began, stopped - started, stopped.elapsed());
-    Ok((infos, Measures { files_visible: None, nfs_calls, seconds, hidden }))
+    Ok((infos, Measures { files_visible: None, spent, seconds, view: times.seconds(), hidden }))
 }
 
 /// Registers the outputs, or compares them with those that are registered.
@@ -127,10 +126,22 @@ pub(crate) struct Ways<'a> {
 /// How a builder ended.
 pub(crate) struct Ended {
     pub outcome: Outcome,
-    /// When it had begun.
-    pub started: Instant,
-    pub nfs_calls: Calls,
+    pub times: Times,
+    pub spent: Spent,
     pub asked: Arc<HiddenPaths>,
+}
+
+/// When what happened to a view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// The view was about to be made.
+    pub begun: Instant,
+    /// The builder ran in it.
+    pub started: Instant,
+    /// The builder had ended.
+    pub ended: Instant,
+    /// Nothing was left of the view.
+    pub gone: Instant,
 }
 
 /// Serves the view, runs the builder in it, and stops serving once it is unmounted. `begin` is called when all that
@@ -143,20 +154,36 @@ pub(crate) fn in_view(
     begin: impl FnOnce(),
 ) -> Result<Ended, BuildError> {
     let asked = Arc::new(HiddenPaths::default());
-    let sink = Arc::clone(&asked);
-    let served = ways.backend.realise(&plan.view, plan.user.uid, mount_point, sink)?;
-    let root = served.root();
-    if let Root::Nfs { source, .. } = &root {
-        ways.note.serves(source).map_err(ScratchError::from)?;
-    }
+    let begun = Instant::now();
+    let served = ways.backend.realise(Wish {
+        view: &plan.view,
+        user: &plan.user,
+        at: mount_point,
+        note: ways.note,
+        sink: Some(Arc::clone(&asked) as Arc<_>),
+    })?;
     begin();
-    let jail = JailSpec { terminal: ways.terminal, ..plan.jail(root) };
+    let jail = JailSpec { terminal: ways.terminal, ..plan.jail(served.root()) };
     let jail =
         Jail::spawn(ways.loopbox, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
     let started = Instant::now();
     let outcome = wait(ways, jail);
-    let nfs_calls = served.end();
-    Ok(Ended { outcome: outcome?, started, nfs_calls, asked })
+    let unmounted = Instant::now();
+    let spent = served.end()?;
+    let (outcome, unmounting) = outcome?;
+    let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
+    let times = Times { begun, started, ended, gone: Instant::now() };
+    Ok(Ended { outcome, times, spent, asked })
+}
+
+impl Times {
+    fn seconds(&self) -> ViewSeconds {
+        ViewSeconds {
+            setup: (self.started - self.begun).as_secs_f64(),
+            run: (self.ended - self.started).as_secs_f64(),
+            teardown: (self.gone - self.ended).as_secs_f64(),
+        }
+    }
 }
 
 fn open_log(builder: &Builder, plan: &Plan, ear: Ear, stop: &Cancel) -> Result<(Terminal, Log), BuildError> {
@@ -182,14 +209,15 @@ fn not_started(error: JailError, plan: &Plan, view: &View) -> BuildError {
     BuildError::Execute { program, error: source, source: lack }
 }
 
-/// Waits until the builder has ended, of itself or because it was stopped, and its view is unmounted.
-fn wait(ways: &Ways<'_>, jail: Jail) -> Result<Outcome, BuildError> {
+/// Waits until the builder has ended, of itself or because it was stopped, and its view is unmounted, which took as
+/// long as it says.
+fn wait(ways: &Ways<'_>, jail: Jail) -> Result<(Outcome, Duration), BuildError> {
     let stop = |cancel: &Cancel| {
         let killer = jail.killer();
         cancel.on_cancel(move || killer.kill())
     };
     let _stoppable = [stop(ways.cancel), stop(ways.stop)];
-    let outcome = jail.wait().map_err(BuildError::Jail);
+    let outcome = jail.wait_measured().map_err(BuildError::Jail);
     if ways.cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
 }
 
@@ -236,6 +264,7 @@ impl Plan {
             },
             new_session: true,
             terminal: false,
+            own_task: false,
         }
     }
 }

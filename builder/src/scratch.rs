@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mounter::farm;
 use mounter::stale::{Leftovers, Note, StateDir, StateError};
 
 use crate::plan::{Plan, Scratch, User};
@@ -173,7 +174,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let directories = [Some(&self.beside), (!self.kept).then_some(&self.top)];
         for directory in directories.into_iter().flatten() {
-            if let Err(error) = remove(directory) {
+            if let Err(error) = farm::remove_around(&self.note.farm(), directory, remove) {
                 tracing::warn!(?directory, %error, "cannot remove a build's directory");
             }
         }

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
     #[cfg(target_os = "linux")]
     if std::env::args_os().nth(1).is_some_and(|word| word == mounter::jail::WORD) {
-        return mounter::jail::enter();
+        return mounter::jail::enter(|_| 0);
     }
     match Arguments::read() {
         Ok(arguments) => {

@@ -10,16 +10,19 @@ mod error;
 mod filter;
 mod inside;
 mod launch;
+mod place;
 mod spec;
 mod supervisor;
 mod system_calls;
 mod text;
+mod tree;
 mod users;
 
 pub use error::JailError;
 pub use launch::{Jail, Killer, Outcome, Stdio3};
+pub use place::{Place, Places, What};
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};
-pub use supervisor::enter;
+pub use supervisor::{Task, enter};
 pub use system_calls::SystemCalls;
 pub use users::{KillError, kill_user};
 

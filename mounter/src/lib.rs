@@ -4,6 +4,7 @@
 //! system's own NFS client does the rest.
 
 mod errno;
+pub mod farm;
 #[cfg(target_os = "linux")]
 pub mod jail;
 mod mount;

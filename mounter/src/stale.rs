@@ -9,7 +9,7 @@ mod orphans;
 use serde::{Deserialize, Serialize};
 
 use crate::process::{self, Process};
-use crate::{Source, mount, options};
+use crate::{Source, farm, mount, options};
 
 /// The longest note that is read, in bytes: one names a handful of paths.
 const NOTE_MAX: u64 = 1 << 16;
@@ -143,7 +143,7 @@ impl StateDir {
             .map(|(file, written)| {
                 #[cfg(target_os = "linux")]
                 written.device.as_deref().into_iter().for_each(orphans::end);
-                let swept = written.leftovers.sweep();
+                let swept = written.leftovers.sweep(&farm_of(&file));
                 if swept.left.is_empty() {
                     drop(Note { file, written });
                 }
@@ -190,8 +190,13 @@ impl StateDir {
 }
 
 impl Leftovers {
-    fn sweep(&self) -> Swept {
+    fn sweep(&self, farm: &Path) -> Swept {
         let mut swept = Swept { mount: None, removed: Vec::new(), left: Vec::new() };
+        if let Err(error) = farm::take_apart(farm) {
+            // What follows would go down into it, through links that may be directories' too.
+            swept.left.push((farm.into(), error.to_string()));
+            return swept;
+        }
         if let Some(at) = self.mount.as_deref().filter(|at| mount::is_nfs(at)) {
             mount::force_unmount(at);
             if mount::is_nfs(at) {
@@ -221,6 +226,13 @@ impl Note {
         self.write(&Written { device: Some(options::device(source)), ..self.written.clone() })
     }
 
+    /// Where a farm of hard links writes down what it puts where. Should this process be killed, the next sweep takes
+    /// the farm apart by that list, before it removes anything else.
+    #[must_use]
+    pub fn farm(&self) -> PathBuf {
+        farm_of(&self.file)
+    }
+
     fn write(&self, written: &Written) -> Result<(), StateError> {
         let text = serde_json::to_vec(written).map_err(io::Error::other);
         // Written aside and renamed, so that a sweep never reads half a note.
@@ -233,12 +245,20 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
+        if self.farm().symlink_metadata().is_ok() {
+            // Something of it is left, for a sweep once this process is gone.
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.file)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!("cannot remove the note {:?}: {error}", self.file);
         }
     }
+}
+
+fn farm_of(note: &Path) -> PathBuf {
+    note.with_extension("farm")
 }
 
 /// A note that cannot be read is none: it was removed meanwhile, or is not of our making.

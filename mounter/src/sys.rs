@@ -75,6 +75,57 @@ mod linux {
         check(done as libc::c_int)
     }
 
+    /// Closes every descriptor from `first` on (close_range(2)), those that something in this process still counts
+    /// on too: the caller leaves with exit.
+    pub(crate) fn close_from(first: libc::c_uint) -> io::Result<()> {
+        // SAFETY: no pointers; the caller uses none of them again.
+        let done = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+        check(done as libc::c_int)
+    }
+
+    /// A mount of its own of what the descriptor stands for, with the mounts below, not attached anywhere yet:
+    /// without set-id programs, and read-only if asked for (open_tree(2), mount_setattr(2)).
+    pub(crate) fn clone_tree(from: BorrowedFd<'_>, read_only: bool) -> io::Result<OwnedFd> {
+        let empty = c"".as_ptr();
+        let itself = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+        let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | itself as libc::c_uint;
+        // SAFETY: an empty string that ends with a NUL; the result is checked and is a new descriptor of ours.
+        let tree = unsafe {
+            let fd = libc::syscall(libc::SYS_open_tree, from.as_raw_fd(), empty, flags);
+            check(fd as libc::c_int)?;
+            OwnedFd::from_raw_fd(fd as RawFd)
+        };
+        let read_only = if read_only { libc::MOUNT_ATTR_RDONLY } else { 0 };
+        let attributes = libc::mount_attr {
+            attr_set: libc::MOUNT_ATTR_NOSUID | read_only,
+            attr_clr: 0,
+            propagation: libc::MS_PRIVATE,
+            userns_fd: 0,
+        };
+        let (pointer, size) = (std::ptr::from_ref(&attributes), size_of::<libc::mount_attr>());
+        // SAFETY: the kernel reads `size` bytes of `attributes` and an empty string that ends with a NUL.
+        let done =
+            unsafe { libc::syscall(libc::SYS_mount_setattr, tree.as_raw_fd(), empty, itself, pointer, size) };
+        check(done as libc::c_int)?;
+        Ok(tree)
+    }
+
+    /// Attaches such a mount at the file or directory that the descriptor stands for (move_mount(2)).
+    pub(crate) fn mount_tree(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> io::Result<()> {
+        let (empty, flags) = (c"".as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH);
+        // SAFETY: two empty strings that end with a NUL.
+        let done = unsafe {
+            libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), empty, at.as_raw_fd(), empty, flags)
+        };
+        check(done as libc::c_int)
+    }
+
+    /// Has a new file share the blocks of another (ioctl_ficlone(2)).
+    pub(crate) fn clone_contents(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+        // SAFETY: the request takes a descriptor by its number.
+        check(unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE as _, from.as_raw_fd()) })
+    }
+
     /// Gives every signal its default action and blocks none: the Rust runtime ignores SIGPIPE, and what started us
     /// may have ignored more, the C library's own real-time signals included, which only the kernel lets us reset.
     pub(crate) fn default_signals() -> io::Result<()> {
@@ -179,6 +230,7 @@ mod linux {
 mod macos {
     use std::ffi::{CStr, CString, OsStr};
     use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd};
     use std::os::unix::ffi::OsStrExt;
     use std::path::{Path, PathBuf};
 
@@ -188,6 +240,17 @@ mod macos {
         let flags = if force { libc::MNT_FORCE } else { 0 };
         // SAFETY: a path that ends with a NUL.
         if unsafe { libc::unmount(at.as_ptr(), flags) } == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// Makes a file that shares the blocks of an open one (clonefile(2)).
+    pub(crate) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+        let name = CString::new(name.as_bytes())?;
+        // SAFETY: two open descriptors and a name that ends with a NUL.
+        if unsafe { libc::fclonefileat(from.as_raw_fd(), to.as_raw_fd(), name.as_ptr(), 0) } == 0 {
             Ok(())
         } else {
             Err(io::Error::last_os_error())

@@ -63,6 +63,10 @@ pub struct Arguments {
     /// Print what was built, and how, as JSON
     #[arg(long)]
     json: bool,
+    /// How the view becomes a directory: nfs, hardlink or bind
+    #[cfg(target_os = "linux")]
+    #[arg(long, value_name = "NAME", default_value_t)]
+    backend: builder::backend::Kind,
     /// More host paths for builds to see: words TARGET[=SOURCE][?]
     #[arg(long, value_name = "WORDS")]
     sandbox_paths: Vec<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use builder::backend::Nfs;
+use builder::backend::Kind;
 use builder::build::{Builder, Observer, Options};
 use builder::cancel::Cancel;
 use builder::graph::{self, Finished, Graph};
@@ -60,6 +60,7 @@ pub fn builder(
     store: Store,
     settings: Settings,
     options: Options,
+    backend: Kind,
     globals: &Globals,
     observer: Arc<dyn Observer>,
 ) -> Result<Builder, Failure> {
@@ -74,7 +75,7 @@ pub fn builder(
         state,
         state_path: globals.state_dir.clone(),
         loopbox: PathBuf::from(SELF),
-        backend: Box::new(Nfs),
+        backend: backend.backend(),
         observer,
         cancel: Cancel::default(),
         options,

@@ -30,6 +30,10 @@ pub struct Arguments {
     /// Cores that the build may use, 0 for all [default: Nix's setting cores]
     #[arg(long, value_name = "N")]
     cores: Option<u32>,
+    /// How the view becomes a directory: nfs, hardlink or bind
+    #[cfg(target_os = "linux")]
+    #[arg(long, value_name = "NAME", default_value_t)]
+    backend: builder::backend::Kind,
     /// More host paths for the build to see: words TARGET[=SOURCE][?]
     #[arg(long, value_name = "WORDS")]
     sandbox_paths: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub(super) enum Report {
     /// It never did.
     Failed(JailError),
     /// It ended, and the view is unmounted as well as it could be.
-    Ended { outcome: Outcome, unmounted: Result<(), MountError> },
+    Ended { outcome: Outcome, unmounted: Result<(), MountError>, unmounting: Duration },
     /// It ended nobody knows how.
     Lost(JailError),
 }

@@ -50,6 +50,17 @@ pub enum JailError {
         /// Why.
         source: MountError,
     },
+    /// A place of a root that is put together of mounts cannot be made.
+    #[error("cannot {step} {at:?}")]
+    Place {
+        /// Where it would be.
+        at: PathBuf,
+        /// What could not be done.
+        step: String,
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
     /// No process namespace, or no process in it.
     #[error("cannot start the first process inside")]
     Fork {

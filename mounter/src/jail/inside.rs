@@ -21,7 +21,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
 use super::control::{self, Inside};
-use super::{JailError, JailSpec, Limit, Resource, User};
+use super::{JailError, JailSpec, Limit, Resource, Task, User};
 use crate::sys;
 
 /// The status of a process that never became the program. Nobody sees it: the report comes first.
@@ -38,8 +38,8 @@ const MOUNT_NAMESPACES: (&str, &[u8]) = ("user/max_mnt_namespaces", b"0");
 const NOTHING: Option<&str> = None;
 
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
-pub(super) fn become_program(spec: &JailSpec, channel: &UnixStream) -> ! {
-    let error = match take_steps(spec, channel) {
+pub(super) fn become_program(spec: &JailSpec, task: Task, channel: &UnixStream) -> ! {
+    let error = match take_steps(spec, task, channel) {
         Ok(never) => match never {},
         Err(error) => error,
     };
@@ -48,13 +48,17 @@ pub(super) fn become_program(spec: &JailSpec, channel: &UnixStream) -> ! {
     process::exit(NEVER_EXECUTED)
 }
 
-fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Infallible, JailError> {
+fn take_steps(
+    spec: &JailSpec,
+    task: Task,
+    channel: &UnixStream,
+) -> Result<std::convert::Infallible, JailError> {
     die_with_parent(channel)?;
     own_namespaces(spec.network)?;
     // The jail's own may be read-only by then, or missing.
     let knobs = knobs().map_err(|errno| cannot_limit(errno.into()))?;
     name_machine(spec)?;
-    change_root(spec.root.path())?;
+    change_root(&spec.root.path(), spec.root.is_mount())?;
     mount_special(spec)?;
     limit(&spec.limits)?;
     umask(Mode::from_bits_truncate(spec.umask));
@@ -74,7 +78,14 @@ fn take_steps(spec: &JailSpec, channel: &UnixStream) -> Result<std::convert::Inf
     sys::default_signals().map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
     // The kernel forgets this wish when the user changes, so it is made again.
     die_with_parent(channel)?;
-    execute(spec)
+    if spec.own_task { perform(spec, task) } else { execute(spec) }
+}
+
+/// Stays this very program: nothing of it has to be in the view.
+fn perform(spec: &JailSpec, task: Task) -> Result<std::convert::Infallible, JailError> {
+    sys::close_from(3)
+        .map_err(|source| JailError::Arrange { what: "the closing of descriptors".into(), source })?;
+    process::exit(task(&spec.argv))
 }
 
 /// The kernel kills this process when its parent dies; one that has died before leaves the channel at its end.
@@ -111,13 +122,15 @@ fn name_machine(spec: &JailSpec) -> Result<(), JailError> {
 
 /// Enters the root and lets go of the host's tree. pivot_root(2) wants a mount as the new root, so it is bound onto
 /// itself; the old root then lies on top of the new one, and is detached with everything below it.
-fn change_root(root: &Path) -> Result<(), JailError> {
+fn change_root(root: &Path, is_mount: bool) -> Result<(), JailError> {
     let unusable = |errno: Errno| JailError::Root { path: root.into(), source: errno.into() };
     let stuck = |errno: Errno| JailError::Pivot { path: root.into(), source: errno.into() };
     nix::mount::mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
         .map_err(unusable)?;
-    nix::mount::mount(Some(root), root, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
-        .map_err(unusable)?;
+    if !is_mount {
+        nix::mount::mount(Some(root), root, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
+            .map_err(unusable)?;
+    }
     nix::unistd::chdir(root).map_err(unusable)?;
     nix::unistd::pivot_root(".", ".").map_err(stuck)?;
     nix::mount::umount2(".", MntFlags::MNT_DETACH).map_err(stuck)?;

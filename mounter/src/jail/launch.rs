@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
@@ -99,11 +100,19 @@ impl Jail {
     ///
     /// # Errors
     /// [`JailError::Unmount`] if what the program wrote may not be complete; [`JailError::SupervisorDied`].
-    pub fn wait(mut self) -> Result<Outcome, JailError> {
+    pub fn wait(self) -> Result<Outcome, JailError> {
+        self.wait_measured().map(|(outcome, _)| outcome)
+    }
+
+    /// The same, and how long it took to take the root away once the program had ended.
+    ///
+    /// # Errors
+    /// Those of [`Jail::wait`].
+    pub fn wait_measured(mut self) -> Result<(Outcome, Duration), JailError> {
         match self.receive()? {
-            Report::Ended { outcome, unmounted } => {
+            Report::Ended { outcome, unmounted, unmounting } => {
                 unmounted.map_err(|source| JailError::Unmount { source })?;
-                Ok(outcome)
+                Ok((outcome, unmounting))
             }
             Report::Failed(error) | Report::Lost(error) => Err(error),
             Report::Started { .. } => Err(JailError::SupervisorDied),

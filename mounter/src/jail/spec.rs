@@ -1,11 +1,12 @@
 //! What a jail is to be, as plain data.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{JailError, SystemCalls, text};
+use super::{JailError, Places, SystemCalls, text};
 use crate::{MountOptions, Source};
 
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
@@ -56,6 +57,9 @@ pub struct JailSpec {
     /// Whether its standard input is a terminal that is to control this session: for a person at work inside.
     #[serde(default)]
     pub terminal: bool,
+    /// Whether loopbox's own [`Task`](super::Task) runs inside, with these arguments, rather than the program.
+    #[serde(default)]
+    pub own_task: bool,
 }
 
 /// The root directory of a jail.
@@ -71,6 +75,8 @@ pub enum Root {
         /// An existing host directory to mount it on; nobody outside the jail sees the mount.
         mount_point: PathBuf,
     },
+    /// A tree that is put together of mounts, for this jail alone.
+    Places(Places),
     /// A host directory that is complete as it is.
     Directory(PathBuf),
 }
@@ -143,10 +149,16 @@ impl JailSpec {
     pub fn validate(&self) -> Result<(), JailError> {
         let places =
             [Some(&self.program), Some(&self.cwd), self.proc.as_ref(), self.pts.as_ref(), self.shm.as_ref()];
-        for path in places.into_iter().flatten().map(PathBuf::as_path).chain([self.root.path()]) {
+        for path in places.into_iter().flatten().map(PathBuf::as_path).chain([&*self.root.path()]) {
             if !path.is_absolute() {
                 return Err(JailError::Spec { problem: format!("the path {path:?} is not absolute") });
             }
+        }
+        if let Root::Places(places) = &self.root
+            && let Some(at) = places.first_wrong()
+        {
+            let problem = format!("the place {at:?} is not a plain absolute path");
+            return Err(JailError::Spec { problem });
         }
         for name in [&self.hostname, &self.domainname] {
             if name.is_empty() || name.len() > NAME_MAX {
@@ -183,10 +195,16 @@ impl JailSpec {
 impl Root {
     /// The host directory that becomes the root.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> Cow<'_, Path> {
         match self {
-            Root::Nfs { mount_point, .. } => mount_point,
-            Root::Directory(path) => path,
+            Root::Nfs { mount_point, .. } => mount_point.into(),
+            Root::Places(places) => places.root().into(),
+            Root::Directory(path) => path.into(),
         }
+    }
+
+    /// Whether it is a mount of its own, with everything on it that belongs there.
+    pub(super) fn is_mount(&self) -> bool {
+        matches!(self, Root::Places(_))
     }
 }

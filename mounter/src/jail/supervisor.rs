@@ -1,11 +1,13 @@
 //! The supervisor: mounts the view, starts the program, outlives it, and takes the mount away, whoever dies first.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 use std::{env, fs, thread};
 
 use nix::errno::Errno;
@@ -17,6 +19,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::control::{self, Inside, Report};
+use super::tree::Tree;
 use super::{Ids, JailError, JailSpec, Outcome, Root, User, inside};
 use crate::{Mount, sys};
 
@@ -24,15 +27,18 @@ use crate::{Mount, sys};
 /// start one more call each time before it notices that it was killed.
 const ABORT_INTERVAL: u16 = 50;
 
-/// What the hidden word runs. Call it before the process has a second thread.
+/// What loopbox itself may do inside a jail: it gets the arguments and returns an exit status.
+pub type Task = fn(&[OsString]) -> i32;
+
+/// What the hidden word runs. Call it before the process has a second thread. `task` is for jails that ask for it.
 #[must_use]
-pub fn enter() -> ExitCode {
+pub fn enter(task: Task) -> ExitCode {
     let Some(control) = inherited_control() else {
         // Somebody typed the hidden word.
         return ExitCode::from(2);
     };
     let report = match control::receive::<JailSpec>(&control) {
-        Ok(Some(spec)) => supervise(&spec, &control),
+        Ok(Some(spec)) => supervise(&spec, task, &control),
         Ok(None) => return ExitCode::FAILURE,
         Err(source) => Report::Failed(JailError::Control { source }),
     };
@@ -48,11 +54,11 @@ fn inherited_control() -> Option<UnixStream> {
 }
 
 /// All of a jail's life; the answer is the last report.
-fn supervise(spec: &JailSpec, control: &UnixStream) -> Report {
+fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
     let started =
         spec.validate().and_then(|()| own_mounts()).and_then(|()| mount(&spec.root, control)).and_then(
             |mount| {
-                let mut program = Program::start(spec)?;
+                let mut program = Program::start(spec, task)?;
                 program.until_executed(&spec.user, control)?;
                 Ok((mount, program))
             },
@@ -63,20 +69,25 @@ fn supervise(spec: &JailSpec, control: &UnixStream) -> Report {
     };
     // A failure to send is a death of loopbox, which the wait below notices.
     let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
-    let outcome = program.wait(control, mount.as_ref());
+    let outcome = program.wait(control, mount.nfs());
+    let ended = Instant::now();
     let unmounted = match mount {
-        Some(mount) if program.loopbox_died => {
+        Mounted::Nfs(mount) if program.loopbox_died => {
             mount.abandon();
             Ok(())
         }
-        Some(mount) => {
+        Mounted::Nfs(mount) => {
             abort_calls_if_loopbox_dies(control, &mount);
             mount.unmount()
         }
-        None => Ok(()),
+        Mounted::Places(tree) => {
+            drop(tree);
+            Ok(())
+        }
+        Mounted::Nothing => Ok(()),
     };
     match outcome {
-        Ok(outcome) => Report::Ended { outcome, unmounted },
+        Ok(outcome) => Report::Ended { outcome, unmounted, unmounting: ended.elapsed() },
         Err(error) => Report::Lost(error),
     }
 }
@@ -99,15 +110,36 @@ fn own_mounts() -> Result<(), JailError> {
 
 /// Mounting asks the server, which dies with loopbox. There is no mount yet whose calls could be aborted, but the
 /// kernel lets go of a caller that is killed: so this process dies with loopbox until it has mounted.
-fn mount(root: &Root, control: &UnixStream) -> Result<Option<Mount>, JailError> {
-    let Root::Nfs { source, options, mount_point } = root else { return Ok(None) };
+fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
+    let (source, options, mount_point) = match root {
+        Root::Nfs { source, options, mount_point } => (source, options, mount_point),
+        Root::Places(places) => return Ok(Mounted::Places(Tree::make(places)?)),
+        Root::Directory(_) => return Ok(Mounted::Nothing),
+    };
     inside::die_with_parent(control)?;
     let mount = Mount::new(source, mount_point, options).map_err(|source| JailError::Mount { source })?;
     prctl::set_pdeathsig(None).map_err(|errno| JailError::Arrange {
         what: "a life after its parent's death".into(),
         source: errno.into(),
     })?;
-    Ok(Some(mount))
+    Ok(Mounted::Nfs(mount))
+}
+
+/// What the supervisor has mounted.
+enum Mounted {
+    Nfs(Mount),
+    Places(Tree),
+    Nothing,
+}
+
+impl Mounted {
+    /// The mount whose calls need a server.
+    fn nfs(&self) -> Option<&Mount> {
+        match self {
+            Mounted::Nfs(mount) => Some(mount),
+            Mounted::Places(_) | Mounted::Nothing => None,
+        }
+    }
 }
 
 /// The first process inside. It is killed when this is dropped.
@@ -128,7 +160,7 @@ struct Ready {
 }
 
 impl Program {
-    fn start(spec: &JailSpec) -> Result<Program, JailError> {
+    fn start(spec: &JailSpec, task: Task) -> Result<Program, JailError> {
         let failed = |source: io::Error| JailError::Fork { source };
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
         let own_processes = File::open("/proc/self/ns/pid").map_err(failed)?;
@@ -136,7 +168,7 @@ impl Program {
         match sys::fork_single_threaded().map_err(failed)? {
             ForkResult::Child => {
                 drop(channel);
-                inside::become_program(spec, &theirs)
+                inside::become_program(spec, task, &theirs)
             }
             ForkResult::Parent { child } => {
                 let ended = sys::pidfd_open(child).map_err(failed)?;

@@ -73,6 +73,7 @@ impl Place {
             system_calls: SystemCalls::default(),
             new_session: true,
             terminal: false,
+            own_task: false,
         }
     }
 

@@ -141,8 +141,14 @@ fn of_built(store: &Store, built: &Built) -> Value {
     });
     if let Some(measures) = &built.build {
         value["filesVisible"] = json!(measures.files_visible);
-        value["nfsCalls"] = json!(measures.nfs_calls);
+        let spent = &measures.spent;
+        value["nfsCalls"] = json!(spent.nfs_calls);
+        value["inodesCreated"] = json!(spent.inodes_created);
+        value["linksMade"] = json!(spent.links_made);
+        value["bytesCopied"] = json!(spent.bytes_copied);
+        value["mounts"] = json!(spent.mounts);
         value["seconds"] = json!(measures.seconds);
+        value["viewSeconds"] = json!(measures.view);
         value["hidden"] = json!(measures.hidden.paths);
     }
     value

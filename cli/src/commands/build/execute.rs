@@ -25,7 +25,14 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let graph = graph::load(&store, &settings, &roots.iter().cloned().collect(), arguments.purpose())?;
     let progress = progress::Progress::new(graph.missing.len(), arguments.no_build_output);
     let options = arguments.options(&settings)?;
-    let builder = Arc::new(builds::builder(store, settings, options, globals, Arc::new(progress.clone()))?);
+    let builder = Arc::new(builds::builder(
+        store,
+        settings,
+        options,
+        arguments.backend,
+        globals,
+        Arc::new(progress.clone()),
+    )?);
     if arguments.dry_run {
         answer::print(&answer::plans(&builder, &graph))?;
         return Ok(Status::Done);

@@ -117,7 +117,10 @@ impl Observer for Progress {
                     Some(measures) => {
                         let seconds = measures.seconds;
                         let all = seconds.setup + seconds.build + seconds.teardown;
-                        format!("{} NFS calls, {all:.1} s", measures.nfs_calls.total())
+                        match measures.spent.nfs_calls.total() {
+                            0 => format!("{all:.1} s"),
+                            calls => format!("{calls} NFS calls, {all:.1} s"),
+                        }
                     }
                     None => "somebody else had built it meanwhile".into(),
                 };

@@ -34,7 +34,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         sandbox_paths: &sandbox_paths,
         state: &state,
         loopbox: Path::new(SELF),
-        backend: &Nfs,
+        backend: &Nfs::default(),
         cancel: &cancel,
     };
     let outcome = description.run(&external, || {

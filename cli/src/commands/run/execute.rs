@@ -1,28 +1,28 @@
-//! What `loopbox run` does once its words are read: serve, mount, run, unmount, stop.
+//! What `loopbox run` does once its words are read: make the view, run, take it away.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use builder::backend::{Backend, BackendError, Kind, Nfs, Wish};
+use builder::plan::User;
 use builder::program;
-use mounter::jail::{Jail, JailError, Outcome, Root, Stdio3};
+use mounter::MountOptions;
+use mounter::jail::{Jail, JailError, Outcome, Stdio3};
 use mounter::stale::{Leftovers, StateDir};
-use mounter::{MountOptions, Source};
-use nfs_server::view::View;
-use nfs_server::{Peers, Server, ServerOptions, Users};
+use nfs_server::view::{Owner, View};
 
 use super::place::{self, Place};
 use super::plan::Plan;
 use super::{Arguments, RunError};
 use crate::arguments::Globals;
 use crate::commands::need_root;
-use crate::failure::{Answer, Status};
+use crate::failure::{Answer, Failure, Status};
 use crate::output;
 use crate::signals::Interrupt;
 
 /// This binary, whatever has become of its path; the supervisor of a jail is the same one.
 const SELF: &str = "/proc/self/exe";
 
-/// Serves the view, mounts it, runs the command, kills what it left, unmounts while still serving, and stops.
+/// Makes the view real, runs the command in it, kills what it left, and takes the view away.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let plan = Plan::make(arguments, &place::unused())?;
     plan.view.validate()?;
@@ -35,29 +35,50 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
     let note = state.note(Leftovers { mount: None, temporary: vec![plan.base.clone()] })?;
-    let place = Place::make(&plan)?;
+    let place = Place::make(&plan, &note)?;
 
-    let view = Arc::new(View::open(&plan.view, None)?);
-    let program = plan.program(&view)?;
-    let users = Users::Only(vec![plan.user.uid]);
-    let options = ServerOptions { users, peers: Peers::KernelOnly, secret: None };
-    let server = Server::start(Arc::clone(&view), options)?;
-    let source = Source { addr: server.addr(), export: server.export().into() };
-    note.serves(&source)?;
-    let options = MountOptions { changes: plan.changes };
-    let root = Root::Nfs { source, options, mount_point: place.mount_point().into() };
-
-    let ended =
-        Jail::spawn(Path::new(SELF), &plan.jail(root, program.clone()), Stdio3::inherit()).and_then(|jail| {
-            let killer = jail.killer();
-            let _killed_by_signals = interrupt.on_signal(move || killer.kill());
-            jail.wait()
-        });
-    server.stop();
+    let Owner { uid, gid } = plan.user;
+    let user = User { uid, gid, groups: Vec::new() };
+    let realised = arguments.backend(&plan).realise(Wish {
+        view: &plan.view,
+        user: &user,
+        at: place.mount_point(),
+        note: &note,
+        sink: None,
+    });
+    let realised = realised.map_err(whole)?;
+    let program = plan.program(realised.view())?;
+    let jail = plan.jail(realised.root(), program.clone());
+    let ended = Jail::spawn(Path::new(SELF), &jail, Stdio3::inherit()).and_then(|jail| {
+        let killer = jail.killer();
+        let _killed_by_signals = interrupt.on_signal(move || killer.kill());
+        jail.wait()
+    });
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    explain(&view, &program, &plan, ended)
+    let answer = explain(realised.view(), &program, &plan, ended);
+    realised.end()?;
+    answer
+}
+
+impl Arguments {
+    /// What is shown writable may be changed by the host at the same time, which only an NFS client has to know.
+    fn backend(&self, plan: &Plan) -> Box<dyn Backend> {
+        match self.backend {
+            Kind::Nfs => Box::new(Nfs { options: MountOptions { changes: plan.changes } }),
+            other => other.backend(),
+        }
+    }
+}
+
+/// What is wrong with a view says so itself.
+fn whole(error: BackendError) -> Failure {
+    match error {
+        BackendError::View(error) => error.into(),
+        BackendError::Serve(error) => error.into(),
+        other => other.into(),
+    }
 }
 
 /// A program that could not start says little or nothing about it: the kernel answers ENOENT for a missing loader too,

@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use mounter::farm;
+use mounter::stale::Note;
+
 use super::plan::Plan;
 
 /// The name of the mount point in it. Nobody but root can look into the directory.
@@ -15,6 +18,7 @@ const MOUNT_POINT: &str = "root";
 pub struct Place {
     base: PathBuf,
     mount_point: PathBuf,
+    farm: PathBuf,
 }
 
 /// The directory cannot be made.
@@ -31,14 +35,15 @@ pub fn unused() -> PathBuf {
 }
 
 impl Place {
-    /// Makes the directory and the scratch directories that the plan has in it.
-    pub fn make(plan: &Plan) -> Result<Place, PlaceError> {
+    /// Makes the directory and the scratch directories that the plan has in it. The note is of all of them.
+    pub fn make(plan: &Plan, note: &Note) -> Result<Place, PlaceError> {
         let make = |path: &Path| {
             let made = DirBuilder::new().mode(0o700).create(path);
             made.map_err(|source| PlaceError { path: path.into(), source })
         };
         make(&plan.base)?;
-        let place = Place { base: plan.base.clone(), mount_point: plan.base.join(MOUNT_POINT) };
+        let mount_point = plan.base.join(MOUNT_POINT);
+        let place = Place { base: plan.base.clone(), mount_point, farm: note.farm() };
         make(&place.mount_point)?;
         plan.scratch.iter().try_for_each(|scratch| make(scratch))?;
         Ok(place)
@@ -52,7 +57,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.base) {
+        if let Err(error) = farm::remove_around(&self.farm, &self.base, |base| fs::remove_dir_all(base)) {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }
     }

@@ -134,6 +134,7 @@ impl Plan {
             system_calls: SystemCalls::default(),
             new_session: true,
             terminal: false,
+            own_task: false,
         }
     }
 

@@ -34,7 +34,14 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     graph.missing.remove(root);
     let progress = Progress::new(graph.missing.len(), false);
     let options = arguments.options(&settings)?;
-    let builder = Arc::new(builds::builder(store, settings, options, globals, Arc::new(progress.clone()))?);
+    let builder = Arc::new(builds::builder(
+        store,
+        settings,
+        options,
+        arguments.backend,
+        globals,
+        Arc::new(progress.clone()),
+    )?);
     let cancel = builder.cancel.clone();
     let _stopped = interrupt.on_signal(move || cancel.cancel());
     let finished = builds::build(&builder, graph, builder.settings.max_jobs as usize)?;

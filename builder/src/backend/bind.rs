@@ -1,0 +1,72 @@
+//! Views put together of bind mounts, in the jail's own mount namespace: what Linux has for the purpose.
+
+use std::path::Path;
+
+use mounter::jail::{Place, Places, Root, What};
+use nfs_server::view::{Access, Entry, View};
+
+use super::{Backend, BackendError, Realised, Spent, Wish, present};
+
+/// Binds what a view shows to where it shows it. The jail's supervisor does all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bind;
+
+struct Bound {
+    view: View,
+    places: Places,
+}
+
+impl Backend for Bind {
+    fn realise(&self, wish: Wish<'_>) -> Result<Box<dyn Realised>, BackendError> {
+        // It finds the sources, and gives writable directories their modes and owners.
+        let view = View::open(wish.view, None)?;
+        let places = present(wish.view).map(place).collect();
+        Ok(Box::new(Bound { view, places: Places { mount_point: wish.at.into(), in_memory: true, places } }))
+    }
+}
+
+impl Realised for Bound {
+    fn root(&self) -> Root {
+        Root::Places(self.places.clone())
+    }
+
+    fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
+        let shows = |place: &&Place| matches!(place.what, What::Shown { .. } | What::Writable { .. });
+        let mounted = self.places.places.iter().filter(shows).count() as u64;
+        // What is mounted below a writable directory needs a name in it to be mounted on.
+        let writable: Vec<&Path> =
+            self.places.places.iter().filter(|place| is_writable(place)).map(|place| &*place.at).collect();
+        let below = |place: &&Place| {
+            place.at.parent().is_some_and(|holder| writable.iter().any(|writable| holder == *writable))
+        };
+        let inodes_created = self.places.places.iter().filter(below).count() as u64;
+        // The file system in memory, and its root once more.
+        Ok(Spent { mounts: mounted + 2, inodes_created, ..Spent::default() })
+    }
+}
+
+fn is_writable(place: &Place) -> bool {
+    matches!(place.what, What::Writable { .. })
+}
+
+fn place(entry: &Entry) -> Place {
+    let what = match entry {
+        Entry::Graft { source, access: Access::Rw, .. } | Entry::Scratch { source, .. } => {
+            What::Writable { source: source.clone() }
+        }
+        Entry::Graft { source, .. } => What::Shown { source: source.clone() },
+        Entry::Inline { contents, mode, .. } => What::File { contents: contents.clone(), mode: *mode },
+        Entry::Symlink { target, .. } => What::Symlink { target: target.clone() },
+        Entry::Device { major, minor, mode, owner, .. } => {
+            What::Device { major: *major, minor: *minor, mode: *mode, uid: owner.uid, gid: owner.gid }
+        }
+        Entry::Directory { mode, owner, .. } => {
+            What::Directory { mode: *mode, uid: owner.uid, gid: owner.gid }
+        }
+    };
+    Place { at: entry.at().into(), what }
+}

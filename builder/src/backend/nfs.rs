@@ -1,0 +1,50 @@
+//! Views served over NFS to this machine's own client.
+
+use std::sync::Arc;
+
+use mounter::jail::Root;
+use mounter::{MountOptions, Source};
+use nfs_server::view::View;
+use nfs_server::{Peers, Server, ServerOptions, Users};
+
+use super::{Backend, BackendError, Realised, Spent, Wish};
+
+/// Serves views over NFS to this machine's own client.
+#[derive(Clone, Debug, Default)]
+pub struct Nfs {
+    /// How the client mounts them.
+    pub options: MountOptions,
+}
+
+struct Served {
+    view: Arc<View>,
+    server: Server,
+    root: Root,
+}
+
+impl Backend for Nfs {
+    fn realise(&self, wish: Wish<'_>) -> Result<Box<dyn Realised>, BackendError> {
+        let view = Arc::new(View::open(wish.view, wish.sink)?);
+        let options =
+            ServerOptions { users: Users::Only(vec![wish.user.uid]), peers: Peers::KernelOnly, secret: None };
+        let server = Server::start(Arc::clone(&view), options)?;
+        let source = Source { addr: server.addr(), export: server.export().to_owned() };
+        wish.note.serves(&source)?;
+        let root = Root::Nfs { source, options: self.options.clone(), mount_point: wish.at.into() };
+        Ok(Box::new(Served { view, server, root }))
+    }
+}
+
+impl Realised for Served {
+    fn root(&self) -> Root {
+        self.root.clone()
+    }
+
+    fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
+        Ok(Spent { nfs_calls: self.server.stop(), mounts: 1, ..Spent::default() })
+    }
+}
