@@ -404,8 +404,8 @@ fn device(major: u32, minor: u32) -> libc::dev_t {
 }
 
 #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
-fn mode_of(mode: u32) -> Mode {
-    Mode::from_bits_truncate((mode & SHOWN_BITS) as libc::mode_t)
+fn mode_of(mode: impl Into<u32>) -> Mode {
+    Mode::from_bits_truncate((mode.into() & SHOWN_BITS) as libc::mode_t)
 }
 
 fn kind(status: &FileStat) -> SFlag {

@@ -11,6 +11,7 @@ pub mod check_macos;
 pub mod compare;
 pub mod demo;
 pub mod fuzz;
+pub mod kills;
 pub mod overhead;
 pub mod parity;
 pub mod probe;
@@ -45,6 +46,8 @@ enum What {
     Bench(bench::Options),
     /// Measure what builds that do nothing cost, by Nix's own sandbox and by loopbox.
     Overhead(overhead::Options),
+    /// Kill builds on a farm of hard links at random moments: the store has to stay as it was.
+    Kills(kills::Options),
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
     Probe(probe::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
@@ -108,6 +111,7 @@ impl Arguments {
             What::BenchWork(options) => crate::bench::work::main(&options),
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
             What::Overhead(options) => overhead::run(&options),
+            What::Kills(options) => kills::run(&options),
             What::Probe(options) => probe::run(&options),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),

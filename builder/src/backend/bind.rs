@@ -40,9 +40,7 @@ impl Realised for Bound {
         // What is mounted below a writable directory needs a name in it to be mounted on.
         let writable: Vec<&Path> =
             self.places.places.iter().filter(|place| is_writable(place)).map(|place| &*place.at).collect();
-        let below = |place: &&Place| {
-            place.at.parent().is_some_and(|holder| writable.iter().any(|writable| holder == *writable))
-        };
+        let below = |place: &&Place| place.at.parent().is_some_and(|holder| writable.contains(&holder));
         let inodes_created = self.places.places.iter().filter(below).count() as u64;
         // The file system in memory, and its root once more.
         Ok(Spent { mounts: mounted + 2, inodes_created, ..Spent::default() })

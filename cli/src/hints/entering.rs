@@ -2,7 +2,9 @@
 
 use std::io::ErrorKind;
 
+use builder::backend::BackendError;
 use builder::build::BuildError;
+use mounter::farm::FarmError;
 use mounter::jail::JailError;
 
 use super::Any;
@@ -10,7 +12,12 @@ use crate::failure::{CANNOT_EXECUTE, NOT_FOUND};
 
 /// The hint for one error, if it is one of these.
 pub fn hint(error: &Any) -> Option<String> {
-    error.downcast_ref().and_then(jail).or_else(|| error.downcast_ref().and_then(build))
+    error
+        .downcast_ref()
+        .and_then(jail)
+        .or_else(|| error.downcast_ref().and_then(build))
+        .or_else(|| error.downcast_ref().and_then(backend))
+        .or_else(|| error.downcast_ref().and_then(farm))
 }
 
 /// The exit code of a program that did not come to be, if that is what the error says.
@@ -52,3 +59,20 @@ fn build(error: &BuildError) -> Option<String> {
         _ => None,
     }
 }
+
+fn backend(error: &BackendError) -> Option<String> {
+    match error {
+        BackendError::Unable { .. } => Some(OTHER_BACKEND.into()),
+        _ => None,
+    }
+}
+
+fn farm(error: &FarmError) -> Option<String> {
+    match error {
+        FarmError::Writable { .. } => Some(OTHER_BACKEND.into()),
+        FarmError::Foreign { .. } => Some("move it away, then 'loopbox clean' takes the rest".into()),
+        _ => None,
+    }
+}
+
+const OTHER_BACKEND: &str = "'--backend nfs' shows it, and lets nobody write it";

@@ -47,7 +47,7 @@ fn contents(from: OwnedFd, to: &OwnedFd) -> io::Result<u64> {
 pub(super) fn attributes(to: impl AsFd, status: &FileStat) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
     nix::unistd::fchown(&to, Some(uid), Some(gid))?;
-    stat::fchmod(&to, mode_of(status.st_mode.into()))?;
+    stat::fchmod(&to, mode_of(status.st_mode))?;
     let (accessed, modified) = times(status);
     Ok(stat::futimens(&to, &accessed, &modified)?)
 }

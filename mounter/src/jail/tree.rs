@@ -124,7 +124,7 @@ impl Tree {
             What::Directory { mode, uid, gid } => own(root, ".".as_ref(), *mode, *uid, *gid),
             What::Shown { source } | What::Writable { source } => {
                 let source = self.open_source(source)?;
-                self.show(&source, root, "/".as_ref(), what)
+                self.show(&source, &root, "/".as_ref(), what)
             }
             _ => Err(Errno::ENOTDIR.into()),
         }
@@ -146,7 +146,7 @@ impl Tree {
                 return like(&holder.directory, name, &status);
             }
             let point = self.point(holder, name, kind(&status) == SFlag::S_IFDIR)?;
-            return self.show(&source, point, at, what);
+            return self.show(&source, &point, at, what);
         }
         match (what, holder.writable) {
             (What::Symlink { target }, _) => self.link(holder, name, target.as_os_str()),
@@ -164,7 +164,7 @@ impl Tree {
     }
 
     /// Mounts a host file or directory.
-    fn show(&mut self, source: &OwnedFd, point: OwnedFd, at: &Path, what: &What) -> io::Result<()> {
+    fn show(&mut self, source: &OwnedFd, point: &OwnedFd, at: &Path, what: &What) -> io::Result<()> {
         let writable = matches!(what, What::Writable { .. });
         sys::mount_tree(sys::clone_tree(source.as_fd(), !writable)?.as_fd(), point.as_fd())?;
         if writable {

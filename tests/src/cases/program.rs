@@ -2,6 +2,7 @@
 
 use super::Case;
 
+mod backend;
 mod doctor;
 mod explain;
 mod mount;
@@ -9,5 +10,5 @@ mod run;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, explain::CASES, mount::CASES, doctor::CASES].concat()
+    [run::CASES, backend::CASES, explain::CASES, mount::CASES, doctor::CASES].concat()
 }

@@ -18,6 +18,7 @@ cases![
     terminated_builds_leave_nothing,
     killed_builds_leave_nothing,
     builds_whose_supervisors_die_too_leave_nothing,
+    killed_builds_of_links_leave_the_store_as_it_was,
 ];
 
 /// How often a build is asked to end, by each of the two signals.
@@ -26,6 +27,9 @@ const ASKED: usize = 13;
 const KILLED: usize = 24;
 /// How often it is killed with all its children: supervisors, and programs of Nix.
 const KILLED_WITH_SUPERVISORS: usize = 8;
+/// How often it is killed when its view is made of hard links to the store; `LOOPBOX_KILLS` says another number.
+const KILLED_WITH_LINKS: usize = 6;
+const KILLS: &str = "LOOPBOX_KILLS";
 /// How many outputs the graph has.
 const OUTPUTS: usize = 5;
 
@@ -41,8 +45,26 @@ fn killed_builds_leave_nothing(place: &Place) {
     try_to_end(place, KILLED, Signal::SIGKILL);
 }
 
+/// The links are the store's own files, so that a wrong way to remove them would show there; the listing that is
+/// compared has their link counts.
+fn killed_builds_of_links_leave_the_store_as_it_was(place: &Place) {
+    let given = std::env::var(KILLS).ok().map(|number| number.parse().expect("LOOPBOX_KILLS is a number"));
+    let words = ["--backend", "hardlink"];
+    let loopbox = Loopbox::at(place);
+    try_at_moments(place, &words, given.unwrap_or(KILLED_WITH_LINKS), |child, store| {
+        let all = [child.id()].into_iter().chain(traces::children(child.id()));
+        for pid in all.filter(|_| child.id() % 2 == 0).chain([child.id()]) {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+        }
+        traces::wait_for_end(child, &store.users);
+        traces::wait_until_gone(&store.users);
+        loopbox.good(["clean"]);
+    });
+}
+
 fn try_to_end(place: &Place, tries: usize, signal: Signal) {
-    try_at_moments(place, tries, |child, store| {
+    try_at_moments(place, &[], tries, |child, store| {
         let _ = kill(Pid::from_raw(child.id() as i32), signal);
         let status = traces::wait_for_end(child, &store.users);
         // None: killed, or too early for loopbox to have noticed. Zero: finished by then.
@@ -57,7 +79,7 @@ fn try_to_end(place: &Place, tries: usize, signal: Signal) {
 /// Nobody takes anything down then but the next loopbox.
 fn builds_whose_supervisors_die_too_leave_nothing(place: &Place) {
     let loopbox = Loopbox::at(place);
-    try_at_moments(place, KILLED_WITH_SUPERVISORS, |child, store| {
+    try_at_moments(place, &[], KILLED_WITH_SUPERVISORS, |child, store| {
         for pid in [child.id()].into_iter().chain(traces::children(child.id())) {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
@@ -69,11 +91,11 @@ fn builds_whose_supervisors_die_too_leave_nothing(place: &Place) {
 }
 
 /// Builds the graph so many times, ends that at a moment within the time that it takes, and looks what is left.
-fn try_at_moments(place: &Place, tries: usize, end: impl Fn(&mut Child, &Store)) {
+fn try_at_moments(place: &Place, words: &[&str], tries: usize, end: impl Fn(&mut Child, &Store)) {
     let loopbox = Loopbox::at(place);
     let store = Store::make(place);
     let start = Instant::now();
-    assert_eq!(build(&store, &loopbox), OUTPUTS);
+    assert_eq!(build(&store, &loopbox, words), OUTPUTS);
     let whole = start.elapsed();
     let mut moments = Moments::new();
     let mut finished = 0;
@@ -82,8 +104,12 @@ fn try_at_moments(place: &Place, tries: usize, end: impl Fn(&mut Child, &Store))
         // A failure is shown with the moments that led to it.
         println!("after {} ms of {}", after.as_millis(), whole.as_millis());
         let mut build = store.build(&loopbox);
-        let mut child =
-            build.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("loopbox can be started");
+        let mut child = build
+            .args(words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("loopbox can be started");
         thread::sleep(after);
         end(&mut child, &store);
         loopbox.good(["clean"]);
@@ -91,13 +117,13 @@ fn try_at_moments(place: &Place, tries: usize, end: impl Fn(&mut Child, &Store))
         finished += store.assert_unchanged();
     }
     println!("{tries} builds ended, with {finished} outputs finished before");
-    assert_eq!(build(&store, &loopbox), OUTPUTS);
+    assert_eq!(build(&store, &loopbox, words), OUTPUTS);
     store.verify();
 }
 
 /// Builds all of it; the answer is how many outputs there were.
-fn build(store: &Store, loopbox: &Loopbox) -> usize {
-    let built: Ran = store.build(loopbox).output().expect("loopbox can be started").into();
+fn build(store: &Store, loopbox: &Loopbox, words: &[&str]) -> usize {
+    let built: Ran = store.build(loopbox).args(words).output().expect("loopbox can be started").into();
     assert_eq!(built.status, 0, "{}", built.stderr);
     traces::assert_none(loopbox);
     store.assert_unchanged()

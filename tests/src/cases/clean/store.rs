@@ -34,7 +34,7 @@ pub struct Store {
 }
 
 /// Every file in the store, and what would show that it was touched.
-type Listing = BTreeMap<PathBuf, (u32, i64, u64, u32)>;
+type Listing = BTreeMap<PathBuf, (u32, i64, u64, u32, u64)>;
 
 impl Store {
     /// Makes it.
@@ -122,7 +122,7 @@ fn listing() -> Listing {
     let entries = entries.filter_entry(|entry| entry.file_name() != LINKS);
     let line = |entry: walkdir::DirEntry| {
         let meta = entry.metadata().expect("it can be looked at");
-        (entry.into_path(), (meta.mode(), meta.mtime(), meta.len(), meta.uid()))
+        (entry.into_path(), (meta.mode(), meta.mtime(), meta.len(), meta.uid(), meta.nlink()))
     };
     entries.map(|entry| line(entry.expect("it can be read"))).collect()
 }

@@ -1,0 +1,113 @@
+//! `loopbox run --backend`: what is the same whatever a view is made of, and what a backend says that it cannot do.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::cases::loopbox::Loopbox;
+use crate::cases::place::USER;
+use crate::cases::{Place, cases};
+
+cases![
+    a_view_is_the_same_in_every_backend,
+    nothing_is_left_of_any_backend,
+    a_farm_links_what_is_on_its_own_volume,
+    what_the_user_could_write_is_not_linked,
+    root_gets_no_farm,
+    a_backend_that_does_not_exist_is_a_wrong_word,
+];
+
+const BACKENDS: [&str; 3] = ["nfs", "hardlink", "bind"];
+
+/// Looks at all kinds of entries, and tries to change what must not be changed.
+const LOOK: &str = "cd /; ls -lnA / /dev | while read mode links rest; do echo $mode; done; cat /etc/hosts /shown/a
+  for name in /etc/passwd /shown/a /shown/new /usr/bin/new; do echo x 2> /dev/null > $name || echo cannot write $name; done
+  rm -rf /shown 2> /dev/null; cat /shown/a; readlink /shown/link /dev/fd
+  echo mine > /work/new; cat /work/*; ls /shown; rm /work/new; mv /work/old /work/moved; rmdir /work 2> /dev/null || echo busy";
+
+/// A loopbox with a directory to show, and one to write to.
+fn prepare(place: &Place) -> Loopbox {
+    place.directory("shown");
+    place.file("shown/a", "contents\n");
+    std::os::unix::fs::symlink("a", place.path("shown/link")).expect("a link can be made");
+    place.directory("work");
+    std::os::unix::fs::chown(place.path("work"), Some(USER), Some(USER)).expect("root gives it away");
+    Loopbox::at(place)
+}
+
+fn words(place: &Place, backend: &str) -> Vec<String> {
+    let user = USER.to_string();
+    let shown = format!("{}:/shown", place.path("shown").display());
+    let work = format!("{}:/work", place.path("work").display());
+    let words = ["run", "--backend", backend, "--uid", &user, "--gid", &user, "--ro", &shown, "--rw", &work];
+    words.map(String::from).to_vec()
+}
+
+fn shell(place: &Place, backend: &str, script: &str) -> Vec<String> {
+    let mut words = words(place, backend);
+    let programs = ["sh", "ls", "cat", "readlink", "mv", "rm", "rmdir", "stat"];
+    words.extend(programs.iter().flat_map(|program| ["--with".to_string(), (*program).into()]));
+    words.extend(["--", "sh", "-c", script].map(String::from));
+    words
+}
+
+fn a_view_is_the_same_in_every_backend(place: &Place) {
+    let loopbox = prepare(place);
+    let [nfs, others @ ..] = BACKENDS.map(|backend| {
+        let old = place.file("work/old", "was here\n");
+        std::os::unix::fs::chown(&old, Some(USER), Some(USER)).expect("root gives it away");
+        let seen = loopbox.good(shell(place, backend, LOOK));
+        assert_eq!(fs::read_to_string(place.path("work/moved")).expect("it was moved"), "was here\n");
+        fs::remove_file(place.path("work/moved")).expect("it can be removed");
+        seen
+    });
+    for (backend, other) in ["hardlink", "bind"].iter().zip(others) {
+        assert_eq!(other, nfs, "{backend}");
+    }
+    assert!(nfs.contains("cannot write /shown/new") && nfs.contains("busy"), "{nfs}");
+}
+
+fn nothing_is_left_of_any_backend(place: &Place) {
+    let loopbox = prepare(place);
+    for backend in BACKENDS {
+        let mounts = || fs::read_to_string("/proc/self/mounts").expect("there is a table of mounts");
+        let before = mounts();
+        loopbox.good(shell(place, backend, "test -d /shown"));
+        assert_eq!(mounts(), before, "{backend}");
+        let left = |path| fs::read_dir(path).expect("it can be listed").count();
+        assert_eq!((left(&loopbox.temporary), left(&loopbox.state)), (0, 0), "{backend}");
+        assert_eq!(place.path("shown/a").metadata().expect("it is there").nlink(), 1, "{backend}");
+    }
+}
+
+fn a_farm_links_what_is_on_its_own_volume(place: &Place) {
+    let loopbox = prepare(place);
+    assert_eq!(loopbox.good(shell(place, "hardlink", "stat -c %h /shown/a")), "2");
+    assert_eq!(loopbox.good(shell(place, "bind", "stat -c %h /shown/a")), "1");
+}
+
+fn what_the_user_could_write_is_not_linked(place: &Place) {
+    let loopbox = prepare(place);
+    let file = place.path("shown/a");
+    std::os::unix::fs::chown(&file, Some(USER), Some(USER)).expect("root gives it away");
+    let ran = loopbox.run(shell(place, "hardlink", "true"));
+    assert_eq!(ran.status, 125);
+    let reason = format!("uid {USER} could write {file:?} through a hard link");
+    assert!(ran.stderr.contains(&reason) && ran.stderr.contains("Hint: "), "{}", ran.stderr);
+    assert_eq!(file.metadata().expect("it is there").nlink(), 1);
+}
+
+fn root_gets_no_farm(place: &Place) {
+    let ran = Loopbox::at(place).run(["run", "--backend", "hardlink", "--with", "true", "--", "true"]);
+    assert_eq!(ran.status, 125);
+    assert!(
+        ran.stderr.contains("the hardlink backend cannot show \"/\": root could write"),
+        "{}",
+        ran.stderr
+    );
+}
+
+fn a_backend_that_does_not_exist_is_a_wrong_word(place: &Place) {
+    let ran = Loopbox::at(place).run(["run", "--backend", "fuse", "--", "true"]);
+    assert_eq!(ran.status, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is no backend \"fuse\": nfs, hardlink or bind"), "{}", ran.stderr);
+}

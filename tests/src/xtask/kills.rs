@@ -1,0 +1,46 @@
+//! `cargo xtask kills`: builds on a farm of hard links, killed at random moments; the store has to stay as it was.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::setup;
+use crate::demo::ways::release;
+use crate::lab::Lab;
+use crate::vm::{Output, Vm};
+
+/// How long one kill may take, with the build before it and the look afterwards: some seconds on a slow machine.
+const EACH: Duration = Duration::from_secs(20);
+/// For the machine itself.
+const REST: Duration = Duration::from_secs(120);
+
+/// How many.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How often a build is killed.
+    #[arg(long, default_value_t = 100)]
+    count: u32,
+}
+
+/// Runs the one case in the virtual machine; its exit status is ours.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let lab = Lab::open()?;
+    setup::machine(&lab)?;
+    let words = [
+        "env".into(),
+        format!("LOOPBOX_PROGRAM={}", release(&lab)?.display()),
+        format!("LOOPBOX_KILLS={}", options.count),
+        lab.own_program()?.display().to_string(),
+        "__vm-cases".into(),
+        "clean".into(),
+        "--on".into(),
+        "tmpfs".into(),
+        "--filter".into(),
+        "killed_builds_of_links".into(),
+    ];
+    let vm = Vm { timeout: REST + EACH * options.count, ..Vm::default() };
+    let finished = vm.run(&lab, &words.map(Into::into), Output::Show)?;
+    Ok(ExitCode::from(u8::try_from(finished.status).unwrap_or(u8::MAX)))
+}
