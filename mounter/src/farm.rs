@@ -6,6 +6,7 @@
 //! outlives a farm that is killed, and a later run takes it apart by the same code.
 
 mod copy;
+mod error;
 mod list;
 mod own;
 
@@ -20,6 +21,8 @@ use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{Gid, LinkatFlags, Uid};
 
+pub use error::FarmError;
+use error::failed;
 use list::List;
 use own::OwnDirectory;
 
@@ -61,50 +64,6 @@ pub struct Reader<'a> {
     pub uid: u32,
     /// Groups.
     pub groups: &'a [u32],
-}
-
-/// Why a farm cannot be made or taken apart.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FarmError {
-    /// The list of what is made cannot be written or read.
-    #[error("cannot keep the list of links {path:?}")]
-    List {
-        /// The list.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A step failed.
-    #[error("cannot {step} {path:?}")]
-    Step {
-        /// What was to be done.
-        step: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A link is the file itself, so who may write the file may write it through the link.
-    #[error("uid {uid} could write {path:?} through a hard link")]
-    Writable {
-        /// The user.
-        uid: u32,
-        /// The file or directory.
-        path: PathBuf,
-    },
-    /// Something is in the way that the farm has not made; it is neither entered nor removed.
-    #[error("{path:?} is there, and was not made for this farm: it is left alone")]
-    Foreign {
-        /// What it is.
-        path: PathBuf,
-    },
-    /// A tree goes too deep.
-    #[error("{path:?} is more than {MAX_DEPTH} directories deep")]
-    Depth {
-        /// The directory.
-        path: PathBuf,
-    },
 }
 
 impl Farm {
@@ -410,8 +369,4 @@ fn mode_of(mode: impl Into<u32>) -> Mode {
 
 fn kind(status: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
-}
-
-fn failed(step: &'static str, path: &Path, source: io::Error) -> FarmError {
-    FarmError::Step { step, path: path.into(), source }
 }

@@ -1,0 +1,54 @@
+//! Why a farm of hard links cannot be made or taken apart.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::MAX_DEPTH;
+
+/// Why a farm cannot be made or taken apart.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FarmError {
+    /// The list of what is made cannot be written or read.
+    #[error("cannot keep the list of links {path:?}")]
+    List {
+        /// The list.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A step failed.
+    #[error("cannot {step} {path:?}")]
+    Step {
+        /// What was to be done.
+        step: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A link is the file itself, so who may write the file may write it through the link.
+    #[error("uid {uid} could write {path:?} through a hard link")]
+    Writable {
+        /// The user.
+        uid: u32,
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// Something is in the way that the farm has not made; it is neither entered nor removed.
+    #[error("{path:?} is there, and was not made for this farm: it is left alone")]
+    Foreign {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// A tree goes too deep.
+    #[error("{path:?} is more than {MAX_DEPTH} directories deep")]
+    Depth {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+pub(super) fn failed(step: &'static str, path: &Path, source: io::Error) -> FarmError {
+    FarmError::Step { step, path: path.into(), source }
+}
