@@ -258,6 +258,7 @@ impl Builder {
                 .join(format!("nix-build-{}", path.short_name()))
                 .join("build"),
             tmp: beside.join("tmp"),
+            mount: None,
         };
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;

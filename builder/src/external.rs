@@ -143,8 +143,12 @@ impl Description {
         let place = Beside::make(&beside).map_err(BuildError::from)?;
         let user =
             User { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw(), groups: Vec::new() };
-        let scratch =
-            Scratch { store: beside.join("store"), build: self.tmp_dir.clone(), tmp: beside.join("tmp") };
+        let scratch = Scratch {
+            store: beside.join("store"),
+            build: self.tmp_dir.clone(),
+            tmp: beside.join("tmp"),
+            mount: None,
+        };
         let derivation = self.derivation();
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {

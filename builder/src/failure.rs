@@ -9,6 +9,7 @@ use crate::access::Hidden;
 use crate::backend::BackendError;
 use crate::derivation::KindError;
 use crate::hooks::HookError;
+use crate::in_place::InPlaceError;
 use crate::output::OutputError;
 use crate::plan::PlanError;
 use crate::program::Trouble;
@@ -87,6 +88,9 @@ pub enum BuildError {
     /// The builder said that it failed.
     #[error("the builder {}", .0.outcome_in_words())]
     Builder(Box<Failure>),
+    /// Its outputs cannot be written into the store.
+    #[error("cannot build where the outputs belong")]
+    InPlace(#[from] InPlaceError),
     /// The outputs were not accepted.
     #[error("the builder ended well, but its outputs are not accepted")]
     Output(#[from] OutputError),

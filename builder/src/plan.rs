@@ -2,6 +2,7 @@
 
 mod checks;
 mod environment;
+mod error;
 mod graphs;
 mod host;
 mod sandbox_paths;
@@ -13,10 +14,11 @@ mod word;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use nfs_server::view::{SpecError, ViewSpec};
+use mounter::jail::Mac;
+use nfs_server::view::ViewSpec;
 use serde::Serialize;
 
-use crate::derivation::{AttributeError, Attributes, Derivation, KindError, Method, Output};
+use crate::derivation::{Attributes, Derivation, Method, Output};
 use crate::store::Settings;
 use crate::store_path::StorePath;
 
@@ -24,10 +26,12 @@ use checks::Named;
 use environment::Made;
 
 pub use checks::OutputChecks;
+pub use error::PlanError;
 pub use graphs::Known;
-pub use host::{Device, Host};
+pub use host::{Device, Host, MacHost};
 pub use sandbox_paths::{SandboxPath, SandboxPathError};
 pub use system_calls::SystemCalls;
+pub use view::mac;
 pub use word::Word;
 
 /// The ids that a build user has inside the sandbox, as in Nix's.
@@ -111,6 +115,9 @@ pub struct Plan {
     pub may_refer_to: BTreeSet<StorePath>,
     /// Where the build writes.
     pub scratch: Scratch,
+    /// What makes its jail one of macOS's; none elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
 }
 
 /// An output that a build has to make.
@@ -168,6 +175,9 @@ pub struct Scratch {
     pub build: PathBuf,
     /// Shown as `/tmp`.
     pub tmp: PathBuf,
+    /// Where the view is mounted, for builds that see it there because the machine's root stays (macOS).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount: Option<PathBuf>,
 }
 
 /// Places in the view for the kernel's own file systems.
@@ -181,79 +191,13 @@ pub struct Mounts {
     pub shm: Option<PathBuf>,
 }
 
-/// Why a derivation cannot be planned.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// It is of a kind that cannot be built here.
-    #[error(transparent)]
-    Kind(#[from] KindError),
-    /// An attribute is malformed.
-    #[error(transparent)]
-    Attribute(#[from] AttributeError),
-    /// It is for another system, or asks for something that this machine does not have.
-    #[error("{reasons}")]
-    System {
-        /// What it requires and what there is, in Nix's words.
-        reasons: String,
-    },
-    /// It asks for a sandbox of another kind.
-    #[error("it requires the system feature '{feature}', which loopbox does not support")]
-    UnsupportedFeature {
-        /// The feature.
-        feature: String,
-    },
-    /// It asks for no sandbox, and the settings do not allow that.
-    #[error("derivation '{}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'", .0.display())]
-    NoChroot(PathBuf),
-    /// It asks for no sandbox, and Nix would build it without one.
-    #[error(
-        "derivation '{}' has '__noChroot' set: Nix would build it without a sandbox, but loopbox always uses one",
-        .0.display()
-    )]
-    OnlyWithoutSandbox(PathBuf),
-    /// It asks for a host path that it may not have.
-    #[error(
-        "it asks for the host path '{path}', which Nix's setting 'allowed-impure-host-deps' does not allow"
-    )]
-    ImpureHostDep {
-        /// The path.
-        path: String,
-    },
-    /// A host path is not plain enough to be shown.
-    #[error("its attribute '__impureHostDeps' is malformed")]
-    HostDep(#[source] SandboxPathError),
-    /// It asks for the reference graph of a path that is not in its closure.
-    #[error("it asks for the references of '{path}', which is not in the closure of its inputs")]
-    GraphPath {
-        /// The path.
-        path: String,
-    },
-    /// A check names neither a path nor an output.
-    #[error(
-        "derivation '{}' output check for '{output}' contains an illegal reference specifier '{specifier}', expected store path or output name (one of [{}])",
-        derivation.display(), outputs.join(", ")
-    )]
-    Specifier {
-        /// The derivation.
-        derivation: PathBuf,
-        /// The output that is checked.
-        output: String,
-        /// What the check names.
-        specifier: String,
-        /// What it could name.
-        outputs: Vec<String>,
-    },
-    /// The entries of the view do not fit together.
-    #[error("the paths that it is to see do not fit together")]
-    View(#[from] SpecError),
-}
-
 /// Plans a build.
 ///
 /// # Errors
 /// The first reason why it cannot be built.
 pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
+    let settings = view::mac::settings(request);
+    let request = &Request { settings: settings.as_ref().unwrap_or(request.settings), ..*request };
     let Request { derivation, .. } = request;
     derivation.check_buildable(request.store)?;
     let attributes = Attributes::of(derivation)?;
@@ -289,7 +233,7 @@ fn assemble(
 ) -> Result<Plan, PlanError> {
     let Request { derivation, settings, .. } = request;
     let inside = request.host.user_namespaces.then_some(INSIDE);
-    let (view, mounts) = view::view(request, attributes, &outputs, inside)?;
+    let (view, mounts, mac) = view::view(request, attributes, &outputs, inside)?;
     let called_by = derivation.builder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let own = outputs.iter().map(|output| &output.path);
     let may_refer_to = request.known.inputs.iter().chain(own).cloned().collect();
@@ -313,6 +257,7 @@ fn assemble(
         outputs,
         may_refer_to,
         scratch: request.scratch.clone(),
+        mac,
     })
 }
 

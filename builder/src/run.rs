@@ -17,6 +17,7 @@ use crate::access::HiddenPaths;
 use crate::backend::{Backend, Spent, Wish};
 use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds, ViewSeconds};
 use crate::cancel::Cancel;
+use crate::in_place::InPlace;
 use crate::log::{self, Heard, Keep, Log, Terminal};
 use crate::output::{Existing, Made, OutputError};
 use crate::plan::{Plan, User, Word};
@@ -37,6 +38,7 @@ pub(crate) fn run(
     let who = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
     let plan = builder.plan(job, &who, &place.scratch)?;
     place.write_files(&plan)?;
+    let in_place = InPlace::begin(&plan, &builder.store, job)?;
 
     let stop = Cancel::default();
     let watch = Watch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
@@ -59,6 +61,7 @@ pub(crate) fn run(
     let lines = log.finish();
     let exceeded = watch.end();
     kill_processes(&user)?;
+    in_place.map_or(Ok(()), InPlace::collect)?;
     let Ended { outcome, times, spent, asked } = ended?;
     let (started, stopped) = (times.started, times.gone);
 
@@ -201,6 +204,9 @@ fn open_log(builder: &Builder, plan: &Plan, ear: Ear, stop: &Cancel) -> Result<(
 /// The kernel says the same of a builder that is not there, and of one whose loader is not there.
 fn not_started(error: JailError, plan: &Plan, view: &View) -> BuildError {
     let JailError::Exec { program, source } = error else { return BuildError::Jail(error) };
+    if !plan.has_own_root() {
+        return BuildError::Execute { program, error: source, source: None };
+    }
     let search = |name: &str| {
         let value = plan.environment.get(&Word::from(name)).map(Word::as_os_str).unwrap_or_default();
         std::env::split_paths(value).collect()
@@ -227,6 +233,12 @@ pub(crate) fn kill_processes(user: &BuildUser) -> Result<(), BuildError> {
 }
 
 impl Plan {
+    /// Whether the view is the build's root directory.
+    #[must_use]
+    pub fn has_own_root(&self) -> bool {
+        self.mac.as_ref().is_none_or(|mac| mac.way.changes_root())
+    }
+
     /// The jail that the plan is run in.
     #[must_use]
     pub fn jail(&self, root: Root) -> JailSpec {
@@ -265,6 +277,7 @@ impl Plan {
             new_session: true,
             terminal: false,
             own_task: false,
+            mac: self.mac.clone(),
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::store_path::StorePath;
 /// A disk with less than this left is as good as full, in bytes.
 const DISK_LEFT: u64 = 8 << 20;
 
+/// The name of a mount point that everybody sees. What ends so, Spotlight leaves alone.
+const MOUNT: &str = "view.noindex";
+
 /// A build's directories. Dropping it removes them.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -82,15 +85,18 @@ impl Place {
         build: Option<PathBuf>,
         state: &StateDir,
     ) -> Result<Place, ScratchError> {
-        let leftovers = Leftovers { mount: None, temporary: vec![beside.clone(), top.clone()] };
+        // On macOS everybody sees the mount, and a build may have to reach it there.
+        let mount = cfg!(target_os = "macos").then(|| top.join(MOUNT));
+        let leftovers = Leftovers { mount: mount.clone(), temporary: vec![beside.clone(), top.clone()] };
         let given = build.is_some();
         let place = Place {
+            mount_point: mount.clone().unwrap_or_else(|| beside.join("mount")),
             scratch: Scratch {
                 store: beside.join("store"),
                 build: build.unwrap_or_else(|| top.join("build")),
                 tmp: beside.join("tmp"),
+                mount,
             },
-            mount_point: beside.join("mount"),
             beside,
             top,
             kept: false,
@@ -105,12 +111,16 @@ impl Place {
         for directory in [&place.top, &place.beside] {
             made(directory, remove(directory).and_then(|()| make_private(directory)))?;
         }
-        let Scratch { store, build, tmp } = &place.scratch;
+        let Scratch { store, build, tmp, .. } = &place.scratch;
         for directory in [store, tmp, &place.mount_point] {
             made(directory, make_private(directory))?;
         }
         if !given {
             made(build, make_private(build))?;
+        }
+        if place.scratch.mount.is_some() {
+            let passable = fs::set_permissions(&place.top, Permissions::from_mode(0o711));
+            made(&place.top, passable)?;
         }
         Ok(place)
     }
@@ -172,6 +182,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if let Some(mount) = self.scratch.mount.as_ref().filter(|mount| mounter::is_mount_point(mount)) {
+            // What is removed through a mount is the host's.
+            tracing::warn!(?mount, "cannot remove a build's directories: its view is still mounted");
+            return;
+        }
         let directories = [Some(&self.beside), (!self.kept).then_some(&self.top)];
         for directory in directories.into_iter().flatten() {
             if let Err(error) = farm::remove_around(&self.note.farm(), directory, remove) {

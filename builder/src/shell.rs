@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use mounter::jail::{Outcome, Stdio3};
+use mounter::jail::{Mac, Outcome, Stdio3};
+use mounter::profile::{Files, Profile};
 
 use crate::build::{BuildError, Builder, Job, Purpose};
 use crate::cancel::Cancel;
@@ -82,6 +83,7 @@ impl Builder {
         } else {
             place.write_files(&plan)?;
         }
+        plan.keep_from_store();
         session.wish.put_into(&mut plan);
         let ways = Ways {
             backend: &*self.backend,
@@ -102,6 +104,17 @@ fn owner(build: &Path) -> Result<u32, BuildError> {
     let failed = |source| BuildError::KeptDirectory { path: build.into(), source };
     let metadata = metadata.map_err(failed)?;
     if metadata.is_dir() { Ok(metadata.uid()) } else { Err(failed(std::io::ErrorKind::NotADirectory.into())) }
+}
+
+impl Plan {
+    /// Nobody takes outputs from a session, so that none may be written where they would stay.
+    fn keep_from_store(&mut self) {
+        let Some(Mac { profile: Profile { files: Files::Listed { write, .. }, .. }, .. }) = &mut self.mac
+        else {
+            return;
+        };
+        write.retain(|path| path.starts_with(&self.directory));
+    }
 }
 
 impl Wish {

@@ -46,7 +46,8 @@ impl Failures {
             | BuildError::Keep(_)
             | BuildError::KeptDirectory { .. }
             | BuildError::Watch(_)
-            | BuildError::Jail(_) => self.own = true,
+            | BuildError::Jail(_)
+            | BuildError::InPlace(_) => self.own = true,
         }
     }
 

@@ -86,7 +86,12 @@ impl Case {
             cores: None,
             host: &self.host,
             user: &User { uid: 30001, gid: 30000, groups: vec![7] },
-            scratch: &Scratch { store: "/s/store".into(), build: "/s/build".into(), tmp: "/s/tmp".into() },
+            scratch: &Scratch {
+                store: "/s/store".into(),
+                build: "/s/build".into(),
+                tmp: "/s/tmp".into(),
+                mount: None,
+            },
         })
     }
 

@@ -26,6 +26,9 @@ pub struct Arguments {
     pub command: Command,
 }
 
+/// A directory that is empty after the machine has started.
+const STATE_DIR: &str = if cfg!(target_os = "macos") { "/private/var/run/loopbox" } else { "/run/loopbox" };
+
 /// Options that every command has.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Globals {
@@ -35,7 +38,7 @@ pub struct Globals {
         global = true,
         value_name = "DIR",
         env = "LOOPBOX_STATE_DIR",
-        default_value = "/run/loopbox"
+        default_value = STATE_DIR
     )]
     pub state_dir: PathBuf,
 }

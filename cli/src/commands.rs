@@ -1,11 +1,11 @@
 //! The commands, one line each; a file of the same name does it.
 
 mod build;
-#[cfg(target_os = "linux")]
 mod builds;
 mod clean;
 mod completions;
 mod doctor;
+mod entering;
 mod external_builder;
 mod man;
 mod mount;
@@ -49,18 +49,13 @@ impl Command {
     /// Does it.
     pub fn execute(&self, globals: &Globals) -> Answer {
         match self {
-            #[cfg(target_os = "linux")]
             Command::Run(arguments) => run::execute(arguments, globals),
-            #[cfg(target_os = "linux")]
             Command::Build(arguments) => build::execute(arguments, globals),
-            #[cfg(target_os = "linux")]
             Command::Shell(arguments) => shell::execute(arguments, globals),
             #[cfg(target_os = "linux")]
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
-            Command::Run(_) | Command::Build(_) | Command::Shell(_) | Command::ExternalBuilder(_) => {
-                Err(RunError::NoView.into())
-            }
+            Command::ExternalBuilder(_) => Err(RunError::NoExternal.into()),
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),
             Command::Clean => clean::execute(globals),

@@ -1,6 +1,5 @@
 //! What to do about an error: the one table from kinds of errors to hints and exit codes.
 
-#[cfg(target_os = "linux")]
 mod entering;
 
 use std::error::Error;
@@ -36,7 +35,6 @@ pub fn of(error: &Any) -> Vec<String> {
         .or_else(|| error.downcast_ref().and_then(plan))
         .or_else(|| error.downcast_ref().and_then(store))
         .or_else(|| error.downcast_ref().and_then(settings));
-    #[cfg(target_os = "linux")]
     let hint = hint.or_else(|| entering::hint(error));
     hint.into_iter().collect()
 }
@@ -50,16 +48,15 @@ pub fn exit_code(error: &Any) -> Option<u8> {
     {
         return Some(NIX_ERROR);
     }
-    #[cfg(target_os = "linux")]
     if let Some(code) = entering::exit_code(error) {
         return Some(code);
     }
     match error.downcast_ref::<RunError>()? {
         RunError::NotInPath(_) | RunError::NoProgram(_) => Some(NOT_FOUND),
         RunError::CannotStart(..) => Some(CANNOT_EXECUTE),
-        RunError::NotRoot => None,
+        RunError::NotRoot | RunError::NeedsRoot(_) => None,
         #[cfg(not(target_os = "linux"))]
-        RunError::NoView => None,
+        RunError::NoExternal => None,
     }
 }
 
@@ -98,8 +95,11 @@ fn run(error: &RunError) -> Option<String> {
             Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", path.display()))
         }
         RunError::CannotStart(..) => None,
+        RunError::NeedsRoot(_) => {
+            Some("'loopbox doctor' says why, and what it takes for a root of its own".into())
+        }
         #[cfg(not(target_os = "linux"))]
-        RunError::NoView => Some("a Linux machine runs it".into()),
+        RunError::NoExternal => Some("'loopbox build' builds the derivation itself, inputs and all".into()),
     }
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod failure;
 mod hints;
+mod itself;
 mod output;
 mod signals;
 
@@ -15,7 +16,6 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
-    #[cfg(target_os = "linux")]
     if std::env::args_os().nth(1).is_some_and(|word| word == mounter::jail::WORD) {
         return mounter::jail::enter(|_| 0);
     }

@@ -4,25 +4,40 @@
 //! the same binary, run again with a hidden word ([`enter`]): in a session of its own it mounts the view where only
 //! its own mount namespace sees it, starts the program, and takes the mount away when the program has ended or
 //! loopbox has died. The *program* is process 1 of a process namespace: when it ends, the kernel kills the rest.
+//!
+//! macOS has no namespaces: there everybody sees the mount, though nobody else may enter it, and the supervisor kills
+//! what is left of the program, by its user where that does nothing else.
 
 mod control;
+mod enter;
 mod error;
+#[cfg(target_os = "linux")]
 mod filter;
+mod handle;
+#[cfg(target_os = "linux")]
 mod inside;
 mod launch;
+mod limits;
+mod mac;
 mod place;
 mod spec;
+#[cfg(target_os = "linux")]
 mod supervisor;
 mod system_calls;
 mod text;
+#[cfg(target_os = "linux")]
 mod tree;
 mod users;
 
+#[cfg(not(target_os = "linux"))]
+use mac::supervisor;
+
+pub use enter::{Task, enter};
 pub use error::JailError;
 pub use launch::{Jail, Killer, Outcome, Stdio3};
+pub use mac::{Architecture, Mac};
 pub use place::{Place, Places, What};
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};
-pub use supervisor::{Task, enter};
 pub use system_calls::SystemCalls;
 pub use users::{KillError, kill_user};
 

@@ -5,19 +5,20 @@
 
 mod errno;
 pub mod farm;
-#[cfg(target_os = "linux")]
 pub mod jail;
 mod mount;
 pub mod options;
 mod process;
+pub mod profile;
 pub mod stale;
 mod sys;
+pub mod ways;
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use mount::{Aborter, Mount, MountError, unmount};
+pub use mount::{Aborter, Mount, MountError, is_mount_point, unmount};
 pub use options::MountOptions;
 
 /// What a server offers: where it listens and the path of its export.

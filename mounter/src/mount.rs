@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{MountOptions, Source, errno};
 
-pub(crate) use system::{force_unmount, is_mount_point, is_nfs};
+pub(crate) use system::{force_unmount, is_nfs};
 
 /// How often the calls to a server that is gone are aborted while something still makes new ones.
 pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);
@@ -249,6 +249,12 @@ impl Mount {
     pub fn aborter(&self) -> Aborter {
         Aborter { at: self.at.clone() }
     }
+}
+
+/// Whether something is mounted there, found in the kernel's table: nothing is looked up in the mount itself.
+#[must_use]
+pub fn is_mount_point(at: &Path) -> bool {
+    system::is_mount_point(at)
 }
 
 /// Unmounts what some other process has mounted for loopbox, and serves. With `force`, also if it is in use, and if

@@ -5,21 +5,15 @@
 pub(crate) use linux::*;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use macos::*;
+pub(crate) use unix::{control_by_stdin, fork_single_threaded, in_own_session_with, inherited};
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::ffi::CString;
+mod unix {
     use std::io;
-    use std::mem::MaybeUninit;
-    use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+    use std::os::fd::{FromRawFd, OwnedFd, RawFd};
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    use nix::sys::signal::SigSet;
-    use nix::unistd::{ForkResult, Pid};
-
-    /// The kernel's highest signal number (`_NSIG` of `asm/signal.h`).
-    const SIGNALS: libc::c_int = 64;
+    use nix::unistd::ForkResult;
 
     /// Makes the command's process the leader of a new session, and lets it inherit this one descriptor.
     pub(crate) fn in_own_session_with(command: &mut Command, kept: RawFd) {
@@ -45,6 +39,32 @@ mod linux {
         // SAFETY: with one thread, the child is a full copy in which no lock is held by a thread that is gone.
         Ok(unsafe { nix::unistd::fork() }?)
     }
+
+    /// Makes standard input, a terminal, the one that controls this session (tty_ioctl(4)).
+    pub(crate) fn control_by_stdin() -> io::Result<()> {
+        // SAFETY: the request takes a number, and changes no memory of ours.
+        check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY as _, 0) })
+    }
+
+    pub(super) fn check(result: libc::c_int) -> io::Result<()> {
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::CString;
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+    use nix::sys::signal::SigSet;
+    use nix::unistd::Pid;
+
+    use super::unix::check;
+
+    /// The kernel's highest signal number (`_NSIG` of `asm/signal.h`).
+    const SIGNALS: libc::c_int = 64;
 
     /// A descriptor that stands for a process, and becomes readable when it ends (pidfd_open(2)).
     pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
@@ -153,12 +173,6 @@ mod linux {
         check(done as libc::c_int)
     }
 
-    /// Makes standard input, a terminal, the one that controls this session (tty_ioctl(4)).
-    pub(crate) fn control_by_stdin() -> io::Result<()> {
-        // SAFETY: the request takes a number, and changes no memory of ours.
-        check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })
-    }
-
     /// setdomainname(2).
     pub(crate) fn set_domain_name(name: &str) -> io::Result<()> {
         // SAFETY: pointer and length of one string.
@@ -219,10 +233,6 @@ mod linux {
             Ok(never) => match never {},
             Err(errno) => errno.into(),
         }
-    }
-
-    fn check(result: libc::c_int) -> io::Result<()> {
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
 

@@ -85,6 +85,24 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// A text; empty when missing.
+    ///
+    /// # Errors
+    /// When it is of another type, or not UTF-8.
+    pub fn text(&self, name: &str) -> Result<&str, AttributeError> {
+        let wrong = || AttributeError::Type { name: name.into(), expected: "a string" };
+        match &self.structured {
+            None => {
+                let text = self.derivation.variable(name).unwrap_or_default();
+                std::str::from_utf8(text).map_err(|_| wrong())
+            }
+            Some(structured) => match structured.get(name) {
+                None => Ok(""),
+                Some(value) => value.as_str().ok_or_else(wrong),
+            },
+        }
+    }
+
     /// A list of words; empty when missing.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use mounter::ways::Way;
 use serde::Serialize;
 
 use crate::store::Settings;
@@ -35,6 +36,18 @@ pub struct Host {
     pub pts: bool,
     /// Whether there is shared memory.
     pub shm: bool,
+    /// What is asked of a Mac; none elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacHost>,
+}
+
+/// A Mac.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MacHost {
+    /// How builds get into their views.
+    pub way: Way,
+    /// The system's disk image, for the way that takes one.
+    pub image: Option<PathBuf>,
 }
 
 /// A character device.
@@ -53,7 +66,7 @@ pub struct Device {
 }
 
 impl Host {
-    /// Looks at this machine.
+    /// Looks at this machine. How a Mac is entered takes trials, and is for others to add.
     #[must_use]
     pub fn look(settings: &Settings) -> Host {
         let kvm = settings.system_features.iter().any(|feature| feature == "kvm").then_some("kvm");
@@ -77,6 +90,7 @@ impl Host {
             user_namespaces: namespaces.is_ok_and(|limit| limit.trim() != "0"),
             pts: Path::new("/dev/pts/ptmx").exists(),
             shm: Path::new("/dev/shm").exists(),
+            mac: None,
         }
     }
 }

@@ -1,12 +1,16 @@
 //! What a build sees: the entries of Nix's own sandbox on Linux, place by place.
 
+pub mod mac;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mounter::jail::Mac;
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 
 use super::{Ids, Mounts, PlanError, PlannedOutput, Request, SandboxPath, sandbox_paths};
 use crate::derivation::Attributes;
+use crate::store_path::StorePath;
 
 /// Directories with their modes.
 const DIRECTORIES: [(&str, u32); 5] =
@@ -28,37 +32,27 @@ const NSSWITCH: &str = "hosts: files dns\nservices: files\n";
 /// Where programs look for certificates, whatever the machine calls its own.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The entries, and where the kernel's file systems go among them.
+/// The entries, where the kernel's file systems go among them, and what a Mac needs to know besides.
 pub(super) fn view(
     request: &Request<'_>,
     attributes: &Attributes<'_>,
     outputs: &[PlannedOutput],
     inside: Option<Ids>,
-) -> Result<(ViewSpec, Mounts), PlanError> {
+) -> Result<(ViewSpec, Mounts, Option<Mac>), PlanError> {
     let mut entries = Entries::default();
+    let shown = shown_paths(request, attributes)?;
+    if let Some(host) = &request.host.mac {
+        let mac = mac::add(&mut entries, request, attributes, outputs, host, shown)?;
+        return Ok((entries.into_view()?, Mounts::default(), Some(mac)));
+    }
     entries.add_system(request);
-    entries.add_etc(request, inside);
-    for path in shown_paths(request, attributes)? {
+    entries.add_etc(request, inside, Path::new("/"));
+    for path in shown {
         entries.show(&path);
     }
-    let closure = request.known.inputs.iter().chain(request.sandbox_closure);
-    for path in closure.filter(|path| outputs.iter().all(|output| output.path != **path)) {
-        let place = path.within(request.store);
-        entries.put(Entry::Graft {
-            at: place.clone(),
-            source: place,
-            access: Access::Fixed,
-            optional: false,
-        });
-    }
-    // A sandbox path may be an older build of this very output.
-    for output in outputs {
-        entries.0.remove(&output.path.within(request.store));
-    }
+    entries.add_closure(request, outputs);
     let mounts = entries.mounts(request);
-    let view = ViewSpec { entries: entries.0.into_values().collect() };
-    view.validate()?;
-    Ok((view, mounts))
+    Ok((entries.into_view()?, mounts, None))
 }
 
 /// Sandbox paths and the host paths that the derivation asks for, in the order in which they override each other.
@@ -112,7 +106,9 @@ impl Entries {
         }
     }
 
-    fn add_etc(&mut self, request: &Request<'_>, inside: Option<Ids>) {
+    /// The files of `/etc`, which may be below another directory than the root.
+    fn add_etc(&mut self, request: &Request<'_>, inside: Option<Ids>, above: &Path) {
+        let etc = |place: &Path| above.join(place.strip_prefix("/").unwrap_or(place));
         let Ids { uid, gid } = inside.unwrap_or(Ids { uid: request.user.uid, gid: request.user.gid });
         let home = request.settings.sandbox_build_dir.display();
         let passwd = format!(
@@ -120,18 +116,41 @@ impl Entries {
              nixbld:x:{uid}:{gid}:Nix build user:{home}:/noshell\n\
              nobody:x:65534:65534:Nobody:/:/noshell\n"
         );
-        self.inline("/etc/passwd", passwd);
-        self.inline("/etc/group", format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n"));
+        let group = format!("root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n");
+        self.inline(etc(Path::new("/etc/passwd")), passwd);
+        self.inline(etc(Path::new("/etc/group")), group);
         if !request.derivation.is_fixed() {
-            return self.inline("/etc/hosts", HOSTS.into());
+            return self.inline(etc(Path::new("/etc/hosts")), HOSTS.into());
         }
-        self.inline("/etc/nsswitch.conf", NSSWITCH.into());
+        self.inline(etc(Path::new("/etc/nsswitch.conf")), NSSWITCH.into());
         for (place, source) in &request.host.network_files {
-            self.graft(place, source, false);
+            self.graft(&etc(place), source, false);
         }
         if let Some(source) = &request.host.certificates {
-            self.graft(Path::new(CERTIFICATES), source, true);
+            self.graft(&etc(Path::new(CERTIFICATES)), source, true);
         }
+    }
+
+    fn add_closure(&mut self, request: &Request<'_>, outputs: &[PlannedOutput]) {
+        for path in closure(request, outputs) {
+            let place = path.within(request.store);
+            self.put(Entry::Graft {
+                at: place.clone(),
+                source: place,
+                access: Access::Fixed,
+                optional: false,
+            });
+        }
+        // A sandbox path may be an older build of this very output.
+        for output in outputs {
+            self.0.remove(&output.path.within(request.store));
+        }
+    }
+
+    fn into_view(self) -> Result<ViewSpec, PlanError> {
+        let view = ViewSpec { entries: self.0.into_values().collect() };
+        view.validate()?;
+        Ok(view)
     }
 
     /// Shows a host path, in place of whatever would be there or below it otherwise.
@@ -162,8 +181,8 @@ impl Entries {
         }
     }
 
-    fn inline(&mut self, place: &str, contents: String) {
-        self.put(Entry::Inline { at: place.into(), contents, mode: 0o644 });
+    fn inline(&mut self, at: PathBuf, contents: String) {
+        self.put(Entry::Inline { at, contents, mode: 0o644 });
     }
 
     fn graft(&mut self, at: &Path, source: &Path, optional: bool) {
@@ -177,6 +196,15 @@ impl Entries {
     fn put(&mut self, entry: Entry) {
         self.0.insert(entry.at().into(), entry);
     }
+}
+
+/// All of the store that a build sees, but for older builds of its own outputs.
+fn closure<'a>(
+    request: &Request<'a>,
+    outputs: &'a [PlannedOutput],
+) -> impl Iterator<Item = &'a StorePath> + use<'a> {
+    let closure = request.known.inputs.iter().chain(request.sandbox_closure);
+    closure.filter(|path| outputs.iter().all(|output| output.path != **path))
 }
 
 /// Whether an entry is neither the host's nor where the build writes.

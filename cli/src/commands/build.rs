@@ -1,21 +1,15 @@
 //! `loopbox build`: builds derivations, with what they need, each in a view of its own.
 
-#[cfg(target_os = "linux")]
 pub(super) mod answer;
-#[cfg(target_os = "linux")]
 mod execute;
-#[cfg(target_os = "linux")]
 mod links;
-#[cfg(target_os = "linux")]
 pub(super) mod progress;
 
 use std::path::PathBuf;
 
-#[cfg(target_os = "linux")]
 pub use execute::execute;
 
 /// Build a derivation, and whatever it needs, in views of their own
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Derivations' files (.drv) in the store, or Nix files

@@ -13,12 +13,10 @@ use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::{StorePath, StorePathError};
 use mounter::stale::StateDir;
 
-use super::need_root;
+use super::{entering, need_root};
 use crate::arguments::Globals;
 use crate::failure::Failure;
-
-/// This program, however it was called.
-pub const SELF: &str = "/proc/self/exe";
+use crate::itself;
 
 /// What should be a derivation of the store is not.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +65,16 @@ pub fn builder(
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
     builder::sweep::sweep(&globals.state_dir, &store)?;
+    let loopbox = itself::program()?;
+    let mac = entering::host(&state, &globals.state_dir, &loopbox)?;
     Ok(Builder {
-        host: Host::look(&settings),
+        host: Host { mac, ..Host::look(&settings) },
         users: BuildUsers::of_group(&settings.build_users_group, store.state())?,
         store,
         settings,
         state,
         state_path: globals.state_dir.clone(),
-        loopbox: PathBuf::from(SELF),
+        loopbox,
         backend: backend.backend(),
         observer,
         cancel: Cancel::default(),

@@ -1,13 +1,10 @@
 //! `loopbox run … -- CMD`: any command in a view, without Nix.
 
 mod bind;
-#[cfg(target_os = "linux")]
 mod defaults;
-#[cfg(target_os = "linux")]
 mod execute;
-#[cfg(target_os = "linux")]
+mod mac;
 mod place;
-#[cfg(target_os = "linux")]
 mod plan;
 
 use std::ffi::OsString;
@@ -16,11 +13,9 @@ use std::path::PathBuf;
 use builder::program::Trouble;
 
 use bind::Bind;
-#[cfg(target_os = "linux")]
 pub use execute::execute;
 
 /// Words of `loopbox run`.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Show a host file or directory, read-only; at the same path unless another is given
@@ -69,13 +64,15 @@ pub struct Arguments {
 }
 
 /// Why a command did not run in its view.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "found where views can be entered"))]
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There is no jail on this system.
+    /// Nix runs such a builder as a build user, who may not enter another root; as root, nothing holds it in one.
     #[cfg(not(target_os = "linux"))]
-    #[error("entering a view is not built for this system yet — nothing was run")]
-    NoView,
+    #[error("Nix's external builders cannot be held in a view on macOS; nothing was run")]
+    NoExternal,
+    /// Where the machine's root stays, things are where they are.
+    #[error("{0:?} cannot be shown in a view on this Mac, whose root stays the machine's")]
+    NeedsRoot(PathBuf),
     /// Mounting, namespaces and users need root.
     #[error("this needs root: nobody else may mount file systems")]
     NotRoot,

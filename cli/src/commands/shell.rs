@@ -1,18 +1,14 @@
 //! `loopbox shell`: a person at work where a derivation is built, or would be.
 
-#[cfg(target_os = "linux")]
 mod execute;
-#[cfg(target_os = "linux")]
 mod terminal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-#[cfg(target_os = "linux")]
 pub use execute::execute;
 
 /// Words of `loopbox shell`.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// A derivation's file (.drv) in the store, or a Nix file

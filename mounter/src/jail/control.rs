@@ -35,6 +35,7 @@ pub(super) enum Report {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Inside {
     /// It is in its user namespace and waits for the users; the answer is one byte.
+    #[cfg(target_os = "linux")]
     WantsIds,
     /// A step failed.
     Failed(JailError),

@@ -93,6 +93,32 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
+    /// The machine's devices cannot be shown in the root.
+    #[error("cannot mount the devices at {at:?}")]
+    Devices {
+        /// The place on the host.
+        at: PathBuf,
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// The system's disk image cannot be attached in the root.
+    #[error("cannot attach the disk image {image:?} at {at:?}")]
+    Image {
+        /// The image.
+        image: PathBuf,
+        /// The place on the host.
+        at: PathBuf,
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// The sandbox does not take the profile.
+    #[error("the system's sandbox refuses the profile: {said}")]
+    Sandbox {
+        /// What it says.
+        said: String,
+    },
     /// The loopback interface stays down.
     #[error("cannot bring the loopback interface up")]
     Loopback {

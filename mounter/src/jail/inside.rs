@@ -14,14 +14,14 @@ use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
-use nix::sys::resource::{self, RLIM_INFINITY};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
 use super::control::{self, Inside};
-use super::{JailError, JailSpec, Limit, Resource, Task, User};
+use super::limits::limit;
+use super::{JailError, JailSpec, Task, User};
 use crate::sys;
 
 /// The status of a process that never became the program. Nobody sees it: the report comes first.
@@ -167,27 +167,6 @@ fn make_read_only(path: &Path) -> Result<(), JailError> {
     nix::mount::mount(Some(path), path, NOTHING, MsFlags::MS_BIND, NOTHING)
         .and_then(|()| nix::mount::mount(NOTHING, path, NOTHING, flags, NOTHING))
         .map_err(|errno| JailError::Knob { path: path.into(), source: errno.into() })
-}
-
-fn limit(limits: &[Limit]) -> Result<(), JailError> {
-    for limit in limits {
-        let value = |bound: Option<u64>| bound.unwrap_or(RLIM_INFINITY);
-        resource::setrlimit(kernel_resource(limit.resource), value(limit.soft), value(limit.hard))
-            .map_err(|errno| JailError::Limit { limit: *limit, source: errno.into() })?;
-    }
-    Ok(())
-}
-
-fn kernel_resource(resource: Resource) -> resource::Resource {
-    match resource {
-        Resource::AddressSpace => resource::Resource::RLIMIT_AS,
-        Resource::Core => resource::Resource::RLIMIT_CORE,
-        Resource::Cpu => resource::Resource::RLIMIT_CPU,
-        Resource::FileSize => resource::Resource::RLIMIT_FSIZE,
-        Resource::OpenFiles => resource::Resource::RLIMIT_NOFILE,
-        Resource::Processes => resource::Resource::RLIMIT_NPROC,
-        Resource::Stack => resource::Resource::RLIMIT_STACK,
-    }
 }
 
 /// Groups go first: in the user namespace they can no longer be changed.

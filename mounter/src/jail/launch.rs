@@ -1,18 +1,18 @@
 //! loopbox's side of a jail: start it, kill it, wait for it.
 
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::control::{self, KILL, Report};
+use super::handle::Handle;
 use super::{JailError, JailSpec, WORD};
 use crate::sys;
 
@@ -21,7 +21,10 @@ use crate::sys;
 pub struct Jail {
     supervisor: Child,
     control: Arc<UnixStream>,
-    program: Option<OwnedFd>,
+    program: Option<Handle>,
+    /// Where everybody sees the view, which its supervisor takes away unless it is killed.
+    #[cfg(not(target_os = "linux"))]
+    mount_point: Option<std::path::PathBuf>,
     over: bool,
 }
 
@@ -76,12 +79,19 @@ impl Jail {
         // Both hold ends of pipes whose other ends wait to see them closed.
         drop(command);
         drop(theirs);
-        let mut jail = Jail { supervisor, control: Arc::new(ours), program: None, over: false };
+        let mut jail = Jail {
+            supervisor,
+            control: Arc::new(ours),
+            program: None,
+            #[cfg(not(target_os = "linux"))]
+            mount_point: matches!(spec.root, super::Root::Nfs { .. }).then(|| spec.root.path().into_owned()),
+            over: false,
+        };
         control::send(&jail.control, spec).map_err(|source| JailError::Control { source })?;
         match jail.receive()? {
             Report::Started { pid } => {
                 // It may have ended already; then there is nothing that would have to be killed.
-                jail.program = sys::pidfd_open(Pid::from_raw(pid)).ok();
+                jail.program = Handle::of(Pid::from_raw(pid)).ok();
                 Ok(jail)
             }
             Report::Failed(error) | Report::Lost(error) => Err(error),
@@ -131,12 +141,13 @@ impl Jail {
         }
     }
 
-    /// The kernel kills the program when its supervisor dies, unless the program has asked it not to.
+    /// The kernel kills the program when its supervisor dies, unless the program has asked it not to. Not on macOS,
+    /// where the mount is left too.
     fn kill_program(&self) {
-        let Some(program) = &self.program else { return };
-        if sys::pidfd_kill(program.as_fd()).is_ok() {
-            let mut ended = [PollFd::new(program.as_fd(), PollFlags::POLLIN)];
-            while poll(&mut ended, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
+        if let Some(program) = &self.program
+            && program.kill().is_ok()
+        {
+            program.wait();
         }
     }
 }
@@ -150,6 +161,8 @@ impl Drop for Jail {
             tracing::warn!("cannot wait for the supervisor of a jail: {error}");
         }
         self.kill_program();
+        #[cfg(not(target_os = "linux"))]
+        self.mount_point.iter().for_each(|at| crate::mount::force_unmount(at));
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{JailError, Places, SystemCalls, text};
+use super::{JailError, Mac, Places, SystemCalls, text};
 use crate::{MountOptions, Source};
 
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
@@ -60,6 +60,9 @@ pub struct JailSpec {
     /// Whether loopbox's own [`Task`](super::Task) runs inside, with these arguments, rather than the program.
     #[serde(default)]
     pub own_task: bool,
+    /// What makes it a jail on macOS; none elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
 }
 
 /// The root directory of a jail.
@@ -188,6 +191,9 @@ impl JailSpec {
             // It could mount, make devices and load modules: the whole host is one such call away.
             return Err(JailError::Spec { problem: "root needs a user namespace of its own".into() });
         }
+        if self.mac.is_some() != cfg!(target_os = "macos") {
+            return Err(JailError::Spec { problem: "it is meant for another system".into() });
+        }
         Ok(())
     }
 }
@@ -204,6 +210,7 @@ impl Root {
     }
 
     /// Whether it is a mount of its own, with everything on it that belongs there.
+    #[cfg(target_os = "linux")]
     pub(super) fn is_mount(&self) -> bool {
         matches!(self, Root::Places(_))
     }

@@ -1,14 +1,12 @@
 //! The supervisor: mounts the view, starts the program, outlives it, and takes the mount away, whoever dies first.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
@@ -19,42 +17,17 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::control::{self, Inside, Report};
+use super::enter::forget_streams;
 use super::tree::Tree;
-use super::{Ids, JailError, JailSpec, Outcome, Root, User, inside};
+use super::{Ids, JailError, JailSpec, Outcome, Root, Task, User, inside};
 use crate::{Mount, sys};
 
 /// How often calls to a dead server are aborted while what waits for them is killed, in milliseconds: a process can
 /// start one more call each time before it notices that it was killed.
 const ABORT_INTERVAL: u16 = 50;
 
-/// What loopbox itself may do inside a jail: it gets the arguments and returns an exit status.
-pub type Task = fn(&[OsString]) -> i32;
-
-/// What the hidden word runs. Call it before the process has a second thread. `task` is for jails that ask for it.
-#[must_use]
-pub fn enter(task: Task) -> ExitCode {
-    let Some(control) = inherited_control() else {
-        // Somebody typed the hidden word.
-        return ExitCode::from(2);
-    };
-    let report = match control::receive::<JailSpec>(&control) {
-        Ok(Some(spec)) => supervise(&spec, task, &control),
-        Ok(None) => return ExitCode::FAILURE,
-        Err(source) => Report::Failed(JailError::Control { source }),
-    };
-    match control::send(&control, &report) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn inherited_control() -> Option<UnixStream> {
-    let number = env::args().nth(2)?.parse().ok()?;
-    sys::inherited(number).ok().map(UnixStream::from)
-}
-
 /// All of a jail's life; the answer is the last report.
-fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
+pub(super) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
     let started =
         spec.validate().and_then(|()| own_mounts()).and_then(|()| mount(&spec.root, control)).and_then(
             |mount| {
@@ -279,15 +252,6 @@ impl Drop for Program {
             let _ = self.reap();
         }
     }
-}
-
-/// Whoever reads the program's output waits for all its writers to be gone; this process is none of them.
-fn forget_streams() -> io::Result<()> {
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    nix::unistd::dup2_stdin(&null)?;
-    nix::unistd::dup2_stdout(&null)?;
-    nix::unistd::dup2_stderr(&null)?;
-    Ok(())
 }
 
 /// Unmounting asks the server, which dies with loopbox. Its calls are then aborted until this process exits.

@@ -2,6 +2,9 @@
 
 use std::io;
 
+#[cfg(not(target_os = "linux"))]
+use super::mac::sys;
+#[cfg(target_os = "linux")]
 use crate::sys;
 
 /// Why the processes of a user could not be killed.

@@ -74,6 +74,7 @@ impl Place {
             new_session: true,
             terminal: false,
             own_task: false,
+            mac: None,
         }
     }
 

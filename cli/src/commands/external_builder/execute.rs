@@ -1,7 +1,7 @@
 //! What `loopbox external-builder` does once its words are read.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use builder::backend::Nfs;
 use builder::cancel::Cancel;
@@ -12,8 +12,8 @@ use mounter::stale::StateDir;
 
 use super::Arguments;
 use crate::arguments::Globals;
-use crate::commands::builds::SELF;
 use crate::failure::{Answer, Status};
+use crate::itself;
 use crate::signals::Interrupt;
 
 /// What Nix waits for on standard error: all is set up, and what follows is the build's own output.
@@ -33,7 +33,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let external = External {
         sandbox_paths: &sandbox_paths,
         state: &state,
-        loopbox: Path::new(SELF),
+        loopbox: &itself::program()?,
         backend: &Nfs::default(),
         cancel: &cancel,
     };

@@ -25,7 +25,6 @@ impl FromStr for Bind {
     }
 }
 
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "asked where views can be entered"))]
 impl Bind {
     /// The entry that shows it.
     pub fn entry(&self, access: Access) -> Entry {

@@ -30,10 +30,8 @@ pub fn entries(user: Owner, hostname: &str, tmp: &Path) -> Vec<Entry> {
         directory("/dev/pts", 0o755),
         directory("/dev/shm", 0o1777),
         Entry::Scratch { at: "/tmp".into(), source: tmp.into(), mode: 0o1777, owner: user },
-        file("/etc/passwd", passwd(user)),
-        file("/etc/group", group(user)),
-        file("/etc/hosts", format!("127.0.0.1 localhost {hostname}\n::1 localhost\n")),
     ];
+    entries.extend(etc(user, hostname).map(|(name, contents)| file(&format!("/etc/{name}"), contents)));
     entries.extend(DEVICES.map(|(name, major, minor)| Entry::Device {
         at: in_dev(name),
         major,
@@ -45,6 +43,12 @@ pub fn entries(user: Owner, hostname: &str, tmp: &Path) -> Vec<Entry> {
         DEVICE_LINKS.map(|(name, target)| Entry::Symlink { at: in_dev(name), target: target.into() }),
     );
     entries
+}
+
+/// Files of /etc.
+pub fn etc(user: Owner, hostname: &str) -> [(&'static str, String); 3] {
+    let hosts = format!("127.0.0.1 localhost {hostname}\n::1 localhost\n");
+    [("passwd", passwd(user)), ("group", group(user)), ("hosts", hosts)]
 }
 
 /// Leaves out the default entries that the caller's own take the place of: at the same path, below something that

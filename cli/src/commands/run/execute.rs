@@ -14,27 +14,31 @@ use super::place::{self, Place};
 use super::plan::Plan;
 use super::{Arguments, RunError};
 use crate::arguments::Globals;
-use crate::commands::need_root;
+use crate::commands::{entering, need_root};
 use crate::failure::{Answer, Failure, Status};
+use crate::itself;
 use crate::output;
 use crate::signals::Interrupt;
 
-/// This binary, whatever has become of its path; the supervisor of a jail is the same one.
-const SELF: &str = "/proc/self/exe";
-
 /// Makes the view real, runs the command in it, kills what it left, and takes the view away.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
-    let plan = Plan::make(arguments, &place::unused())?;
-    plan.view.validate()?;
+    let simplest = Plan::make(arguments, &place::unused(), entering::simplest())?;
+    simplest.view.validate()?;
     if arguments.dry_run {
-        output::print(&plan.to_json()?)?;
+        output::print(&simplest.to_json()?)?;
         return Ok(Status::Done);
     }
     need_root()?;
     let interrupt = Interrupt::watch()?;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
-    let note = state.note(Leftovers { mount: None, temporary: vec![plan.base.clone()] })?;
+    let loopbox = itself::program()?;
+    let plan = match entering::host(&state, &globals.state_dir, &loopbox)? {
+        None => simplest,
+        mac => Plan::make(arguments, &simplest.base, mac)?,
+    };
+    let mount = cfg!(target_os = "macos").then(|| place::mount_point(&plan.base));
+    let note = state.note(Leftovers { mount, temporary: vec![plan.base.clone()] })?;
     let place = Place::make(&plan, &note)?;
 
     let Owner { uid, gid } = plan.user;
@@ -49,7 +53,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let realised = realised.map_err(whole)?;
     let program = plan.program(realised.view())?;
     let jail = plan.jail(realised.root(), program.clone());
-    let ended = Jail::spawn(Path::new(SELF), &jail, Stdio3::inherit()).and_then(|jail| {
+    let ended = Jail::spawn(&loopbox, &jail, Stdio3::inherit()).and_then(|jail| {
         let killer = jail.killer();
         let _killed_by_signals = interrupt.on_signal(move || killer.kill());
         jail.wait()
@@ -88,7 +92,9 @@ fn explain(view: &View, program: &Path, plan: &Plan, ended: Result<Outcome, Jail
         ended,
         Err(JailError::Exec { .. }) | Ok(Outcome::Exited(127) | Outcome::Signaled(libc::SIGABRT))
     );
-    if suspicious && let Err(trouble) = program::check(view, program, plan.search_path(), plan.library_path())
+    if suspicious
+        && plan.has_own_root()
+        && let Err(trouble) = program::check(view, program, plan.search_path(), plan.library_path())
     {
         return Err(RunError::CannotStart(program.into(), trouble).into());
     }

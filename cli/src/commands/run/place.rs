@@ -1,8 +1,8 @@
 //! The temporary directory of one run: the mount point, and the host side of its scratch.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mounter::farm;
@@ -10,8 +10,9 @@ use mounter::stale::Note;
 
 use super::plan::Plan;
 
-/// The name of the mount point in it. Nobody but root can look into the directory.
-const MOUNT_POINT: &str = "root";
+/// The name of the mount point in it. On Linux nobody but root can look into the directory; on macOS everybody sees the
+/// mount, which Spotlight leaves alone for its name.
+const MOUNT_POINT: &str = if cfg!(target_os = "macos") { "view.noindex" } else { "root" };
 
 /// A directory that is removed with all that is in it when this is dropped.
 #[derive(Debug)]
@@ -31,7 +32,14 @@ pub struct PlaceError {
 
 /// A path for the directory, in TMPDIR.
 pub fn unused() -> PathBuf {
-    std::env::temp_dir().join(format!("loopbox-{}", std::process::id()))
+    // The profiles of macOS know paths without links only.
+    let within = if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() };
+    within.join(format!("loopbox-{}", std::process::id()))
+}
+
+/// Where a view is mounted in such a directory.
+pub fn mount_point(base: &Path) -> PathBuf {
+    base.join(MOUNT_POINT)
 }
 
 impl Place {
@@ -42,9 +50,14 @@ impl Place {
             made.map_err(|source| PlaceError { path: path.into(), source })
         };
         make(&plan.base)?;
-        let mount_point = plan.base.join(MOUNT_POINT);
+        let mount_point = mount_point(&plan.base);
         let place = Place { base: plan.base.clone(), mount_point, farm: note.farm() };
         make(&place.mount_point)?;
+        if !plan.has_own_root() {
+            // The command has to reach the mount.
+            let passable = fs::set_permissions(&plan.base, Permissions::from_mode(0o711));
+            passable.map_err(|source| PlaceError { path: plan.base.clone(), source })?;
+        }
         plan.scratch.iter().try_for_each(|scratch| make(scratch))?;
         Ok(place)
     }
@@ -57,6 +70,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if cfg!(target_os = "macos") && mounter::is_mount_point(&self.mount_point) {
+            // What is removed through a mount is the host's.
+            tracing::warn!("cannot remove {:?}: the view is still mounted there", self.base);
+            return;
+        }
         if let Err(error) = farm::remove_around(&self.farm, &self.base, |base| fs::remove_dir_all(base)) {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }

@@ -5,15 +5,16 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use builder::plan::MacHost;
 use builder::program;
 use builder::store::Store;
 use builder::store_path::StorePath;
-use mounter::jail::{Ids, JailSpec, Root, SystemCalls, User};
+use mounter::jail::{Ids, JailSpec, Mac, Root, SystemCalls, User};
 use mounter::options::Changes;
 use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 
 use super::bind::without_slash;
-use super::{Arguments, RunError, defaults};
+use super::{Arguments, RunError, defaults, mac};
 use crate::failure::Failure;
 
 /// All of one run as plain data.
@@ -33,6 +34,7 @@ pub struct Plan {
     cwd: PathBuf,
     network: bool,
     hostname: String,
+    mac: Option<Mac>,
     proc: Option<PathBuf>,
     pts: Option<PathBuf>,
     shm: Option<PathBuf>,
@@ -41,7 +43,7 @@ pub struct Plan {
 
 impl Plan {
     /// Asks the host what `--with` and `--closure` mean; changes nothing.
-    pub fn make(arguments: &Arguments, base: &Path) -> Result<Plan, Failure> {
+    pub fn make(arguments: &Arguments, base: &Path, mac: Option<MacHost>) -> Result<Plan, Failure> {
         let user = user(arguments);
         let mut own: Vec<Entry> = Vec::new();
         own.extend(arguments.ro.iter().map(|bind| bind.entry(Access::Ro)));
@@ -59,13 +61,24 @@ impl Plan {
         own.extend(programs);
 
         let tmp = base.join("tmp");
-        let defaults = defaults::entries(user, &arguments.hostname, &tmp);
+        let defaults = match &mac {
+            None => defaults::entries(user, &arguments.hostname, &tmp),
+            Some(host) => mac::entries(host, user, &arguments.hostname, &tmp),
+        };
         let mut entries = defaults::without_replaced(defaults, &own);
-        if entries.iter().any(|entry| entry.at() == Path::new("/tmp")) {
+        if entries.iter().any(|entry| matches!(entry, Entry::Scratch { source, .. } if *source == tmp)) {
             scratch.push(tmp);
         }
-        entries.extend(own);
+        if mac.is_none() {
+            entries.append(&mut own);
+        }
+        let mut env = environment(&arguments.env, &places);
+        let mac = match mac {
+            None => None,
+            Some(host) => Some(mac::enter(host, &mut entries, own, &mut env, base, arguments.net)?),
+        };
         Ok(Plan {
+            mac,
             proc: defaults::is_directory(&entries, "/proc"),
             pts: defaults::is_directory(&entries, "/dev/pts"),
             shm: defaults::is_directory(&entries, "/dev/shm"),
@@ -75,7 +88,7 @@ impl Plan {
             changes: if arguments.rw.is_empty() { Changes::Exclusive } else { Changes::Live },
             base: base.into(),
             scratch,
-            env: environment(&arguments.env, &places),
+            env,
             cwd: without_slash(&arguments.chdir.to_string_lossy()),
             network: arguments.net,
             hostname: arguments.hostname.clone(),
@@ -86,18 +99,24 @@ impl Plan {
     /// The program in the view that the command's first word means.
     pub fn program(&self, view: &View) -> Result<PathBuf, RunError> {
         let word = Path::new(&self.command[0]);
+        let exists = |program: &Path| match self.has_own_root() {
+            true => view.find(program).is_ok(),
+            false => program.exists(),
+        };
         if word.as_os_str().as_bytes().contains(&b'/') {
             let program = self.cwd.join(word);
-            return match view.find(&program) {
-                Ok(_) => Ok(program),
-                Err(_) => Err(RunError::NoProgram(program)),
-            };
+            return if exists(&program) { Ok(program) } else { Err(RunError::NoProgram(program)) };
         }
         self.search_path()
             .into_iter()
             .map(|directory| directory.join(word))
-            .find(|program| view.find(program).is_ok())
+            .find(|program| exists(program))
             .ok_or_else(|| RunError::NotInPath(word.display().to_string()))
+    }
+
+    /// Whether the view is the command's root directory.
+    pub fn has_own_root(&self) -> bool {
+        self.mac.as_ref().is_none_or(|mac| mac.way.changes_root())
     }
 
     /// Where the command's words are looked up.
@@ -135,6 +154,7 @@ impl Plan {
             new_session: true,
             terminal: false,
             own_task: false,
+            mac: self.mac.clone(),
         }
     }
 

@@ -39,8 +39,13 @@ impl Passage {
         if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
             return Ok(None);
         }
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        #[cfg(target_os = "linux")]
+        let flags = flags | OpenptFlags::CLOEXEC;
         let master = openpt(flags).map_err(io::Error::from)?;
+        // Elsewhere that can only be told afterwards.
+        #[cfg(not(target_os = "linux"))]
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).map_err(io::Error::from)?;
         grantpt(&master).and_then(|()| unlockpt(&master)).map_err(io::Error::from)?;
         let name = ptsname(&master, Vec::new()).map_err(io::Error::from)?;
         let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;

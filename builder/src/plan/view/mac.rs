@@ -1,0 +1,192 @@
+//! What a build sees and may do on macOS, whichever way leads into its view.
+
+use std::path::{Path, PathBuf};
+
+use mounter::jail::{Architecture, Mac};
+use mounter::profile::{Files, Network, Profile};
+use mounter::ways::Way;
+use nfs_server::view::{Entry, Owner};
+
+use super::super::{Ids, MacHost, PlanError, PlannedOutput, Request, SandboxPath};
+use super::Entries;
+use crate::derivation::Attributes;
+use crate::store::Settings;
+
+/// What every program needs of the system: its libraries, of which most are in a shared cache alone, and what these
+/// read. Not all of `/System`, which has everybody's files below its `Volumes`.
+const SYSTEM: [&str; 9] = [
+    "/Library/Apple/usr/libexec/oah",
+    "/System/Library",
+    "/private/var/db/timezone",
+    "/private/var/select/sh",
+    "/usr/lib",
+    "/usr/libexec/oah",
+    "/usr/share/icu",
+    "/usr/share/locale",
+    "/usr/share/zoneinfo",
+];
+
+/// Where the shared cache is, as the system's own root has it.
+const CACHE: [&str; 2] = ["/System/Cryptexes", "/System/Volumes/Preboot/Cryptexes"];
+
+/// Where dyld looks for it first, and where the system's disk image is attached.
+pub const CRYPTEX: &str = "/System/Cryptexes/OS";
+
+/// `/bin/sh` is a program that starts the shell that `/private/var/select/sh` leads to, by default this one.
+const SHELL: (&str, &str) = ("/bin/sh", "/bin/bash");
+
+/// Links of the system's root, all to the same names in one place.
+const LINKS: [&str; 3] = ["etc", "tmp", "var"];
+const PRIVATE: &str = "/private";
+
+/// The build directory in a view that is mounted beside the machine's root.
+const BUILD: &str = "/build";
+
+/// Host paths that everything on a Mac sees.
+#[must_use]
+pub fn system_paths(way: Way) -> Vec<PathBuf> {
+    let cache: &[&str] = if way == Way::Cryptex { &[] } else { &CACHE };
+    let mut paths: Vec<PathBuf> = SYSTEM.iter().chain(cache).map(PathBuf::from).collect();
+    paths.sort();
+    paths
+}
+
+/// The links of the system's root.
+#[must_use]
+pub fn links() -> Vec<Entry> {
+    let link = |name: &str| {
+        let at = Path::new("/").join(name);
+        Entry::Symlink { at, target: Path::new("private").join(name) }
+    };
+    LINKS.map(link).into()
+}
+
+/// A path as it is called when the links of the system's root have been followed.
+#[must_use]
+pub fn beyond_links(path: &Path) -> PathBuf {
+    let linked = LINKS.iter().any(|name| path.starts_with(Path::new("/").join(name)));
+    let below = path.strip_prefix("/").ok().filter(|_| linked);
+    below.map_or_else(|| path.into(), |below| Path::new(PRIVATE).join(below))
+}
+
+/// Nix's settings with the place of the build directory, for which Nix has no setting on macOS: where it used to be,
+/// or where the view is mounted.
+pub(in crate::plan) fn settings(request: &Request<'_>) -> Option<Settings> {
+    let host = request.host.mac.as_ref()?;
+    let in_view = || PathBuf::from(format!("{PRIVATE}/tmp/nix-build-{}-0", request.path.name()));
+    let sandbox_build_dir = match &request.scratch.mount {
+        Some(mount) if !host.way.changes_root() => mount.join(below(BUILD)),
+        _ => in_view(),
+    };
+    Some(Settings { sandbox_build_dir, ..request.settings.clone() })
+}
+
+/// Adds the entries of a view on a Mac.
+pub(super) fn add(
+    entries: &mut Entries,
+    request: &Request<'_>,
+    attributes: &Attributes<'_>,
+    outputs: &[PlannedOutput],
+    host: &MacHost,
+    shown: Vec<SandboxPath>,
+) -> Result<Mac, PlanError> {
+    if request.settings.build_users_group.is_empty() {
+        return Err(PlanError::NoBuildUsers);
+    }
+    let extra = attributes.text("__sandboxProfile")?.to_owned();
+    if !extra.is_empty() && !request.settings.sandbox_relaxed {
+        return Err(PlanError::SandboxProfile(request.path.within(request.store)));
+    }
+    let shown = with_system(shown, host.way);
+    let files = if host.way.changes_root() {
+        add_root(entries, request, outputs, host, &shown);
+        Files::View
+    } else {
+        add_beside(entries, request);
+        listed(request, outputs, &shown)?
+    };
+    let network = match request.derivation.is_fixed() {
+        true => Network::All,
+        false if attributes.flag("__darwinAllowLocalNetworking")? => Network::Local,
+        false => Network::None,
+    };
+    Ok(Mac {
+        way: host.way,
+        profile: Profile { files, network, extra },
+        devices: host.way.changes_root().then(|| "/dev".into()),
+        image: host.image.clone().filter(|_| host.way == Way::Cryptex).map(|image| (image, CRYPTEX.into())),
+        architecture: Architecture::of_system(&request.derivation.platform),
+        alone: true,
+    })
+}
+
+/// What is shown of the host besides the store. Devices are all there.
+fn with_system(shown: Vec<SandboxPath>, way: Way) -> Vec<SandboxPath> {
+    let optional = |path: PathBuf| SandboxPath { target: path.clone(), source: path, optional: true };
+    let shell = shown.iter().any(|path| path.target == Path::new(SHELL.0));
+    let mut all: Vec<SandboxPath> = system_paths(way).into_iter().map(optional).collect();
+    all.extend(shell.then(|| optional(SHELL.1.into())));
+    let others = shown.into_iter().filter(|path| !path.target.starts_with("/dev"));
+    all.extend(others.map(|path| SandboxPath {
+        target: beyond_links(&path.target),
+        source: beyond_links(&path.source),
+        ..path
+    }));
+    all
+}
+
+/// A whole root.
+fn add_root(
+    entries: &mut Entries,
+    request: &Request<'_>,
+    outputs: &[PlannedOutput],
+    host: &MacHost,
+    shown: &[SandboxPath],
+) {
+    let Request { user, scratch, settings, .. } = request;
+    let builders = Owner { uid: 0, gid: user.gid };
+    let directory = |at: &str, mode| Entry::Directory { at: at.into(), mode, owner: Owner::default() };
+    entries.put(directory("/", 0o755));
+    entries.put(directory("/dev", 0o755));
+    if host.way == Way::Cryptex {
+        entries.put(directory(CRYPTEX, 0o755));
+    }
+    links().into_iter().for_each(|link| entries.put(link));
+    let tmp = Path::new(PRIVATE).join("tmp");
+    entries.scratch(&tmp, &scratch.tmp, 0o1777, Owner::default());
+    let builder = Owner { uid: user.uid, gid: user.gid };
+    entries.scratch(&settings.sandbox_build_dir, &scratch.build, 0o700, builder);
+    entries.scratch(request.store, &scratch.store, 0o1775, builders);
+    let ids = Ids { uid: user.uid, gid: user.gid };
+    entries.add_etc(request, Some(ids), Path::new(PRIVATE));
+    shown.iter().for_each(|path| entries.show(path));
+    entries.add_closure(request, outputs);
+}
+
+/// A directory to build in, mounted somewhere below the machine's own root.
+fn add_beside(entries: &mut Entries, request: &Request<'_>) {
+    let Request { user, scratch, .. } = request;
+    entries.put(Entry::Directory { at: "/".into(), mode: 0o755, owner: Owner::default() });
+    entries.scratch(Path::new(BUILD), &scratch.build, 0o700, Owner { uid: user.uid, gid: user.gid });
+}
+
+/// The paths that a build can reach where the machine's root stays.
+fn listed(
+    request: &Request<'_>,
+    outputs: &[PlannedOutput],
+    shown: &[SandboxPath],
+) -> Result<Files, PlanError> {
+    if let Some(SandboxPath { target, source, .. }) = shown.iter().find(|path| path.target != path.source) {
+        return Err(PlanError::Mismatched { target: target.clone(), source_path: source.clone() });
+    }
+    let own = outputs.iter().map(|output| output.path.within(request.store));
+    Ok(Files::Listed {
+        fixed: super::closure(request, outputs).map(|path| path.within(request.store)).collect(),
+        read: shown.iter().map(|path| path.target.clone()).collect(),
+        write: std::iter::once(request.settings.sandbox_build_dir.clone()).chain(own).collect(),
+    })
+}
+
+fn below(path: &str) -> &str {
+    path.trim_start_matches('/')
+}

@@ -1,0 +1,352 @@
+//! Plans for a Mac, made on any machine: what a build sees and may do in each of the ways into its view.
+#![allow(clippy::unwrap_used, reason = "the data of these tests is their own")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use builder::derivation::{Derivation, parse};
+use builder::plan::{Host, Known, MacHost, Plan, PlanError, Request, SandboxPath, Scratch, User, plan};
+use builder::store::Settings;
+use builder::store_path::StorePath;
+use mounter::ways::Way;
+use nfs_server::view::Entry;
+
+const DERIVATION: &str = "86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv";
+const OUT: &str = "1c9sq6j003f83zps2hy7fzm4n96iby6c-jq";
+/// What one derivation of the demonstration is built from.
+const CLOSURE: [&str; 8] = [
+    "0in11c8i43r7yqk4j9cskqv6y6vgggsn-oniguruma",
+    "2xrff1ic6hw64cwxvjh3pz2sfljrrnm8-musl",
+    "628wv7509n88yif84c4i5pj4bz733zjb-make",
+    "63mxwi4ryx9sdlirzfvq5zpa7dgin8jk-jq_1.6.orig.tar.gz",
+    "6fnpdb3vzc02k8lln3281vdrz9rcv2f8-oniguruma.h",
+    "71fc7s32zl20dc955bhghy5dvalm7ndz-busybox",
+    "7ld9zyi42nnj551jv6phbqmwhla9lm9b-zig",
+    "d2xzald74k7bfjhd0pax8h4q5y4s5z3p-cc",
+];
+
+/// What differs from test to test.
+struct Case {
+    way: Way,
+    hash: &'static str,
+    environment: Vec<(&'static str, &'static str)>,
+    sandbox_paths: Vec<&'static str>,
+    inputs: Vec<String>,
+    settings: Settings,
+}
+
+impl Case {
+    fn of(way: Way) -> Case {
+        Case {
+            way,
+            hash: "",
+            environment: Vec::new(),
+            sandbox_paths: Vec::new(),
+            inputs: CLOSURE.map(String::from).into(),
+            settings: Settings {
+                system: "aarch64-darwin".into(),
+                extra_platforms: vec!["x86_64-darwin".into()],
+                build_users_group: "nixbld".into(),
+                sandbox_build_dir: "/build".into(),
+                allowed_impure_host_deps: ["/System/Library", "/usr/lib", "/dev", "/bin/sh"]
+                    .map(String::from)
+                    .into(),
+                ..Settings::default()
+            },
+        }
+    }
+
+    fn plan(&self) -> Result<Plan, PlanError> {
+        let variables = self.environment.iter().map(|(name, value)| format!("({name:?},{value:?})"));
+        let method = if self.hash.is_empty() { "" } else { "r:sha256" };
+        let text = format!(
+            r#"Derive([("out","/nix/store/{OUT}","{method}","{}")],[],[],"x86_64-darwin","/nix/store/{}/bin/sh",["-e"],[{}])"#,
+            self.hash,
+            CLOSURE[5],
+            variables.collect::<Vec<_>>().join(",")
+        );
+        let derivation: Derivation<'_> = parse(text.as_bytes()).unwrap();
+        let inputs = self.inputs.iter().map(|path| StorePath::new(path).unwrap()).collect();
+        let top = Path::new("/nix/var/nix/builds/nix-build-jq-4711-0");
+        let beside = Path::new("/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot");
+        plan(&Request {
+            store: Path::new("/nix/store"),
+            path: &StorePath::new(DERIVATION).unwrap(),
+            derivation: &derivation,
+            known: &Known { inputs, ..Known::default() },
+            settings: &self.settings,
+            sandbox_paths: &SandboxPath::parse_all(self.sandbox_paths.iter().copied()).unwrap(),
+            sandbox_closure: &BTreeSet::new(),
+            cores: Some(2),
+            host: &Host {
+                network_files: BTreeMap::from([(
+                    "/etc/resolv.conf".into(),
+                    "/private/var/run/resolv.conf".into(),
+                )]),
+                mac: Some(MacHost { way: self.way, image: Some("/System/os.dmg".into()) }),
+                ..Host::default()
+            },
+            user: &User { uid: 351, gid: 350, groups: Vec::new() },
+            scratch: &Scratch {
+                store: beside.join("store"),
+                build: top.join("build"),
+                tmp: beside.join("tmp"),
+                mount: Some(top.join("view.noindex")),
+            },
+        })
+    }
+
+    fn error(&self) -> String {
+        self.plan().expect_err("it cannot be planned").to_string()
+    }
+}
+
+fn places(plan: &Plan) -> String {
+    let line = |entry: &Entry| match entry {
+        Entry::Symlink { at, target } => format!("{} -> {}\n", at.display(), target.display()),
+        Entry::Graft { at, source, optional, .. } => {
+            let sign = if *optional { "?" } else { "" };
+            let from = if at == source { String::new() } else { format!(" <- {}", source.display()) };
+            format!("{} graft{sign}{from}\n", at.display())
+        }
+        Entry::Scratch { at, source, mode, owner } => {
+            format!(
+                "{} scratch {mode:04o} {}:{} <- {}\n",
+                at.display(),
+                owner.uid,
+                owner.gid,
+                source.display()
+            )
+        }
+        entry => format!("{} {}\n", entry.at().display(), entry.kind()),
+    };
+    plan.view.entries.iter().map(line).collect()
+}
+
+fn profile(plan: &Plan) -> String {
+    plan.mac.as_ref().unwrap().profile.text(Some(40123))
+}
+
+fn variable(plan: &Plan, name: &str) -> String {
+    let found = plan.environment.iter().find(|(key, _)| key.as_bytes() == name.as_bytes());
+    String::from_utf8_lossy(found.unwrap().1.as_bytes()).into_owned()
+}
+
+#[test]
+fn below_another_root_a_build_sees_the_system_s_libraries_and_its_closure() {
+    let plan = Case::of(Way::Chroot).plan().unwrap();
+    insta::assert_snapshot!(places(&plan), @r#"
+    / directory
+    /Library/Apple/usr/libexec/oah graft?
+    /System/Cryptexes graft?
+    /System/Library graft?
+    /System/Volumes/Preboot/Cryptexes graft?
+    /dev directory
+    /etc -> private/etc
+    /nix/store scratch 1775 0:350 <- /nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot/store
+    /nix/store/0in11c8i43r7yqk4j9cskqv6y6vgggsn-oniguruma graft
+    /nix/store/2xrff1ic6hw64cwxvjh3pz2sfljrrnm8-musl graft
+    /nix/store/628wv7509n88yif84c4i5pj4bz733zjb-make graft
+    /nix/store/63mxwi4ryx9sdlirzfvq5zpa7dgin8jk-jq_1.6.orig.tar.gz graft
+    /nix/store/6fnpdb3vzc02k8lln3281vdrz9rcv2f8-oniguruma.h graft
+    /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox graft
+    /nix/store/7ld9zyi42nnj551jv6phbqmwhla9lm9b-zig graft
+    /nix/store/d2xzald74k7bfjhd0pax8h4q5y4s5z3p-cc graft
+    /private/etc/group inline file
+    /private/etc/hosts inline file
+    /private/etc/passwd inline file
+    /private/tmp scratch 1777 0:0 <- /nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot/tmp
+    /private/tmp/nix-build-jq.drv-0 scratch 0700 351:350 <- /nix/var/nix/builds/nix-build-jq-4711-0/build
+    /private/var/db/timezone graft?
+    /private/var/select/sh graft?
+    /tmp -> private/tmp
+    /usr/lib graft?
+    /usr/libexec/oah graft?
+    /usr/share/icu graft?
+    /usr/share/locale graft?
+    /usr/share/zoneinfo graft?
+    /var -> private/var
+    "#);
+    insta::assert_snapshot!(profile(&plan), @r#"
+    (version 1)
+    (deny default (with no-log))
+    (allow process-fork)
+    (allow sysctl-read)
+    (allow ipc-posix*)
+    (allow ipc-sysv*)
+    (allow system-socket)
+    (allow signal (target same-sandbox))
+    (allow mach-lookup (global-name "com.apple.system.opendirectoryd.libinfo"))
+    (allow file* process-exec)
+    (allow network-inbound network-outbound (subpath "/"))
+    (deny file-write-setugid)
+    (deny network-outbound (remote ip "localhost:40123"))
+    "#);
+    assert_eq!(plan.directory, Path::new("/private/tmp/nix-build-jq.drv-0"));
+    assert_eq!(variable(&plan, "TMPDIR"), "/private/tmp/nix-build-jq.drv-0");
+    let mac = plan.mac.unwrap();
+    assert_eq!((mac.devices, mac.image, mac.alone), (Some("/dev".into()), None, true));
+    assert_eq!(format!("{:?}", mac.architecture), "Some(X86_64)");
+}
+
+#[test]
+fn with_the_disk_image_the_system_s_own_cache_is_not_shown() {
+    let plan = Case::of(Way::Cryptex).plan().unwrap();
+    let shown = places(&plan);
+    let system: Vec<&str> = shown.lines().filter(|line| line.starts_with("/System")).collect();
+    insta::assert_snapshot!(system.join("\n"), @r#"
+    /System/Cryptexes/OS directory
+    /System/Library graft?
+    "#);
+    let image = plan.mac.unwrap().image;
+    assert_eq!(image, Some(("/System/os.dmg".into(), "/System/Cryptexes/OS".into())));
+}
+
+#[test]
+fn below_the_machine_s_root_the_view_is_a_place_to_build_in_and_the_profile_closes_the_rest() {
+    let plan = Case::of(Way::Profile).plan().unwrap();
+    insta::assert_snapshot!(places(&plan), @r#"
+    / directory
+    /build scratch 0700 351:350 <- /nix/var/nix/builds/nix-build-jq-4711-0/build
+    "#);
+    insta::assert_snapshot!(profile(&plan), @r#"
+    (version 1)
+    (deny default (with no-log))
+    (allow process-fork)
+    (allow sysctl-read)
+    (allow ipc-posix*)
+    (allow ipc-sysv*)
+    (allow system-socket)
+    (allow signal (target same-sandbox))
+    (allow mach-lookup (global-name "com.apple.system.opendirectoryd.libinfo"))
+    (allow file-read-metadata (literal "/dev") (literal "/etc") (literal "/tmp") (literal "/var"))
+    (allow file*
+      (literal "/dev/null") (literal "/dev/random") (literal "/dev/urandom") (literal "/dev/zero")
+      (literal "/dev/stdin") (literal "/dev/stdout") (literal "/dev/stderr") (literal "/dev/tty")
+      (literal "/dev/ptmx") (literal "/dev/dtracehelper") (subpath "/dev/fd")
+      (regex #"^/dev/pty[a-z]+") (regex #"^/dev/ttys[0-9]+"))
+    (allow file-read*
+      (literal "/private/var/select/sh")
+      (literal "/System/Library/CoreServices/SystemVersion.plist")
+      (literal "/System/Library/CoreServices/SystemVersionCompat.plist")
+      (subpath "/usr/share/locale") (subpath "/usr/share/zoneinfo")
+      (subpath "/Library/Apple/usr/libexec/oah") (subpath "/System/Library/Apple/usr/libexec/oah"))
+    (allow file-read-metadata
+      (literal "/")
+      (literal "/Library")
+      (literal "/Library/Apple")
+      (literal "/Library/Apple/usr")
+      (literal "/Library/Apple/usr/libexec")
+      (literal "/System")
+      (literal "/System/Volumes")
+      (literal "/System/Volumes/Preboot")
+      (literal "/nix")
+      (literal "/nix/store")
+      (literal "/nix/var")
+      (literal "/nix/var/nix")
+      (literal "/nix/var/nix/builds")
+      (literal "/nix/var/nix/builds/nix-build-jq-4711-0")
+      (literal "/nix/var/nix/builds/nix-build-jq-4711-0/view.noindex")
+      (literal "/private")
+      (literal "/private/var")
+      (literal "/private/var/db")
+      (literal "/private/var/select")
+      (literal "/usr")
+      (literal "/usr/libexec")
+      (literal "/usr/share"))
+    (allow file-read* file-write* process-exec
+      (subpath "/nix/store/0in11c8i43r7yqk4j9cskqv6y6vgggsn-oniguruma")
+      (subpath "/nix/store/2xrff1ic6hw64cwxvjh3pz2sfljrrnm8-musl")
+      (subpath "/nix/store/628wv7509n88yif84c4i5pj4bz733zjb-make")
+      (subpath "/nix/store/63mxwi4ryx9sdlirzfvq5zpa7dgin8jk-jq_1.6.orig.tar.gz")
+      (subpath "/nix/store/6fnpdb3vzc02k8lln3281vdrz9rcv2f8-oniguruma.h")
+      (subpath "/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox")
+      (subpath "/nix/store/7ld9zyi42nnj551jv6phbqmwhla9lm9b-zig")
+      (subpath "/nix/store/d2xzald74k7bfjhd0pax8h4q5y4s5z3p-cc"))
+    (allow file-read* process-exec
+      (subpath "/Library/Apple/usr/libexec/oah")
+      (subpath "/System/Cryptexes")
+      (subpath "/System/Library")
+      (subpath "/System/Volumes/Preboot/Cryptexes")
+      (subpath "/private/var/db/timezone")
+      (subpath "/private/var/select/sh")
+      (subpath "/usr/lib")
+      (subpath "/usr/libexec/oah")
+      (subpath "/usr/share/icu")
+      (subpath "/usr/share/locale")
+      (subpath "/usr/share/zoneinfo"))
+    (allow file* process-exec network-inbound network-outbound
+      (subpath "/nix/var/nix/builds/nix-build-jq-4711-0/view.noindex/build")
+      (subpath "/nix/store/1c9sq6j003f83zps2hy7fzm4n96iby6c-jq"))
+    (deny file-write-setugid)
+    (deny network-outbound (remote ip "localhost:40123"))
+    "#);
+    let top = "/nix/var/nix/builds/nix-build-jq-4711-0/view.noindex/build";
+    assert_eq!((plan.directory.as_path(), variable(&plan, "NIX_BUILD_TOP").as_str()), (Path::new(top), top));
+    assert_eq!(plan.mac.unwrap().devices, None);
+}
+
+#[test]
+fn a_closure_of_five_thousand_paths_makes_forms_as_short_as_any_other() {
+    let inputs = (0..5000).map(|number| format!("{number:032}-a-package-with-a-name-1.2.3-dev")).collect();
+    let text = profile(&Case { inputs, ..Case::of(Way::Profile) }.plan().unwrap());
+    assert_eq!(text.matches("-a-package-with-a-name-").count(), 5000);
+    let longest = text.split("\n(").map(str::len).max();
+    assert!(longest.is_some_and(|length| length < 1 << 14), "{longest:?}");
+}
+
+#[test]
+fn host_paths_are_shown_where_the_links_of_the_root_lead_and_a_shell_brings_the_one_that_it_starts() {
+    let mut case = Case::of(Way::Chroot);
+    case.environment =
+        vec![("__impureHostDeps", "/bin/sh /usr/lib/libSystem.B.dylib /dev/zero /System/Library/Fonts")];
+    case.sandbox_paths = vec!["/etc/foo", "/opt=/private/opt?"];
+    let shown = places(&case.plan().unwrap());
+    let expected =
+        ["/bin/sh graft?", "/bin/bash graft?", "/private/etc/foo graft", "/opt graft? <- /private/opt"];
+    for line in expected {
+        assert!(shown.lines().any(|found| found == line), "{line} in\n{shown}");
+    }
+    assert!(!shown.contains("libSystem") && !shown.contains("zero") && !shown.contains("Fonts"), "{shown}");
+}
+
+#[test]
+fn a_path_cannot_be_shown_elsewhere_where_the_machine_s_root_stays() {
+    let mut case = Case::of(Way::Profile);
+    case.sandbox_paths = vec!["/opt=/private/opt"];
+    insta::assert_snapshot!(case.error(), @r#"'/private/opt' cannot be shown at '/opt' on this Mac, whose root stays the machine's: mismatched impure paths are not supported"#);
+}
+
+#[test]
+fn whom_a_build_may_talk_to_is_its_derivation_s_to_say() {
+    let ends = |case: Case| -> Vec<String> {
+        let text = profile(&case.plan().unwrap());
+        text.lines().filter(|line| line.starts_with("(allow network*")).map(String::from).collect()
+    };
+    let none: Vec<String> = Vec::new();
+    assert_eq!(ends(Case::of(Way::Profile)), none);
+    let environment = vec![("__darwinAllowLocalNetworking", "1")];
+    let local = Case { environment, ..Case::of(Way::Profile) };
+    assert_eq!(ends(local), ["(allow network* (remote ip \"localhost:*\"))"]);
+    let fixed = Case { hash: "00ff", ..Case::of(Way::Chroot) };
+    let plan = fixed.plan().unwrap();
+    assert!(places(&plan).contains("/private/etc/resolv.conf graft <- /private/var/run/resolv.conf\n"));
+    assert_eq!(ends(fixed), ["(allow network* (local ip) (remote ip))"]);
+}
+
+#[test]
+fn rules_of_a_derivation_s_own_are_for_relaxed_sandboxes() {
+    let mut case = Case::of(Way::Chroot);
+    case.environment = vec![("__sandboxProfile", "(allow mach-lookup)")];
+    insta::assert_snapshot!(case.error(), @r#"derivation '/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv' specifies a sandbox profile, but this is only allowed when 'sandbox' is 'relaxed'"#);
+    case.settings.sandbox_relaxed = true;
+    let text = profile(&case.plan().unwrap());
+    assert!(text.ends_with("(allow mach-lookup)\n(deny network-outbound (remote ip \"localhost:40123\"))\n"));
+}
+
+#[test]
+fn nobody_builds_as_root() {
+    let mut case = Case::of(Way::Profile);
+    case.settings.build_users_group.clear();
+    insta::assert_snapshot!(case.error(), @r#"builds on macOS need users of their own, and Nix's setting 'build-users-group' names none"#);
+}

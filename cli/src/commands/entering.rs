@@ -1,0 +1,34 @@
+//! Which way leads into a view on this machine. Linux has one; a Mac's is found by trials, and its user is told what it
+//! does not hold back.
+
+use std::path::Path;
+
+use builder::plan::MacHost;
+use mounter::stale::StateDir;
+#[cfg(target_os = "macos")]
+use mounter::ways::Way;
+
+use crate::failure::Failure;
+
+/// The way of this machine; none on Linux, where there is nothing to choose.
+#[cfg(not(target_os = "macos"))]
+pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<MacHost>, Failure> {
+    Ok(None)
+}
+
+/// The way of this machine. What is lost by it is said each time: nobody reads documents before a build.
+#[cfg(target_os = "macos")]
+pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, Failure> {
+    let host = builder::entry::host(state, path, loopbox)?;
+    if !host.way.loses().is_empty() {
+        eprintln!("note: views are entered by {} here; compared with {}:", host.way, Way::Chroot);
+        host.way.loses().iter().for_each(|loss| eprintln!("note: - {loss}"));
+    }
+    Ok(Some(host))
+}
+
+/// A way for plans that are only looked at.
+pub fn simplest() -> Option<MacHost> {
+    let way = mounter::ways::Way::Chroot;
+    cfg!(target_os = "macos").then_some(MacHost { way, image: None })
+}

@@ -1,0 +1,47 @@
+//! What the hidden word runs: a supervisor that takes its orders from loopbox, and ends with a report.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use super::control::{self, Report};
+use super::{JailError, JailSpec, supervisor};
+use crate::sys;
+
+/// What loopbox itself may do inside a jail: it gets the arguments and returns an exit status.
+pub type Task = fn(&[OsString]) -> i32;
+
+/// What the hidden word runs. Call it before the process has a second thread. `task` is for jails that ask for it.
+#[must_use]
+pub fn enter(task: Task) -> ExitCode {
+    let Some(control) = inherited_control() else {
+        // Somebody typed the hidden word.
+        return ExitCode::from(2);
+    };
+    let report = match control::receive::<JailSpec>(&control) {
+        Ok(Some(spec)) => supervisor::supervise(&spec, task, &control),
+        Ok(None) => return ExitCode::FAILURE,
+        Err(source) => Report::Failed(JailError::Control { source }),
+    };
+    match control::send(&control, &report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn inherited_control() -> Option<UnixStream> {
+    let number = env::args().nth(2)?.parse().ok()?;
+    sys::inherited(number).ok().map(UnixStream::from)
+}
+
+/// Whoever reads the program's output waits for all its writers to be gone; this process is none of them.
+pub(super) fn forget_streams() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    Ok(())
+}

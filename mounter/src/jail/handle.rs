@@ -1,0 +1,81 @@
+//! A process that is held on to: it can be waited for and killed without another one being meant that has its number by
+//! then.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+
+/// The process. The descriptor can be read from once it has ended.
+#[derive(Debug)]
+pub(super) struct Handle {
+    #[cfg(target_os = "linux")]
+    ended: std::os::fd::OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    ended: nix::sys::event::Kqueue,
+    #[cfg(not(target_os = "linux"))]
+    pid: Pid,
+}
+
+#[cfg(target_os = "linux")]
+impl Handle {
+    /// Holds on to a process.
+    pub(super) fn of(pid: Pid) -> io::Result<Handle> {
+        Ok(Handle { ended: crate::sys::pidfd_open(pid)? })
+    }
+
+    /// Kills it. That it has ended already is an error.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        crate::sys::pidfd_kill(self.ended.as_fd())
+    }
+
+    fn descriptor(&self) -> &std::os::fd::OwnedFd {
+        &self.ended
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Handle {
+    /// Holds on to a process: the kernel notes its end in a queue (kqueue(2)).
+    pub(super) fn of(pid: Pid) -> io::Result<Handle> {
+        use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
+        let ended = Kqueue::new()?;
+        let number = usize::try_from(pid.as_raw()).map_err(io::Error::other)?;
+        let watch =
+            KEvent::new(number, EventFilter::EVFILT_PROC, EvFlags::EV_ADD, FilterFlag::NOTE_EXIT, 0, 0);
+        ended.kevent(&[watch], &mut [], None)?;
+        Ok(Handle { ended, pid })
+    }
+
+    /// Kills it, unless its end has been noted, after which its number may be another's.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        if self.has_ended(PollTimeout::ZERO) {
+            return Err(Errno::ESRCH.into());
+        }
+        Ok(nix::sys::signal::kill(self.pid, nix::sys::signal::SIGKILL)?)
+    }
+
+    fn descriptor(&self) -> &nix::sys::event::Kqueue {
+        &self.ended
+    }
+}
+
+impl Handle {
+    /// Waits for its end.
+    pub(super) fn wait(&self) {
+        while !self.has_ended(PollTimeout::NONE) {}
+    }
+
+    fn has_ended(&self, patience: PollTimeout) -> bool {
+        let mut ended = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        !matches!(poll(&mut ended, patience), Ok(0) | Err(Errno::EINTR))
+    }
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor().as_fd()
+    }
+}

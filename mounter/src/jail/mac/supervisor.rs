@@ -1,0 +1,186 @@
+//! The supervisor on macOS: mounts the view, starts the program, kills what is left of it, and takes the mounts away.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+use super::place::Place;
+use super::{Mac, inside};
+use crate::jail::control::{self, Inside, Report};
+use crate::jail::enter::forget_streams;
+use crate::jail::handle::Handle;
+use crate::jail::{JailError, JailSpec, Outcome, Task, kill_user};
+use crate::sys;
+
+/// All of a jail's life; the answer is the last report.
+pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
+    let (place, mut program) = match start(spec, task, control) {
+        Ok(started) => started,
+        Err(error) => return Report::Failed(error),
+    };
+    // A failure to send is a death of loopbox, which the wait below notices.
+    let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
+    let outcome = program.wait(control);
+    let abandoned = program.loopbox_died;
+    let ended = Instant::now();
+    // What is left of the program would keep the mount busy.
+    drop(program);
+    let unmounted = if abandoned {
+        place.abandon();
+        Ok(())
+    } else {
+        place.leave()
+    };
+    match outcome {
+        Ok(outcome) => Report::Ended { outcome, unmounted, unmounting: ended.elapsed() },
+        Err(error) => Report::Lost(error),
+    }
+}
+
+fn start(spec: &JailSpec, task: Task, control: &UnixStream) -> Result<(Place, Program), JailError> {
+    spec.validate()?;
+    let missing = || JailError::Spec { problem: "it says nothing of macOS".into() };
+    let mac = spec.mac.as_ref().ok_or_else(missing)?;
+    let place = Place::make(&spec.root, mac)?;
+    let mut program = Program::start(spec, mac, task)?;
+    program.until_executed(control)?;
+    Ok((place, program))
+}
+
+/// The program and all that came of it, which is killed when this is dropped.
+struct Program {
+    pid: Pid,
+    handle: Handle,
+    /// Its messages until it is executed.
+    channel: UnixStream,
+    /// The user, when all of his processes are the program's.
+    user: Option<u32>,
+    loopbox_died: bool,
+    reaped: bool,
+}
+
+/// Which of the things that the supervisor waits for has happened.
+struct Ready {
+    control: bool,
+    other: bool,
+}
+
+impl Program {
+    fn start(spec: &JailSpec, mac: &Mac, task: Task) -> Result<Program, JailError> {
+        let failed = |source: io::Error| JailError::Fork { source };
+        let (channel, theirs) = UnixStream::pair().map_err(failed)?;
+        match sys::fork_single_threaded().map_err(failed)? {
+            ForkResult::Child => {
+                drop(channel);
+                inside::become_program(spec, mac, task, &theirs)
+            }
+            ForkResult::Parent { child } => {
+                drop(theirs);
+                let handle = Handle::of(child).map_err(failed)?;
+                let user = mac.alone.then_some(spec.user.uid);
+                let program =
+                    Program { pid: child, handle, channel, user, loopbox_died: false, reaped: false };
+                forget_streams().map_err(failed)?;
+                Ok(program)
+            }
+        }
+    }
+
+    /// Waits until it has been executed or a step of it failed.
+    fn until_executed(&mut self, control: &UnixStream) -> Result<(), JailError> {
+        loop {
+            let ready = self.wait_for(control, self.channel.as_fd())?;
+            if ready.control {
+                self.obey(control);
+            }
+            if ready.other {
+                let said = control::receive(&self.channel);
+                return match said.map_err(|source| JailError::Control { source })? {
+                    None => Ok(()),
+                    Some(Inside::Failed(error)) => Err(error),
+                };
+            }
+        }
+    }
+
+    /// Waits for its end, and kills it when loopbox says so or dies.
+    fn wait(&mut self, control: &UnixStream) -> Result<Outcome, JailError> {
+        loop {
+            let ready = self.wait_for(control, self.handle.as_fd())?;
+            if ready.control {
+                self.obey(control);
+            }
+            if ready.other {
+                return self.reap();
+            }
+        }
+    }
+
+    fn reap(&mut self) -> Result<Outcome, JailError> {
+        loop {
+            let status = match waitpid(self.pid, None) {
+                Err(Errno::EINTR) => continue,
+                other => other.map_err(|errno| JailError::Wait { source: errno.into() })?,
+            };
+            self.reaped = true;
+            match status {
+                WaitStatus::Exited(_, code) => return Ok(Outcome::Exited(code)),
+                WaitStatus::Signaled(_, signal, _) => return Ok(Outcome::Signaled(signal as i32)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A byte or the end of the control stream: either way, what is inside has to go.
+    fn obey(&mut self, mut control: &UnixStream) {
+        let read = control.read(&mut [0]);
+        self.loopbox_died |= !matches!(read, Ok(1..));
+        self.kill();
+    }
+
+    /// No namespace holds its processes together: those of a user who does nothing else are found by him, others by
+    /// the session that the program leads, as far as they stay in it.
+    fn kill(&self) {
+        let killed = match self.user {
+            Some(uid) => kill_user(uid).map_err(|error| error.to_string()),
+            None => killpg(self.pid, Signal::SIGKILL).map_err(|errno| errno.to_string()),
+        };
+        if let Err(error) = killed {
+            tracing::debug!("nothing of the program was killed: {error}");
+        }
+        if !self.reaped {
+            // It may not lead its session yet, or not be its user yet. Until it is reaped, the number is its own.
+            let _ = nix::sys::signal::kill(self.pid, Signal::SIGKILL);
+        }
+    }
+
+    fn wait_for(&self, control: &UnixStream, other: BorrowedFd<'_>) -> Result<Ready, JailError> {
+        let mut waiting = vec![PollFd::new(other, PollFlags::POLLIN)];
+        // At its end it would be readable for ever.
+        if !self.loopbox_died {
+            waiting.push(PollFd::new(control.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut waiting, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(JailError::Wait { source: errno.into() }),
+        }
+        let happened = |at: usize| waiting.get(at).and_then(PollFd::any).unwrap_or(false);
+        Ok(Ready { control: happened(1), other: happened(0) })
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if !self.reaped {
+            let _ = self.reap();
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Profiles as text, for small and for large closures, and for names that try to change them.
+
+use std::path::PathBuf;
+
+use super::{Files, Network, Profile};
+
+/// What libsandbox refuses to make an object of.
+const OBJECT_MAX: usize = 65_535;
+
+fn listed(fixed: Vec<PathBuf>) -> Profile {
+    let build = "/nix/var/nix/builds/nix-build-hello-1-0/view.noindex";
+    let files = Files::Listed {
+        fixed,
+        read: vec!["/System/Library".into(), "/usr/lib".into()],
+        write: vec![build.into(), "/nix/store/mmmm-hello".into()],
+    };
+    Profile { files, network: Network::None, extra: String::new() }
+}
+
+/// The forms of a text, each from its first parenthesis to the one that closes it.
+fn forms(text: &str) -> Vec<&str> {
+    let (mut found, mut start, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'(' if !quoted => {
+                start = if depth == 0 { at } else { start };
+                depth += 1;
+            }
+            b')' if !quoted => {
+                depth -= 1;
+                if depth == 0 {
+                    found.push(&text[start..=at]);
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(depth == 0 && !quoted, "every form and every string ends");
+    found
+}
+
+#[test]
+fn in_a_view_the_view_decides_about_files_and_the_server_cannot_be_reached() {
+    let profile = Profile { files: Files::View, network: Network::None, extra: String::new() };
+    insta::assert_snapshot!(profile.text(Some(40123)), @r#"
+    (version 1)
+    (deny default (with no-log))
+    (allow process-fork)
+    (allow sysctl-read)
+    (allow ipc-posix*)
+    (allow ipc-sysv*)
+    (allow system-socket)
+    (allow signal (target same-sandbox))
+    (allow mach-lookup (global-name "com.apple.system.opendirectoryd.libinfo"))
+    (allow file* process-exec)
+    (allow network-inbound network-outbound (subpath "/"))
+    (deny file-write-setugid)
+    (deny network-outbound (remote ip "localhost:40123"))
+    "#);
+}
+
+#[test]
+fn without_a_view_every_path_is_named() {
+    let profile = listed(vec!["/nix/store/aaaa-bash".into(), "/nix/store/bbbb-gcc".into()]);
+    insta::assert_snapshot!(profile.text(Some(40123)), @r#"
+    (version 1)
+    (deny default (with no-log))
+    (allow process-fork)
+    (allow sysctl-read)
+    (allow ipc-posix*)
+    (allow ipc-sysv*)
+    (allow system-socket)
+    (allow signal (target same-sandbox))
+    (allow mach-lookup (global-name "com.apple.system.opendirectoryd.libinfo"))
+    (allow file-read-metadata (literal "/dev") (literal "/etc") (literal "/tmp") (literal "/var"))
+    (allow file*
+      (literal "/dev/null") (literal "/dev/random") (literal "/dev/urandom") (literal "/dev/zero")
+      (literal "/dev/stdin") (literal "/dev/stdout") (literal "/dev/stderr") (literal "/dev/tty")
+      (literal "/dev/ptmx") (literal "/dev/dtracehelper") (subpath "/dev/fd")
+      (regex #"^/dev/pty[a-z]+") (regex #"^/dev/ttys[0-9]+"))
+    (allow file-read*
+      (literal "/private/var/select/sh")
+      (literal "/System/Library/CoreServices/SystemVersion.plist")
+      (literal "/System/Library/CoreServices/SystemVersionCompat.plist")
+      (subpath "/usr/share/locale") (subpath "/usr/share/zoneinfo")
+      (subpath "/Library/Apple/usr/libexec/oah") (subpath "/System/Library/Apple/usr/libexec/oah"))
+    (allow file-read-metadata
+      (literal "/")
+      (literal "/System")
+      (literal "/nix")
+      (literal "/nix/store")
+      (literal "/nix/var")
+      (literal "/nix/var/nix")
+      (literal "/nix/var/nix/builds")
+      (literal "/nix/var/nix/builds/nix-build-hello-1-0")
+      (literal "/usr"))
+    (allow file-read* file-write* process-exec
+      (subpath "/nix/store/aaaa-bash")
+      (subpath "/nix/store/bbbb-gcc"))
+    (allow file-read* process-exec
+      (subpath "/System/Library")
+      (subpath "/usr/lib"))
+    (allow file* process-exec network-inbound network-outbound
+      (subpath "/nix/var/nix/builds/nix-build-hello-1-0/view.noindex")
+      (subpath "/nix/store/mmmm-hello"))
+    (deny file-write-setugid)
+    (deny network-outbound (remote ip "localhost:40123"))
+    "#);
+}
+
+#[test]
+fn whatever_may_be_reached_the_server_may_not() {
+    for network in [Network::None, Network::Local, Network::All] {
+        let extra = "(allow network*) ; all of it".into();
+        let text = Profile { network, extra, ..listed(Vec::new()) }.text(Some(2049));
+        assert!(text.ends_with(
+            "(allow network*) ; all of it\n(deny network-outbound (remote ip \"localhost:2049\"))\n"
+        ));
+    }
+}
+
+#[test]
+fn the_network_brings_the_resolver_with_it() {
+    let text = |network| Profile { network, ..listed(Vec::new()) }.text(None);
+    let none = text(Network::None);
+    insta::assert_snapshot!(text(Network::Local).replace(&none, ""), @r#"
+    (allow network* (remote ip "localhost:*"))
+    (allow network-inbound (local ip "*:*"))
+    (allow network-outbound (remote unix-socket (path-literal "/private/var/run/mDNSResponder")))
+    (allow file-read*
+      (literal "/etc/hosts") (literal "/etc/resolv.conf")
+      (literal "/private/etc/hosts") (literal "/private/etc/resolv.conf") (literal "/private/etc/services")
+      (literal "/private/var/run/resolv.conf"))
+    "#);
+    insta::assert_snapshot!(text(Network::All).strip_prefix(none.as_str()).unwrap_or_default(), @r#"
+    (allow network* (local ip) (remote ip))
+    (allow mach-lookup
+      (global-name "com.apple.SystemConfiguration.DNSConfiguration")
+      (global-name "com.apple.trustd") (global-name "com.apple.trustd.agent"))
+    (allow file-read* (subpath "/private/etc/ssl"))
+    (allow network-outbound (remote unix-socket (path-literal "/private/var/run/mDNSResponder")))
+    (allow file-read*
+      (literal "/etc/hosts") (literal "/etc/resolv.conf")
+      (literal "/private/etc/hosts") (literal "/private/etc/resolv.conf") (literal "/private/etc/services")
+      (literal "/private/var/run/resolv.conf"))
+    "#);
+}
+
+#[test]
+fn no_form_comes_near_the_limit_however_many_paths_there_are() {
+    let name = "long-enough-to-be-a-name-of-a-package-that-nixpkgs-has-1.2.3-dev";
+    let paths: Vec<PathBuf> =
+        (0..5000).map(|number| format!("/nix/store/{number:032}-{name}").into()).collect();
+    let text = listed(paths.clone()).text(Some(40123));
+    let forms = forms(&text);
+    let longest = forms.iter().map(|form| form.len()).max();
+    assert!(longest.is_some_and(|length| length < OBJECT_MAX / 2), "{longest:?}");
+    for path in paths {
+        let item = format!("(subpath \"{}\")", path.display());
+        assert_eq!(text.matches(&item).count(), 1, "{item}");
+    }
+}
+
+#[test]
+fn names_that_look_like_rules_are_names() {
+    let hostile = r#"/nix/store/aaaa-x") (allow default) (allow file* (subpath "/"#;
+    let text =
+        listed(vec![hostile.into(), "/nix/store/bbbb-y\\".into(), "/nix/store/cccc-\n;".into()]).text(None);
+    let heads: Vec<&str> =
+        forms(&text).into_iter().filter(|form| form.starts_with("(allow default")).collect();
+    assert_eq!(heads, Vec::<&str>::new());
+    assert_eq!(forms(&text).len(), forms(&listed(vec!["/nix/store/aaaa-x".into()]).text(None)).len());
+}
