@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mounter::stale::StateDir;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access::Hidden;
 use crate::backend::{Backend, Spent};
@@ -14,7 +15,7 @@ use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation};
 use crate::output::is_whole;
 use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
-use crate::store::{BuildUsers, PathInfo, PathLocks, Settings, Store};
+use crate::store::{BuildUsers, Maker, PathInfo, PathLocks, Settings, Store, When};
 use crate::store_path::StorePath;
 use crate::sweep::Pending;
 use crate::watch::Limits;
@@ -152,6 +153,18 @@ pub enum Purpose {
     Repair,
 }
 
+/// A build's turn among those that may run at the same time. The next one begins when it is dropped, which is before
+/// the outputs are registered.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// Its place.
+    pub slot: OwnedSemaphorePermit,
+    /// Says to the store that there may be something to register.
+    pub maker: Maker<'a>,
+    /// Whether other builds wait for its outputs.
+    pub when: When,
+}
+
 /// A derivation that is about to be built.
 pub(crate) struct Job<'a> {
     pub path: &'a StorePath,
@@ -173,6 +186,7 @@ impl Builder {
         path: &StorePath,
         derivation: &Derivation<'_>,
         purpose: Purpose,
+        turn: Turn<'_>,
     ) -> Result<Built, BuildError> {
         derivation.check_buildable(self.store.directory())?;
         let outputs = derivation.output_paths(self.store.directory())?;
@@ -191,7 +205,7 @@ impl Builder {
             let known = self.known(derivation, &inputs)?;
             let sandbox_closure = self.sandbox_closure()?;
             let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted };
-            let (infos, mut measures) = run::run(self, &job)?;
+            let (infos, mut measures) = run::run(self, &job, turn)?;
             measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
             (built.outputs, built.build) = (infos, Some(measures));
             self.tell_of(&built)?;

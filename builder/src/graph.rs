@@ -6,15 +6,20 @@ mod load;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::task::{Id, JoinSet};
+use tokio::sync::Semaphore;
+use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::build::{BuildError, Builder, Built, Event, Purpose};
+use crate::build::{BuildError, Builder, Built, Event, Purpose, Turn};
 use crate::derivation::{Derivation, KindError};
 use crate::output::OutputError;
-use crate::store::StoreError;
+use crate::store::{StoreError, When};
 use crate::store_path::{StorePath, StorePathError};
 
 pub use load::load;
+
+/// Builds that have ended and wait to be registered, at most. Each has a thread, and some descriptors for its locks and
+/// its directories.
+const UNREGISTERED_MAX: usize = 64;
 
 /// What has to be done before some derivations' outputs are valid.
 #[derive(Debug, Default)]
@@ -105,14 +110,19 @@ pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finish
     }
     // At once, so that not every build has to ask. One that cannot be held is found again by its own build.
     let _ = builder.store.hold(&graph.missing.keys().cloned().collect(), &BTreeSet::new());
-    let jobs = jobs.max(1).min(builder.users.count().unwrap_or(usize::MAX));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(GraphError::Runtime)?;
+    let jobs = jobs.clamp(1, builder.users.count().unwrap_or(Semaphore::MAX_PERMITS >> 1));
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime =
+        runtime.max_blocking_threads(jobs + UNREGISTERED_MAX).build().map_err(GraphError::Runtime)?;
     Ok(runtime.block_on(Schedule::new(builder, graph, jobs).run()))
 }
 
 struct Schedule<'a> {
     builder: &'a Arc<Builder>,
-    jobs: usize,
+    /// One for each build that may run at a time.
+    slots: Arc<Semaphore>,
+    /// How many may run, or wait to be registered.
+    unfinished_max: usize,
     waiting: BTreeMap<StorePath, Missing>,
     running: JoinSet<Result<Built, BuildError>>,
     names: BTreeMap<Id, StorePath>,
@@ -123,7 +133,8 @@ impl<'a> Schedule<'a> {
     fn new(builder: &'a Arc<Builder>, graph: Graph, jobs: usize) -> Schedule<'a> {
         Schedule {
             builder,
-            jobs,
+            slots: Arc::new(Semaphore::new(jobs)),
+            unfinished_max: jobs + UNREGISTERED_MAX,
             waiting: graph.missing,
             running: JoinSet::new(),
             names: BTreeMap::new(),
@@ -133,17 +144,16 @@ impl<'a> Schedule<'a> {
 
     async fn run(mut self) -> Finished {
         self.start_what_can();
-        while let Some(joined) = self.running.join_next_with_id().await {
-            let (id, result) = match joined {
-                Ok((id, result)) => (id, result),
-                // A build does not panic; if it does, so do we.
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => (error.id(), Err(BuildError::Interrupted)),
+        let slots = Arc::clone(&self.slots);
+        loop {
+            let can_start = self.next().is_some();
+            tokio::select! {
+                joined = self.running.join_next_with_id() => match joined {
+                    Some(joined) => self.join(joined),
+                    None => break,
                 },
-            };
-            if let Some(path) = self.names.remove(&id) {
-                self.end(path, result);
+                // A build that has ended gives its slot back before its outputs are registered.
+                slot = slots.acquire(), if can_start => drop(slot),
             }
             self.start_what_can();
         }
@@ -152,16 +162,40 @@ impl<'a> Schedule<'a> {
     }
 
     fn start_what_can(&mut self) {
-        while self.running.len() < self.jobs
-            && (self.finished.failed.is_empty() || self.builder.options.keep_going)
-            && !self.builder.cancel.is_cancelled()
-        {
-            let ready = self.waiting.iter().find(|(_, missing)| missing.after.is_empty());
-            let Some(path) = ready.map(|(path, _)| path.clone()) else { return };
+        while let Some(path) = self.next() {
+            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
             let Some(Missing { derivation, purpose, .. }) = self.waiting.remove(&path) else { return };
+            let awaited = self.waiting.values().any(|missing| missing.after.contains(&path));
+            let when = if awaited { When::Now } else { When::Soon };
             let (builder, name) = (Arc::clone(self.builder), path.clone());
-            let task = self.running.spawn_blocking(move || builder.build(&name, &derivation, purpose));
+            let task = self.running.spawn_blocking(move || {
+                let turn = Turn { slot, maker: builder.store.maker(), when };
+                builder.build(&name, &derivation, purpose, turn)
+            });
             self.names.insert(task.id(), path);
+        }
+    }
+
+    /// What can begin as soon as there is a slot for it.
+    fn next(&self) -> Option<StorePath> {
+        let stops = !self.finished.failed.is_empty() && !self.builder.options.keep_going
+            || self.builder.cancel.is_cancelled()
+            || self.running.len() >= self.unfinished_max;
+        let mut ready = self.waiting.iter().filter(|(_, missing)| !stops && missing.after.is_empty());
+        ready.next().map(|(path, _)| path.clone())
+    }
+
+    fn join(&mut self, joined: Result<(Id, Result<Built, BuildError>), JoinError>) {
+        let (id, result) = match joined {
+            Ok((id, result)) => (id, result),
+            // A build does not panic; if it does, so do we.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => (error.id(), Err(BuildError::Interrupted)),
+            },
+        };
+        if let Some(path) = self.names.remove(&id) {
+            self.end(path, result);
         }
     }
 

@@ -23,7 +23,7 @@ use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256};
 
 use crate::plan::{Plan, PlannedOutput};
-use crate::store::{PathInfo, Store, StoreError};
+use crate::store::{PathInfo, Store, StoreError, When};
 use crate::store_path::StorePath;
 
 pub use canonicalise::Canonicaliser;
@@ -180,10 +180,14 @@ impl<'a> Made<'a> {
     ///
     /// # Errors
     /// When that is not possible. Nothing has been registered then, and the store is as it was.
-    pub fn register(self, existing: Existing) -> Result<BTreeMap<String, PathInfo>, OutputError> {
+    pub fn register(self, existing: Existing, when: When) -> Result<BTreeMap<String, PathInfo>, OutputError> {
         let moved = place::move_in(&self.scratch, &self.wanted, self.store, existing)?;
-        let list: Vec<PathInfo> = self.infos.values().cloned().collect();
-        self.store.register(&list, existing == Existing::Exchange).map_err(OutputError::Register)?;
+        let infos = self.infos.values().cloned().collect::<Vec<_>>();
+        let registered = match existing {
+            Existing::Remove => self.store.register(&infos, when),
+            Existing::Exchange => self.store.register_again(&infos),
+        };
+        registered.map_err(OutputError::Register)?;
         moved.keep();
         Ok(self.infos)
     }

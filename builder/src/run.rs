@@ -15,14 +15,16 @@ use nfs_server::view::View;
 
 use crate::access::HiddenPaths;
 use crate::backend::{Backend, Spent, Wish};
-use crate::build::{BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds, ViewSeconds};
+use crate::build::{
+    BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds, Turn, ViewSeconds,
+};
 use crate::cancel::Cancel;
 use crate::in_place::InPlace;
 use crate::log::{self, Heard, Keep, Log, Terminal};
 use crate::output::{Existing, Made, OutputError};
 use crate::plan::{Plan, User, Word};
 use crate::scratch::Place;
-use crate::store::{BuildUser, PathInfo, log_path};
+use crate::store::{BuildUser, PathInfo, When, log_path};
 use crate::watch::{Ear, Watch};
 use crate::{hooks, program};
 
@@ -30,6 +32,7 @@ use crate::{hooks, program};
 pub(crate) fn run(
     builder: &Builder,
     job: &Job<'_>,
+    turn: Turn<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, Measures), BuildError> {
     let began = Instant::now();
     let user = builder.users.acquire(&builder.cancel)?.ok_or(BuildError::Interrupted)?;
@@ -79,18 +82,30 @@ pub(crate) fn run(
         let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }
-    let infos = take(builder, job, &plan)?;
+    let infos = take(builder, job, &plan, user, turn)?;
     drop(place);
     let seconds = Seconds::new(started - began, stopped - started, stopped.elapsed());
     Ok((infos, Measures { files_visible: None, spent, seconds, view: times.seconds(), hidden }))
 }
 
-/// Registers the outputs, or compares them with those that are registered.
-fn take(builder: &Builder, job: &Job<'_>, plan: &Plan) -> Result<BTreeMap<String, PathInfo>, BuildError> {
+/// Registers the outputs, or compares them with those that are registered. Once they are made, the user and the turn
+/// are free for the next build.
+fn take(
+    builder: &Builder,
+    job: &Job<'_>,
+    plan: &Plan,
+    user: BuildUser,
+    turn: Turn<'_>,
+) -> Result<BTreeMap<String, PathInfo>, BuildError> {
     let made = Made::inspect(plan, &builder.store, &job.unwanted)?;
     match job.purpose {
-        Purpose::Make => Ok(made.register(Existing::Remove)?),
-        Purpose::Repair => Ok(made.register(Existing::Exchange)?),
+        Purpose::Make => {
+            drop(user);
+            let when = turn.when;
+            drop(turn);
+            Ok(made.register(Existing::Remove, when)?)
+        }
+        Purpose::Repair => Ok(made.register(Existing::Exchange, When::Now)?),
         Purpose::Check => {
             let hook = builder.settings.diff_hook.as_deref();
             let outputs = made.differing(builder.options.keep_failed || hook.is_some())?;

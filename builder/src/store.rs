@@ -7,6 +7,7 @@ mod derivation_file;
 mod memory;
 mod path_info;
 mod path_locks;
+mod registrar;
 mod settings;
 mod temp_roots;
 
@@ -20,6 +21,7 @@ use crate::derivation::{Derivation, ParseError};
 use crate::store_path::{StorePath, StorePathError};
 
 use memory::Memory;
+use registrar::Registrar;
 
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
@@ -27,6 +29,7 @@ pub use command::CommandError;
 pub use derivation_file::read_derivation;
 pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
+pub use registrar::{Maker, When};
 pub use settings::{Settings, SettingsError, settings_as_text};
 pub use temp_roots::{RootsError, TempRoots};
 
@@ -38,6 +41,7 @@ pub struct Store {
     logs: PathBuf,
     roots: OnceLock<TempRoots>,
     memory: Memory,
+    registrar: Registrar,
 }
 
 /// Why the store did not answer.
@@ -117,7 +121,8 @@ impl Store {
     /// A store by its directories.
     #[must_use]
     pub fn at(directory: PathBuf, state: PathBuf, logs: PathBuf) -> Store {
-        Store { directory, state, logs, roots: OnceLock::new(), memory: Memory::default() }
+        let (roots, memory, registrar) = (OnceLock::new(), Memory::default(), Registrar::default());
+        Store { directory, state, logs, roots, memory, registrar }
     }
 
     /// The store directory.
@@ -262,16 +267,33 @@ impl Store {
         }
     }
 
-    /// Makes paths valid, all or none. Their files have to be in place in their canonical form already. `again` says
-    /// that some may be valid, and that what is known of them has changed.
+    /// A build begins that may have something to register.
+    #[must_use]
+    pub fn maker(&self) -> Maker<'_> {
+        self.registrar.maker()
+    }
+
+    /// Makes a build's paths valid, all or none, perhaps together with those of other builds. Their files have to be
+    /// in place in their canonical form already.
     ///
     /// # Errors
     /// When Nix refuses.
-    pub fn register(&self, infos: &[PathInfo], again: bool) -> Result<(), StoreError> {
+    pub fn register(&self, infos: &[PathInfo], when: When) -> Result<(), StoreError> {
+        self.registrar.register(infos, when, |infos| self.tell(infos, &[]))
+    }
+
+    /// Makes paths valid of which some may be so already, and what is known of them has changed.
+    ///
+    /// # Errors
+    /// When Nix refuses.
+    pub fn register_again(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
+        self.tell(infos, &["--reregister"])
+    }
+
+    fn tell(&self, infos: &[PathInfo], how: &[&str]) -> Result<(), StoreError> {
         let text: String = infos.iter().map(|info| info.registration(&self.directory)).collect();
-        let mut words: Vec<OsString> = vec!["--register-validity".into(), "--hash-given".into()];
-        words.extend(again.then(|| "--reregister".into()));
-        command::tell("nix-store", words, text.as_bytes())?;
+        let words = ["--register-validity", "--hash-given"].iter().chain(how).map(OsString::from);
+        command::tell("nix-store", words.collect::<Vec<_>>(), text.as_bytes())?;
         Ok(())
     }
 
