@@ -1,7 +1,7 @@
 //! Builds one derivation whose inputs are valid, and the surroundings that all builds of one run share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,6 +174,8 @@ pub(crate) struct Job<'a> {
     pub purpose: Purpose,
     /// Outputs that need not be made.
     pub unwanted: BTreeSet<StorePath>,
+    /// What the `pre-build-hook` shows.
+    pub hook_paths: Vec<SandboxPath>,
 }
 
 impl Builder {
@@ -204,8 +206,9 @@ impl Builder {
         if unwanted != paths {
             let known = self.known(derivation, &inputs)?;
             let sandbox_closure = self.sandbox_closure()?;
-            let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted };
-            let (infos, mut measures) = run::run(self, &job, turn)?;
+            let hook_paths = Vec::new();
+            let mut job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+            let (infos, mut measures) = run::run(self, &mut job, turn)?;
             measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
             (built.outputs, built.build) = (infos, Some(measures));
             self.tell_of(&built)?;
@@ -276,10 +279,17 @@ impl Builder {
         };
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;
-        let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
-        let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted };
+        let (purpose, unwanted, hook_paths) = (Purpose::Make, BTreeSet::new(), Vec::new());
+        let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
         let user = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
         Ok(self.plan(&job, &user, &scratch)?)
+    }
+
+    /// What the `pre-build-hook` shows of the host to a build, whose root is to be at `root`.
+    pub(crate) fn hook_paths(&self, path: &StorePath, root: &Path) -> Result<Vec<SandboxPath>, BuildError> {
+        let Some(hook) = &self.settings.pre_build_hook else { return Ok(Vec::new()) };
+        let line = |line: &str| self.observer.observe(&Event::Hook("pre-build-hook", line));
+        hooks::pre_build(hook, &self.store.locate(path), root, line).map_err(BuildError::PreBuildHook)
     }
 
     pub(crate) fn plan(&self, job: &Job<'_>, user: &User, scratch: &Scratch) -> Result<Plan, PlanError> {
@@ -290,6 +300,7 @@ impl Builder {
             known: &job.known,
             settings: &self.settings,
             sandbox_paths: &self.options.sandbox_paths,
+            hook_paths: &job.hook_paths,
             sandbox_closure: &job.sandbox_closure,
             cores: self.options.cores,
             host: &self.host,

@@ -158,6 +158,7 @@ impl Description {
             known: &Known { inputs: self.paths(&self.input_paths)?, ..Known::default() },
             settings: &settings,
             sandbox_paths: external.sandbox_paths,
+            hook_paths: &[],
             sandbox_closure: &self.sandbox_closure(external.sandbox_paths)?,
             cores: None,
             host: &Host::look(&settings),

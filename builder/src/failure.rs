@@ -100,6 +100,9 @@ pub enum BuildError {
         /// The derivation.
         derivation: PathBuf,
     },
+    /// The hook that is asked before the build failed.
+    #[error("the pre-build-hook failed")]
+    PreBuildHook(#[source] HookError),
     /// A hook failed. What was built is registered all the same.
     #[error("the post-build-hook failed")]
     Hook(#[from] HookError),

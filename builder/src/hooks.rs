@@ -1,5 +1,7 @@
-//! The programs that Nix's settings name to be run after a build: `post-build-hook`, and `diff-hook` when a build was
-//! done again and came out otherwise.
+//! The programs that Nix's settings name to be run before and after a build: `pre-build-hook`, `post-build-hook`, and
+//! `diff-hook` when a build was done again and came out otherwise.
+
+mod pre_build;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader};
@@ -11,6 +13,9 @@ use crate::output::Differing;
 use crate::plan::User;
 use crate::store::{SettingsError, Store, settings_as_text};
 use crate::store_path::StorePath;
+
+pub use pre_build::WishError;
+pub(crate) use pre_build::pre_build;
 
 /// Why a hook did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,14 @@ pub enum HookError {
         program: PathBuf,
         /// How it ended.
         status: ExitStatus,
+    },
+    /// What it asks for cannot be done.
+    #[error("cannot do what {program:?} asks for")]
+    Wish {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: WishError,
     },
     /// The settings that it is given could not be had.
     #[error("cannot find out the settings that {program:?} is given")]

@@ -61,6 +61,8 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// Paths to show from outside the store, from the settings and from the command line.
     pub sandbox_paths: &'a [SandboxPath],
+    /// Paths that the `pre-build-hook` adds.
+    pub hook_paths: &'a [SandboxPath],
     /// The closure of those of them that lie in the store.
     pub sandbox_closure: &'a BTreeSet<StorePath>,
     /// Cores for this build; `None` for what Nix's settings say.

@@ -31,7 +31,7 @@ use crate::{hooks, program};
 /// Builds: what it returns has been registered.
 pub(crate) fn run(
     builder: &Builder,
-    job: &Job<'_>,
+    job: &mut Job<'_>,
     turn: Turn<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, Measures), BuildError> {
     let began = Instant::now();
@@ -39,6 +39,7 @@ pub(crate) fn run(
     kill_processes(&user)?;
     let mut place = Place::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     let who = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
+    job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
     let plan = builder.plan(job, &who, &place.scratch)?;
     place.write_files(&plan)?;
     let in_place = InPlace::begin(&plan, &builder.store, job)?;

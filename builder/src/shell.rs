@@ -75,7 +75,8 @@ impl Builder {
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
-        let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted };
+        let hook_paths = self.hook_paths(path, &place.mount_point)?;
+        let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
         let who = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
         let mut plan = self.plan(&job, &who, &place.scratch)?;
         if given {

@@ -32,6 +32,7 @@ impl Failures {
             | BuildError::Backend(BackendError::View(_))
             | BuildError::Output(_)
             | BuildError::NothingToCheck { .. }
+            | BuildError::PreBuildHook(_)
             | BuildError::Hook(_)
             | BuildError::Interrupted => {}
             BuildError::Store(_)

@@ -82,6 +82,7 @@ impl Case {
             known: &self.known,
             settings: &self.settings,
             sandbox_paths: &SandboxPath::parse_all(self.sandbox_paths.iter().copied()).unwrap(),
+            hook_paths: &[],
             sandbox_closure: &BTreeSet::new(),
             cores: None,
             host: &self.host,

@@ -104,6 +104,66 @@ in
     ];
     conf = "post-build-hook = /tmp/bad-hook";
   };
+  pre-build-hook = {
+    about = "the pre-build-hook is given the derivation, and shows more of the machine";
+    script = "cat /shown/file /tmp-hooked > $out; ls /shown >> $out";
+    steps = [
+      {
+        before = "mkdir -p /tmp/shown; echo a > /tmp/shown/file; printf '#!/bin/sh\necho \"$1\" > /tmp/asked; echo extra-sandbox-paths; echo /shown=/tmp/shown; echo /tmp-hooked=/tmp/shown/file; echo; echo extra-chroot-dirs; echo /tmp/shown; printf /not-ended\n' > /tmp/pre-hook; chmod 755 /tmp/pre-hook";
+      }
+    ];
+    conf = "pre-build-hook = /tmp/pre-hook";
+    look = "cat /tmp/asked; test \"$(cat /tmp/asked)\" = $drv && echo the same";
+  };
+  pre-build-hook-overrides = {
+    about = "what the pre-build-hook shows is in place of a sandbox path";
+    script = "cat /shown > $out";
+    steps = [
+      {
+        before = "echo a > /tmp/setting; echo b > /tmp/hook-shows; printf '#!/bin/sh\necho extra-sandbox-paths; echo /shown=/tmp/hook-shows\n' > /tmp/other-pre-hook; chmod 755 /tmp/other-pre-hook";
+      }
+    ];
+    conf = ''
+      pre-build-hook = /tmp/other-pre-hook
+      extra-sandbox-paths = /shown=/tmp/setting
+    '';
+  };
+  pre-build-hook-fails = {
+    about = "a pre-build-hook that fails is a build that fails";
+    script = "echo x > $out";
+    steps = [
+      {
+        before = "printf '#!/bin/sh\nexit 7\n' > /tmp/bad-pre-hook; chmod 755 /tmp/bad-pre-hook";
+        exits = 1;
+        says = [ "/tmp/bad-pre-hook" "failed with exit code 7" ];
+      }
+    ];
+    conf = "pre-build-hook = /tmp/bad-pre-hook";
+  };
+  pre-build-hook-unknown = {
+    about = "a pre-build-hook that asks for something unknown is a build that fails";
+    script = "echo x > $out";
+    steps = [
+      {
+        before = "printf '#!/bin/sh\necho more-paths\n' > /tmp/odd-pre-hook; chmod 755 /tmp/odd-pre-hook";
+        exits = 1;
+        says = [ "unknown pre-build hook command 'more-paths'" ];
+      }
+    ];
+    conf = "pre-build-hook = /tmp/odd-pre-hook";
+  };
+  pre-build-hook-missing-path = {
+    about = "a path that the pre-build-hook shows has to exist";
+    script = "echo x > $out";
+    steps = [
+      {
+        before = "printf '#!/bin/sh\necho extra-sandbox-paths; echo /nowhere\n' > /tmp/far-pre-hook; chmod 755 /tmp/far-pre-hook";
+        exits = 1;
+        says = [ "/nowhere" ];
+      }
+    ];
+    conf = "pre-build-hook = /tmp/far-pre-hook";
+  };
   unregistered-leftovers = {
     about = "what lies at the output's path and is not valid is replaced";
     script = "echo x > $out";

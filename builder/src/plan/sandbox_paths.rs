@@ -34,8 +34,18 @@ impl SandboxPath {
             None => (word, false),
         };
         let (target, source) = paths.split_once('=').unwrap_or((paths, paths));
-        let target = plain(Path::new(target)).filter(|target| target != Path::new("/")).ok_or_else(bad)?;
-        Ok(SandboxPath { target, source: plain(Path::new(source)).ok_or_else(bad)?, optional })
+        let path = SandboxPath::new(Path::new(target), Path::new(source)).map_err(|_| bad())?;
+        Ok(SandboxPath { optional, ..path })
+    }
+
+    /// A path that has to exist.
+    ///
+    /// # Errors
+    /// When one of the two is not absolute, the target is the root, or one leads out of it.
+    pub fn new(target: &Path, source: &Path) -> Result<SandboxPath, SandboxPathError> {
+        let bad = || SandboxPathError { word: format!("{}={}", target.display(), source.display()) };
+        let shown = plain(target).filter(|target| target != Path::new("/")).ok_or_else(bad)?;
+        Ok(SandboxPath { target: shown, source: plain(source).ok_or_else(bad)?, optional: false })
     }
 
     /// Reads words, of which empty ones are skipped.

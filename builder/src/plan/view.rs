@@ -72,6 +72,7 @@ fn shown_paths(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<Vec
         }
         paths.push(SandboxPath { source: path.target.clone(), target: path.target, optional: true });
     }
+    paths.extend_from_slice(request.hook_paths);
     Ok(paths)
 }
 

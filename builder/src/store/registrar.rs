@@ -8,7 +8,7 @@ use super::PathInfo;
 
 /// How long outputs that nobody waits for stay unregistered while other builds may have more to register. A person
 /// does not notice; several small builds end meanwhile.
-const LINGER: Duration = Duration::from_millis(300);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Builds whose outputs are registered in one transaction: past this, starting the program costs each of them next
 /// to nothing.

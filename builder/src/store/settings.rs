@@ -10,7 +10,7 @@ use super::command::{self, CommandError};
 
 /// Settings that change builds, or what comes after them, in ways that are not implemented: who has set one would
 /// not get what he asked for. Each is off by default.
-const UNSUPPORTED: [&str; 3] = ["impure-env", "pre-build-hook", "repeat"];
+const UNSUPPORTED: [&str; 2] = ["impure-env", "repeat"];
 
 /// What Nix's configuration says about builds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -70,6 +70,8 @@ pub struct Settings {
     pub compress_build_log: bool,
     /// A program that is told of what was built.
     pub post_build_hook: Option<PathBuf>,
+    /// What is asked, before each build, what else to show.
+    pub pre_build_hook: Option<PathBuf>,
     /// A program that is shown what came out otherwise when it was built again.
     pub diff_hook: Option<PathBuf>,
     /// Settings that loopbox would have to honour and cannot, with their values.
@@ -173,6 +175,7 @@ impl Settings {
             compress_build_log: settings.flag("compress-build-log")?.unwrap_or(true),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
             post_build_hook: settings.path("post-build-hook")?,
+            pre_build_hook: settings.path("pre-build-hook")?,
             diff_hook: settings
                 .path("diff-hook")?
                 .filter(|_| settings.flag("run-diff-hook").ok().flatten() == Some(true)),
@@ -280,14 +283,11 @@ mod tests {
 
     #[test]
     fn settings_that_could_only_be_ignored_are_refused() {
-        let off = br#"{"pre-build-hook":{"value":""},"repeat":{"value":0},"impure-env":{"value":{}}}"#;
+        let off = br#"{"repeat":{"value":0},"impure-env":{"value":{}}}"#;
         Settings::read(off, (2, 8)).unwrap().check_supported().unwrap();
-        let on = br#"{"pre-build-hook":{"value":"/hook"},"repeat":{"value":1}}"#;
+        let on = br#"{"repeat":{"value":1}}"#;
         let error = Settings::read(on, (2, 8)).unwrap().check_supported().expect_err("refused");
-        assert_eq!(
-            error.to_string(),
-            "Nix's setting 'pre-build-hook' is set to '/hook', which loopbox does not support"
-        );
+        assert_eq!(error.to_string(), "Nix's setting 'repeat' is set to '1', which loopbox does not support");
     }
 
     #[test]
