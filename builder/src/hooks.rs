@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::output::Differing;
 use crate::plan::User;
@@ -16,6 +17,9 @@ use crate::store_path::StorePath;
 
 pub use pre_build::WishError;
 pub(crate) use pre_build::pre_build;
+
+/// The `post-build-hook` runs for one build at a time, as in Nix.
+static POST_BUILD: Mutex<()> = Mutex::new(());
 
 /// Why a hook did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,7 @@ pub(crate) fn post_build(
     if std::env::var_os("NIX_CONFIG").is_none() {
         command.env("NIX_CONFIG", settings_as_text().map_err(settings)?);
     }
+    let _alone = POST_BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     heard(program, command, line)
 }
 

@@ -31,6 +31,7 @@ struct Case {
     hash: &'static str,
     environment: Vec<(&'static str, &'static str)>,
     sandbox_paths: Vec<&'static str>,
+    hook_paths: &[],
     inputs: Vec<String>,
     settings: Settings,
 }
