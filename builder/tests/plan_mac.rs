@@ -31,7 +31,6 @@ struct Case {
     hash: &'static str,
     environment: Vec<(&'static str, &'static str)>,
     sandbox_paths: Vec<&'static str>,
-    hook_paths: &[],
     inputs: Vec<String>,
     settings: Settings,
 }
@@ -77,6 +76,7 @@ impl Case {
             known: &Known { inputs, ..Known::default() },
             settings: &self.settings,
             sandbox_paths: &SandboxPath::parse_all(self.sandbox_paths.iter().copied()).unwrap(),
+            hook_paths: &[],
             sandbox_closure: &BTreeSet::new(),
             cores: Some(2),
             host: &Host {
