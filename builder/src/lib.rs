@@ -25,5 +25,7 @@ pub mod status;
 pub mod store;
 pub mod store_path;
 pub mod sweep;
+#[cfg(target_os = "linux")]
+pub mod through_nix;
 mod visible;
 pub mod watch;

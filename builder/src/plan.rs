@@ -38,7 +38,7 @@ pub use word::Word;
 const INSIDE: Ids = Ids { uid: 1000, gid: 100 };
 
 /// Features that change the sandbox itself in ways that are not implemented.
-const UNSUPPORTED_FEATURES: [&str; 3] = ["recursive-nix", "uid-range", "ca-derivations"];
+const UNSUPPORTED_FEATURES: [&str; 2] = ["recursive-nix", "uid-range"];
 
 /// How large shared memory may become where nothing is set.
 const SHM_SIZE: &str = "50%";

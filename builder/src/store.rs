@@ -297,6 +297,15 @@ impl Store {
         Ok(())
     }
 
+    /// The outputs of a derivation, which Nix makes if they are not there.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn realised(&self, derivation: &StorePath) -> Result<Vec<StorePath>, StoreError> {
+        let printed = command::ask("nix-store", ["--realise".into(), self.locate(derivation).into()])?;
+        self.read_paths("nix-store --realise", &printed)
+    }
+
     /// The derivations that a Nix file stands for.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ let
   });
   # Things that rows have as inputs.
   things = {
-    inherit sh structured busybox;
+    inherit sh structured busybox graph;
     dep = sh { name = "dep"; script = "mkdir $out; echo dep > $out/file"; };
     # Refers to `dep`.
     user = sh { name = "user"; script = "echo ${things.dep} > $out"; };
@@ -47,6 +47,7 @@ let
     ./lifecycle.nix
     ./failures.nix
     ./again.nix
+    ./floating_outputs.nix
   ];
   rows = builtins.foldl' (rows: file: rows // import file things) { } files;
   step = row: {

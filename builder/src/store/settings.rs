@@ -70,6 +70,8 @@ pub struct Settings {
     pub compress_build_log: bool,
     /// A program that is told of what was built.
     pub post_build_hook: Option<PathBuf>,
+    /// What Nix is allowed that may change.
+    pub experimental_features: Vec<String>,
     /// What is asked, before each build, what else to show.
     pub pre_build_hook: Option<PathBuf>,
     /// A program that is shown what came out otherwise when it was built again.
@@ -174,6 +176,7 @@ impl Settings {
             max_build_log_size: settings.number("max-build-log-size")?.unwrap_or(0),
             compress_build_log: settings.flag("compress-build-log")?.unwrap_or(true),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
+            experimental_features: settings.words("experimental-features")?,
             post_build_hook: settings.path("post-build-hook")?,
             pre_build_hook: settings.path("pre-build-hook")?,
             diff_hook: settings

@@ -4,6 +4,8 @@ pub(super) mod answer;
 mod execute;
 mod links;
 pub(super) mod progress;
+#[cfg(target_os = "linux")]
+mod through_nix;
 
 use std::path::PathBuf;
 

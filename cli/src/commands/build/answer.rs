@@ -64,7 +64,7 @@ pub fn finished(builder: &Builder, roots: &[StorePath], finished: &Finished) -> 
             let mut infos = store.infos(&named.values().cloned().collect())?;
             let outputs: BTreeMap<String, PathInfo> =
                 named.into_iter().filter_map(|(name, path)| Some((name, infos.remove(&path)?))).collect();
-            derivations.push(of_built(store, &Built { derivation: root.clone(), outputs, build: None }));
+            derivations.push(of_valid(store, root, outputs));
         }
     }
     Ok(json!({ "derivations": derivations }))
@@ -129,6 +129,11 @@ pub fn list_hidden(finished: &Finished) {
             more => eprintln!("  and {more} more (all with --json)"),
         }
     }
+}
+
+/// A derivation whose outputs are there.
+pub fn of_valid(store: &Store, derivation: &StorePath, outputs: BTreeMap<String, PathInfo>) -> Value {
+    of_built(store, &Built { derivation: derivation.clone(), outputs, build: None })
 }
 
 fn of_built(store: &Store, built: &Built) -> Value {

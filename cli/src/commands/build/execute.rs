@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use builder::build::{Builder, Options, Purpose};
+#[cfg(target_os = "linux")]
+use builder::derivation::KindError;
+#[cfg(target_os = "linux")]
+use builder::graph::GraphError;
 use builder::graph::{self, Finished};
 use builder::store::{Settings, Store};
 use builder::store_path::StorePath;
 use builder::watch::Limits;
 
+#[cfg(target_os = "linux")]
+use super::through_nix;
 use super::{Arguments, answer, links, progress};
 use crate::arguments::Globals;
 use crate::commands::builds;
@@ -22,7 +28,13 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let settings = store.settings()?;
     settings.check_supported()?;
     let roots = builds::derivations(&store, &arguments.targets, arguments.attribute.as_deref())?;
-    let graph = graph::load(&store, &settings, &roots.iter().cloned().collect(), arguments.purpose())?;
+    let graph = match graph::load(&store, &settings, &roots.iter().cloned().collect(), arguments.purpose()) {
+        #[cfg(target_os = "linux")]
+        Err(GraphError::Kind { source: KindError::UnknownPath { .. }, .. }) => {
+            return through_nix::execute(arguments, globals, (&store, &settings), &roots, &interrupt);
+        }
+        graph => graph?,
+    };
     let progress = progress::Progress::new(graph.missing.len(), arguments.no_build_output);
     let options = arguments.options(&settings)?;
     let builder = Arc::new(builds::builder(

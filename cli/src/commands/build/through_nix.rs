@@ -1,0 +1,101 @@
+//! `loopbox build` of derivations whose outputs get their paths from their contents: through Nix.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+
+use builder::cancel::Cancel;
+use builder::store::{Settings, Store};
+use builder::store_path::StorePath;
+use builder::through_nix::{Outputs, ThroughNix};
+use serde_json::{Value, json};
+
+use super::{Arguments, answer, links};
+use crate::arguments::Globals;
+use crate::commands::{builds, need_root};
+use crate::failure::{Answer, Failure, Status, Usage};
+use crate::output;
+use crate::signals::Interrupt;
+
+/// Builds the derivations, and answers as for any others. What the builds hid is said by each of them.
+pub fn execute(
+    arguments: &Arguments,
+    globals: &Globals,
+    (store, settings): (&Store, &Settings),
+    roots: &[StorePath],
+    interrupt: &Interrupt,
+) -> Answer {
+    if arguments.backend != builder::backend::Kind::default() {
+        return Err(Usage {
+            message: "outputs whose paths are not known before the build are built in NFS views only".into(),
+            hints: vec!["Leave out --backend.".into()],
+        }
+        .into());
+    }
+    need_root()?;
+    let cancel = Cancel::default();
+    let stop = cancel.clone();
+    let _stopped = interrupt.on_signal(move || stop.cancel());
+    let through = ThroughNix {
+        derivations: roots,
+        words: &arguments.words(),
+        sandbox_paths: &builds::sandbox_paths(settings, &arguments.sandbox_paths)?,
+        loopbox: &std::env::current_exe()?,
+        state: &globals.state_dir,
+        cancel: &cancel,
+    };
+    let ended = through.realise(store, settings)?;
+    if let Some(status) = interrupt.status() {
+        return Ok(status);
+    }
+    match (ended.code(), ended.signal()) {
+        (Some(0), _) if !arguments.dry_run => {}
+        (Some(code), _) => return Ok(Status::Exited(code)),
+        (None, signal) => return Ok(Status::Signaled(signal.unwrap_or_default())),
+    }
+    let outputs = through.outputs(store)?;
+    if !arguments.no_out_link {
+        links::make(store, &arguments.out_link, &outputs)?;
+    }
+    if arguments.json {
+        answer::print(&built(store, roots, &outputs)?)?;
+        return Ok(Status::Done);
+    }
+    for (_, path) in outputs.iter().flatten() {
+        output::print(&store.locate(path).to_string_lossy())?;
+    }
+    Ok(Status::Done)
+}
+
+impl Arguments {
+    /// The same wishes in the words of `nix-store --realise`.
+    fn words(&self) -> Vec<OsString> {
+        let flags = [
+            (self.dry_run, "--dry-run"),
+            (self.keep_failed, "--keep-failed"),
+            (self.keep_going, "--keep-going"),
+            (self.check, "--check"),
+            (self.repair, "--repair"),
+            (self.no_build_output, "--no-build-output"),
+        ];
+        let numbers = [
+            ("--max-jobs", self.jobs.map(|jobs| jobs.to_string())),
+            ("--cores", self.cores.map(|cores| cores.to_string())),
+            ("--timeout", self.timeout.map(|seconds| seconds.to_string())),
+            ("--max-silent-time", self.max_silent_time.map(|seconds| seconds.to_string())),
+        ];
+        let flags = flags.into_iter().filter(|(given, _)| *given).map(|(_, word)| word.into());
+        let numbers = numbers.into_iter().filter_map(|(word, number)| Some([word.into(), number?.into()]));
+        flags.chain(numbers.flatten()).collect()
+    }
+}
+
+/// What was asked for. How each was built, only Nix knows.
+fn built(store: &Store, roots: &[StorePath], outputs: &[Outputs]) -> Result<Value, Failure> {
+    let mut derivations = Vec::new();
+    for (root, outputs) in roots.iter().zip(outputs) {
+        let mut infos = store.infos(&outputs.iter().map(|(_, path)| path.clone()).collect())?;
+        let outputs = outputs.iter().filter_map(|(name, path)| Some((name.clone(), infos.remove(path)?)));
+        derivations.push(answer::of_valid(store, root, outputs.collect()));
+    }
+    Ok(json!({ "derivations": derivations }))
+}
