@@ -191,6 +191,7 @@ fn spec(way: Way, image: Option<&Path>, mount_point: &Path, root: mounter::jail:
         system_calls: SystemCalls::default(),
         new_session: true,
         terminal: false,
+        own_task: false,
         mac: Some(Mac {
             way,
             profile: Profile { files, network: Network::None, extra: String::new() },

@@ -60,7 +60,6 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     /// How the view becomes a directory: nfs, hardlink or bind
-    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "NAME", default_value_t)]
     backend: builder::backend::Kind,
     /// More host paths for builds to see: words TARGET[=SOURCE][?]

@@ -52,7 +52,6 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     hostname: String,
     /// How the view becomes a directory: nfs, hardlink or bind
-    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "NAME", default_value_t)]
     backend: builder::backend::Kind,
     /// Print the view and the jail as JSON and run nothing

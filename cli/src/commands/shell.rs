@@ -27,7 +27,6 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     cores: Option<u32>,
     /// How the view becomes a directory: nfs, hardlink or bind
-    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "NAME", default_value_t)]
     backend: builder::backend::Kind,
     /// More host paths for the build to see: words TARGET[=SOURCE][?]
