@@ -26,8 +26,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// A directory that is empty after the machine has started.
-const STATE_DIR: &str = if cfg!(target_os = "macos") { "/private/var/run/loopbox" } else { "/run/loopbox" };
+/// On Linux empty after the machine has started. On macOS it stays, with what has been found out about the system.
+const STATE_DIR: &str = if cfg!(target_os = "macos") { "/private/var/db/loopbox" } else { "/run/loopbox" };
 
 /// Options that every command has.
 #[derive(Clone, Debug, clap::Args)]

@@ -59,7 +59,7 @@ impl Command {
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),
             Command::Clean => clean::execute(globals),
-            Command::Doctor(arguments) => doctor::execute(arguments),
+            Command::Doctor(arguments) => doctor::execute(arguments, globals),
             Command::Completions(arguments) => completions::execute(arguments),
             Command::Man(arguments) => man::execute(arguments),
         }

@@ -23,6 +23,7 @@ mod place;
 mod program;
 mod runner;
 mod shell;
+mod verify;
 
 pub use behind::Behind;
 pub use ground::Ground;
@@ -71,6 +72,8 @@ pub enum Group {
     Hold,
     /// A person at work inside a build's view.
     Shell,
+    /// What loopbox tries by itself on a machine.
+    Verify,
 }
 
 /// Which cases, and on what.
@@ -99,6 +102,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Hide => hide::cases(),
         Group::Hold => hold::cases(),
         Group::Shell => shell::cases(),
+        Group::Verify => verify::CASES.to_vec(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

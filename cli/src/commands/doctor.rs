@@ -7,10 +7,15 @@ mod system;
 #[path = "doctor/macos.rs"]
 mod system;
 
+mod launchd;
+mod verify;
+
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
+use crate::arguments::Globals;
 use crate::failure::{Answer, Status};
 use crate::output;
 
@@ -20,6 +25,18 @@ pub struct Arguments {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
+    /// Try what loopbox counts on: mounts, sockets, ways into views, a killed server, more data than memory
+    #[arg(long)]
+    verify: bool,
+    /// Print a job for macOS's launchd that clears up what killed runs have left, at every start
+    #[arg(long, conflicts_with_all = ["verify", "json"])]
+    launchd: bool,
+    /// Where to try it [default: a temporary directory]
+    #[arg(long, value_name = "DIR", requires = "verify")]
+    dir: Option<PathBuf>,
+    /// Leave out what takes long
+    #[arg(long, requires = "verify")]
+    quick: bool,
 }
 
 /// How something is.
@@ -50,10 +67,17 @@ struct Finding {
 /// Exit status when something is bad.
 const UNFIT: i32 = 1;
 
-/// Looks at everything and changes nothing.
-pub fn execute(arguments: &Arguments) -> Answer {
+/// Looks at everything and changes nothing, unless it is told to try.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    if arguments.launchd {
+        launchd::print(globals)?;
+        return Ok(Status::Done);
+    }
+    if arguments.verify {
+        return verify::execute(arguments, globals);
+    }
     let mut findings = vec![root()];
-    findings.extend(system::findings());
+    findings.extend(system::findings(globals));
     findings.push(nix());
     if arguments.json {
         output::print(&serde_json::to_string_pretty(&findings)?)?;

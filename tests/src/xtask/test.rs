@@ -33,13 +33,18 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "hide", "--on", "tmpfs"],
     &["__vm-cases", "hold", "--on", "tmpfs"],
     &["__vm-cases", "shell", "--on", "tmpfs"],
+    &["__vm-cases", "verify", "--on", "tmpfs"],
     &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
     &["__vm-suites", "--only", "pjdfstest"],
     &["__vm-suites", "--only", "pjdfstest", "--on", "loopbox", "--behind", "ext4"],
 ];
 
 /// Sets whose cases build: their machine has the demonstration's store.
-const WITH_STORE: [&str; 3] = ["hide", "hold", "shell"];
+const WITH_STORE: [&str; 4] = ["hide", "hold", "shell", VERIFY];
+
+/// Its machine has little memory, in MiB, so that writing more than that takes seconds.
+const VERIFY: &str = "verify";
+const LITTLE_MEMORY: u32 = 512;
 
 /// Which tests.
 #[derive(Debug, Args)]
@@ -167,7 +172,9 @@ fn boot(lab: &Lab, words: &[OsString], arguments: &[&str]) -> Tally {
     } else {
         Ok(Vm::default())
     };
-    let run = |vm| Vm { timeout: BOOT_LIMIT, ..vm }.run(lab, &words, Output::Capture);
+    let memory = |vm: &Vm| if arguments.contains(&VERIFY) { LITTLE_MEMORY } else { vm.memory };
+    let run =
+        |vm: Vm| Vm { timeout: BOOT_LIMIT, memory: memory(&vm), ..vm }.run(lab, &words, Output::Capture);
     match machine.and_then(run) {
         Ok(finished) => {
             let text = String::from_utf8_lossy(&finished.stdout);

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, State};
+use crate::arguments::Globals;
 
 /// The NFS client binds a port below this one, which other programs may not (`IPPROTO` reserved ports).
 const RESERVED: u32 = 1024;
 
-pub(super) fn findings() -> Vec<Finding> {
+pub(super) fn findings(_globals: &Globals) -> Vec<Finding> {
     vec![client(), ports(), user_namespaces(), process_filesystem()]
 }
 

@@ -2,18 +2,77 @@
 
 use std::path::Path;
 
-use super::{Finding, State};
+use mounter::stale::StateDir;
+use mounter::ways::{Facts, Sip, WAYS, Way};
 
-pub(super) fn findings() -> Vec<Finding> {
+use super::{Finding, State};
+use crate::arguments::Globals;
+use crate::itself;
+
+pub(super) fn findings(globals: &Globals) -> Vec<Finding> {
+    let facts = facts(globals);
+    let mut findings = vec![client(), protection(&facts)];
+    findings.extend(ways(&facts));
+    findings
+}
+
+fn client() -> Finding {
     const SUBJECT: &str = "NFS client";
-    vec![if Path::new("/sbin/mount_nfs").exists() {
-        Finding::good(SUBJECT, "/sbin/mount_nfs is there")
-    } else {
-        Finding::other(
-            SUBJECT,
-            State::Bad,
-            "there is no /sbin/mount_nfs",
-            "it is part of macOS: repair the system",
-        )
-    }]
+    if Path::new("/sbin/mount_nfs").exists() {
+        return Finding::good(SUBJECT, "/sbin/mount_nfs is there");
+    }
+    Finding::other(
+        SUBJECT,
+        State::Bad,
+        "there is no /sbin/mount_nfs",
+        "it is part of macOS: repair the system",
+    )
+}
+
+/// Root tries what is not known; others are told what has been tried.
+fn facts(globals: &Globals) -> Facts {
+    let seen = builder::entry::look();
+    let tried = || {
+        let state = StateDir::open(&globals.state_dir).ok()?;
+        builder::entry::find(&state, &globals.state_dir, &itself::program().ok()?).ok()
+    };
+    let known = if nix::unistd::geteuid().is_root() { tried() } else { None };
+    known.unwrap_or(seen)
+}
+
+fn protection(facts: &Facts) -> Finding {
+    const SUBJECT: &str = "System Integrity Protection";
+    Finding::good(
+        SUBJECT,
+        match facts.sip {
+            Sip::Protects => "it guards the system's files",
+            Sip::Off => "it does not guard the system's files",
+            Sip::Unknown => "'csrutil status' does not say whether it guards the system's files",
+        },
+    )
+}
+
+/// The way that is taken, why none before it, and what it does not hold back.
+fn ways(facts: &Facts) -> Vec<Finding> {
+    const SUBJECT: &str = "way into views";
+    let decision = facts.decide();
+    let reasons: Vec<String> =
+        decision.refused.iter().map(|(way, reason)| format!("no {way}: {reason}")).collect();
+    let Some(way) = decision.way else {
+        let untried = WAYS.iter().all(|way| *facts.trial(*way) == mounter::ways::Trial::Untried);
+        let advice = if untried {
+            "run it with sudo: ways are tried as root"
+        } else {
+            "'sudo loopbox doctor --verify' says more; please report it"
+        };
+        let state = if untried { State::Missing } else { State::Bad };
+        return vec![Finding::other(SUBJECT, state, reasons.join("; "), advice)];
+    };
+    if way == Way::Chroot {
+        return vec![Finding::good(SUBJECT, way.to_string())];
+    }
+    let advice =
+        "chroot takes a Mac whose system's files are not guarded: 'csrutil enable --without fs' in recovery";
+    let lost = Finding::other("lost without chroot", State::Missing, way.loses().join("; "), advice);
+    vec![Finding::good(SUBJECT, format!("{way}; {}", reasons.join("; "))), lost]
 }

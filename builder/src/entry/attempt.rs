@@ -1,0 +1,202 @@
+//! One attempt to have a program of the system's run in a view.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use mounter::jail::{Jail, JailError, JailSpec, Mac, Outcome, Root, Stdio3, SystemCalls, User};
+use mounter::profile::{Files, Network, Profile};
+use mounter::stale::{Leftovers, StateDir, StateError};
+use mounter::ways::Way;
+use nfs_server::view::{Access, Entry, Owner, ViewSpec};
+
+use crate::backend::{Backend, BackendError, Nfs, Wish};
+use crate::plan::{self, mac};
+use crate::scratch;
+
+/// Programs of the system's, which need its shared cache.
+const TOUCH: &str = "/usr/bin/touch";
+const CONNECT: &str = "/usr/bin/nc";
+
+/// What the first leaves.
+const PROOF: &str = "proof";
+
+/// Where it is made: the program has to reach its view there.
+const PLACE: &str = "/private/tmp";
+
+/// A user who owns nothing (`nobody` of macOS).
+const NOBODY: u32 = u32::MAX - 1;
+
+/// How a view is entered.
+pub(super) struct Attempt<'a> {
+    pub way: Way,
+    pub image: Option<&'a Path>,
+    pub state: &'a StateDir,
+    pub loopbox: &'a Path,
+}
+
+/// What is run in it.
+#[derive(Clone, Copy)]
+pub(super) enum Program {
+    /// It leaves something to be seen.
+    Touch,
+    /// It connects to a port of this machine, or else to the server's.
+    Connect(Option<u16>),
+}
+
+/// Why nothing was run.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AttemptError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Place(#[from] io::Error),
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    #[error(transparent)]
+    Jail(#[from] JailError),
+}
+
+impl Attempt<'_> {
+    /// How the program ended, and whether it left something.
+    pub(super) fn run(&self, program: Program) -> Result<(Outcome, bool), AttemptError> {
+        let base = Path::new(PLACE).join(format!("loopbox-trial-{}", std::process::id()));
+        let (mount_point, written) = (base.join("view.noindex"), base.join("written"));
+        let leftovers = Leftovers { mount: Some(mount_point.clone()), temporary: vec![base.clone()] };
+        let note = self.state.note(leftovers)?;
+        scratch::remove(&base)?;
+        for directory in [&base, &mount_point, &written] {
+            scratch::make_private(directory)?;
+        }
+        fs::set_permissions(&base, Permissions::from_mode(0o711))?;
+        let view = self.view(program.path(), &written);
+        let user = plan::User { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
+        let wish = Wish { view: &view, user: &user, at: &mount_point, note: &note, sink: None };
+        let realised = Nfs::default().realise(wish)?;
+        let spec = self.jail(program, &mount_point, realised.root());
+        let quiet = Stdio3 { stdin: Stdio::null(), stdout: Stdio::null(), stderr: Stdio::null() };
+        let ended = Jail::spawn(self.loopbox, &spec, quiet).and_then(Jail::wait);
+        realised.end()?;
+        let arrived = written.join(PROOF).symlink_metadata().is_ok();
+        // What is removed through a mount is the host's.
+        if !mounter::is_mount_point(&mount_point) {
+            scratch::remove(&base)?;
+        }
+        drop(note);
+        Ok((ended?, arrived))
+    }
+
+    fn view(&self, program: &str, written: &Path) -> ViewSpec {
+        let directory = |at: &str| Entry::Directory { at: at.into(), mode: 0o755, owner: Owner::default() };
+        let owner = Owner { uid: NOBODY, gid: NOBODY };
+        let mut entries =
+            vec![Entry::Scratch { at: "/build".into(), source: written.into(), mode: 0o700, owner }];
+        if self.way.changes_root() {
+            let graft =
+                |at: PathBuf| Entry::Graft { source: at.clone(), at, access: Access::Ro, optional: true };
+            entries.push(directory("/dev"));
+            entries.extend((self.way == Way::Cryptex).then(|| directory(mac::CRYPTEX)));
+            entries.extend(mac::links());
+            entries.extend(mac::system_paths(self.way).into_iter().map(graft));
+            entries.push(graft(program.into()));
+        }
+        ViewSpec { entries }
+    }
+
+    fn jail(&self, program: Program, mount_point: &Path, root: Root) -> JailSpec {
+        let own_root = self.way.changes_root();
+        let build = if own_root { PathBuf::from("/build") } else { mount_point.join("build") };
+        let image = self.image.filter(|_| self.way == Way::Cryptex);
+        let mut argv = vec![program.path().into()];
+        argv.extend(program.arguments(&root, &build));
+        JailSpec {
+            user: User { uid: NOBODY, gid: NOBODY, groups: Vec::new(), inside: None },
+            network: false,
+            hostname: "localhost".into(),
+            domainname: "(none)".into(),
+            proc: None,
+            pts: None,
+            shm: None,
+            shm_size: "0".into(),
+            program: program.path().into(),
+            argv: argv.into_iter().map(PathBuf::into_os_string).collect(),
+            env: Vec::new(),
+            umask: 0o022,
+            limits: Vec::new(),
+            no_new_privs: true,
+            system_calls: SystemCalls::default(),
+            new_session: true,
+            terminal: false,
+            own_task: false,
+            mac: Some(Mac {
+                way: self.way,
+                profile: Profile {
+                    files: self.files(program.path(), &build),
+                    network: program.network(),
+                    extra: String::new(),
+                },
+                devices: own_root.then(|| "/dev".into()),
+                image: image.map(|image| (image.into(), mac::CRYPTEX.into())),
+                architecture: None,
+                // Other programs of the system run as this user.
+                alone: false,
+            }),
+            cwd: build,
+            root,
+        }
+    }
+
+    fn files(&self, program: &str, build: &Path) -> Files {
+        if self.way.changes_root() {
+            return Files::View;
+        }
+        let mut read = mac::system_paths(self.way);
+        read.push(program.into());
+        Files::Listed { fixed: Vec::new(), read, write: vec![build.into()] }
+    }
+}
+
+impl Program {
+    fn path(self) -> &'static str {
+        match self {
+            Program::Touch => TOUCH,
+            Program::Connect(_) => CONNECT,
+        }
+    }
+
+    fn arguments(self, root: &Root, build: &Path) -> Vec<PathBuf> {
+        let server = match root {
+            Root::Nfs { source, .. } => source.addr.port(),
+            Root::Places(_) | Root::Directory(_) => 0,
+        };
+        match self {
+            Program::Touch => vec![build.join(PROOF)],
+            Program::Connect(port) => {
+                let port = port.unwrap_or(server).to_string();
+                ["-z", "-w", "2", "127.0.0.1", &port].map(PathBuf::from).into()
+            }
+        }
+    }
+
+    fn network(self) -> Network {
+        match self {
+            Program::Touch => Network::None,
+            Program::Connect(_) => Network::Local,
+        }
+    }
+}
+
+impl AttemptError {
+    /// With all its causes.
+    pub(super) fn in_words(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            text += &format!(": {cause}");
+            next = cause.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,107 @@
+//! A job for launchd (launchd.plist(5)): at every start of the machine, what killed runs have left is taken away.
+
+use std::path::Path;
+
+use crate::arguments::Globals;
+use crate::failure::Failure;
+use crate::{itself, output};
+
+/// The job's name, and its file's: `/Library/LaunchDaemons/loopbox.clean.plist`.
+const LABEL: &str = "loopbox.clean";
+
+/// Where Nix's programs are, and the system's own, which are all that launchd offers.
+const PATH: &str = "/nix/var/nix/profiles/default/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// Prints the job's file for this program and these notes.
+pub fn print(globals: &Globals) -> Result<(), Failure> {
+    // Not the path by which a running program finds itself on Linux.
+    let program = std::fs::canonicalize(itself::program()?)?;
+    Ok(output::print(&plist(&program, &globals.state_dir))?)
+}
+
+/// The file. The job waits for the disks: the Nix store is on a volume of its own, which is mounted later.
+fn plist(program: &Path, state: &Path) -> String {
+    let words = [&program.to_string_lossy(), "clean", "--state-dir", &state.to_string_lossy()];
+    let words: String =
+        words.iter().map(|word| format!("    <string>{}</string>\n", escaped(word))).collect();
+    format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Label</key>
+  <string>{LABEL}</string>
+  <key>ProgramArguments</key>
+  <array>
+{words}  </array>
+  <key>EnvironmentVariables</key>
+  <dict>
+    <key>PATH</key>
+    <string>{PATH}</string>
+  </dict>
+  <key>RunAtLoad</key>
+  <true/>
+  <key>KeepAlive</key>
+  <dict>
+    <key>SuccessfulExit</key>
+    <false/>
+  </dict>
+  <key>ThrottleInterval</key>
+  <integer>60</integer>
+  <key>StandardErrorPath</key>
+  <string>/var/log/{LABEL}.log</string>
+</dict>
+</plist>
+"#
+    )
+}
+
+/// Text of XML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::plist;
+
+    #[test]
+    fn the_job_clears_up_at_every_start_until_it_has_succeeded() {
+        let text = plist(Path::new("/opt/R&D/<loopbox>"), Path::new("/private/var/db/loopbox"));
+        insta::assert_snapshot!(text, @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+        <plist version="1.0">
+        <dict>
+          <key>Label</key>
+          <string>loopbox.clean</string>
+          <key>ProgramArguments</key>
+          <array>
+            <string>/opt/R&amp;D/&lt;loopbox&gt;</string>
+            <string>clean</string>
+            <string>--state-dir</string>
+            <string>/private/var/db/loopbox</string>
+          </array>
+          <key>EnvironmentVariables</key>
+          <dict>
+            <key>PATH</key>
+            <string>/nix/var/nix/profiles/default/bin:/usr/bin:/bin:/usr/sbin:/sbin</string>
+          </dict>
+          <key>RunAtLoad</key>
+          <true/>
+          <key>KeepAlive</key>
+          <dict>
+            <key>SuccessfulExit</key>
+            <false/>
+          </dict>
+          <key>ThrottleInterval</key>
+          <integer>60</integer>
+          <key>StandardErrorPath</key>
+          <string>/var/log/loopbox.clean.log</string>
+        </dict>
+        </plist>
+        "#);
+    }
+}

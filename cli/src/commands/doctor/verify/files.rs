@@ -1,0 +1,198 @@
+//! What builds do with files, tried through the mount.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use nix::sys::stat::Mode;
+use rustix::fs::XattrFlags;
+
+use super::ground::{CONTENTS, Ground};
+use super::{Doing, Trouble, Verdict, demand};
+
+/// A user who owns nothing, on Linux and on macOS.
+const NOBODY: u32 = if cfg!(target_os = "macos") { u32::MAX - 1 } else { 65534 };
+
+/// The longest path of a socket (`sun_path`), on the system where it is shorter.
+const SOCKET_PATH: usize = 103;
+
+/// A name for an extended attribute that any user may set.
+const ATTRIBUTE: &str = "user.loopbox.test";
+
+/// What a file begins with that macOS keeps a file's extended attributes in (AppleDouble).
+#[cfg(target_os = "macos")]
+const APPLE_DOUBLE: [u8; 4] = [0, 5, 22, 7];
+
+pub fn view(ground: &Ground) -> Verdict {
+    let text = fs::read_to_string(ground.at.join("shown/file")).doing("reading a file")?;
+    demand(text == CONTENTS, || format!("the file holds {text:?}"))?;
+    let hidden = ground.at.join("reached").symlink_metadata().map_err(|error| error.kind());
+    demand(matches!(hidden, Err(ErrorKind::NotFound)), || format!("what is hidden answers {hidden:?}"))?;
+    Ok(format!("served at {}, mounted at {}", ground.address, ground.at.display()))
+}
+
+/// The client asks what it may do before it does it, and then says no in its own way.
+pub fn read_only(ground: &Ground) -> Verdict {
+    match File::create(ground.at.join("shown/new")) {
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+            Ok(format!("making a file is refused: {error}"))
+        }
+        other => Err(Trouble::Failed(format!("making a file is answered with {other:?}"))),
+    }
+}
+
+pub fn exclusive(ground: &Ground) -> Verdict {
+    let path = ground.work().join("exclusive");
+    File::create_new(&path).doing("making a file")?;
+    match File::create_new(&path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(format!("refused: {error}")),
+        other => Err(Trouble::Failed(format!("making it again is answered with {other:?}"))),
+    }
+}
+
+pub fn deleted(ground: &Ground) -> Verdict {
+    let path = ground.work().join("deleted");
+    let mut file =
+        File::options().read(true).write(true).create_new(true).open(&path).doing("making a file")?;
+    file.write_all(b"first").doing("writing")?;
+    fs::remove_file(&path).doing("deleting it")?;
+    file.write_all(b" second").doing("writing after that")?;
+    file.rewind().doing("going back")?;
+    let text = io::read_to_string(&file).doing("reading after that")?;
+    demand(text == "first second", || format!("it holds {text:?}"))?;
+    drop(file);
+    let left = names(&ground.work(), "deleted")?;
+    demand(left.is_empty(), || format!("{left:?} is left"))?;
+    Ok("it can be read and written".into())
+}
+
+pub fn locks(ground: &Ground) -> Verdict {
+    let path = ground.work().join("lock");
+    let (first, second) =
+        (File::create(&path).doing("making a file")?, File::open(&path).doing("opening it")?);
+    first.try_lock().doing("locking it")?;
+    match second.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Ok("a second one waits".into()),
+        other => Err(Trouble::Failed(format!("a second lock is answered with {other:?}"))),
+    }
+}
+
+pub fn sockets(ground: &Ground) -> Verdict {
+    let path = ground.work().join("socket");
+    if path.as_os_str().len() > SOCKET_PATH {
+        return Err(Trouble::NotHere(format!(
+            "{} is too long for a socket: --dir names a shorter one",
+            path.display()
+        )));
+    }
+    let listener = UnixListener::bind(&path).doing("binding a socket")?;
+    let mut near = UnixStream::connect(&path).doing("connecting to it")?;
+    near.write_all(b"x").doing("writing to it")?;
+    let (mut far, _) = listener.accept().doing("accepting")?;
+    let mut byte = [0];
+    far.read_exact(&mut byte).doing("reading from it")?;
+    fs::remove_file(&path).doing("removing it")?;
+    Ok("what is written arrives".into())
+}
+
+pub fn pipes(ground: &Ground) -> Verdict {
+    let path = ground.work().join("pipe");
+    nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).doing("making a pipe")?;
+    let read = {
+        let path = path.clone();
+        thread::spawn(move || fs::read(path))
+    };
+    OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|mut pipe| pipe.write_all(b"x"))
+        .doing("writing to it")?;
+    let read = read.join().unwrap_or_else(|_| Ok(Vec::new())).doing("reading from it")?;
+    demand(read == b"x", || format!("{read:?} arrived"))?;
+    Ok("what is written arrives".into())
+}
+
+/// Linux's client has none over NFSv3. macOS's kernel makes a file beside the file for them.
+pub fn attributes(ground: &Ground) -> Verdict {
+    let path = ground.work().join("attributes");
+    File::create(&path).doing("making a file")?;
+    let set = rustix::fs::setxattr(&path, ATTRIBUTE, b"value", XattrFlags::empty());
+    #[cfg(not(target_os = "macos"))]
+    {
+        demand(set == Err(rustix::io::Errno::NOTSUP), || format!("setting one is answered with {set:?}"))?;
+        Ok("refused with ENOTSUP, as Nix's sandbox does".into())
+    }
+    #[cfg(target_os = "macos")]
+    {
+        set.doing("setting one")?;
+        let mut value = Vec::with_capacity(16);
+        rustix::fs::getxattr(&path, ATTRIBUTE, rustix::buffer::spare_capacity(&mut value))
+            .doing("reading it")?;
+        demand(value == b"value", || format!("it is {value:?}"))?;
+        let beside = fs::read(ground.behind().join("._attributes"))
+            .doing("reading '._attributes' behind the server")?;
+        demand(beside.starts_with(&APPLE_DOUBLE), || "'._attributes' is something else".into())?;
+        Ok("kept in '._' files beside the files".into())
+    }
+}
+
+/// macOS may keep processes from network volumes until a person has allowed it.
+pub fn other_user(ground: &Ground) -> Verdict {
+    let path = ground.work().join("for-all");
+    fs::write(&path, "read me").doing("making a file")?;
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).doing("letting others read it")?;
+    if as_nobody(&ground.base.join("reached")).is_err() {
+        return Err(Trouble::NotHere(format!(
+            "user {NOBODY} cannot reach {}: --dir names a directory that everybody may pass",
+            ground.base.display()
+        )));
+    }
+    let text = as_nobody(&path).map_err(Trouble::Failed)?;
+    demand(text == "read me", || format!("user {NOBODY} reads {text:?}"))?;
+    Ok(format!("user {NOBODY} reads what all may read"))
+}
+
+/// Programs that a Mac builds are signed where they are linked, and it starts no others.
+#[cfg(target_os = "macos")]
+pub fn signed(ground: &Ground) -> Verdict {
+    let path = ground.work().join("signed");
+    fs::copy("/usr/bin/true", &path).doing("copying a program")?;
+    succeed(Command::new("/usr/bin/codesign").args(["--force", "--sign", "-"]).arg(&path), "signing it")?;
+    succeed(&mut Command::new(&path), "starting it")?;
+    Ok("signed on the mount, and started from there".into())
+}
+
+#[cfg(not(target_os = "macos"))]
+pub fn signed(_ground: &Ground) -> Verdict {
+    super::only_on_macos("demands signatures")
+}
+
+#[cfg(target_os = "macos")]
+fn succeed(command: &mut Command, doing: &str) -> Result<(), Trouble> {
+    let output = command.stdin(Stdio::null()).output().doing(doing)?;
+    demand(output.status.success(), || {
+        format!("{doing}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr))
+    })
+}
+
+/// What this user reads, or what is said instead.
+fn as_nobody(path: &Path) -> Result<String, String> {
+    let mut command = Command::new("/bin/cat");
+    command.arg(path).uid(NOBODY).gid(NOBODY).stdin(Stdio::null());
+    let output = command.output().map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+fn names(directory: &Path, part: &str) -> Result<Vec<String>, Trouble> {
+    let entries = fs::read_dir(directory).doing("listing the directory")?.flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(names.filter(|name| name.contains(part)).collect())
+}

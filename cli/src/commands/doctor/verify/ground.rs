@@ -1,0 +1,154 @@
+//! What the self-test stands on: a directory of its own, and a view of it, served and mounted.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mounter::stale::{Leftovers, Note, StateDir, StateError};
+use mounter::{Mount, MountError, MountOptions, Source};
+use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
+use nfs_server::{Peers, Server, ServerOptions, Users};
+
+use crate::arguments::Globals;
+
+/// The contents of the one file that is shown.
+pub const CONTENTS: &str = "shown\n";
+
+/// The directory, the server and the mount.
+pub struct Ground {
+    /// The directory, removed in the end.
+    pub base: PathBuf,
+    /// Where the view is mounted: a file at `shown/file`, and a writable directory `work`.
+    pub at: PathBuf,
+    /// Where notes are kept.
+    pub state: PathBuf,
+    /// The same directory, open.
+    #[cfg(target_os = "macos")]
+    pub notes: StateDir,
+    /// Whether what takes long is left out.
+    pub quick: bool,
+    /// Where the server listens.
+    pub address: SocketAddr,
+    server: Mutex<Option<Server>>,
+    mount: Mutex<Option<Mount>>,
+}
+
+/// The ground could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct GroundError {
+    doing: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+fn while_at<E: std::error::Error + Send + Sync + 'static>(
+    doing: &'static str,
+) -> impl FnOnce(E) -> GroundError {
+    move |source| GroundError { doing, source: Box::new(source) }
+}
+
+impl Ground {
+    /// Makes it, and takes back what was made if something fails.
+    pub fn make(
+        within: &Path,
+        state: &StateDir,
+        globals: &Globals,
+        quick: bool,
+    ) -> Result<Ground, GroundError> {
+        let base = within.join(format!("loopbox-verify-{}", std::process::id()));
+        let at = base.join("view.noindex");
+        let made = lay_out(&base, &at).map_err(while_at("cannot make a directory to try things in"));
+        let made = made.and_then(|()| serve(&base, &at));
+        match made {
+            Ok((server, mount)) => Ok(Ground {
+                base,
+                at,
+                state: globals.state_dir.clone(),
+                #[cfg(target_os = "macos")]
+                notes: state.clone(),
+                quick,
+                address: server.addr(),
+                server: Mutex::new(Some(server)),
+                mount: Mutex::new(Some(mount)),
+            }),
+            Err(error) => {
+                let _ = (state, fs::remove_dir_all(&base));
+                Err(error)
+            }
+        }
+    }
+
+    /// What a later run sweeps when this one is killed.
+    pub fn note(&self, state: &StateDir) -> Result<Note, StateError> {
+        state.note(Leftovers { mount: Some(self.at.clone()), temporary: vec![self.base.clone()] })
+    }
+
+    /// The writable directory, through the mount.
+    pub fn work(&self) -> PathBuf {
+        self.at.join("work")
+    }
+
+    /// The same directory, behind the server.
+    pub fn behind(&self) -> PathBuf {
+        self.base.join("work")
+    }
+
+    /// Unmounts in order.
+    pub fn unmount(&self) -> Result<(), MountError> {
+        lock(&self.mount).take().map_or(Ok(()), Mount::unmount)
+    }
+
+    /// Takes everything away, in whatever state it is.
+    pub fn end(&self) {
+        drop(lock(&self.mount).take());
+        if let Some(server) = lock(&self.server).take() {
+            server.stop();
+        }
+        if mounter::is_mount_point(&self.at) {
+            // What is removed through a mount is the host's, and has other names there.
+            tracing::warn!("the view is still mounted at {:?}", self.at);
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(&self.base) {
+            tracing::warn!("cannot remove {:?}: {error}", self.base);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Others may pass, so that they can be seen to reach the mount.
+fn lay_out(base: &Path, at: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o711).create(base)?;
+    for directory in [at, &base.join("shown"), &base.join("work")] {
+        DirBuilder::new().mode(0o755).create(directory)?;
+    }
+    fs::write(base.join("shown/file"), CONTENTS)?;
+    File::create(base.join("reached"))?;
+    Ok(())
+}
+
+fn serve(base: &Path, at: &Path) -> Result<(Server, Mount), GroundError> {
+    let (shown, work) = (base.join("shown"), base.join("work"));
+    let owner = Owner::default();
+    let spec = ViewSpec {
+        entries: vec![
+            Entry::Graft { at: "/shown".into(), source: shown, access: Access::Ro, optional: false },
+            Entry::Scratch { at: "/work".into(), source: work, mode: 0o755, owner },
+        ],
+    };
+    let view = Arc::new(View::open(&spec, None).map_err(while_at("cannot open a view"))?);
+    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, secret: None };
+    let server = Server::start(view, options).map_err(while_at("cannot serve a view"))?;
+    let source = Source { addr: server.addr(), export: server.export().into() };
+    let mut mount =
+        Mount::new(&source, at, &MountOptions::default()).map_err(while_at("cannot mount a view"))?;
+    // Others are to find it free.
+    mount.share();
+    Ok((server, mount))
+}

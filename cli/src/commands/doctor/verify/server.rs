@@ -1,0 +1,119 @@
+//! The server and its mount: who is served, how they end, and what is left when the server is killed.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mounter::MountError;
+
+use super::ground::Ground;
+use super::{Doing, Trouble, Verdict, demand};
+use crate::itself;
+
+/// A call of MOUNT's procedure 0, which does nothing, as a record (RFC 5531, RFC 1813 appendix I).
+const CALL: [u32; 11] = [0x8000_0028, 1, 0, 2, 100_005, 3, 0, 0, 0, 0, 0];
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long what a killed server leaves may take to be cleared, and what waits for it to end.
+const CLEARED: Duration = Duration::from_secs(30);
+
+pub fn peers(ground: &Ground) -> Verdict {
+    let mut stream = TcpStream::connect(ground.address).doing("connecting")?;
+    stream.set_read_timeout(Some(ANSWER)).doing("setting a limit")?;
+    let call: Vec<u8> = CALL.iter().flat_map(|word| word.to_be_bytes()).collect();
+    // A server that has hung up already may or may not let it be written.
+    let _ = stream.write_all(&call);
+    match stream.read(&mut [0; 64]) {
+        Ok(0) => Ok("this program is hung up on".into()),
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+            Ok("this program is hung up on".into())
+        }
+        Ok(_) => Err(Trouble::Failed("the server answers a program that is not the kernel".into())),
+        Err(error) => Err(Trouble::failed("waiting for it to hang up", error)),
+    }
+}
+
+pub fn busy(ground: &Ground) -> Verdict {
+    let held = File::create(ground.work().join("held")).doing("opening a file")?;
+    let refused = mounter::unmount(&ground.at, false);
+    drop(held);
+    match refused {
+        Err(MountError::InUse { .. }) => Ok("refused while a file is open".into()),
+        other => Err(Trouble::Failed(format!("answered with {other:?}"))),
+    }
+}
+
+pub fn unmount(ground: &Ground) -> Verdict {
+    fs::write(ground.work().join("last"), "last").doing("writing a file")?;
+    ground.unmount().doing("unmounting")?;
+    demand(!mounter::is_mount_point(&ground.at), || "the mount is still there".into())?;
+    let text = fs::read_to_string(ground.behind().join("last")).doing("looking behind the server")?;
+    demand(text == "last", || format!("what was written last is {text:?}"))?;
+    Ok("in order, with all that was written".into())
+}
+
+/// Another loopbox serves, is killed, and a third one clears up.
+pub fn killed(ground: &Ground) -> Verdict {
+    let (at, state) = (ground.base.join("killed.noindex"), ground.base.join("state"));
+    fs::create_dir(&at).doing("making a mount point")?;
+    let spec = ground.base.join("spec.json");
+    let source = ground.base.join("shown");
+    let entry = serde_json::json!({ "graft": { "at": "/shown", "source": source, "access": "ro" } });
+    fs::write(&spec, serde_json::json!({ "entries": [entry] }).to_string()).doing("writing a view")?;
+    let mut server = loopbox(&state)?
+        .arg("mount")
+        .args([&spec, &at])
+        .stderr(Stdio::piped())
+        .spawn()
+        .doing("starting loopbox")?;
+    let said = server.stderr.take().map(BufReader::new).and_then(|mut said| {
+        let mut line = String::new();
+        said.read_line(&mut line).ok().map(|_| line)
+    });
+    let said = said.unwrap_or_default();
+    let mounted = mounter::is_mount_point(&at);
+    let outcome = if mounted { kill_and_clear(&mut server, &at, &state) } else { Err(Trouble::Failed(said)) };
+    // Whatever came of it.
+    let _ = (server.kill(), server.wait());
+    if mounter::is_mount_point(&at) {
+        let _ = mounter::unmount(&at, true);
+    }
+    outcome
+}
+
+fn kill_and_clear(server: &mut Child, at: &Path, state: &Path) -> Verdict {
+    server.kill().and_then(|()| server.wait()).doing("killing the server")?;
+    // It waits for a server that is gone, if the client does not know the answer.
+    let mut waiting = Command::new("/bin/ls")
+        .arg(at.join("shown/other"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .doing("starting a program")?;
+    let began = Instant::now();
+    let cleared = loopbox(state)?.arg("clean").output().doing("starting loopbox")?;
+    let took = began.elapsed();
+    demand(cleared.status.success(), || String::from_utf8_lossy(&cleared.stderr).into_owned())?;
+    demand(!mounter::is_mount_point(at), || "'loopbox clean' leaves the mount".into())?;
+    while waiting.try_wait().doing("waiting for a program")?.is_none() {
+        if began.elapsed() > CLEARED {
+            let _ = waiting.kill();
+            return Err(Trouble::Failed("a program still waits for the server that is gone".into()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(format!("'loopbox clean' took its mount away in {:.1} s, and nobody waits for it", took.as_secs_f64()))
+}
+
+/// This program again, with notes of its own.
+fn loopbox(state: &Path) -> Result<Command, Trouble> {
+    let mut command = Command::new(itself::program().doing("finding this program")?);
+    command.env("LOOPBOX_STATE_DIR", state).stdin(Stdio::null());
+    Ok(command)
+}
