@@ -201,9 +201,10 @@ impl Leftovers {
             mount::force_unmount(at);
             if mount::is_nfs(at) {
                 swept.left.push((at.into(), "it cannot be unmounted".into()));
-            } else {
-                swept.mount = Some(at.into());
+                // What is removed through a mount is what it shows.
+                return swept;
             }
+            swept.mount = Some(at.into());
         }
         for directory in &self.temporary {
             match fs::remove_dir_all(directory) {
@@ -245,7 +246,8 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        if self.farm().symlink_metadata().is_ok() {
+        let mounted = self.written.leftovers.mount.as_deref().is_some_and(mount::is_nfs);
+        if mounted || self.farm().symlink_metadata().is_ok() {
             // Something of it is left, for a sweep once this process is gone.
             return;
         }

@@ -150,6 +150,47 @@ fn every_known_difference_is_documented() {
     none(&faults);
 }
 
+/// What nobody has tried is not told as if somebody had.
+#[test]
+fn whatever_is_said_of_macos_says_from_where_it_is_known() {
+    const MARKS: [&str; 3] = ["*source*", "*tested here*", "*not yet run on a Mac*"];
+    let page = fs::read_to_string(checkout().join("docs/macos.md")).expect("the page can be read");
+    let faults: Vec<String> = statements(&page)
+        .into_iter()
+        .filter(|statement| MARKS.iter().all(|mark| !statement.contains(mark)))
+        .map(|statement| format!("docs/macos.md: no mark: {statement}"))
+        .collect();
+    none(&faults);
+}
+
+/// The paragraphs, list items and table rows of a text, each on one line; no headings, code or heads of tables.
+fn statements(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    let mut found: Vec<String> = Vec::new();
+    let mut open = false;
+    for (line, next) in prose.lines().zip(prose.lines().skip(1).chain([""])) {
+        let rule = |line: &str| line.starts_with("|---");
+        if line.trim().is_empty() || line.starts_with('#') || rule(line) || rule(next) {
+            open = false;
+            continue;
+        }
+        let numbered = line.split_once(". ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        let begins = line.starts_with("- ") || line.starts_with('|') || numbered;
+        match found.last_mut().filter(|_| open && !begins) {
+            Some(statement) => *statement += &format!(" {}", line.trim()),
+            None => found.push(line.trim().to_owned()),
+        }
+        open = true;
+    }
+    found
+}
+
+#[test]
+fn statements_are_told_from_headings_code_and_heads_of_tables() {
+    let text = "# Head\n\none\ntwo\n\n- item\n  more\n- other\n1. first\n\n| a | b |\n|---|---|\n| c | d |\n\n```\ncode\n```\nend\n";
+    assert_eq!(statements(text), ["one two", "- item more", "- other", "1. first", "| c | d |", "end"]);
+}
+
 /// The targets of a text's `[links](…)`, code blocks left out.
 fn links(text: &str) -> Vec<&str> {
     let prose = text.split("```").step_by(2);
