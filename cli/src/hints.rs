@@ -7,6 +7,8 @@ use std::error::Error;
 use builder::plan::PlanError;
 use builder::program::{ProgramError, Trouble};
 use builder::store::{CommandError, SettingsError, StoreError};
+#[cfg(target_os = "linux")]
+use builder::through_nix::ThroughNixError;
 use mounter::MountError;
 use mounter::stale::StateError;
 use nfs_server::ServerError;
@@ -34,7 +36,8 @@ pub fn of(error: &Any) -> Vec<String> {
         .or_else(|| error.downcast_ref().and_then(state))
         .or_else(|| error.downcast_ref().and_then(plan))
         .or_else(|| error.downcast_ref().and_then(store))
-        .or_else(|| error.downcast_ref().and_then(settings));
+        .or_else(|| error.downcast_ref().and_then(settings))
+        .or_else(|| error.downcast_ref().and_then(through_nix));
     let hint = hint.or_else(|| entering::hint(error));
     hint.into_iter().collect()
 }
@@ -191,6 +194,23 @@ fn store(error: &StoreError) -> Option<String> {
         StoreError::Command(error) => nix_program(error),
         _ => None,
     }
+}
+
+#[cfg(target_os = "linux")]
+fn through_nix(error: &ThroughNixError) -> Option<String> {
+    match error {
+        ThroughNixError::NotEnabled => {
+            Some("'extra-experimental-features = ca-derivations' in nix.conf enables it".into())
+        }
+        ThroughNixError::TooOld { .. } => Some("nix-build builds it without loopbox".into()),
+        _ => None,
+    }
+}
+
+/// Only where Nix can leave running builders to loopbox.
+#[cfg(not(target_os = "linux"))]
+fn through_nix(_error: &std::convert::Infallible) -> Option<String> {
+    None
 }
 
 fn settings(error: &SettingsError) -> Option<String> {
