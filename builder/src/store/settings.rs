@@ -176,7 +176,7 @@ impl Settings {
             max_build_log_size: settings.number("max-build-log-size")?.unwrap_or(0),
             compress_build_log: settings.flag("compress-build-log")?.unwrap_or(true),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
-            experimental_features: settings.words("experimental-features")?,
+            experimental_features: settings.names("experimental-features"),
             post_build_hook: settings.path("post-build-hook")?,
             pre_build_hook: settings.path("pre-build-hook")?,
             diff_hook: settings
@@ -247,6 +247,12 @@ impl Printed {
         };
         Ok(self.get(name, read)?.unwrap_or_default())
     }
+
+    /// Those items of a list that are words. Old versions print the numbers that they know features by.
+    fn names(&self, name: &str) -> Vec<String> {
+        let items = self.value(name).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    }
 }
 
 /// The version in `nix (Nix) 2.8.0`; `(0, 0)`, the oldest of all, when there is none.
@@ -291,6 +297,13 @@ mod tests {
         let on = br#"{"repeat":{"value":1}}"#;
         let error = Settings::read(on, (2, 8)).unwrap().check_supported().expect_err("refused");
         assert_eq!(error.to_string(), "Nix's setting 'repeat' is set to '1', which loopbox does not support");
+    }
+
+    #[test]
+    fn features_are_names_or_numbers() {
+        let features = |printed: &[u8]| Settings::read(printed, (2, 8)).unwrap().experimental_features;
+        assert_eq!(features(br#"{"experimental-features":{"value":[3]}}"#), [""; 0]);
+        assert_eq!(features(br#"{"experimental-features":{"value":["flakes"]}}"#), ["flakes"]);
     }
 
     #[test]
