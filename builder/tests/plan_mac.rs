@@ -279,6 +279,7 @@ fn below_the_machine_s_root_the_view_is_a_place_to_build_in_and_the_profile_clos
     (allow file* process-exec network-inbound network-outbound
       (subpath "/nix/var/nix/builds/nix-build-jq-4711-0/view.noindex/build")
       (subpath "/nix/store/1c9sq6j003f83zps2hy7fzm4n96iby6c-jq"))
+    (deny file-write-acl file-write-flags)
     (deny file-write-setugid)
     (deny network-outbound (remote ip "localhost:40123"))
     "#);

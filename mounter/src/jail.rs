@@ -31,6 +31,8 @@ mod users;
 
 #[cfg(not(target_os = "linux"))]
 use mac::supervisor;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use mac::sys::start_time;
 
 pub use enter::{Task, enter};
 pub use error::JailError;

@@ -5,11 +5,15 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(not(target_os = "linux"))]
+use crate::jail::start_time;
+
 /// A process, for as long as the machine is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
     pid: u32,
-    /// When it started, in the unit of its system (Linux: clock ticks since boot, proc_pid_stat(5)).
+    /// When it started, in the unit of its system (Linux: clock ticks since boot, proc_pid_stat(5); macOS:
+    /// microseconds, proc_pidinfo).
     started: u64,
 }
 
@@ -25,12 +29,9 @@ impl Process {
         self.pid
     }
 
-    /// Whether it still runs. Of a system that does not tell start times, the number alone decides.
+    /// Whether it still runs.
     pub(crate) fn is_alive(self) -> bool {
-        match start_time(self.pid) {
-            Some(started) => started == self.started,
-            None => cfg!(not(target_os = "linux")) && is_running(self.pid),
-        }
+        start_time(self.pid) == Some(self.started)
     }
 }
 
@@ -45,11 +46,6 @@ fn start_time(pid: u32) -> Option<u64> {
     }
     // The start time is the 22nd field, the state the third.
     fields.nth(18)?.parse().ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn start_time(_pid: u32) -> Option<u64> {
-    None
 }
 
 /// Whether a process has this number, be it the one that is meant or a later one.

@@ -81,6 +81,10 @@ const VIEW: &str = "\
 /// After whatever allows to write.
 const NO_SET_ID: &str = "(deny file-write-setugid)\n";
 
+/// The same for files that are the machine's own: a flag or a list of rights could keep even root from moving or
+/// removing an output. A served file has neither.
+const NO_FLAGS: &str = "(deny file-write-acl file-write-flags)\n";
+
 /// Devices and places of the system's own that programs stumble without. Nix's builders have them as well.
 const SYSTEM: &str = "\
 (allow file-read-metadata (literal \"/dev\") (literal \"/etc\") (literal \"/tmp\") (literal \"/var\"))
@@ -127,7 +131,7 @@ impl Profile {
         let mut text = String::from(COMMON);
         match &self.files {
             Files::View => text += VIEW,
-            Files::Listed { fixed, read, write } => text += &listed(fixed, read, write),
+            Files::Listed { fixed, read, write } => text += &(listed(fixed, read, write) + NO_FLAGS),
         }
         text += NO_SET_ID;
         text += match self.network {

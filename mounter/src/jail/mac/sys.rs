@@ -1,4 +1,4 @@
-//! The unsafe code of jails on macOS: system calls and functions of libSystem that no safe wrapper covers.
+//! The unsafe code of jails and their processes on macOS: system calls and functions of libSystem that no safe wrapper covers.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
@@ -198,6 +198,23 @@ pub(crate) fn kill_all_of(uid: libc::uid_t) -> io::Result<()> {
             number => Err(io::Error::from_raw_os_error(number)),
         }
     }
+}
+
+/// When a process started, in microseconds; none when there is no such process, or it has ended.
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
+    const SIZE: libc::c_int = size_of::<libc::proc_bsdinfo>() as libc::c_int;
+    let pid = libc::c_int::try_from(pid).ok()?;
+    let mut info = std::mem::MaybeUninit::<libc::proc_bsdinfo>::uninit();
+    // SAFETY: the buffer has room for as many bytes as the kernel is told.
+    let filled =
+        unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, info.as_mut_ptr().cast(), SIZE) };
+    if filled != SIZE {
+        return None;
+    }
+    // SAFETY: all of it was filled, and it holds numbers only.
+    let info = unsafe { info.assume_init() };
+    let started = info.pbi_start_tvsec.checked_mul(1_000_000)?.checked_add(info.pbi_start_tvusec)?;
+    (info.pbi_status != libc::SZOMB).then_some(started)
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
