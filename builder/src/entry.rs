@@ -77,14 +77,23 @@ pub fn host(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<MacHo
 /// # Errors
 /// When what was tried cannot be kept.
 pub fn find(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EntryError> {
-    let mut facts = look();
-    let file = state_path.join(KNOWN);
-    if let Some(known) = facts.known(&file) {
-        return Ok(known);
+    match look().known(&state_path.join(KNOWN)) {
+        Some(known) => Ok(known),
+        None => try_again(state, state_path, loopbox),
     }
+}
+
+/// Tries whatever is known already. What leads nowhere is not kept: the next one may have more luck.
+///
+/// # Errors
+/// When what was tried cannot be kept.
+pub fn try_again(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EntryError> {
+    let mut facts = look();
     let image = facts.cryptex.clone();
     facts.try_all(|way| attempt(way, image.as_deref(), state, loopbox));
-    facts.keep(&file).map_err(EntryError::Keep)?;
+    if facts.decide().way.is_some() {
+        facts.keep(&state_path.join(KNOWN)).map_err(EntryError::Keep)?;
+    }
     Ok(facts)
 }
 

@@ -18,6 +18,20 @@ pub fn hint(error: &Any) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(build))
         .or_else(|| error.downcast_ref().and_then(backend))
         .or_else(|| error.downcast_ref().and_then(farm))
+        .or_else(|| no_way(error))
+}
+
+#[cfg(target_os = "macos")]
+fn no_way(error: &Any) -> Option<String> {
+    use builder::entry::EntryError;
+    matches!(error.downcast_ref(), Some(EntryError::NoWay(_))).then(|| {
+        "'sudo loopbox doctor --verify' tries all that it takes; please report what it prints".into()
+    })
+}
+
+#[cfg(not(target_os = "macos"))]
+fn no_way(_error: &Any) -> Option<String> {
+    None
 }
 
 /// The exit code of a program that did not come to be, if that is what the error says.
