@@ -2,6 +2,8 @@
 
 #[cfg(not(target_os = "linux"))]
 mod inside;
+#[cfg(any(test, not(target_os = "linux")))]
+pub(super) mod ipc;
 #[cfg(not(target_os = "linux"))]
 mod place;
 #[cfg(not(target_os = "linux"))]

@@ -27,7 +27,7 @@ pub enum KillError {
 /// Sends SIGKILL to every process of the user `uid` on this machine, from a process that has become this user.
 ///
 /// Once is enough: the kernel signals all of them while no process can be added to its list, and a fork that was
-/// under way fails.
+/// under way fails. On macOS, what they leave in System V memory is removed too.
 ///
 /// # Errors
 /// If it is root, or if the user cannot be impersonated.
@@ -35,5 +35,8 @@ pub fn kill_user(uid: u32) -> Result<(), KillError> {
     if uid == 0 {
         return Err(KillError::Root);
     }
-    sys::kill_all_of(uid).map_err(|source| KillError::Kill { uid, source })
+    sys::kill_all_of(uid).map_err(|source| KillError::Kill { uid, source })?;
+    #[cfg(not(target_os = "linux"))]
+    super::mac::ipc::remove_all_of(uid);
+    Ok(())
 }
