@@ -8,6 +8,7 @@ mod canonicalise;
 mod checks;
 mod diff;
 mod fixed;
+mod mac_leavings;
 mod nar;
 mod place;
 mod scan;

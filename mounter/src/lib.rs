@@ -10,6 +10,7 @@ mod mount;
 pub mod options;
 mod process;
 pub mod profile;
+pub mod reports;
 pub mod stale;
 mod sys;
 pub mod ways;

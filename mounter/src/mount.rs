@@ -1,5 +1,7 @@
 //! One NFS mount: made, undone with a report, or undone by force when dropped.
 
+#[cfg(any(test, not(target_os = "linux")))]
+pub(crate) mod order;
 #[cfg(target_os = "linux")]
 #[path = "mount/linux.rs"]
 mod system;
@@ -21,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::{MountOptions, Source, errno};
 
 pub(crate) use system::{force_unmount, is_nfs};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use system::{take_away, take_away_served};
 
 /// How often the calls to a server that is gone are aborted while something still makes new ones.
 pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);

@@ -143,6 +143,8 @@ impl StateDir {
             .map(|(file, written)| {
                 #[cfg(target_os = "linux")]
                 written.device.as_deref().into_iter().for_each(orphans::end);
+                #[cfg(not(target_os = "linux"))]
+                written.device.as_deref().into_iter().for_each(mount::take_away_served);
                 let swept = written.leftovers.sweep(&farm_of(&file));
                 if swept.left.is_empty() {
                     drop(Note { file, written });

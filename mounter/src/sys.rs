@@ -238,47 +238,96 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod macos {
-    use std::ffi::{CStr, CString, OsStr};
+    use std::ffi::{CStr, CString, OsStr, c_int, c_void};
     use std::io;
     use std::os::fd::{AsRawFd, BorrowedFd};
     use std::os::unix::ffi::OsStrExt;
-    use std::path::{Path, PathBuf};
+    use std::ptr;
 
-    /// unmount(2).
-    pub(crate) fn unmount(at: &Path, force: bool) -> io::Result<()> {
-        let at = CString::new(at.as_os_str().as_bytes())?;
-        let flags = if force { libc::MNT_FORCE } else { 0 };
-        // SAFETY: a path that ends with a NUL.
-        if unsafe { libc::unmount(at.as_ptr(), flags) } == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+    use crate::mount::order::Entry;
+
+    /// `VFS_CTL_VERS1` of `sys/mount.h`.
+    const VERSION: c_int = 1;
+    /// `VFS_CTL_UMOUNT` there.
+    const UNMOUNT: c_int = 0x0001_0002;
+    /// The longest name of a setting, in numbers (`CTL_MAXNAME` of `sys/sysctl.h`).
+    const NAME_MAX: usize = 12;
+    /// How often the table of mounts is asked for while it keeps growing.
+    const GROWN_MAX: usize = 8;
+
+    /// What the kernel is asked about a mount by its number (`struct vfsidctl` of `sys/mount.h`).
+    #[repr(C)]
+    struct Request {
+        version: c_int,
+        id: libc::fsid_t,
+        data: *const c_void,
+        length: usize,
+        spare: [u32; 12],
     }
 
     /// Makes a file that shares the blocks of an open one (clonefile(2)).
     pub(crate) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
         let name = CString::new(name.as_bytes())?;
         // SAFETY: two open descriptors and a name that ends with a NUL.
-        if unsafe { libc::fclonefileat(from.as_raw_fd(), to.as_raw_fd(), name.as_ptr(), 0) } == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        check(unsafe { libc::fclonefileat(from.as_raw_fd(), to.as_raw_fd(), name.as_ptr(), 0) })
     }
 
-    /// Mount points and types of all mounts, without asking any server (getfsstat(2)).
-    pub(crate) fn mounts() -> Vec<(PathBuf, String)> {
-        // SAFETY: a null buffer asks for the number of mounts.
-        let count = unsafe { libc::getfsstat(std::ptr::null_mut(), 0, libc::MNT_NOWAIT) };
-        let Ok(count) = usize::try_from(count) else { return Vec::new() };
-        // SAFETY: all zeroes is a valid `statfs`.
-        let mut table: Vec<libc::statfs> = vec![unsafe { std::mem::zeroed() }; count];
-        let bytes = (size_of::<libc::statfs>() * count) as libc::c_int;
-        // SAFETY: the buffer has room for as many bytes as the kernel is told.
-        let filled = unsafe { libc::getfsstat(table.as_mut_ptr(), bytes, libc::MNT_NOWAIT) };
-        table.truncate(usize::try_from(filled).unwrap_or(0));
-        table.iter().map(|entry| (text(&entry.f_mntonname).into(), lossy(&entry.f_fstypename))).collect()
+    /// Unmounts by the mount's number: no path is looked up, which would ask a server that may be dead
+    /// (`vfs.generic.ctlbyfsid`, `sysctl_vfs_ctlbyfsid` of `bsd/vfs/vfs_subr.c`).
+    pub(crate) fn unmount(id: libc::fsid_t, force: bool) -> io::Result<()> {
+        let flags = if force { libc::MNT_FORCE } else { 0 };
+        let mut request = Request {
+            version: VERSION,
+            id,
+            data: (&raw const flags).cast(),
+            length: size_of_val(&flags),
+            spare: [0; 12],
+        };
+        let mut name = [0; NAME_MAX];
+        // One place is kept for what is to be done.
+        let mut length = name.len() - 1;
+        // SAFETY: a name that ends with a NUL, and room for as many numbers as the kernel is told.
+        check(unsafe {
+            libc::sysctlnametomib(c"vfs.generic.ctlbyfsid".as_ptr(), name.as_mut_ptr(), &raw mut length)
+        })?;
+        name[length] = UNMOUNT;
+        // SAFETY: the name has one number more than was filled in; the request and its flags live until the end.
+        check(unsafe {
+            libc::sysctl(
+                name.as_mut_ptr(),
+                length as libc::c_uint + 1,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                (&raw mut request).cast(),
+                size_of::<Request>(),
+            )
+        })
+    }
+
+    /// All mounts, later ones last, without asking any server (getfsstat(2) with `MNT_NOWAIT`).
+    pub(crate) fn mounts() -> Vec<Entry<libc::fsid_t>> {
+        for _ in 0..GROWN_MAX {
+            // SAFETY: a null buffer asks for the number of mounts.
+            let count = unsafe { libc::getfsstat(ptr::null_mut(), 0, libc::MNT_NOWAIT) };
+            // One more than there are, so that a table that has grown is known by being full.
+            let Ok(room) = usize::try_from(count).map(|count| count + 1) else { return Vec::new() };
+            // SAFETY: all zeroes is a valid `statfs`.
+            let mut table: Vec<libc::statfs> = vec![unsafe { std::mem::zeroed() }; room];
+            let bytes = (size_of::<libc::statfs>() * room) as c_int;
+            // SAFETY: the buffer has room for as many bytes as the kernel is told.
+            let filled = unsafe { libc::getfsstat(table.as_mut_ptr(), bytes, libc::MNT_NOWAIT) };
+            let filled = usize::try_from(filled).unwrap_or(0);
+            if filled < room {
+                return table[..filled].iter().map(entry).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    fn entry(of: &libc::statfs) -> Entry<libc::fsid_t> {
+        let lossy = |field| text(field).to_string_lossy().into_owned();
+        let (kind, device) = (lossy(&of.f_fstypename), lossy(&of.f_mntfromname));
+        Entry { at: text(&of.f_mntonname).into(), kind, device, id: of.f_fsid }
     }
 
     fn text(bytes: &[libc::c_char]) -> &OsStr {
@@ -286,7 +335,7 @@ mod macos {
         OsStr::from_bytes(unsafe { CStr::from_ptr(bytes.as_ptr()) }.to_bytes())
     }
 
-    fn lossy(bytes: &[libc::c_char]) -> String {
-        text(bytes).to_string_lossy().into_owned()
+    fn check(result: c_int) -> io::Result<()> {
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

@@ -77,7 +77,8 @@ impl Server {
     /// Serves a view on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// [`ServerError::Peers`] when the system lets every program use the ports that are to tell the kernel.
+    /// [`ServerError::Peers`] when the system lets every program use the ports that are to tell the kernel, or does not
+    /// tell whose sockets are.
     pub fn start(view: Arc<View>, options: ServerOptions) -> Result<Server, ServerError> {
         let secret = match options.secret {
             Some(secret) => secret,
@@ -182,7 +183,9 @@ fn is_shortage(error: &io::Error) -> bool {
 
 impl Shared {
     fn admit(self: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
-        if let Err(reason) = self.peers.admits(peer) {
+        let own = stream.local_addr();
+        let admitted = own.map_err(|_| "it has ended").and_then(|own| self.peers.admits(peer, own));
+        if let Err(reason) = admitted {
             self.service.counts.refuse();
             tracing::warn!(%peer, reason, "a connection was refused");
             return;

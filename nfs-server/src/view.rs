@@ -3,8 +3,10 @@
 //! A [`View`] is opened from a [`ViewSpec`]. Reading goes through the view itself; changing goes through a
 //! [`Writable`], which exists only for nodes that may be changed, so no procedure can forget to ask.
 
+mod abilities;
 mod attributes;
 mod caller;
+mod case;
 mod change;
 mod create;
 mod descriptors;
@@ -26,6 +28,7 @@ mod seen;
 mod set;
 mod sink;
 mod spec;
+mod stand_in;
 mod stat;
 mod tree;
 
@@ -33,6 +36,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub use abilities::Abilities;
 pub use attributes::{Attributes, Kind, Time};
 pub use caller::{Caller, Want};
 pub use change::Writable;
@@ -47,12 +51,14 @@ pub use seen::Before;
 pub use set::{SetAttributes, SetTime, Written};
 pub use sink::{Decision, Sink};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
+pub use stand_in::stands_in;
 
 use descriptors::Descriptors;
 use fileid::FileIds;
 use listings::Listings;
 use node::Nodes;
 use remove::Orphans;
+use stand_in::StandIns;
 use tree::{Declared, Tree};
 
 /// A filtered tree of the host, as a [`ViewSpec`] declares it.
@@ -63,6 +69,8 @@ pub struct View {
     descriptors: Descriptors,
     listings: Listings,
     orphans: Orphans,
+    stand_ins: StandIns,
+    abilities: Abilities,
     /// Held while names change: the host may give the inode number of a file that goes to one that comes.
     changing_names: Mutex<()>,
     /// The user and group that new files of the host get before they are given to the caller.
@@ -78,7 +86,19 @@ impl View {
     /// # Errors
     /// The specification is wrong, or a source is missing or cannot be used.
     pub fn open(spec: &ViewSpec, sink: Option<Arc<dyn Sink>>) -> Result<View, OpenError> {
-        let tree = Tree::new(spec)?;
+        View::open_on(spec, sink, Abilities::default())
+    }
+
+    /// The same on a host of which this is known.
+    ///
+    /// # Errors
+    /// As [`View::open`].
+    pub fn open_on(
+        spec: &ViewSpec,
+        sink: Option<Arc<dyn Sink>>,
+        abilities: Abilities,
+    ) -> Result<View, OpenError> {
+        let tree = Tree::new(spec, abilities)?;
         Ok(View {
             fileids: FileIds::new(tree.device),
             tree,
@@ -86,6 +106,8 @@ impl View {
             descriptors: Descriptors::new(),
             listings: Listings::new(),
             orphans: Orphans::default(),
+            stand_ins: StandIns::default(),
+            abilities,
             changing_names: Mutex::new(()),
             opened: Time::now(),
             identity: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),

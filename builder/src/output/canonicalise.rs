@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fchmod, futimens, utimensat};
 use nix::sys::time::{TimeSpec, TimeValLike};
-use nix::unistd::{Gid, Uid, fchown, fchownat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, unlinkat};
 
+use super::mac_leavings::{self, Leaving};
 use super::tree::{self, Kind, MAX_DEPTH, TreeError};
 
 /// The modification time of everything in a store, in seconds.
@@ -21,13 +23,15 @@ pub struct Canonicaliser {
     uid: u32,
     /// What has been made canonical, and so belongs to root: a hard link to it is all right.
     seen: HashSet<(u64, u64)>,
+    /// Whether what only a view on macOS leaves is looked for.
+    mac: bool,
 }
 
 impl Canonicaliser {
     /// For trees that `uid` has made.
     #[must_use]
     pub fn new(uid: u32) -> Canonicaliser {
-        Canonicaliser { uid, seen: HashSet::new() }
+        Canonicaliser { uid, seen: HashSet::new(), mac: cfg!(target_os = "macos") }
     }
 
     /// Makes the tree at a name in a directory canonical.
@@ -65,10 +69,29 @@ impl Canonicaliser {
             Kind::Symlink => make_canonical_link(directory, name, path),
             _ => {
                 let opened = tree::open(directory, name, &stat, path)?;
+                match self.leaving(name, &opened, &stat, path)? {
+                    Some(Leaving::Attributes) => return remove(directory, name, path),
+                    Some(Leaving::StandIn) => return Err(TreeError::Kind { path: path.into() }),
+                    None => {}
+                }
                 make_canonical(&opened, &stat, path)?;
                 if kind == Kind::Directory { self.children(&opened, path, depth) } else { Ok(()) }
             }
         }
+    }
+
+    fn leaving(
+        &self,
+        name: &OsStr,
+        opened: &OwnedFd,
+        stat: &FileStat,
+        path: &Path,
+    ) -> Result<Option<Leaving>, TreeError> {
+        if !self.mac {
+            return Ok(None);
+        }
+        mac_leavings::examine(name.as_bytes(), opened, stat)
+            .map_err(|error| TreeError::new(path, "read", error))
     }
 
     fn children(&mut self, directory: &OwnedFd, path: &Path, depth: usize) -> Result<(), TreeError> {
@@ -77,6 +100,11 @@ impl Canonicaliser {
         }
         Ok(())
     }
+}
+
+fn remove(directory: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), TreeError> {
+    unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)
+        .map_err(|error| TreeError::new(path, "remove", error))
 }
 
 fn make_canonical(opened: &OwnedFd, stat: &FileStat, path: &Path) -> Result<(), TreeError> {
@@ -97,4 +125,40 @@ fn make_canonical_link(directory: &OwnedFd, name: &OsStr, path: &Path) -> Result
     let (keep, time) = (TimeSpec::UTIME_OMIT, TimeSpec::seconds(STORE_TIME));
     utimensat(directory, name, &keep, &time, UtimensatFlags::NoFollowSymlink)
         .map_err(|error| TreeError::new(path, "change the time of", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    fn canonicalise(mac: bool, files: &[(&str, &[u8])]) -> (Result<(), TreeError>, Vec<String>) {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("out")).unwrap();
+        for (name, contents) in files {
+            fs::write(place.path().join("out").join(name), contents).unwrap();
+        }
+        let directory = OwnedFd::from(File::open(place.path()).unwrap());
+        let canonicaliser = Canonicaliser::new(Uid::effective().as_raw());
+        let result = Canonicaliser { mac, ..canonicaliser }.run(&directory, "out");
+        let names = fs::read_dir(place.path().join("out")).unwrap();
+        let mut names: Vec<String> =
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        (result, names)
+    }
+
+    const ATTRIBUTES: &[u8] = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X";
+
+    #[test]
+    fn attributes_beside_files_are_dropped_on_macos_alone() {
+        let files = [("file", &b"data"[..]), ("._file", ATTRIBUTES), ("._own", b"text")];
+        let (result, names) = canonicalise(true, &files);
+        assert!(result.is_ok());
+        assert_eq!(names, ["._own", "file"]);
+        let (result, names) = canonicalise(false, &files);
+        assert!(result.is_ok());
+        assert_eq!(names, ["._file", "._own", "file"]);
+    }
 }

@@ -12,7 +12,10 @@ const LINK_MAX: u32 = 65_000;
 
 pub(super) struct PathConf;
 
-pub(super) struct Done(PostOp);
+pub(super) struct Done {
+    node: PostOp,
+    tells_case: bool,
+}
 
 impl Procedure for PathConf {
     type Arguments<'a> = FileHandle<'a>;
@@ -20,18 +23,19 @@ impl Procedure for PathConf {
     type Failed = PostOp;
 
     fn call(call: &Call<'_>, node: FileHandle<'_>, _: &mut [u8]) -> Result<Done, Failure<PostOp>> {
-        Ok(Done(call.post_op(&call.node(node)?)))
+        let node = call.node(node)?;
+        Ok(Done { node: call.post_op(&node), tells_case: call.service.view.tells_case(&node) })
     }
 }
 
 impl Encode for Done {
     fn encode(&self, to: &mut Encoder<'_>) {
-        self.0.encode(to);
+        self.node.encode(to);
         to.u32(LINK_MAX);
         to.u32(NAME_MAX as u32);
         to.bool(true); // names that are too long are refused, not cut
         to.bool(true); // only root gives files away
-        to.bool(false); // names that differ in case differ
-        to.bool(true); // and keep their case
+        to.bool(!self.tells_case); // whether names that differ in case only are the same
+        to.bool(true); // they keep their case
     }
 }

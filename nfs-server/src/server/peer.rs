@@ -1,6 +1,16 @@
 //! Who may connect: the NFS client in this machine's kernel, and nobody else.
+//!
+//! Linux's client binds a port that needs privilege. macOS's does not, and there everybody may bind those ports; but its
+//! kernel tells which process a socket belongs to, and of its own ones that they belong to none.
 
-use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+mod ports;
+mod sockets;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+
+use sockets::Owner;
 
 /// Whose connections are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,71 +22,154 @@ pub enum Peers {
 }
 
 /// What tells the kernel's connections from others.
-pub(super) struct Check {
-    /// Source ports below this one are the kernel's or root's; 0 admits all.
-    privileged_below: u16,
+pub(super) enum Check {
+    /// Nothing has to.
+    None,
+    /// Source ports below this one are the kernel's or root's.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "those of Linux"))]
+    Ports { privileged_below: u16 },
+    /// The table of sockets says whose they are.
+    Sockets(ReadTable),
 }
+
+/// Reads the table of TCP sockets as it is now.
+type ReadTable = Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
 
 impl Check {
     /// # Errors
     /// A sentence, when nothing tells the kernel's connections from those of other programs.
     pub(super) fn new(peers: Peers) -> Result<Check, String> {
         match peers {
-            Peers::Anyone => Ok(Check { privileged_below: 0 }),
-            Peers::KernelOnly => Ok(Check { privileged_below: first_unprivileged_port()? }),
+            Peers::Anyone => Ok(Check::None),
+            Peers::KernelOnly => Check::of_this_system(),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn of_this_system() -> Result<Check, String> {
+        Ok(Check::Ports { privileged_below: ports::first_unprivileged()? })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of_this_system() -> Result<Check, String> {
+        Check::by_sockets(Box::new(crate::sys::tcp_sockets))
+    }
+
+    /// The table's layout is not promised, so it has to show first that it is understood: a connection of this process
+    /// must be found in it as just that.
+    #[cfg_attr(
+        target_os = "linux",
+        allow(dead_code, reason = "the tests make sure of it here, macOS uses it")
+    )]
+    fn by_sockets(read: ReadTable) -> Result<Check, String> {
+        let (_client, client, server) = own_connection()
+            .map_err(|error| format!("a connection of this process to itself cannot be made: {error}"))?;
+        let table =
+            read().map_err(|error| format!("the system's table of TCP sockets cannot be read: {error}"))?;
+        match sockets::owner(&table, client, server) {
+            Some(Owner::Process(process)) if process == std::process::id() => Ok(Check::Sockets(read)),
+            found => Err(format!(
+                "the system's table of TCP sockets has another form than is known: a connection of this process is shown as {found:?}"
+            )),
         }
     }
 
     /// # Errors
     /// Why the peer is refused.
-    pub(super) fn admits(&self, peer: SocketAddr) -> Result<(), &'static str> {
+    pub(super) fn admits(&self, peer: SocketAddr, own: SocketAddr) -> Result<(), &'static str> {
+        let (SocketAddr::V4(peer), SocketAddr::V4(own)) = (peer, own) else {
+            return Err("it does not come by IP version 4");
+        };
         if !peer.ip().is_loopback() {
             return Err("it does not come from this machine");
         }
-        if self.privileged_below != 0 && peer.port() >= self.privileged_below {
-            return Err("its port is one that every user may use");
+        match self {
+            Check::None => Ok(()),
+            Check::Ports { privileged_below } if peer.port() < *privileged_below => Ok(()),
+            Check::Ports { .. } => Err("its port is one that every user may use"),
+            Check::Sockets(read) => {
+                let table = read().map_err(|_| "the system's table of TCP sockets cannot be read")?;
+                match sockets::owner(&table, peer, own) {
+                    Some(Owner::Kernel) => Ok(()),
+                    Some(Owner::Process(_)) => Err("it belongs to a process"),
+                    None => Err("the system's table of TCP sockets does not have it"),
+                }
+            }
         }
-        Ok(())
     }
 }
 
-/// The first port that a user without privileges may bind. The kernel's NFS client binds a port below 1024, but an
-/// administrator can open those too.
-#[cfg(target_os = "linux")]
-fn first_unprivileged_port() -> Result<u16, String> {
-    const SETTING: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
-    const RESERVED: u16 = 1024;
-    /// The lowest port that the client tries (`xprt_min_resvport` of the kernel's sunrpc module).
-    const CLIENT_LOWEST: u16 = 665;
-    let text = match std::fs::read_to_string(SETTING) {
-        Ok(text) => text,
-        // Kernels without the setting reserve what they always did.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RESERVED),
-        Err(error) => return Err(format!("{SETTING} cannot be read: {error}")),
-    };
-    let start: u16 = text.trim().parse().map_err(|_| format!("{SETTING} holds {text:?}"))?;
-    if start <= CLIENT_LOWEST {
-        return Err(format!("{SETTING} is {start}, so that every user may bind the ports of the NFS client"));
+/// A connection from this process to itself, and the addresses of its two ends.
+fn own_connection() -> io::Result<((TcpStream, TcpListener), SocketAddrV4, SocketAddrV4)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    match (stream.local_addr()?, stream.peer_addr()?) {
+        (SocketAddr::V4(client), SocketAddr::V4(server)) => Ok(((stream, listener), client, server)),
+        _ => Err(io::ErrorKind::AddrNotAvailable.into()),
     }
-    Ok(start.min(RESERVED))
-}
-
-/// macOS shows in `net.inet.tcp.pcblist_n` whether a socket belongs to the kernel; until that is asked, nobody is
-/// admitted.
-#[cfg(not(target_os = "linux"))]
-fn first_unprivileged_port() -> Result<u16, String> {
-    Err("this system's way to ask whose a connection is has not been built".into())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::sockets::tests::Table;
     use super::*;
+
+    const SERVER: &str = "127.0.0.1:2049";
+
+    fn admits(check: &Check, peer: &str) -> Result<(), &'static str> {
+        check.admits(peer.parse().unwrap(), SERVER.parse().unwrap())
+    }
 
     #[test]
     fn only_privileged_ports_of_this_machine_are_admitted() {
-        let check = Check { privileged_below: 1024 };
-        assert!(check.admits("127.0.0.1:1023".parse().unwrap()).is_ok());
-        assert!(check.admits("127.0.0.1:1024".parse().unwrap()).is_err());
-        assert!(check.admits("192.0.2.1:700".parse().unwrap()).is_err());
+        let check = Check::Ports { privileged_below: 1024 };
+        assert!(admits(&check, "127.0.0.1:1023").is_ok());
+        assert!(admits(&check, "127.0.0.1:1024").is_err());
+        assert!(admits(&check, "192.0.2.1:700").is_err());
+    }
+
+    #[test]
+    fn only_sockets_of_no_process_are_admitted() {
+        let server = SERVER.parse().unwrap();
+        let table = Table::new()
+            .socket("127.0.0.1:50000".parse().unwrap(), server, 0)
+            .socket("127.0.0.1:700".parse().unwrap(), server, 4711)
+            .bytes();
+        let check = Check::Sockets(Box::new(move || Ok(table.clone())));
+        assert_eq!(admits(&check, "127.0.0.1:50000"), Ok(()));
+        assert_eq!(admits(&check, "127.0.0.1:700"), Err("it belongs to a process"), "privileged or not");
+        let missing = Err("the system's table of TCP sockets does not have it");
+        assert_eq!(admits(&check, "127.0.0.1:50001"), missing);
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_admits_nobody() {
+        let check = Check::Sockets(Box::new(|| Err(io::ErrorKind::PermissionDenied.into())));
+        assert!(admits(&check, "127.0.0.1:700").is_err());
+    }
+
+    /// What a system would show of a process's sockets: those that this process has open.
+    #[cfg(target_os = "linux")]
+    fn shown(process: u32) -> Vec<u8> {
+        let own = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let address = |text: &str| {
+            let (address, port) = text.split_once(':').unwrap();
+            let address = u32::from_str_radix(address, 16).unwrap().to_ne_bytes();
+            SocketAddrV4::new(address.into(), u16::from_str_radix(port, 16).unwrap())
+        };
+        let lines = own.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+        let add = |table: Table, line: Vec<&str>| table.socket(address(line[1]), address(line[2]), process);
+        lines.fold(Table::new(), add).bytes()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_server_starts_only_when_the_table_shows_its_own_connection_as_its_own() {
+        assert!(Check::by_sockets(Box::new(|| Ok(shown(std::process::id())))).is_ok());
+        let refusal = |read: ReadTable| Check::by_sockets(read).err().unwrap();
+        assert!(refusal(Box::new(|| Ok(shown(0)))).ends_with("is shown as Some(Kernel)"));
+        assert!(refusal(Box::new(|| Ok(shown(1)))).ends_with("is shown as Some(Process(1))"));
+        assert!(refusal(Box::new(|| Ok(Table::new().bytes()))).ends_with("is shown as None"));
+        assert!(refusal(Box::new(|| Err(io::ErrorKind::NotFound.into()))).contains("cannot be read"));
     }
 }

@@ -91,8 +91,7 @@ impl Attributes {
         clippy::unnecessary_fallible_conversions,
         reason = "the fields' widths differ between systems"
     )]
-    pub(crate) fn of(stat: &FileStat, fileid: u64) -> Attributes {
-        let kind = Kind::of(stat.st_mode);
+    pub(crate) fn of(stat: &FileStat, kind: Kind, fileid: u64) -> Attributes {
         let links = u32::try_from(stat.st_nlink).unwrap_or(u32::MAX);
         let device = stat.st_rdev as nix::libc::dev_t;
         Attributes {

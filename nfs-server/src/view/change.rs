@@ -109,7 +109,7 @@ impl Writable<'_> {
     /// Whether an entry of the view has this name here.
     pub(crate) fn is_declared(&self, name: &[u8]) -> bool {
         match &self.node {
-            Node::Declared(index) => declared(&self.view.tree, *index).children.contains_key(name),
+            Node::Declared(index) => declared(&self.view.tree, *index).child(name).is_some(),
             Node::Host(_) => false,
         }
     }

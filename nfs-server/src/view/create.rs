@@ -109,7 +109,7 @@ impl Writable<'_> {
             return Err(Error::Exists);
         }
         let directory = self.names(caller)?;
-        make_on_host(&directory, name, new, mode)?;
+        self.make_on_host(&directory, name, new, mode)?;
         self.give(&directory, name, caller)?;
         let stat = match new {
             New::Symlink(_) => host::stat(&*directory, name)?,
@@ -182,6 +182,35 @@ impl Writable<'_> {
         Ok(())
     }
 
+    fn make_on_host(
+        &self,
+        directory: &Arc<OwnedFd>,
+        name: &[u8],
+        new: New<'_>,
+        mode: u32,
+    ) -> Result<(), Error> {
+        let bits = host::permission_bits(mode);
+        match new {
+            New::Directory => nix::sys::stat::mkdirat(&**directory, name, bits)?,
+            New::Symlink(target) => {
+                if target.is_empty() || target.contains(&0) {
+                    return Err(Error::Invalid);
+                }
+                if target.len() > PATH_MAX {
+                    return Err(Error::NameTooLong);
+                }
+                nix::unistd::symlinkat(target, &**directory, name)?;
+            }
+            New::Fifo if self.view.abilities.special_files => host::make_fifo(directory, name, bits)?,
+            New::Socket if self.view.abilities.special_files => host::make_socket(directory, name, bits)?,
+            // On the host that would be something else than was asked for, for good.
+            New::Fifo | New::Socket if !self.branch()?.scratch => return Err(Error::NotSupported),
+            New::Fifo => drop(self.view.stand_ins.make(directory, name, Kind::Fifo, mode)?),
+            New::Socket => drop(self.view.stand_ins.make(directory, name, Kind::Socket, mode)?),
+        }
+        Ok(())
+    }
+
     /// Gives something just made the owners and times asked for. Only root gives files away: what others ask for
     /// beyond their own groups is passed over, since clients ask for what is the rule on their own system.
     fn set_rest(
@@ -223,48 +252,6 @@ impl View {
         let file = super::descriptors::OpenFile { descriptor: file, writable: true };
         self.descriptors.files.insert(node.id(), file);
     }
-}
-
-fn make_on_host(directory: &Arc<OwnedFd>, name: &[u8], new: New<'_>, mode: u32) -> Result<(), Error> {
-    let mode = host::permission_bits(mode);
-    match new {
-        New::Directory => nix::sys::stat::mkdirat(&**directory, name, mode)?,
-        New::Symlink(target) => {
-            if target.is_empty() || target.contains(&0) {
-                return Err(Error::Invalid);
-            }
-            if target.len() > PATH_MAX {
-                return Err(Error::NameTooLong);
-            }
-            nix::unistd::symlinkat(target, &**directory, name)?;
-        }
-        New::Fifo => make_fifo(directory, name, mode)?,
-        New::Socket => make_socket(directory, name, mode)?,
-    }
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn make_fifo(directory: &OwnedFd, name: &[u8], mode: nix::sys::stat::Mode) -> Result<(), Error> {
-    Ok(nix::unistd::mkfifoat(directory, name, mode)?)
-}
-
-/// The crate `libc` has no mkfifoat for macOS, and mkfifo takes a whole path, which somebody could lead elsewhere
-/// meanwhile.
-#[cfg(not(target_os = "linux"))]
-fn make_fifo(_: &OwnedFd, _: &[u8], _: nix::sys::stat::Mode) -> Result<(), Error> {
-    Err(Error::NotSupported)
-}
-
-#[cfg(target_os = "linux")]
-fn make_socket(directory: &OwnedFd, name: &[u8], mode: nix::sys::stat::Mode) -> Result<(), Error> {
-    Ok(nix::sys::stat::mknodat(directory, name, nix::sys::stat::SFlag::S_IFSOCK, mode, 0)?)
-}
-
-/// macOS has no way to make a socket's name without binding one.
-#[cfg(not(target_os = "linux"))]
-fn make_socket(_: &OwnedFd, _: &[u8], _: nix::sys::stat::Mode) -> Result<(), Error> {
-    Err(Error::NotSupported)
 }
 
 /// What the host made, with exactly the mode asked for: this process's umask is not the caller's.

@@ -128,6 +128,16 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Two entries would have one name on the file system that they lie on.
+    #[error(
+        "{first:?} and {second:?} differ in case only, and the file system of the view's writable places does not tell case"
+    )]
+    Case {
+        /// One of the entries.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
     /// A scratch is not a directory of the host.
     #[error("the source {source_path:?} of the scratch at {at:?} is not a directory")]
     NotDirectory {

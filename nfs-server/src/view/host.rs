@@ -1,6 +1,7 @@
 //! Host files, always reached from an open directory by one name and never through a symbolic link.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -51,6 +52,42 @@ pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Err
 pub(crate) fn create(parent: impl AsFd, name: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
     let flags = DATA | OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
     nix::fcntl::openat(parent, name, flags, permission_bits(mode))
+}
+
+/// Makes a named pipe.
+#[cfg(target_os = "linux")]
+pub(crate) fn make_fifo(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    nix::unistd::mkfifoat(parent, name, mode)
+}
+
+/// Makes the name of a socket that nobody has bound.
+#[cfg(target_os = "linux")]
+pub(crate) fn make_socket(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    nix::sys::stat::mknodat(parent, name, nix::sys::stat::SFlag::S_IFSOCK, mode, 0)
+}
+
+/// Other systems cannot ([`super::Abilities`]).
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn make_fifo(_: impl AsFd, _: &[u8], _: Mode) -> Result<(), Errno> {
+    Err(Errno::EOPNOTSUPP)
+}
+
+/// Other systems cannot ([`super::Abilities`]).
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn make_socket(_: impl AsFd, _: &[u8], _: Mode) -> Result<(), Errno> {
+    Err(Errno::EOPNOTSUPP)
+}
+
+/// Whether names that differ in case only are two names in the file system that this path lies on.
+#[cfg(target_os = "linux")]
+pub(crate) fn tells_case(_: &Path) -> bool {
+    true
+}
+
+/// The same, asked of the file system (`_PC_CASE_SENSITIVE`, pathconf(2)). One that does not say does.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn tells_case(path: &Path) -> bool {
+    crate::sys::tells_case(path).unwrap_or(true)
 }
 
 /// What the host knows of a name, itself and not what it may link to.

@@ -82,7 +82,7 @@ impl View {
         take: &mut dyn FnMut(&Listed<'_>) -> bool,
     ) -> Result<bool, Error> {
         let Node::Declared(index) = directory else { return Ok(true) };
-        for (own, (name, child)) in (DECLARED_COOKIE..).zip(&declared(&self.tree, *index).children) {
+        for (own, (name, child)) in (DECLARED_COOKIE..).zip(declared(&self.tree, *index).children()) {
             if cookie >= own {
                 continue;
             }
@@ -106,9 +106,9 @@ impl View {
         if self.branch(directory).is_none() {
             return Ok(true);
         }
-        let declared_names = match directory {
-            Node::Declared(index) => Some(&declared(&self.tree, *index).children),
-            Node::Host(_) => None,
+        let is_declared = |name: &[u8]| match directory {
+            Node::Declared(index) => declared(&self.tree, *index).child(name).is_some(),
+            Node::Host(_) => false,
         };
         let exclusive = self.is_exclusive(directory);
         let listing = self.listing(directory);
@@ -121,7 +121,7 @@ impl View {
             let Some((last, _)) = batch.last() else { return Ok(true) };
             cookie = *last;
             for (own, Known { name, node }) in &batch {
-                if is_silly(name) || declared_names.is_some_and(|declared| declared.contains_key(&**name)) {
+                if is_silly(name) || is_declared(name) {
                     continue;
                 }
                 let recalled = node.filter(|_| exclusive).and_then(|id| self.recall(id));

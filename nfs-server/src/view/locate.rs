@@ -53,10 +53,15 @@ impl View {
             Err(error) => return Err(error),
         };
         match host::stat(&*directory, &place.name) {
-            Ok(stat) if node.is(&stat) => Ok(Some(Located { directory, name: place.name, stat })),
+            Ok(stat) if self.is(node, &stat) => Ok(Some(Located { directory, name: place.name, stat })),
             Ok(_) | Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Whether this is the file that the node stands for.
+    fn is(&self, node: &HostNode, stat: &FileStat) -> bool {
+        host::identity(stat) == node.identity() && self.kind_of(stat) == node.kind
     }
 
     /// Finds what a branch shows.
@@ -94,7 +99,7 @@ impl View {
         };
         while let Some((node, name)) = below.pop() {
             let opened = host::open_directory(&*directory, &name).map_err(gone)?;
-            if !node.is(&nix::sys::stat::fstat(&opened)?) {
+            if !self.is(&node, &nix::sys::stat::fstat(&opened)?) {
                 return Err(Error::Stale);
             }
             directory = self.descriptors.directories.insert(node.id, opened);

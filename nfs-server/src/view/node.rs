@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
-use nix::sys::stat::FileStat;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
 use super::attributes::{Attributes, Kind};
-use super::host;
 use super::seen::Seen;
 use crate::limits::PLACES_MAX;
 
@@ -154,8 +152,9 @@ impl HostNode {
         (self.branch, self.device, self.inode)
     }
 
-    pub(crate) fn is(&self, stat: &FileStat) -> bool {
-        host::identity(stat) == (self.device, self.inode) && Kind::of(stat.st_mode) == self.kind
+    /// What tells its file from others on the host.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 }
 

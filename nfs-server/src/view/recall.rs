@@ -22,8 +22,8 @@ impl View {
     pub(crate) fn child(&self, directory: &Node, name: &[u8]) -> Result<(Node, Attributes), Error> {
         if let Node::Declared(index) = directory {
             let entry = declared(&self.tree, *index);
-            if let Some(child) = entry.children.get(name) {
-                return self.with_attributes(Node::Declared(*child));
+            if let Some(child) = entry.child(name) {
+                return self.with_attributes(Node::Declared(child));
             }
             if !matches!(entry.shape, Shape::Branch(_)) {
                 return Err(Error::NotFound);
@@ -34,6 +34,8 @@ impl View {
         }
         let listing = self.listing(directory);
         let changes = match listing.lock().recall(name) {
+            // In another case it may be there.
+            Recalled::Absent if !self.tells_case(directory) => return self.ask(directory, name),
             Recalled::Absent => return Err(Error::NotFound),
             Recalled::Node(id) => Err(id),
             Recalled::Unknown { changes } => Ok(changes),

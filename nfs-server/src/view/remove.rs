@@ -47,7 +47,7 @@ impl Writable<'_> {
             return Err(Error::ReadOnly);
         }
         let stat = host::stat(&*directory, name)?;
-        if Kind::of(stat.st_mode) == Kind::Directory {
+        if self.view.kind_of(&stat) == Kind::Directory {
             return Err(Error::IsDirectory);
         }
         self.check_sticky(caller, self.view.host_attributes(&stat).permissions())?;
@@ -68,7 +68,7 @@ impl Writable<'_> {
             return Err(Error::ReadOnly);
         }
         let stat = host::stat(&*directory, name)?;
-        if Kind::of(stat.st_mode) != Kind::Directory {
+        if self.view.kind_of(&stat) != Kind::Directory {
             return Err(Error::NotDirectory);
         }
         self.check_sticky(caller, self.view.host_attributes(&stat).permissions())?;
@@ -103,7 +103,7 @@ impl Writable<'_> {
         }
         self.view.descriptors.forget(node.id);
         self.view.listings.forget(node.id);
-        self.view.nodes.forget(&node);
+        self.view.forget(&node);
     }
 }
 
@@ -131,15 +131,20 @@ impl View {
         }
         drop(nameless);
         // With another name elsewhere it stays, and is reached by that from now on.
-        let last = node
-            .take_orphan()
-            .is_none_or(|file| nix::sys::stat::fstat(&*file).map_or(true, |stat| stat.st_nlink == 0));
-        if last {
-            self.nodes.forget(&node);
+        let file = node.take_orphan();
+        let is_last = |file: &OwnedFd| nix::sys::stat::fstat(file).map_or(true, |stat| stat.st_nlink == 0);
+        if file.as_deref().is_none_or(is_last) {
+            self.forget(&node);
         } else {
             node.seen(Seen::outdate);
         }
         true
+    }
+
+    /// Forgets a file that is no more.
+    fn forget(&self, node: &HostNode) {
+        self.stand_ins.forget(node.identity());
+        self.nodes.forget(node);
     }
 
     /// Removes the names of files in a directory that were deleted while open, and keeps the files open instead.
@@ -154,7 +159,7 @@ impl View {
         let Some(names) = host::names(&directory, ORPHANS_MAX)? else { return Err(Error::NotEmpty) };
         let full = self.orphans.nameless.lock().len() + names.len() > ORPHANS_MAX;
         let is_deleted = |name: &[u8]| -> Result<bool, Error> {
-            Ok(is_silly(name) && Kind::of(host::stat(&directory, name)?.st_mode) != Kind::Directory)
+            Ok(is_silly(name) && self.kind_of(&host::stat(&directory, name)?) != Kind::Directory)
         };
         for name in &names {
             if full || !is_deleted(name)? {

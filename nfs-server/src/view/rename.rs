@@ -7,6 +7,7 @@ use nix::sys::stat::FileStat;
 
 use super::attributes::Kind;
 use super::caller::{Caller, Want};
+use super::case::folded;
 use super::change::{Writable, check_old_name};
 use super::error::Error;
 use super::host;
@@ -43,10 +44,13 @@ impl Writable<'_> {
             Err(Errno::ENOENT) => None,
             Err(errno) => return Err(errno.into()),
         };
-        if replaced.as_ref().is_some_and(|stat| host::identity(stat) == host::identity(&moved)) {
+        let same = replaced.as_ref().is_some_and(|stat| host::identity(stat) == host::identity(&moved));
+        let other_case = self.is_other_case(from, to_directory, to);
+        if same && !other_case {
             // POSIX: two names of one file, nothing to do.
             return Ok(());
         }
+        let replaced = replaced.filter(|_| !same);
         self.check_move(&moved, to_directory, caller)?;
         if let Some(stat) = &replaced {
             to_directory.check_sticky(caller, self.view.host_attributes(stat).permissions())?;
@@ -57,6 +61,12 @@ impl Writable<'_> {
         }
         self.name_moved(from, to_directory, to, &moved);
         Ok(())
+    }
+
+    /// Whether the new name is the old one in another case, on a file system that takes them for one.
+    fn is_other_case(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8]) -> bool {
+        let same_directory = self.node.id() == to_directory.node.id();
+        same_directory && from != to && !self.view.tells_case(&self.node) && folded(from) == folded(to)
     }
 
     fn check_move(

@@ -1,6 +1,5 @@
 //! Attributes of nodes, the text of links, the state of the file system behind.
 
-use nix::sys::stat::FileStat;
 use nix::sys::statvfs::Statvfs;
 
 use super::attributes::{Attributes, Kind, Permissions};
@@ -152,9 +151,14 @@ impl View {
         Ok(nix::sys::statvfs::fstatvfs(&*directory)?)
     }
 
-    pub(crate) fn host_attributes(&self, stat: &FileStat) -> Attributes {
-        let (device, inode) = host::identity(stat);
-        Attributes::of(stat, self.fileids.of(device, inode))
+    /// Whether names that differ in case only are two names to the file system behind a node; behind one that only
+    /// the view has, to that of the first scratch.
+    #[must_use]
+    pub fn tells_case(&self, node: &Node) -> bool {
+        match self.branch(node) {
+            Some(branch) => branch.tells_case,
+            None => self.tree.tells_case,
+        }
     }
 
     fn first_scratch(&self) -> Option<Node> {

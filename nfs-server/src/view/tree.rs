@@ -10,7 +10,9 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use parking_lot::Mutex;
 
+use super::abilities::Abilities;
 use super::attributes::Kind;
+use super::case::Folded;
 use super::error::OpenError;
 use super::host;
 use super::patience::Memory;
@@ -27,13 +29,17 @@ pub(crate) struct Tree {
     source_directories: Vec<PathBuf>,
     /// The device most sources lie on.
     pub(crate) device: Option<u64>,
+    /// Whether the file system of the first scratch tells names apart that differ in case only.
+    pub(crate) tells_case: bool,
 }
 
 /// One declared node.
 pub(crate) struct Declared {
     pub(crate) parent: usize,
     pub(crate) name: Box<[u8]>,
-    pub(crate) children: BTreeMap<Box<[u8]>, usize>,
+    children: BTreeMap<Box<[u8]>, usize>,
+    /// The children by folded names, where the file system behind does not tell case.
+    folded: Option<Folded>,
     /// How many of its children are directories.
     pub(crate) directories: u32,
     pub(crate) shape: Shape,
@@ -70,6 +76,8 @@ pub(crate) struct Branch {
     pub(crate) access: Access,
     /// What is written there does not outlive the view's users.
     pub(crate) scratch: bool,
+    /// Whether names there that differ in case only are two names.
+    pub(crate) tells_case: bool,
     /// What is known of its attributes.
     pub(crate) seen: Mutex<Seen>,
     /// What is known of the file system that it lies on.
@@ -85,9 +93,9 @@ impl Branch {
 
 impl Tree {
     /// Declares what a valid specification names and examines the host's side of it.
-    pub(crate) fn new(spec: &ViewSpec) -> Result<Tree, OpenError> {
+    pub(crate) fn new(spec: &ViewSpec, abilities: Abilities) -> Result<Tree, OpenError> {
         spec.validate()?;
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(abilities);
         let mut entries: Vec<&Entry> = spec.entries.iter().collect();
         entries.sort_by_key(|entry| entry.at());
         for entry in entries {
@@ -96,12 +104,36 @@ impl Tree {
             }
         }
         builder.count_directories();
-        let device = builder.devices.iter().max_by_key(|(device, uses)| (**uses, **device));
-        Ok(Tree {
+        let device = builder.devices.iter().max_by_key(|(device, uses)| (uses.entries, **device));
+        let mut tree = Tree {
             device: device.map(|(device, _)| *device),
+            tells_case: builder.tells_case(),
             declared: builder.declared,
             source_directories: builder.source_directories,
-        })
+        };
+        tree.fold()?;
+        Ok(tree)
+    }
+
+    /// Finds the entries' names by any case, wherever the file system behind does.
+    fn fold(&mut self) -> Result<(), OpenError> {
+        for index in 0..self.declared.len() {
+            let declared = &self.declared[index];
+            let tells_case = match &declared.shape {
+                Shape::Branch(branch) => branch.tells_case,
+                _ => self.tells_case,
+            };
+            if tells_case {
+                continue;
+            }
+            let names = declared.children.iter().map(|(name, child)| (&**name, *child));
+            let folded = Folded::of(names).map_err(|clash| {
+                let path = |name| self.path(index).join(OsStr::from_bytes(name));
+                OpenError::Case { first: path(clash.first), second: path(clash.second) }
+            })?;
+            self.declared[index].folded = Some(folded);
+        }
+        Ok(())
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Declared> {
@@ -129,33 +161,55 @@ impl Tree {
     }
 }
 
+impl Declared {
+    /// Its children by name.
+    pub(crate) fn children(&self) -> &BTreeMap<Box<[u8]>, usize> {
+        &self.children
+    }
+
+    /// The child that a name leads to.
+    pub(crate) fn child(&self, name: &[u8]) -> Option<usize> {
+        match &self.folded {
+            Some(folded) => folded.get(name),
+            None => self.children.get(name).copied(),
+        }
+    }
+}
+
 struct Builder {
+    abilities: Abilities,
     declared: Vec<Declared>,
     source_directories: Vec<PathBuf>,
     /// Index of each source directory, by its path as the entries name it.
     known_directories: HashMap<PathBuf, usize>,
-    devices: BTreeMap<u64, usize>,
+    devices: BTreeMap<u64, Device>,
 }
 
-impl Default for Builder {
-    fn default() -> Builder {
+/// A device that sources lie on.
+struct Device {
+    entries: usize,
+    tells_case: bool,
+}
+
+impl Builder {
+    fn new(abilities: Abilities) -> Builder {
         let root = Declared {
             parent: 0,
             name: Box::default(),
             children: BTreeMap::new(),
+            folded: None,
             directories: 0,
             shape: Shape::Directory { mode: PARENT_MODE, owner: Owner::default() },
         };
         Builder {
+            abilities,
             declared: vec![root],
             source_directories: Vec::new(),
             known_directories: HashMap::new(),
             devices: BTreeMap::new(),
         }
     }
-}
 
-impl Builder {
     fn shape(&mut self, entry: &Entry) -> Result<Option<Shape>, OpenError> {
         Ok(Some(match entry {
             Entry::Directory { mode, owner, .. } => Shape::Directory { mode: *mode, owner: *owner },
@@ -189,7 +243,7 @@ impl Builder {
         scratch: bool,
     ) -> Result<Branch, OpenError> {
         let stat = examine(at, source)?;
-        *self.devices.entry(host::identity(&stat).0).or_default() += 1;
+        let tells_case = self.device(host::identity(&stat).0, source);
         let source_name = source.file_name().map_or(&b"."[..], OsStrExt::as_bytes).into();
         let holder = source.parent().unwrap_or(Path::new("/"));
         let source_directory = self.source_directory(at, source, holder)?;
@@ -199,9 +253,27 @@ impl Builder {
             kind: Kind::of(stat.st_mode),
             access,
             scratch,
+            tells_case,
             seen: Mutex::default(),
             memory: Memory::default(),
         })
+    }
+
+    /// Counts one more entry of a device; answers whether that tells case, which is asked once.
+    fn device(&mut self, device: u64, source: &Path) -> bool {
+        let ask = || self.abilities.tells_case.unwrap_or_else(|| host::tells_case(source));
+        let device = self.devices.entry(device).or_insert_with(|| Device { entries: 0, tells_case: ask() });
+        device.entries += 1;
+        device.tells_case
+    }
+
+    /// What the first scratch's file system does; without one, nothing can clash.
+    fn tells_case(&self) -> bool {
+        let scratch = self.declared.iter().find_map(|declared| match &declared.shape {
+            Shape::Branch(branch) if branch.scratch => Some(branch.tells_case),
+            _ => None,
+        });
+        scratch.unwrap_or(true)
     }
 
     /// Links on the way to a source are the declarer's business and are resolved once, here.
@@ -247,7 +319,8 @@ impl Builder {
         self.declared[parent].children.insert(name.into(), index);
         let shape = Shape::Directory { mode: PARENT_MODE, owner: Owner::default() };
         let children = BTreeMap::new();
-        self.declared.push(Declared { parent, name: name.into(), children, directories: 0, shape });
+        let name = name.into();
+        self.declared.push(Declared { parent, name, children, folded: None, directories: 0, shape });
         index
     }
 }

@@ -18,6 +18,8 @@ mod repeated;
 mod samples;
 mod stop;
 mod unknown;
+// Other systems do not say whether data is in memory.
+#[cfg(target_os = "linux")]
 mod waiting;
 #[allow(dead_code, reason = "the tests of procedures use the rest")]
 #[path = "../wire/world.rs"]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use nfs_server::view::{Access, Entry, OpenError, Owner, View, ViewSpec};
+use nfs_server::view::{Abilities, Access, Entry, OpenError, Owner, View, ViewSpec};
 
 fn open(entries: Vec<Entry>) -> Result<View, OpenError> {
     View::open(&ViewSpec { entries }, None)
@@ -99,4 +99,27 @@ fn nothing_is_changed_when_an_entry_is_wrong() {
     let wrong = Entry::Directory { at: "relative".into(), mode: 0o755, owner: Owner::default() };
     assert!(open(vec![scratch(host.path(), 0o777, Owner::default()), wrong]).is_err());
     assert_eq!(fs::metadata(host.path()).unwrap().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn entries_that_a_volume_takes_for_one_are_refused_before_anything_is_served() {
+    let host = tempfile::tempdir().unwrap();
+    for directory in ["store", "one", "two"] {
+        std::fs::create_dir(host.path().join(directory)).unwrap();
+    }
+    let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+    let entries = vec![
+        scratch(&host.path().join("store"), 0o1775, owner),
+        graft("/build/Readme", &host.path().join("one"), false),
+        graft("/build/README", &host.path().join("two"), false),
+    ];
+    let spec = ViewSpec { entries };
+    let on = |tells_case| {
+        View::open_on(&spec, None, Abilities { special_files: true, tells_case: Some(tells_case) })
+    };
+    assert!(on(true).is_ok());
+    assert_eq!(
+        on(false).err().unwrap().to_string(),
+        "\"/build/README\" and \"/build/Readme\" differ in case only, and the file system of the view's writable places does not tell case"
+    );
 }

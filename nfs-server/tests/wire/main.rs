@@ -17,6 +17,7 @@ mod fsstat;
 mod getattr;
 mod link;
 mod lookup;
+mod mac_client;
 mod mkdir;
 mod mknod;
 mod mount;

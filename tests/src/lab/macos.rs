@@ -38,13 +38,15 @@ pub struct Toolchain {
 pub struct Target {
     /// As rustc calls it.
     pub triple: &'static str,
+    /// As a program's first bytes call it (`CPU_TYPE_ARM64` and `CPU_TYPE_X86_64` of `mach/machine.h`).
+    pub processor: u32,
     zig: &'static str,
 }
 
 /// Both kinds.
 pub const TARGETS: [Target; 2] = [
-    Target { triple: "aarch64-apple-darwin", zig: "aarch64-macos" },
-    Target { triple: "x86_64-apple-darwin", zig: "x86_64-macos" },
+    Target { triple: "aarch64-apple-darwin", processor: 0x0100_000c, zig: "aarch64-macos" },
+    Target { triple: "x86_64-apple-darwin", processor: 0x0100_0007, zig: "x86_64-macos" },
 ];
 
 impl Toolchain {
@@ -69,35 +71,38 @@ impl Toolchain {
         Ok(Toolchain { bin, build: lab.directory("macos/target")? })
     }
 
-    /// A cargo that compiles for one kind of Mac, with clippy as the compiler of loopbox's own crates: it warns of
+    /// A cargo that compiles for every kind of Mac, with clippy as the compiler of loopbox's own crates: it warns of
     /// more, and no warning passes.
-    pub fn cargo(&self, lab: &Lab, target: Target, arguments: &[&str]) -> Command {
-        let variable = target.triple.to_uppercase().replace('-', "_");
+    pub fn cargo(&self, lab: &Lab, arguments: &[&str]) -> Command {
         let mut cargo = command("cargo", arguments);
         cargo
-            .args(["-Zbuild-std", "--target", target.triple])
+            .arg("-Zbuild-std")
             // What is not to be run need not be fast.
-            .args([
-                "--config",
-                "profile.dev.package.\"*\".opt-level=0",
-                "--config",
-                "profile.dev.debug=false",
-            ])
-            // Stripping takes a program that Debian does not have for this.
-            .args(["--config", "profile.dev.strip=\"none\""])
+            .args(["--config", "profile.dev.package.\"*\".opt-level=0"])
+            .args(["--config", "profile.dev.package.nfs-server.opt-level=0"])
+            // Without any in loopbox's own crates either, cargo would have it stripped, which takes a program that
+            // Debian does not have for this.
+            .args(["--config", "profile.dev.package.\"*\".debug=false"])
             .current_dir(lab.checkout())
             .env("RUSTC", self.bin.join("rustc"))
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC_WORKSPACE_WRAPPER", self.bin.join("clippy-driver"))
             .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__")
-            .env("CARGO_TARGET_DIR", &self.build)
-            .env(format!("CARGO_TARGET_{variable}_LINKER"), self.bin.join(target.triple));
+            // It wants to be told of Apple's kit, and the linker brings its own.
+            .env("SDKROOT", &self.bin)
+            .env("CARGO_TARGET_DIR", &self.build);
+        for target in TARGETS {
+            let variable = target.triple.to_uppercase().replace('-', "_");
+            cargo
+                .args(["--target", target.triple])
+                .env(format!("CARGO_TARGET_{variable}_LINKER"), self.bin.join(target.triple));
+        }
         cargo
     }
 
-    /// Where the program for one kind of Mac is put.
-    pub fn program(&self, target: Target) -> PathBuf {
-        self.build.join(target.triple).join("debug/loopbox")
+    /// Where what was compiled for one kind of Mac is put.
+    pub fn build(&self, target: Target) -> PathBuf {
+        self.build.join(target.triple)
     }
 }
 
@@ -105,7 +110,7 @@ impl Toolchain {
 /// libiconv, which the standard library names and nothing uses.
 fn linker(zig: &Path, cache: &Path, target: Target) -> String {
     format!(
-        "for word; do\n  shift\n  [ \"$word\" = -liconv ] || set -- \"$@\" \"$word\"\ndone\n\
+        "unset SDKROOT\nfor word; do\n  shift\n  [ \"$word\" = -liconv ] || set -- \"$@\" \"$word\"\ndone\n\
          export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}\n\
          exec {zig}/zig cc -target {name} \"$@\"",
         cache = cache.display(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{compare, fuzz, parity, probe, setup};
+use super::{check_macos, compare, fuzz, parity, probe, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
@@ -61,6 +61,8 @@ enum Part {
     Style,
     /// What needs no virtual machine.
     Host,
+    /// Type-checking, lints and linking for macOS.
+    Macos,
     /// The cases and the outside suites in the virtual machine.
     Vm,
     /// The demonstration's graph, built in three ways.
@@ -84,6 +86,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     if wanted(Part::Host) {
         tally.add(host(&lab)?);
         tally.add(fuzz::briefly(&lab)?);
+    }
+    if wanted(Part::Macos) {
+        tally.add(check_macos::check(&lab)?);
     }
     if wanted(Part::Vm) {
         tally.add(boots(&lab)?);

@@ -19,6 +19,7 @@ pub(super) struct Place {
     image: Option<Image>,
 }
 
+/// Where the kernel's table has the devices: once the view is dead, looking for them would hang.
 #[derive(Debug)]
 struct Devices(PathBuf);
 
@@ -42,7 +43,7 @@ impl Place {
         if let Some(at) = &mac.devices {
             let at = below(&root.path(), at);
             sys::mount_devices(&at).map_err(|source| JailError::Devices { at: at.clone(), source })?;
-            place.devices = Some(Devices(at));
+            place.devices = Some(Devices(at.canonicalize().unwrap_or(at)));
         }
         if let Some((image, at)) = &mac.image {
             let at = below(&root.path(), at);
@@ -78,9 +79,7 @@ impl Drop for Place {
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        if let Err(error) = crate::sys::unmount(&self.0, true) {
-            tracing::warn!("cannot unmount the devices at {:?}: {error}", self.0);
-        }
+        crate::mount::take_away(&self.0);
     }
 }
 

@@ -1,0 +1,84 @@
+//! Pipes and sockets on a host that cannot make them: regular files stand in for them.
+//!
+//! What such a file is for never leaves the client: a socket is bound and connected, and a pipe read and written, between
+//! processes of its machine. The server has to keep a name, an owner, a mode and a type, and all but the last a regular
+//! file has too. The type is remembered here, by the file's inode number.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use super::View;
+use super::attributes::{Attributes, Kind};
+use super::host;
+
+/// What the file holds, so that whoever finds it on the host, in an output say, can tell that it is none.
+const MARK: &[u8] =
+    b"loopbox: this file stands in for a named pipe or a socket, which this system cannot make\n";
+
+/// The special files that regular ones stand in for, by device and inode number.
+#[derive(Default)]
+pub(crate) struct StandIns(RwLock<FxHashMap<(u64, u64), Kind>>);
+
+impl StandIns {
+    /// Makes a file that stands in for one of this kind. No one sees it before its kind is known: asking for the kind
+    /// waits until then.
+    pub(crate) fn make(
+        &self,
+        directory: &OwnedFd,
+        name: &[u8],
+        kind: Kind,
+        mode: u32,
+    ) -> Result<OwnedFd, Errno> {
+        let mut kinds = self.0.write();
+        let file = host::create(directory, name, mode)?;
+        kinds.insert(host::identity(&nix::sys::stat::fstat(&file)?), kind);
+        let mut file = std::fs::File::from(file);
+        file.write_all(MARK).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+        Ok(file.into())
+    }
+
+    /// Forgets a file that is no more, before its inode number can come back for another.
+    pub(crate) fn forget(&self, identity: (u64, u64)) {
+        if !self.0.read().is_empty() {
+            self.0.write().remove(&identity);
+        }
+    }
+
+    fn kind(&self, stat: &FileStat) -> Option<Kind> {
+        self.0.read().get(&host::identity(stat)).copied()
+    }
+}
+
+impl View {
+    /// What a file of the host is in the view.
+    pub(crate) fn kind_of(&self, stat: &FileStat) -> Kind {
+        let kind = Kind::of(stat.st_mode);
+        if kind != Kind::Regular || self.abilities.special_files {
+            return kind;
+        }
+        self.stand_ins.kind(stat).unwrap_or(kind)
+    }
+
+    /// What the view shows of a file of the host.
+    pub(crate) fn host_attributes(&self, stat: &FileStat) -> Attributes {
+        let (device, inode) = host::identity(stat);
+        let kind = self.kind_of(stat);
+        let mut attributes = Attributes::of(stat, kind, self.fileids.of(device, inode));
+        if kind != Kind::of(stat.st_mode) {
+            // The mark is the host's business.
+            (attributes.size, attributes.used) = (0, 0);
+        }
+        attributes
+    }
+}
+
+/// Whether a file with these contents stands in for a named pipe or a socket, on a host that can make neither.
+#[must_use]
+pub fn stands_in(contents: &[u8]) -> bool {
+    contents == MARK
+}
