@@ -227,7 +227,7 @@ fn below_the_machine_s_root_the_view_is_a_place_to_build_in_and_the_profile_clos
       (literal "/dev/ptmx") (literal "/dev/dtracehelper") (subpath "/dev/fd")
       (regex #"^/dev/pty[a-z]+") (regex #"^/dev/ttys[0-9]+"))
     (allow file-read*
-      (literal "/private/var/select/sh")
+      (literal "/") (literal "/private/var/select/sh")
       (literal "/System/Library/CoreServices/SystemVersion.plist")
       (literal "/System/Library/CoreServices/SystemVersionCompat.plist")
       (subpath "/usr/share/locale") (subpath "/usr/share/zoneinfo")

@@ -82,7 +82,7 @@ fn without_a_view_every_path_is_named() {
       (literal "/dev/ptmx") (literal "/dev/dtracehelper") (subpath "/dev/fd")
       (regex #"^/dev/pty[a-z]+") (regex #"^/dev/ttys[0-9]+"))
     (allow file-read*
-      (literal "/private/var/select/sh")
+      (literal "/") (literal "/private/var/select/sh")
       (literal "/System/Library/CoreServices/SystemVersion.plist")
       (literal "/System/Library/CoreServices/SystemVersionCompat.plist")
       (subpath "/usr/share/locale") (subpath "/usr/share/zoneinfo")
