@@ -47,8 +47,8 @@ pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), Connect
     std::thread::scope(|scope| {
         let _end = waiting.ends_with_this();
         let mut input = stream;
-        let mut records = Records::new();
-        let mut replies = Replies::new();
+        let mut records = Records::new()?;
+        let mut replies = Replies::new()?;
         loop {
             while let Some(record) = records.next()? {
                 let answered = rpc::answer(service, record, Patience::None, &mut replies)?;

@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use memmap2::MmapMut;
+
 use crate::limits::{FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECORD_MAX};
 
 /// The bit in a fragment's header that marks a record's last.
@@ -21,14 +23,15 @@ pub(crate) enum RecordError {
 
 /// A stream's records, several of which may wait in the buffer.
 pub(crate) struct Records {
-    buffer: Box<[u8]>,
+    /// Pages of its own: most connections use few of them, and those that are not used take no memory.
+    buffer: MmapMut,
     /// The part of the buffer that was received and not yet taken.
     filled: Range<usize>,
 }
 
 impl Records {
-    pub(crate) fn new() -> Records {
-        Records { buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(), filled: 0..0 }
+    pub(crate) fn new() -> io::Result<Records> {
+        Ok(Records { buffer: MmapMut::map_anon(RECEIVE_BUFFER)?, filled: 0..0 })
     }
 
     /// The next record that is here as a whole.
@@ -149,7 +152,7 @@ mod tests {
 
     fn records(stream: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, RecordError> {
         let mut stream = Pieces(stream, piece);
-        let mut records = Records::new();
+        let mut records = Records::new().unwrap();
         let mut found = Vec::new();
         loop {
             while let Some(record) = records.next()? {

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod fuzz;
 
+use std::io;
+
+use memmap2::MmapMut;
+
 use crate::call::{Call, Ended, Entry};
 use crate::credentials::{AuthStat, Credentials};
 use crate::duplicates::{Earlier, Key};
@@ -25,7 +29,7 @@ pub(crate) struct Replies {
     /// Replies that wait to be sent, each with its record mark.
     pub(crate) out: Vec<u8>,
     /// File data and directory entries on their way into a reply.
-    pub(crate) bulk: Box<[u8]>,
+    pub(crate) bulk: MmapMut,
     /// What is to be sent behind `out`, with its padding.
     pub(crate) attached: Attached,
 }
@@ -50,9 +54,9 @@ struct Head {
 }
 
 impl Replies {
-    pub(crate) fn new() -> Replies {
-        let bulk = vec![0; TRANSFER_MAX.max(LISTING_REPLY_MAX)].into_boxed_slice();
-        Replies { out: Vec::new(), bulk, attached: Attached::Nothing }
+    pub(crate) fn new() -> io::Result<Replies> {
+        let bulk = MmapMut::map_anon(TRANSFER_MAX.max(LISTING_REPLY_MAX))?;
+        Ok(Replies { out: Vec::new(), bulk, attached: Attached::Nothing })
     }
 }
 

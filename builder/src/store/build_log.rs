@@ -13,6 +13,10 @@ use crate::store_path::StorePath;
 /// Characters of a derivation's name that its directory is called by, so that none gets too many files.
 const PREFIX: usize = 2;
 
+/// Up to this length the smallest block size compresses as well as the largest, in bytes. The largest takes 7 MB of
+/// memory, which most builds have no use for.
+const SHORT: usize = 100_000;
+
 /// A build's log could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make {path:?}")]
@@ -28,6 +32,8 @@ pub struct BuildLog {
 
 enum To {
     Plain(BufWriter<File>),
+    /// What is to be compressed is not long yet.
+    Short(File, Vec<u8>),
     Compressed(Box<BzEncoder<BufWriter<File>>>),
 }
 
@@ -52,31 +58,46 @@ impl BuildLog {
             // Of an earlier build with another setting; there would be two to choose from.
             match fs::remove_file(log_path(logs, derivation, !compressed)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(BufWriter::new(file)),
+                _ => Ok(file),
             }
         };
         let file = open().map_err(|source| LogError { path: path.clone(), source })?;
-        let to = if compressed {
-            To::Compressed(Box::new(BzEncoder::new(file, Compression::best())))
-        } else {
-            To::Plain(file)
-        };
-        Ok(BuildLog { to })
+        Ok(BuildLog {
+            to: if compressed { To::Short(file, Vec::new()) } else { To::Plain(BufWriter::new(file)) },
+        })
     }
 
     /// Adds bytes.
     pub fn write(&mut self, bytes: &[u8]) {
         let _ = match &mut self.to {
             To::Plain(file) => file.write_all(bytes).and_then(|()| file.flush()),
+            To::Short(_, text) if text.len() + bytes.len() <= SHORT => {
+                text.extend_from_slice(bytes);
+                Ok(())
+            }
+            To::Short(..) => self.compress(Compression::best(), bytes),
             To::Compressed(encoder) => encoder.write_all(bytes),
         };
     }
 
     /// Writes what has not been written yet.
-    pub fn finish(self) {
+    pub fn finish(mut self) {
+        if let To::Short(..) = self.to {
+            let _ = self.compress(Compression::fast(), &[]);
+        }
         if let To::Compressed(encoder) = self.to {
             let _ = encoder.finish().and_then(|mut file| file.flush());
         }
+    }
+
+    /// Begins to compress what is there and what comes now.
+    fn compress(&mut self, how: Compression, more: &[u8]) -> io::Result<()> {
+        let To::Short(file, text) = &self.to else { return Ok(()) };
+        let mut encoder = BzEncoder::new(BufWriter::new(file.try_clone()?), how);
+        encoder.write_all(text)?;
+        encoder.write_all(more)?;
+        self.to = To::Compressed(Box::new(encoder));
+        Ok(())
     }
 }
 
@@ -105,5 +126,21 @@ mod tests {
         assert_eq!(text, "words");
         write(false);
         assert!(!compressed.exists() && plain.exists());
+    }
+
+    #[test]
+    fn a_log_of_any_length_is_compressed_whole() {
+        let logs = tempfile::tempdir().unwrap();
+        let derivation = StorePath::new("86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv").unwrap();
+        for length in [0, 1, SHORT - 1, SHORT, SHORT + 1, 3 * SHORT] {
+            let written: Vec<u8> = (0..length).map(|number| (number % 251) as u8).collect();
+            let mut log = BuildLog::create(logs.path(), &derivation, true).unwrap();
+            written.chunks(999).for_each(|chunk| log.write(chunk));
+            log.finish();
+            let mut read = Vec::new();
+            let file = File::open(log_path(logs.path(), &derivation, true)).unwrap();
+            bzip2::read::BzDecoder::new(file).read_to_end(&mut read).unwrap();
+            assert!(read == written, "{length} bytes");
+        }
     }
 }

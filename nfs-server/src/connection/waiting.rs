@@ -49,9 +49,12 @@ impl<'s> Waiting<'s> {
         if queue.bytes + call.len() > WAITING_CALLS_MAX {
             return false;
         }
-        if queue.idle <= queue.calls.len() && queue.threads < WAITING_THREADS_MAX {
+        if queue.idle <= queue.calls.len()
+            && queue.threads < WAITING_THREADS_MAX
+            && let Ok(replies) = Replies::new()
+        {
             let thread = Builder::new().name("nfs-waiting".into());
-            if thread.spawn_scoped(scope, || self.work()).is_ok() {
+            if thread.spawn_scoped(scope, || self.work(replies)).is_ok() {
                 queue.threads += 1;
             }
         }
@@ -64,8 +67,7 @@ impl<'s> Waiting<'s> {
         true
     }
 
-    fn work(&self) {
-        let mut replies = Replies::new();
+    fn work(&self, mut replies: Replies) {
         while let Some(call) = self.next() {
             let answered = rpc::answer(self.service, &call, Patience::Any, &mut replies);
             let sent = answered

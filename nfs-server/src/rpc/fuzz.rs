@@ -44,7 +44,7 @@ impl Target {
 
     /// Answers a request, and checks what can be said of every reply.
     fn answer(&self, record: &[u8]) {
-        let mut replies = Replies::new();
+        let mut replies = Replies::new().expect("some memory");
         let answered = match answer(&self.service, record, Patience::None, &mut replies) {
             Ok(Answered::Later) => answer(&self.service, record, Patience::Any, &mut replies),
             answered => answered,
