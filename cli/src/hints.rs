@@ -156,12 +156,18 @@ fn open(error: &OpenError) -> Option<String> {
         OpenError::Missing { source_path, .. } => {
             Some(format!("'ls -ld {}' has to find it on this machine", source_path.display()))
         }
+        OpenError::Case { .. } => {
+            Some("a volume that tells case holds both: 'diskutil info' says which do".into())
+        }
         _ => None,
     }
 }
 
 fn server(error: &ServerError) -> Option<String> {
     match error {
+        ServerError::Peers(_) if cfg!(target_os = "macos") => Some(
+            "this release of macOS is not known; 'loopbox doctor --verify' prints what a report needs".into(),
+        ),
         ServerError::Peers(_) => Some("'loopbox doctor' says how to give the ports back to root".into()),
         _ => None,
     }

@@ -4,11 +4,13 @@
 //! processes of its machine. The server has to keep a name, an owner, a mode and a type, and all but the last a regular
 //! file has too. The type is remembered here, by the file's inode number.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
@@ -35,10 +37,13 @@ impl StandIns {
         mode: u32,
     ) -> Result<OwnedFd, Errno> {
         let mut kinds = self.0.write();
-        let file = host::create(directory, name, mode)?;
+        let mut file = File::from(host::create(directory, name, mode)?);
+        if let Err(error) = file.write_all(MARK) {
+            // The disk is full, say. Without its mark it would be a file of the build's own.
+            unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
+            return Err(Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO)));
+        }
         kinds.insert(host::identity(&nix::sys::stat::fstat(&file)?), kind);
-        let mut file = std::fs::File::from(file);
-        file.write_all(MARK).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
         Ok(file.into())
     }
 
