@@ -281,8 +281,7 @@ impl Builder {
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted, hook_paths) = (Purpose::Make, BTreeSet::new(), Vec::new());
         let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
-        let user = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
-        Ok(self.plan(&job, &user, &scratch)?)
+        Ok(self.plan(&job, &user.as_user(), &scratch)?)
     }
 
     /// What the `pre-build-hook` shows of the host to a build, whose root is to be at `root`.

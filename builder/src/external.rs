@@ -17,7 +17,7 @@ use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation, Method, Output};
 use crate::log::no_input;
 use crate::plan::{Host, Known, PlanError, Request, SandboxPath, Scratch, User, plan_decided};
-use crate::run::{Ways, in_view};
+use crate::run::{Act, Ways, in_view};
 use crate::scratch::{self, ScratchError};
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
@@ -177,7 +177,7 @@ impl Description {
             loopbox: external.loopbox,
             cancel: external.cancel,
             stop: &Cancel::default(),
-            terminal: false,
+            act: Act::Program,
         };
         let ended = in_view(&ways, &plan, &beside.join("mount"), stdio, begin)?;
         if ended.outcome == Outcome::Exited(0) {

@@ -4,6 +4,8 @@ pub mod access;
 pub mod backend;
 pub mod build;
 pub mod cancel;
+#[cfg(target_os = "linux")]
+pub mod compare;
 pub mod derivation;
 #[cfg(target_os = "macos")]
 pub mod entry;

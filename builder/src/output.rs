@@ -29,7 +29,7 @@ use crate::store_path::StorePath;
 
 pub use canonicalise::Canonicaliser;
 pub use checks::CheckError;
-pub use diff::{Difference, Differences, What};
+pub use diff::{Difference, Differences, What, compare as compare_trees};
 pub use fixed::FixedError;
 pub use nar::write as write_nar;
 pub use place::Existing;

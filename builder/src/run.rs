@@ -13,7 +13,7 @@ use mounter::jail::{
 use mounter::stale::Note;
 use nfs_server::view::View;
 
-use crate::access::HiddenPaths;
+use crate::access::{Hidden, HiddenPaths};
 use crate::backend::{Backend, Spent, Wish};
 use crate::build::{
     BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds, Turn, ViewSeconds,
@@ -22,11 +22,23 @@ use crate::cancel::Cancel;
 use crate::in_place::InPlace;
 use crate::log::{self, Heard, Keep, Log, Terminal};
 use crate::output::{Existing, Made, OutputError};
-use crate::plan::{Plan, User, Word};
+use crate::plan::{Plan, Word};
 use crate::scratch::Place;
 use crate::store::{BuildUser, PathInfo, When, log_path};
 use crate::watch::{Ear, Watch};
 use crate::{hooks, program};
+
+/// A build that ended well. Its outputs are where it wrote them.
+pub(crate) struct Attempt {
+    pub plan: Plan,
+    pub ended: Ended,
+    hidden: Hidden,
+    began: Instant,
+    /// What it wrote is removed with this.
+    place: Place,
+    /// Nobody else may be this user until they are taken.
+    user: BuildUser,
+}
 
 /// Builds: what it returns has been registered.
 pub(crate) fn run(
@@ -34,13 +46,26 @@ pub(crate) fn run(
     job: &mut Job<'_>,
     turn: Turn<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, Measures), BuildError> {
+    let Attempt { plan, ended, hidden, began, place, user } = attempt(builder, job, &*builder.backend)?;
+    let infos = take(builder, job, &plan, user, turn)?;
+    drop(place);
+    let Ended { times, spent, .. } = ended;
+    let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
+    Ok((infos, Measures { files_visible: None, spent, seconds, view: times.seconds(), hidden }))
+}
+
+/// Runs the builder, and leaves its outputs to the caller.
+pub(crate) fn attempt(
+    builder: &Builder,
+    job: &mut Job<'_>,
+    backend: &dyn Backend,
+) -> Result<Attempt, BuildError> {
     let began = Instant::now();
     let user = builder.users.acquire(&builder.cancel)?.ok_or(BuildError::Interrupted)?;
     kill_processes(&user)?;
     let mut place = Place::make(&builder.store, &builder.settings, &builder.state, job.path)?;
-    let who = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
     job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
-    let plan = builder.plan(job, &who, &place.scratch)?;
+    let plan = builder.plan(job, &user.as_user(), &place.scratch)?;
     place.write_files(&plan)?;
     let in_place = InPlace::begin(&plan, &builder.store, job)?;
 
@@ -48,12 +73,12 @@ pub(crate) fn run(
     let watch = Watch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
     let (terminal, log) = open_log(builder, &plan, watch.ear(), &stop)?;
     let ways = Ways {
-        backend: &*builder.backend,
+        backend,
         note: &place.note,
         loopbox: &builder.loopbox,
         cancel: &builder.cancel,
         stop: &stop,
-        terminal: false,
+        act: Act::Program,
     };
     let stdio = Stdio3 {
         stdin: log::no_input().map_err(BuildError::Terminal)?,
@@ -66,10 +91,10 @@ pub(crate) fn run(
     let exceeded = watch.end();
     kill_processes(&user)?;
     in_place.map_or(Ok(()), InPlace::collect)?;
-    let Ended { outcome, times, spent, asked } = ended?;
-    let (started, stopped) = (times.started, times.gone);
+    let ended = ended?;
+    let outcome = ended.outcome;
 
-    let hidden = asked.existing(&plan.view, builder.store.directory());
+    let hidden = ended.asked.existing(&plan.view, builder.store.directory());
     if exceeded.is_some() || outcome != Outcome::Exited(0) {
         // Before the directories are removed.
         let disk_full = place.is_disk_full();
@@ -83,10 +108,7 @@ pub(crate) fn run(
         let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }
-    let infos = take(builder, job, &plan, user, turn)?;
-    drop(place);
-    let seconds = Seconds::new(started - began, stopped - started, stopped.elapsed());
-    Ok((infos, Measures { files_visible: None, spent, seconds, view: times.seconds(), hidden }))
+    Ok(Attempt { plan, ended, hidden, began, place, user })
 }
 
 /// Registers the outputs, or compares them with those that are registered. Once they are made, the user and the turn
@@ -138,8 +160,18 @@ pub(crate) struct Ways<'a> {
     pub cancel: &'a Cancel,
     /// Stops this one alone.
     pub stop: &'a Cancel,
-    /// Whether the streams are a terminal that is to control the session.
-    pub terminal: bool,
+    pub act: Act,
+}
+
+/// Who acts in a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// The plan's program.
+    Program,
+    /// The plan's program, for a person: the streams are a terminal that is to control the session.
+    Session,
+    /// loopbox itself, with these arguments ([`crate::compare::inside`]).
+    Task(Vec<OsString>),
 }
 
 /// How a builder ended.
@@ -182,7 +214,12 @@ pub(crate) fn in_view(
         sink: Some(Arc::clone(&asked) as Arc<_>),
     })?;
     begin();
-    let jail = JailSpec { terminal: ways.terminal, ..plan.jail(served.root()) };
+    let mut jail = plan.jail(served.root());
+    match &ways.act {
+        Act::Program => {}
+        Act::Session => jail.terminal = true,
+        Act::Task(arguments) => (jail.own_task, jail.argv) = (true, arguments.clone()),
+    }
     let jail =
         Jail::spawn(ways.loopbox, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
     let started = Instant::now();
@@ -196,7 +233,7 @@ pub(crate) fn in_view(
 }
 
 impl Times {
-    fn seconds(&self) -> ViewSeconds {
+    pub fn seconds(&self) -> ViewSeconds {
         ViewSeconds {
             setup: (self.started - self.begun).as_secs_f64(),
             run: (self.ended - self.started).as_secs_f64(),

@@ -10,8 +10,8 @@ use mounter::profile::{Files, Profile};
 use crate::build::{BuildError, Builder, Job, Purpose};
 use crate::cancel::Cancel;
 use crate::derivation::Derivation;
-use crate::plan::{Plan, User, Word};
-use crate::run::{Ways, in_view, kill_processes};
+use crate::plan::{Plan, Word};
+use crate::run::{Act, Ways, in_view, kill_processes};
 use crate::scratch::Place;
 use crate::store_path::StorePath;
 
@@ -77,8 +77,7 @@ impl Builder {
         let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
         let hook_paths = self.hook_paths(path, &place.mount_point)?;
         let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
-        let who = User { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
-        let mut plan = self.plan(&job, &who, &place.scratch)?;
+        let mut plan = self.plan(&job, &user.as_user(), &place.scratch)?;
         if given {
             place.write_missing_files(&plan)?;
         } else {
@@ -92,7 +91,7 @@ impl Builder {
             loopbox: &self.loopbox,
             cancel: &self.cancel,
             stop: &Cancel::default(),
-            terminal: session.terminal,
+            act: if session.terminal { Act::Session } else { Act::Program },
         };
         let ended = in_view(&ways, &plan, &place.mount_point, session.stdio, || ());
         kill_processes(&user)?;

@@ -3,6 +3,8 @@
 mod build;
 mod builds;
 mod clean;
+#[cfg(target_os = "linux")]
+mod compare;
 mod completions;
 mod doctor;
 mod entering;
@@ -29,6 +31,9 @@ pub enum Command {
     Build(build::Arguments),
     /// Enter the view of a derivation's build, with its environment, or run a command there
     Shell(shell::Arguments),
+    /// Compare backends: build the same in each, or walk through the same view
+    #[cfg(target_os = "linux")]
+    Compare(Box<compare::Arguments>),
     /// Run a build for Nix, by its setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
     /// Mount a view that a JSON file describes, until it is unmounted or loopbox is interrupted
@@ -52,6 +57,8 @@ impl Command {
             Command::Run(arguments) => run::execute(arguments, globals),
             Command::Build(arguments) => build::execute(arguments, globals),
             Command::Shell(arguments) => shell::execute(arguments, globals),
+            #[cfg(target_os = "linux")]
+            Command::Compare(arguments) => compare::execute(arguments, globals),
             #[cfg(target_os = "linux")]
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]

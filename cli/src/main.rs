@@ -17,7 +17,7 @@ use failure::Failure;
 fn main() -> ExitCode {
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
     if std::env::args_os().nth(1).is_some_and(|word| word == mounter::jail::WORD) {
-        return mounter::jail::enter(|_| 0);
+        return mounter::jail::enter(builder::compare::inside);
     }
     match Arguments::read() {
         Ok(arguments) => {

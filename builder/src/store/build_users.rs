@@ -204,6 +204,12 @@ impl BuildUser {
         BuildUser { uid: user.uid.as_raw(), gid, groups, lock }
     }
 
+    /// The user as a plan names it.
+    #[must_use]
+    pub fn as_user(&self) -> crate::plan::User {
+        crate::plan::User { uid: self.uid, gid: self.gid, groups: self.groups.clone() }
+    }
+
     /// Whether it is a user that does nothing but build.
     #[must_use]
     pub fn is_dedicated(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mounter::options::Changes;
@@ -90,7 +90,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     Ok(status.unwrap_or(Status::Done))
 }
 
-fn read(path: &PathBuf) -> Result<ViewSpec, SpecFileError> {
-    let text = fs::read(path).map_err(|source| SpecFileError::Read { path: path.clone(), source })?;
-    serde_json::from_slice(&text).map_err(|source| SpecFileError::Malformed { path: path.clone(), source })
+/// The view that a file describes.
+pub(super) fn read(path: &Path) -> Result<ViewSpec, SpecFileError> {
+    let text = fs::read(path).map_err(|source| SpecFileError::Read { path: path.into(), source })?;
+    serde_json::from_slice(&text).map_err(|source| SpecFileError::Malformed { path: path.into(), source })
 }

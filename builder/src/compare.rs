@@ -1,0 +1,165 @@
+//! The same view, and the same build, in several backends side by side: what differs, and why.
+
+mod build;
+mod differ;
+mod origin;
+mod view;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::backend::{BackendError, Kind, Spent};
+use crate::build::{BuildError, ViewSeconds};
+use crate::output::Differences;
+use crate::scratch::ScratchError;
+use crate::store_path::StorePath;
+
+pub use build::{Wanted, compare_builds};
+pub use differ::{Difference, Walks};
+pub use view::{Surroundings, ViewComparison, Walked, compare_views};
+pub use walk::{Seen, inside};
+
+/// What was found out about a derivation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Comparison {
+    /// It.
+    pub derivation: StorePath,
+    /// All in all.
+    pub verdict: Verdict,
+    /// The same in a sentence, with what led to it.
+    pub explanation: String,
+    /// Every build, in the order in which they were made.
+    pub rounds: Vec<Round>,
+    /// Hashes of those outputs that the store has already.
+    pub registered: BTreeMap<String, String>,
+    /// How outputs differ from the first ones.
+    pub outputs: Vec<OutputDifference>,
+    /// What a process in the view sees differently.
+    pub probe: Option<Walks>,
+}
+
+/// Whether the outputs are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// All of them, in every backend and every round, and those that the store has.
+    Same,
+    /// They differ from round to round in one and the same backend.
+    NotDeterministic,
+    /// They are the same in every round, and differ from backend to backend.
+    DependsOnBackend,
+    /// They differ from backend to backend, and one round each cannot tell whether that is why.
+    Differs,
+    /// They are the same everywhere, but not what the store has.
+    DiffersFromStore,
+    /// Nothing could be compared, since it failed in some backend.
+    Failed,
+}
+
+/// One build.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Round {
+    /// In which backend.
+    pub backend: Kind,
+    /// Counted from one.
+    pub round: u32,
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: RoundResult,
+}
+
+/// What came of a build.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RoundResult {
+    /// Outputs.
+    Built(Box<Built>),
+    /// A failure, with its reason.
+    Failed(String),
+}
+
+/// A build that ended well.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Built {
+    /// How long its view took.
+    pub seconds: ViewSeconds,
+    /// What its view took.
+    pub spent: Spent,
+    /// The hashes of its outputs as Nix archives, in base 16, by output name.
+    pub nar_hashes: BTreeMap<String, String>,
+}
+
+/// How an output differs from the first build's.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputDifference {
+    /// The output's name.
+    pub output: String,
+    /// The first build's backend.
+    pub first: Kind,
+    /// The backend, and its round; the store's own output if missing.
+    pub other: Option<(Kind, u32)>,
+    /// How: `before` is the first one.
+    pub differences: Differences,
+}
+
+/// Why nothing could be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompareError {
+    /// Inputs are missing; a comparison registers nothing, so it builds none.
+    #[error("{} of the inputs of '{derivation}' are not in the store, {first:?} among them", count)]
+    Inputs {
+        /// The derivation.
+        derivation: StorePath,
+        /// How many are missing.
+        count: usize,
+        /// One of them.
+        first: PathBuf,
+    },
+    /// Builds cannot be made.
+    #[error("cannot prepare the builds")]
+    Build(#[from] BuildError),
+    /// Directories cannot be made.
+    #[error("cannot make directories for the comparison")]
+    Place(#[from] ScratchError),
+    /// A view cannot be made real.
+    #[error("cannot walk the view in the {backend} backend")]
+    Backend {
+        /// Which.
+        backend: Kind,
+        /// Why.
+        source: BackendError,
+    },
+    /// The view cannot be entered.
+    #[error("cannot walk the view in the {backend} backend")]
+    Jail {
+        /// Which.
+        backend: Kind,
+        /// Why.
+        source: mounter::jail::JailError,
+    },
+    /// A walk ended badly, or its answer cannot be read.
+    #[error("the walk through the view in the {backend} backend did not end well")]
+    Walk {
+        /// Which.
+        backend: Kind,
+        /// Why.
+        source: io::Error,
+    },
+    /// Outputs cannot be set aside or compared.
+    #[error("cannot set aside or compare the output {path:?}")]
+    Aside {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

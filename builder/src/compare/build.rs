@@ -1,0 +1,349 @@
+//! One derivation, built in each backend by turns. Nothing is registered; outputs are compared and thrown away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use mounter::jail::Stdio3;
+use mounter::stale::{Leftovers, Note};
+
+use super::view::{collect, whole};
+use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict, Walks, walk};
+use crate::backend::Kind;
+use crate::build::{BuildError, Builder, Job, Purpose};
+use crate::cancel::Cancel;
+use crate::derivation::Derivation;
+use crate::log::no_input;
+use crate::output::{self, Made};
+use crate::run::{Act, Attempt, Ended, Ways, attempt, in_view, kill_processes};
+use crate::scratch::{self, Place, ScratchError};
+use crate::store::PathLocks;
+use crate::store_path::StorePath;
+
+/// The longest chain of causes that a failure is told with.
+const CAUSES: usize = 8;
+
+/// What is to be compared.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// In which backends; the first is what the others are compared with.
+    pub backends: Vec<Kind>,
+    /// How often in each.
+    pub rounds: u32,
+}
+
+/// Builds a derivation in each backend, round by round, and compares what comes of it.
+///
+/// # Errors
+/// Why nothing could be compared. That it cannot be built in some backend is an answer, and not such an error.
+pub fn compare_builds(
+    builder: &Builder,
+    path: &StorePath,
+    derivation: &Derivation<'_>,
+    wanted: &Wanted,
+) -> Result<Comparison, CompareError> {
+    let mut job = prepare(builder, path, derivation)?;
+    let outputs = derivation.output_paths(builder.store.directory()).map_err(BuildError::from)?;
+    let paths: BTreeSet<StorePath> = outputs.iter().map(|(_, path)| path.clone()).collect();
+    let places = paths.iter().map(|path| builder.store.locate(path)).collect();
+    let _locks = PathLocks::acquire(&places, &builder.cancel)
+        .map_err(BuildError::from)?
+        .ok_or(BuildError::Interrupted)?;
+    let mut collection = Collection::new(builder, path)?;
+    for round in 1..=wanted.rounds {
+        // Each is the first one at times: what the first one finds in no cache, the others do.
+        let turn = round as usize % wanted.backends.len().max(1);
+        let by_turns = wanted.backends.iter().cycle().skip(turn).take(wanted.backends.len());
+        for &backend in by_turns {
+            let result = match collection.build(builder, &mut job, backend, round) {
+                Err(CompareError::Build(error)) if !matches!(error, BuildError::Interrupted) => {
+                    RoundResult::Failed(told(&error))
+                }
+                other => RoundResult::Built(Box::new(other?)),
+            };
+            collection.rounds.push(Round { backend, round, result });
+        }
+    }
+    let registered = collection.compare_with_store(builder, &outputs)?;
+    let mut walks = Vec::new();
+    for &backend in &wanted.backends {
+        match probe(builder, &mut job, backend) {
+            Ok(seen) => walks.push((backend, seen)),
+            // The rounds have told of it.
+            Err(CompareError::Build(BuildError::Backend(_) | BuildError::Jail(_))) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let plan = builder.dry_plan(path, derivation)?;
+    let probe = (!walks.is_empty()).then(|| Walks::compare(&plan.view, walks));
+    Ok(collection.judge(path, registered, probe))
+}
+
+/// What is built, whose inputs have to be there.
+fn prepare<'a>(
+    builder: &Builder,
+    path: &'a StorePath,
+    derivation: &'a Derivation<'a>,
+) -> Result<Job<'a>, CompareError> {
+    derivation.check_buildable(builder.store.directory()).map_err(BuildError::from)?;
+    let inputs = builder.inputs(derivation)?;
+    let missing = builder.store.invalid(&inputs).map_err(BuildError::from)?;
+    if let Some(first) = missing.first() {
+        let first = builder.store.locate(first);
+        return Err(CompareError::Inputs { derivation: path.clone(), count: missing.len(), first });
+    }
+    let mut needed = inputs.clone();
+    needed.insert(path.clone());
+    builder.store.hold(&needed, &BTreeSet::new()).map_err(BuildError::from)?;
+    let known = builder.known(derivation, &inputs)?;
+    let sandbox_closure = builder.sandbox_closure()?;
+    Ok(Job { path, derivation, known, sandbox_closure, purpose: Purpose::Check, unwanted: BTreeSet::new() })
+}
+
+/// What was built so far.
+struct Collection {
+    rounds: Vec<Round>,
+    differences: Vec<OutputDifference>,
+    first: Option<First>,
+    /// Hashes that have been compared already: by backend and output.
+    compared: BTreeSet<(Kind, String, String)>,
+    /// Where the first outputs are kept.
+    aside: Aside,
+}
+
+/// The first outputs.
+struct First {
+    backend: Kind,
+    nar_hashes: BTreeMap<String, String>,
+}
+
+impl Collection {
+    fn new(builder: &Builder, path: &StorePath) -> Result<Collection, CompareError> {
+        let aside = Aside::make(builder, path)?;
+        let compared = BTreeSet::new();
+        Ok(Collection { rounds: Vec::new(), differences: Vec::new(), first: None, compared, aside })
+    }
+
+    fn build(
+        &mut self,
+        builder: &Builder,
+        job: &mut Job<'_>,
+        backend: Kind,
+        round: u32,
+    ) -> Result<Built, CompareError> {
+        let attempt = attempt(builder, job, &*backend.backend())?;
+        let made = Made::inspect(&attempt.plan, &builder.store, &job.unwanted).map_err(BuildError::from)?;
+        let hash = |(name, info): (&String, &crate::store::PathInfo)| (name.clone(), info.nar_hash.clone());
+        let nar_hashes: BTreeMap<String, String> = made.infos().iter().map(hash).collect();
+        let Attempt { plan, ended: Ended { times, spent, .. }, .. } = &attempt;
+        let now = |name: &str| {
+            let output = plan.outputs.iter().find(|output| output.name == name);
+            output.map(|output| output.path.within(&plan.scratch.store))
+        };
+        match &self.first {
+            None => {
+                for name in nar_hashes.keys() {
+                    let Some(from) = now(name) else { continue };
+                    let failed = |source| CompareError::Aside { path: from.clone(), source };
+                    std::fs::rename(&from, self.aside.output(name)).map_err(failed)?;
+                }
+                self.first = Some(First { backend, nar_hashes: nar_hashes.clone() });
+            }
+            Some(first) => {
+                let others =
+                    nar_hashes.iter().filter(|(name, hash)| first.nar_hashes.get(*name) != Some(hash));
+                for (name, hash) in others {
+                    let Some(now) = now(name) else { continue };
+                    if self.compared.insert((backend, name.clone(), hash.clone())) {
+                        self.differences.push(OutputDifference {
+                            output: name.clone(),
+                            first: first.backend,
+                            other: Some((backend, round)),
+                            differences: compare(&self.aside.output(name), &now)?,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(Built { seconds: times.seconds(), spent: spent.clone(), nar_hashes })
+    }
+
+    /// The store's own outputs, where it has them.
+    fn compare_with_store(
+        &mut self,
+        builder: &Builder,
+        outputs: &[(String, StorePath)],
+    ) -> Result<BTreeMap<String, String>, CompareError> {
+        let there = outputs.iter().map(|(_, path)| path.clone()).collect();
+        let invalid = builder.store.invalid(&there).map_err(BuildError::from)?;
+        let valid = there.difference(&invalid).cloned().collect();
+        let infos = builder.store.infos(&valid).map_err(BuildError::from)?;
+        let mut registered = BTreeMap::new();
+        for (name, path) in outputs {
+            let Some(info) = infos.get(path) else { continue };
+            registered.insert(name.clone(), info.nar_hash.clone());
+            if let Some(first) = &self.first
+                && first.nar_hashes.get(name) != Some(&info.nar_hash)
+            {
+                self.differences.push(OutputDifference {
+                    output: name.clone(),
+                    first: first.backend,
+                    other: None,
+                    differences: compare(&self.aside.output(name), &builder.store.locate(path))?,
+                });
+            }
+        }
+        Ok(registered)
+    }
+
+    fn judge(
+        self,
+        path: &StorePath,
+        registered: BTreeMap<String, String>,
+        probe: Option<Walks>,
+    ) -> Comparison {
+        let Collection { rounds, differences: outputs, .. } = self;
+        let verdict = verdict(&rounds, &registered);
+        let explanation = explain(verdict, &rounds, probe.as_ref());
+        Comparison { derivation: path.clone(), verdict, explanation, rounds, registered, outputs, probe }
+    }
+}
+
+fn verdict(rounds: &[Round], registered: &BTreeMap<String, String>) -> Verdict {
+    let mut found: BTreeMap<Kind, BTreeSet<&BTreeMap<String, String>>> = BTreeMap::new();
+    for Round { backend, result, .. } in rounds {
+        match result {
+            RoundResult::Failed(_) => return Verdict::Failed,
+            RoundResult::Built(built) => drop(found.entry(*backend).or_default().insert(&built.nar_hashes)),
+        }
+    }
+    let all: BTreeSet<_> = found.values().flatten().collect();
+    let once = rounds.iter().all(|round| round.round == 1);
+    let like_registered = |hashes: &BTreeMap<String, String>| {
+        hashes.iter().all(|(name, hash)| registered.get(name).is_none_or(|known| known == hash))
+    };
+    if found.values().any(|hashes| hashes.len() > 1) {
+        Verdict::NotDeterministic
+    } else if all.len() > 1 {
+        if once { Verdict::Differs } else { Verdict::DependsOnBackend }
+    } else if all.iter().all(|hashes| like_registered(hashes)) {
+        Verdict::Same
+    } else {
+        Verdict::DiffersFromStore
+    }
+}
+
+fn explain(verdict: Verdict, rounds: &[Round], probe: Option<&Walks>) -> String {
+    let seen = || {
+        let differences = probe.map(|walks| walks.differences.as_slice()).unwrap_or_default();
+        let list: Vec<String> = differences.iter().map(|difference| format!("\n  {difference}")).collect();
+        if list.is_empty() {
+            String::new()
+        } else {
+            format!("; a process in the view sees these differ:{}", list.concat())
+        }
+    };
+    match verdict {
+        Verdict::Same => "the same in every backend and every round".into(),
+        Verdict::NotDeterministic => {
+            "not deterministic: one and the same backend makes it differently from round to round".into()
+        }
+        Verdict::DependsOnBackend => format!("it depends on the backend{}", seen()),
+        Verdict::Differs => {
+            format!("it differs, and more rounds would tell whether that depends on the backend{}", seen())
+        }
+        Verdict::DiffersFromStore => {
+            "the same in every backend and every round, but not what the store has".into()
+        }
+        Verdict::Failed => {
+            let failed: BTreeSet<Kind> =
+                rounds.iter().filter(|round| round.failed()).map(|round| round.backend).collect();
+            let all: BTreeSet<Kind> = rounds.iter().map(|round| round.backend).collect();
+            let names: Vec<String> = failed.iter().map(Kind::to_string).collect();
+            match failed == all {
+                true => "it cannot be built in any backend".into(),
+                false => format!("it cannot be built in {}, and in others it can", names.join(" and ")),
+            }
+        }
+    }
+}
+
+impl Round {
+    fn failed(&self) -> bool {
+        matches!(self.result, RoundResult::Failed(_))
+    }
+}
+
+/// What a process sees that is where the builder would be.
+fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk::Seen>, CompareError> {
+    let user = builder.users.acquire(&builder.cancel).map_err(BuildError::from)?;
+    let user = user.ok_or(BuildError::Interrupted)?;
+    let place = Place::make(&builder.store, &builder.settings, &builder.state, job.path)?;
+    job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
+    let plan = builder.plan(job, &user.as_user(), &place.scratch).map_err(BuildError::from)?;
+    let mounts = [&plan.mounts.proc, &plan.mounts.pts, &plan.mounts.shm];
+    let without: Vec<PathBuf> = mounts.into_iter().flatten().cloned().collect();
+    let made = backend.backend();
+    let ways = Ways {
+        backend: &*made,
+        note: &place.note,
+        loopbox: &builder.loopbox,
+        cancel: &builder.cancel,
+        stop: &Cancel::default(),
+        act: Act::Task(walk::arguments(false, &without)),
+    };
+    let badly = |source: io::Error| CompareError::Walk { backend, source };
+    let (reader, writer) = io::pipe().map_err(badly)?;
+    let stdio = Stdio3 {
+        stdin: no_input().map_err(BuildError::Terminal)?,
+        stdout: Stdio::from(writer),
+        stderr: Stdio::inherit(),
+    };
+    let seen = collect(reader);
+    let ended = in_view(&ways, &plan, &place.mount_point, stdio, || ());
+    kill_processes(&user)?;
+    let outcome = ended?.outcome;
+    whole(outcome, seen).map_err(badly)
+}
+
+fn compare(first: &Path, other: &Path) -> Result<output::Differences, CompareError> {
+    output::compare_trees(first, other).map_err(|source| CompareError::Aside { path: other.into(), source })
+}
+
+/// An error with its causes, in a line each.
+fn told(error: &(dyn Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |&error| error.source()).take(CAUSES);
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// A directory in the store for the first outputs, on their own volume; removed with this. Its name begins as the
+/// derivation's does, which protects it from the garbage collector.
+struct Aside {
+    directory: PathBuf,
+    _note: Note,
+}
+
+impl Aside {
+    fn make(builder: &Builder, path: &StorePath) -> Result<Aside, CompareError> {
+        let directory = builder.store.directory().join(format!("{path}.compare"));
+        let leftovers = Leftovers { mount: None, temporary: vec![directory.clone()] };
+        let note = builder.state.note(leftovers).map_err(ScratchError::from)?;
+        let made = scratch::remove(&directory).and_then(|()| scratch::make_private(&directory));
+        made.map_err(|source| ScratchError::Make { path: directory.clone(), source })?;
+        Ok(Aside { directory, _note: note })
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if let Err(error) = scratch::remove(&self.directory) {
+            tracing::warn!(directory = ?self.directory, %error, "cannot remove outputs that were set aside");
+        }
+    }
+}

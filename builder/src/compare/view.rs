@@ -1,0 +1,198 @@
+//! One view, walked through in each backend.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::Instant;
+
+use mounter::farm;
+use mounter::jail::{Jail, JailSpec, Outcome, Stdio3, SystemCalls};
+use mounter::stale::{Leftovers, Note, StateDir};
+use nfs_server::view::{Access, Entry, ViewSpec};
+use serde::Serialize;
+
+use super::walk::{self, Seen};
+use super::{CompareError, Walks};
+use crate::backend::{BackendError, Kind, Spent, Wish};
+use crate::build::ViewSeconds;
+use crate::plan::User;
+use crate::scratch::{self, ScratchError};
+
+/// Who walks: nobody in particular, who has no rights to anything.
+const NOBODY: u32 = 65_534;
+
+/// One view in several backends.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewComparison {
+    /// What each backend took.
+    pub backends: Vec<Walked>,
+    /// What differs.
+    pub walks: Walks,
+}
+
+/// What one backend took.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Walked {
+    /// Which.
+    pub backend: Kind,
+    /// How long; `run` is the walk.
+    pub seconds: ViewSeconds,
+    /// What else.
+    pub spent: Spent,
+}
+
+/// The surroundings of the walks.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Where what could be left behind is noted.
+    pub state: &'a StateDir,
+    /// This very program.
+    pub loopbox: &'a Path,
+    /// A directory to work in. Hard links are made on its volume.
+    pub base: &'a Path,
+}
+
+/// Walks through a view in each backend, reading every file, and compares what was seen. Nothing is written: what the
+/// view shows writable is shown read-only, and its own directories for writing are empty ones.
+///
+/// # Errors
+/// The first backend that cannot show the view, and why.
+pub fn compare_views(
+    view: &ViewSpec,
+    backends: &[Kind],
+    surroundings: Surroundings<'_>,
+) -> Result<ViewComparison, CompareError> {
+    let place = Place::make(surroundings)?;
+    let view = place.harmless(view)?;
+    let mut walked = Vec::new();
+    let mut walks = Vec::new();
+    for &backend in backends {
+        let (took, seen) = place.walk(&view, backend, surroundings.loopbox)?;
+        walked.push(took);
+        walks.push((backend, seen));
+    }
+    Ok(ViewComparison { backends: walked, walks: Walks::compare(&view, walks) })
+}
+
+/// A directory that is removed with this.
+struct Place {
+    directory: PathBuf,
+    note: Note,
+}
+
+impl Place {
+    fn make(surroundings: Surroundings<'_>) -> Result<Place, ScratchError> {
+        let directory = surroundings.base.join(format!("loopbox-compare-{}", std::process::id()));
+        let note = surroundings.state.note(Leftovers { mount: None, temporary: vec![directory.clone()] })?;
+        let place = Place { directory, note };
+        place.make_directory(&place.directory)?;
+        Ok(place)
+    }
+
+    fn make_directory(&self, path: &Path) -> Result<(), ScratchError> {
+        scratch::make_private(path).map_err(|source| ScratchError::Make { path: path.into(), source })
+    }
+
+    /// The same view, with nothing of the host's in it that could be written.
+    fn harmless(&self, view: &ViewSpec) -> Result<ViewSpec, ScratchError> {
+        let mut entries = view.entries.clone();
+        for (number, entry) in entries.iter_mut().enumerate() {
+            match entry {
+                Entry::Graft { access, .. } if *access == Access::Rw => *access = Access::Ro,
+                Entry::Scratch { source, .. } => {
+                    *source = self.directory.join(format!("scratch-{number}"));
+                    self.make_directory(source)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(ViewSpec { entries })
+    }
+
+    fn walk(
+        &self,
+        view: &ViewSpec,
+        backend: Kind,
+        loopbox: &Path,
+    ) -> Result<(Walked, Vec<Seen>), CompareError> {
+        let failed = |source: BackendError| CompareError::Backend { backend, source };
+        let at = self.directory.join(backend.to_string());
+        self.make_directory(&at)?;
+        let user = User { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
+        let begun = Instant::now();
+        let wish = Wish { view, user: &user, at: &at, note: &self.note, sink: None };
+        let realised = backend.backend().realise(wish).map_err(failed)?;
+        let in_jail = |source| CompareError::Jail { backend, source };
+        let (reader, writer) = io::pipe().map_err(|source| CompareError::Walk { backend, source })?;
+        let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::from(writer), stderr: Stdio::inherit() };
+        let jail = Jail::spawn(loopbox, &jail(realised.root()), stdio).map_err(in_jail)?;
+        let started = Instant::now();
+        let seen = collect(reader);
+        let (outcome, unmounting) = jail.wait_measured().map_err(in_jail)?;
+        let unmounted = Instant::now();
+        let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
+        let spent = realised.end().map_err(failed)?;
+        let seconds = ViewSeconds {
+            setup: (started - begun).as_secs_f64(),
+            run: (ended - started).as_secs_f64(),
+            teardown: ended.elapsed().as_secs_f64(),
+        };
+        let seen = whole(outcome, seen).map_err(|source| CompareError::Walk { backend, source })?;
+        Ok((Walked { backend, seconds, spent }, seen))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = farm::remove_around(&self.note.farm(), &self.directory, scratch::remove) {
+            tracing::warn!(directory = ?self.directory, %error, "cannot remove a directory");
+        }
+    }
+}
+
+/// Reads what a walk writes while it walks.
+pub(super) fn collect(reader: impl Read + Send + 'static) -> thread::JoinHandle<io::Result<Vec<Seen>>> {
+    thread::spawn(move || walk::read(reader))
+}
+
+/// All that a walk has written, if it came to its end.
+pub(super) fn whole(
+    outcome: Outcome,
+    seen: thread::JoinHandle<io::Result<Vec<Seen>>>,
+) -> io::Result<Vec<Seen>> {
+    let seen = seen.join().unwrap_or_else(|_| Err(io::Error::other("its reader panicked")))?;
+    match outcome {
+        Outcome::Exited(0) => Ok(seen),
+        Outcome::Exited(code) => Err(io::Error::other(format!("it ended with status {code}"))),
+        Outcome::Signaled(signal) => Err(io::Error::other(format!("signal {signal} ended it"))),
+    }
+}
+
+/// A jail with nothing in it but the walker.
+fn jail(root: mounter::jail::Root) -> JailSpec {
+    JailSpec {
+        root,
+        user: mounter::jail::User { uid: NOBODY, gid: NOBODY, groups: Vec::new(), inside: None },
+        network: false,
+        hostname: "localhost".into(),
+        domainname: "(none)".into(),
+        proc: None,
+        pts: None,
+        shm: None,
+        shm_size: "50%".into(),
+        program: "/".into(),
+        argv: walk::arguments(true, &[]),
+        env: Vec::new(),
+        cwd: "/".into(),
+        umask: 0o022,
+        limits: Vec::new(),
+        no_new_privs: true,
+        system_calls: SystemCalls::default(),
+        new_session: true,
+        terminal: false,
+        own_task: true,
+    }
+}

@@ -1,0 +1,58 @@
+//! `loopbox compare`: the same derivations, or the same view, in several backends side by side.
+
+mod chart;
+mod execute;
+mod html;
+mod table;
+
+use std::path::PathBuf;
+
+use builder::backend::Kind;
+use builder::compare::{Comparison, ViewComparison};
+use serde::Serialize;
+
+pub use execute::execute;
+
+/// Compare backends: build the same in each, or walk through the same view
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Derivations' files (.drv) in the store, or Nix files; their inputs have to be there
+    #[arg(value_name = "DRV|FILE", required_unless_present = "view", conflicts_with = "view")]
+    targets: Vec<PathBuf>,
+    /// Attribute of the Nix files
+    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
+    attribute: Option<String>,
+    /// Build nothing; walk through the view that this file describes ('loopbox run --dry-run' prints one as "view")
+    #[arg(long, value_name = "SPEC.json")]
+    view: Option<PathBuf>,
+    /// Which backends; the others are compared with the first
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Kind::ALL)]
+    backends: Vec<Kind>,
+    /// How often each derivation is built in each backend; two rounds tell chance from the backend
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Cores for each build, 0 for all [default: Nix's setting cores]
+    #[arg(long, value_name = "N")]
+    cores: Option<u32>,
+    /// More host paths for builds to see: words TARGET[=SOURCE][?]
+    #[arg(long, value_name = "WORDS")]
+    sandbox_paths: Vec<String>,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write a report with plots into this file; it needs nothing else to be shown
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// All that was compared.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    /// Derivation by derivation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    derivations: Vec<Comparison>,
+    /// The view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<ViewComparison>,
+}

@@ -1,0 +1,135 @@
+//! What `loopbox compare` does once its words are read.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use builder::backend::Kind;
+use builder::build::{Builder, Event, Observer, Options};
+use builder::compare::{Surroundings, Verdict, Wanted, compare_builds, compare_views};
+use builder::store::Store;
+use builder::watch::Limits;
+use mounter::stale::StateDir;
+
+use super::{Arguments, Report, html, table};
+use crate::arguments::Globals;
+use crate::commands::builds::{self, SELF};
+use crate::commands::{mount, need_root};
+use crate::failure::{Answer, Failure, Status, Usage};
+use crate::output;
+use crate::signals::Interrupt;
+
+/// The exit status when something differs: that of `--check`, as Nix has it.
+const DIFFERS: i32 = 104;
+/// The exit status when something cannot be built.
+const NOT_BUILT: i32 = 100;
+
+/// The report cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report {path:?}")]
+struct WriteError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// Compares, and answers.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    arguments.check()?;
+    need_root()?;
+    let interrupt = Interrupt::watch()?;
+    let report = match &arguments.view {
+        Some(view) => arguments.views(view, globals)?,
+        None => arguments.builds(globals, &interrupt)?,
+    };
+    if let Some(status) = interrupt.status() {
+        return Ok(status);
+    }
+    if let Some(path) = &arguments.html {
+        let written = html::page(&report).and_then(|page| std::fs::write(path, page));
+        written.map_err(|source| WriteError { path: path.clone(), source })?;
+    }
+    if arguments.json {
+        output::print(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        output::print(&table::text(&report))?;
+    }
+    Ok(report.status())
+}
+
+impl Arguments {
+    fn check(&self) -> Result<(), Usage> {
+        let different: BTreeSet<&Kind> = self.backends.iter().collect();
+        if different.len() == self.backends.len() {
+            return Ok(());
+        }
+        let hints = vec!["--rounds says how often each is used".into()];
+        Err(Usage { message: "a backend is named twice".into(), hints })
+    }
+
+    fn builds(&self, globals: &Globals, interrupt: &Interrupt) -> Result<Report, Failure> {
+        let store = Store::from_environment();
+        let mut settings = store.settings()?;
+        settings.check_supported()?;
+        // Nothing of a comparison stays in the store or beside it.
+        settings.keep_build_log = false;
+        let roots = builds::derivations(&store, &self.targets, self.attribute.as_deref())?;
+        let options = Options {
+            cores: self.cores,
+            sandbox_paths: builds::sandbox_paths(&settings, &self.sandbox_paths)?,
+            limits: Limits::new(settings.timeout, settings.max_silent_time, settings.max_build_log_size),
+            ..Options::default()
+        };
+        let builder = builds::builder(store, settings, options, Kind::Nfs, globals, Arc::new(Quiet))?;
+        let cancel = builder.cancel.clone();
+        let _stopped = interrupt.on_signal(move || cancel.cancel());
+        let wanted = Wanted { backends: self.backends.clone(), rounds: self.rounds };
+        let mut derivations = Vec::new();
+        for root in &roots {
+            eprintln!("comparing {}", builder.store.locate(root).display());
+            derivations.push(compare_one(&builder, root, &wanted)?);
+        }
+        Ok(Report { derivations, view: None })
+    }
+
+    fn views(&self, file: &Path, globals: &Globals) -> Result<Report, Failure> {
+        let spec = mount::read(file)?;
+        spec.validate()?;
+        let state = StateDir::open(&globals.state_dir)?;
+        state.sweep()?;
+        // Hard links are made on the store's volume, if there is a store.
+        let builds = Store::from_environment().state().join("builds");
+        let base = if builds.is_dir() { builds } else { std::env::temp_dir() };
+        let surroundings = Surroundings { state: &state, loopbox: Path::new(SELF), base: &base };
+        let view = compare_views(&spec, &self.backends, surroundings)?;
+        Ok(Report { derivations: Vec::new(), view: Some(view) })
+    }
+}
+
+fn compare_one(
+    builder: &Builder,
+    root: &builder::store_path::StorePath,
+    wanted: &Wanted,
+) -> Result<builder::compare::Comparison, Failure> {
+    let derivation = builder.store.derivation(root)?;
+    Ok(compare_builds(builder, root, &derivation, wanted)?)
+}
+
+/// What builders write is not shown: it comes many times.
+struct Quiet;
+
+impl Observer for Quiet {
+    fn observe(&self, _: &Event<'_>) {}
+}
+
+impl Report {
+    fn status(&self) -> Status {
+        let failed = self.derivations.iter().any(|one| one.verdict == Verdict::Failed);
+        let differs = self.derivations.iter().any(|one| one.verdict != Verdict::Same)
+            || self.view.as_ref().is_some_and(|view| view.walks.unexplained().next().is_some());
+        match (failed, differs) {
+            (true, _) => Status::Exited(NOT_BUILT),
+            (false, true) => Status::Exited(DIFFERS),
+            (false, false) => Status::Done,
+        }
+    }
+}
