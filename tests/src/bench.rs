@@ -5,6 +5,7 @@
 //!             → wire/*                                                        the calls alone, over loopback
 //!             → replay/*                                                      what that client asked, over loopback
 //!             → results → statistics → report, plot
+//! xtask bench --scaling → scaling/* (in the virtual machine)                  how backends grow with a closure
 //! ```
 
 pub mod inside;
@@ -14,6 +15,7 @@ pub mod private;
 pub mod replay;
 pub mod report;
 pub mod results;
+pub mod scaling;
 pub mod servers;
 pub mod statistics;
 pub mod subjects;

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::tally::Tally;
 
+mod backends;
 mod behind;
 mod carry;
 mod clean;
@@ -74,6 +75,8 @@ pub enum Group {
     Shell,
     /// What loopbox tries by itself on a machine.
     Verify,
+    /// The same in several backends.
+    Backends,
 }
 
 /// Which cases, and on what.
@@ -103,6 +106,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Hold => hold::cases(),
         Group::Shell => shell::cases(),
         Group::Verify => verify::CASES.to_vec(),
+        Group::Backends => backends::cases(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

@@ -73,6 +73,9 @@ enum What {
     /// The benchmark's part inside the machine.
     #[command(name = "__bench-inside", hide = true)]
     BenchInside { job: String },
+    /// How backends grow, inside the machine.
+    #[command(name = "__bench-scaling", hide = true)]
+    BenchScaling { job: String },
     /// The work that is timed.
     #[command(name = "__bench-work", hide = true)]
     BenchWork(crate::bench::work::Options),
@@ -108,6 +111,7 @@ impl Arguments {
             What::Fuzz(options) => fuzz::run(&options),
             What::Bench(options) => bench::run(&options),
             What::BenchInside { job } => crate::bench::inside::main(&job),
+            What::BenchScaling { job } => crate::bench::scaling::inside::main(&job),
             What::BenchWork(options) => crate::bench::work::main(&options),
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
             What::Overhead(options) => overhead::run(&options),

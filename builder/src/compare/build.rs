@@ -99,7 +99,15 @@ fn prepare<'a>(
     builder.store.hold(&needed, &BTreeSet::new()).map_err(BuildError::from)?;
     let known = builder.known(derivation, &inputs)?;
     let sandbox_closure = builder.sandbox_closure()?;
-    Ok(Job { path, derivation, known, sandbox_closure, purpose: Purpose::Check, unwanted: BTreeSet::new() })
+    Ok(Job {
+        path,
+        derivation,
+        known,
+        sandbox_closure,
+        purpose: Purpose::Check,
+        unwanted: BTreeSet::new(),
+        hook_paths: Vec::new(),
+    })
 }
 
 /// What was built so far.

@@ -64,8 +64,10 @@ const ONE_DEVICE: &str = "an NFS mount is one device, and mounted directories ke
 const MORE_NAMES: &str = "a hard link is one more name";
 const OWN_COUNTS: &str = "a directory's size and link count are its file system's business";
 const AGE_OF_VIEW: &str = "what only the view has is as old as the view";
-const LINKED_NOW: &str = "linking a file is a change of it";
+const LINKED_NOW: &str = "linking a file, for one of the backends, is a change of it";
 const OTHER_WORD: &str = "both refuse, a read-only file system in other words than modes";
+const MODES_ALONE: &str =
+    "in a farm modes alone keep a declared directory from being written; what is written goes with it";
 const NO_SET_ID: &str = "NFS does not show set-id bits, and no other backend honours them";
 
 impl Walks {
@@ -74,11 +76,12 @@ impl Walks {
         let origins = Origins::of(view);
         let files = walks.iter().map(|(kind, seen)| (*kind, seen.len())).collect();
         let repeated_inodes = walks.iter().map(|(kind, seen)| (*kind, repeated(seen))).collect();
+        let linked = walks.iter().any(|(kind, _)| *kind == Kind::Hardlink);
         let mut walks = walks.into_iter().map(|(kind, seen)| (kind, Walk::new(seen, &origins)));
         let mut found = BTreeMap::new();
         if let Some((first, walk)) = walks.next() {
             for (other, against) in walks {
-                compare(&origins, (first, &walk), (other, &against), &mut found);
+                compare(&origins, linked, (first, &walk), (other, &against), &mut found);
             }
         }
         Walks { files, repeated_inodes, differences: found.into_values().collect() }
@@ -104,7 +107,7 @@ impl Walk {
 
 type Found = BTreeMap<(Kind, &'static str, Option<&'static str>), Difference>;
 
-fn compare(origins: &Origins, first: (Kind, &Walk), other: (Kind, &Walk), found: &mut Found) {
+fn compare(origins: &Origins, linked: bool, first: (Kind, &Walk), other: (Kind, &Walk), found: &mut Found) {
     let mut note = |path: &Path, what, reason, in_first: String, in_other: String| {
         let entry = found.entry((other.0, what, reason)).or_insert_with(|| Difference {
             first: first.0,
@@ -129,6 +132,7 @@ fn compare(origins: &Origins, first: (Kind, &Walk), other: (Kind, &Walk), found:
             kinds: [first.0, other.0],
             walks: [first.1, other.1],
             origin: origins.get(path),
+            linked,
         };
         for (what, in_first, in_other) in pair.differing() {
             note(path, what, pair.reason(what), in_first, in_other);
@@ -146,6 +150,8 @@ struct Pair<'a> {
     kinds: [Kind; 2],
     walks: [&'a Walk; 2],
     origin: Origin,
+    /// Whether any of the walks, these or others, was through a farm of links.
+    linked: bool,
 }
 
 impl Pair<'_> {
@@ -194,10 +200,12 @@ impl Pair<'_> {
             }
             "size" => (directory && (own.is_some() || farm)).then_some(OWN_COUNTS),
             "time of modification" => own.map(|_| AGE_OF_VIEW),
-            "time of change" => own.map(|_| AGE_OF_VIEW).or(farm.then_some(LINKED_NOW)),
+            "time of change" => own.map(|_| AGE_OF_VIEW).or(self.linked.then_some(LINKED_NOW)),
             "answer to writing" => {
                 let refused = |seen: &Seen| seen.write != "allowed";
-                (refused(self.one) && refused(self.two)).then_some(OTHER_WORD)
+                (refused(self.one) && refused(self.two))
+                    .then_some(OTHER_WORD)
+                    .or((farm && directory && self.origin == Origin::Declared).then_some(MODES_ALONE))
             }
             "mode" => (self.one.mode & 0o1777 == self.two.mode & 0o1777).then_some(NO_SET_ID),
             _ => None,

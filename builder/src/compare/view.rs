@@ -194,5 +194,6 @@ fn jail(root: mounter::jail::Root) -> JailSpec {
         new_session: true,
         terminal: false,
         own_task: true,
+        mac: None,
     }
 }

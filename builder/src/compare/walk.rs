@@ -9,7 +9,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +19,9 @@ const NAMES_ONLY: &str = "names";
 
 /// Files that a walk looks at before it gives up: a closure of a large system has some hundred thousand.
 const MOST: usize = 2_000_000;
+
+/// A name that nothing in a view has.
+const NEW: &str = ".loopbox-may-be-made-here";
 
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 256 << 10;
@@ -192,12 +194,13 @@ fn kind_name(kind: fs::FileType) -> &'static str {
     }
 }
 
-/// Nothing is changed: files are opened and closed again, of directories it is only asked.
+/// Files are opened and closed again; in a directory, another is made and removed again.
 fn write(path: &Path, kind: fs::FileType) -> String {
     let answer = if kind.is_file() {
         OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(path).map(drop)
     } else if kind.is_dir() {
-        nix::unistd::access(path, AccessFlags::W_OK).map_err(io::Error::from)
+        let new = path.join(NEW);
+        fs::create_dir(&new).and_then(|()| fs::remove_dir(&new))
     } else {
         return "not tried".into();
     };

@@ -14,13 +14,15 @@ use crate::bench::inside::Job;
 use crate::bench::results::Results;
 use crate::bench::servers::ganesha;
 use crate::bench::subjects::{Server, Stage, Workload};
-use crate::bench::{machine, plot, replay, report, wire, work};
+use crate::bench::{machine, plot, replay, report, scaling, wire, work};
 use crate::command::{command, run as run_command};
 use crate::demo::Workload as Demonstration;
 use crate::lab::{Lab, say};
 
 /// Rounds of a full run.
 const ROUNDS: usize = 5;
+/// Rounds of the sizes of closures: what does not grow takes some hundredths of a second, and is to be told from chance.
+const ROUNDS_OF_SIZES: usize = 9;
 /// Seconds that one session may take in a full run, and in a quick one: slow peers take up to a minute.
 const LIMIT: u64 = 60;
 const QUICK_LIMIT: u64 = 10;
@@ -46,6 +48,9 @@ pub struct Options {
     /// Only these servers.
     #[arg(long, value_enum, num_args = 1.., value_name = "SERVER")]
     servers: Vec<Server>,
+    /// How backends grow with the closure, and nothing else; fails if NFS grows with it.
+    #[arg(long, conflicts_with_all = ["only", "servers"])]
+    scaling: bool,
     /// Rounds, each with all servers.
     #[arg(long)]
     rounds: Option<usize>,
@@ -58,6 +63,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         return optimised(&lab);
     }
     setup::machine(&lab)?;
+    if options.scaling {
+        return scale(&lab, options);
+    }
     if options.servers().contains(&Server::Ganesha) {
         ganesha::bring(&lab)?;
     }
@@ -75,6 +83,15 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         plot::save(&results, file)?;
     }
     say(&format!("{} s in all", start.elapsed().as_secs()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn scale(lab: &Lab, options: &Options) -> Result<ExitCode> {
+    let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { ROUNDS_OF_SIZES });
+    let samples = scaling::run(lab, rounds)?;
+    print!("{}", scaling::text(&samples));
+    scaling::write(&samples, options.json.as_deref(), options.svg.as_deref())?;
+    scaling::check(&samples)?;
     Ok(ExitCode::SUCCESS)
 }
 

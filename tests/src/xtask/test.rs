@@ -34,13 +34,14 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "hold", "--on", "tmpfs"],
     &["__vm-cases", "shell", "--on", "tmpfs"],
     &["__vm-cases", "verify", "--on", "tmpfs"],
+    &["__vm-cases", "backends", "--on", "tmpfs"],
     &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
     &["__vm-suites", "--only", "pjdfstest"],
     &["__vm-suites", "--only", "pjdfstest", "--on", "loopbox", "--behind", "ext4"],
 ];
 
 /// Sets whose cases build: their machine has the demonstration's store.
-const WITH_STORE: [&str; 4] = ["hide", "hold", "shell", VERIFY];
+const WITH_STORE: [&str; 5] = ["hide", "hold", "shell", "backends", VERIFY];
 
 /// Its machine has little memory, in MiB, so that writing more than that takes seconds.
 const VERIFY: &str = "verify";

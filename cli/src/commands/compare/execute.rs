@@ -97,8 +97,10 @@ impl Arguments {
         let state = StateDir::open(&globals.state_dir)?;
         state.sweep()?;
         // Hard links are made on the store's volume, if there is a store.
-        let builds = Store::from_environment().state().join("builds");
-        let base = if builds.is_dir() { builds } else { std::env::temp_dir() };
+        let store = Store::from_environment();
+        let builds = store.state().join("builds");
+        let base = if store.directory().is_dir() { builds } else { std::env::temp_dir() };
+        std::fs::create_dir_all(&base)?;
         let surroundings = Surroundings { state: &state, loopbox: Path::new(SELF), base: &base };
         let view = compare_views(&spec, &self.backends, surroundings)?;
         Ok(Report { derivations: Vec::new(), view: Some(view) })

@@ -69,6 +69,13 @@ impl Builds {
         shell
     }
 
+    /// `loopbox compare` with these words.
+    pub fn compare(&self, words: &[&str]) -> Command {
+        let mut compare = self.loopbox.command(["compare"]);
+        compare.args(words).env("NIX_CONF_DIR", &self.configuration);
+        compare
+    }
+
     /// The answer of a build that has to succeed, as JSON, and what it told on standard error.
     pub fn build(&self, derivation: &str, words: &[&str]) -> (Value, String) {
         let ran = self.run(derivation, &[&["--json"], words].concat());

@@ -1,0 +1,176 @@
+//! The measurement itself, inside the machine: closures in memory, and a jail that does nothing in each of them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use builder::backend::{Kind, Wish};
+use builder::plan::User;
+use mounter::jail::{self, Jail, JailSpec, Outcome, Root, Stdio3, SystemCalls};
+use mounter::stale::{Leftovers, StateDir};
+use nfs_server::view::{Access, Entry, Owner, ViewSpec};
+use nix::mount::{MsFlags, mount};
+use serde::{Deserialize, Serialize};
+
+use super::nix::Nix;
+use super::{BY_FILES, BY_PATHS, Sample, Size, trees};
+
+/// Who is in the jails.
+const USER: u32 = 30_001;
+const GROUP: u32 = 30_000;
+/// Beyond so many files a round of hard links takes half a minute here: they are linked in the first rounds only, and so
+/// does Nix build in the first only, whose clock is coarse anyway.
+const MANY: u32 = 50_000;
+const FEW_ROUNDS: usize = 3;
+/// Where it all happens, in the store's own file system.
+const BASE: &str = "/nix/bench";
+/// What /proc/meminfo counts that somebody holds: not caches of what could be read again.
+const HELD: [&str; 5] = ["AnonPages:", "Shmem:", "SUnreclaim:", "KernelStack:", "PageTables:"];
+
+/// What is to be measured, and with what.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The program.
+    pub loopbox: PathBuf,
+    /// Nix's configuration.
+    pub configuration: PathBuf,
+    /// How often.
+    pub rounds: usize,
+}
+
+/// Measures, and prints a sample on each line.
+pub fn main(job: &str) -> Result<ExitCode> {
+    crate::vm::only_inside("the measurement of how backends grow")?;
+    let job: Job = serde_json::from_str(job)?;
+    let sizes: std::collections::BTreeSet<Size> = BY_FILES.into_iter().chain(BY_PATHS).collect();
+    let sizes: Vec<Size> = sizes.into_iter().collect();
+    mount(Some("store"), "/nix", Some("tmpfs"), MsFlags::empty(), Some("mode=755,size=90%,nr_inodes=0"))?;
+    fs::create_dir_all("/nix/store")?;
+    fs::create_dir_all(BASE)?;
+    sizes.iter().try_for_each(|size| trees::make(*size))?;
+    let nix = Nix::register(&job.configuration, &busybox()?, &sizes)?;
+    for round in 0..job.rounds {
+        for &size in &sizes {
+            for kind in Kind::ALL {
+                if kind != Kind::Hardlink || size.files < MANY || round < FEW_ROUNDS {
+                    print(&measure(&job, kind, size).with_context(|| format!("{kind}, {size:?}"))?)?;
+                }
+            }
+            if round < FEW_ROUNDS {
+                let setup = nix.setup(size, round)?;
+                print(&Sample { way: "Nix".into(), size, setup, teardown: None, memory: None })?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(sample: &Sample) -> Result<()> {
+    let mut to = std::io::stdout().lock();
+    serde_json::to_writer(&mut to, sample)?;
+    Ok(to.write_all(b"\n")?)
+}
+
+/// The machine's, as a store path has it.
+fn busybox() -> Result<PathBuf> {
+    let directory = std::env::temp_dir().join("busybox");
+    let bin = directory.join("bin");
+    fs::create_dir_all(&bin)?;
+    fs::copy("/bin/busybox", bin.join("busybox"))?;
+    for name in ["sh", "stat", "touch"] {
+        symlink("busybox", bin.join(name))?;
+    }
+    Ok(directory)
+}
+
+fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
+    let base = Path::new(BASE);
+    for name in ["at", "store", "tmp"] {
+        fs::create_dir(base.join(name))?;
+        fs::set_permissions(base.join(name), fs::Permissions::from_mode(0o700))?;
+    }
+    let view = view(size, base);
+    let user = User { uid: USER, gid: GROUP, groups: Vec::new() };
+    let state = StateDir::open(&base.join("state"))?;
+    let note = state.note(Leftovers::default())?;
+    let before = held()?;
+    let began = Instant::now();
+    let wish = Wish { view: &view, user: &user, at: &base.join("at"), note: &note, sink: None };
+    let realised = kind.backend().realise(wish)?;
+    let (stdin, input) = std::io::pipe()?;
+    let stdio = Stdio3 { stdin: stdin.into(), stdout: Stdio::null(), stderr: Stdio::inherit() };
+    let jail = Jail::spawn(&job.loopbox, &spec(realised.root()), stdio)?;
+    let setup = began.elapsed();
+    let memory = held()? - before;
+    // The builder reads until then.
+    drop(input);
+    let (outcome, unmounting) = jail.wait_measured()?;
+    let ended = Instant::now();
+    realised.end()?;
+    let teardown = unmounting + ended.elapsed();
+    if outcome != Outcome::Exited(0) {
+        bail!("the builder ended with {outcome:?}");
+    }
+    drop(note);
+    for name in ["at", "store", "tmp"] {
+        fs::remove_dir(base.join(name)).with_context(|| format!("something is left in {name}"))?;
+    }
+    let (setup, teardown) = (setup.as_secs_f64(), Some(teardown.as_secs_f64()));
+    Ok(Sample { way: kind.to_string(), size, setup, teardown, memory: Some(memory) })
+}
+
+/// The closure in a store that the build writes to, and a shell.
+fn view(size: Size, base: &Path) -> ViewSpec {
+    let scratch = |at: &str, name: &str, mode| Entry::Scratch {
+        at: at.into(),
+        source: base.join(name),
+        mode,
+        owner: Owner { uid: 0, gid: GROUP },
+    };
+    let graft =
+        |at: PathBuf, source: PathBuf| Entry::Graft { at, source, access: Access::Fixed, optional: false };
+    let mut entries = vec![scratch("/nix/store", "store", 0o1775), scratch("/tmp", "tmp", 0o1777)];
+    entries.push(graft("/bin/busybox".into(), "/bin/busybox".into()));
+    entries.extend(trees::paths(size).into_iter().map(|path| graft(path.clone(), path)));
+    ViewSpec { entries }
+}
+
+fn spec(root: Root) -> JailSpec {
+    JailSpec {
+        root,
+        user: jail::User { uid: USER, gid: GROUP, groups: Vec::new(), inside: None },
+        network: false,
+        hostname: "localhost".into(),
+        domainname: "(none)".into(),
+        proc: None,
+        pts: None,
+        shm: None,
+        shm_size: "50%".into(),
+        program: "/bin/busybox".into(),
+        argv: vec!["cat".into()],
+        env: Vec::new(),
+        cwd: "/".into(),
+        umask: 0o022,
+        limits: Vec::new(),
+        no_new_privs: true,
+        system_calls: SystemCalls::default(),
+        new_session: true,
+        terminal: false,
+        own_task: false,
+        mac: None,
+    }
+}
+
+/// In KiB.
+fn held() -> Result<i64> {
+    let table = fs::read_to_string("/proc/meminfo")?;
+    let lines = table.lines().filter(|line| HELD.iter().any(|name| line.starts_with(name)));
+    lines
+        .map(|line| line.split_ascii_whitespace().nth(1).and_then(|word| word.parse::<i64>().ok()))
+        .sum::<Option<i64>>()
+        .context("/proc/meminfo has no numbers")
+}
