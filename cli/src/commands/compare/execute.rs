@@ -13,11 +13,11 @@ use mounter::stale::StateDir;
 
 use super::{Arguments, Report, html, table};
 use crate::arguments::Globals;
-use crate::commands::builds::{self, SELF};
+use crate::commands::builds;
 use crate::commands::{mount, need_root};
 use crate::failure::{Answer, Failure, Status, Usage};
-use crate::output;
 use crate::signals::Interrupt;
+use crate::{itself, output};
 
 /// The exit status when something differs: that of `--check`, as Nix has it.
 const DIFFERS: i32 = 104;
@@ -101,7 +101,8 @@ impl Arguments {
         let builds = store.state().join("builds");
         let base = if store.directory().is_dir() { builds } else { std::env::temp_dir() };
         std::fs::create_dir_all(&base)?;
-        let surroundings = Surroundings { state: &state, loopbox: Path::new(SELF), base: &base };
+        let loopbox = itself::program()?;
+        let surroundings = Surroundings { state: &state, loopbox: &loopbox, base: &base };
         let view = compare_views(&spec, &self.backends, surroundings)?;
         Ok(Report { derivations: Vec::new(), view: Some(view) })
     }
