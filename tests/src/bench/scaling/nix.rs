@@ -12,6 +12,9 @@ use crate::command::{command, quiet, text};
 /// Says how old the oldest of the sandbox's own directories is, by a file that the builder makes at once.
 const BUILDER: &str = "touch now; stat -c %y /tmp now > $out";
 
+/// Nobody reads what it would be of.
+const HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 /// A store that knows the closures.
 pub struct Nix<'a> {
     configuration: &'a Path,
@@ -25,8 +28,13 @@ impl Nix<'_> {
         let busybox = text(nix.command("nix-store").arg("--add").arg(busybox))?.trim().to_owned();
         let mut load = nix.command("nix-store").arg("--load-db").stdin(Stdio::piped()).spawn()?;
         let mut lines = load.stdin.take().context("nix-store has an input")?;
-        for path in sizes.iter().flat_map(|size| trees::paths(*size)) {
-            write!(lines, "{}\n{}\n96\n\n0\n", path.display(), "0".repeat(64))?;
+        for size in sizes {
+            let paths = trees::paths(*size);
+            for path in &paths {
+                write!(lines, "{}\n{HASH}\n96\n\n0\n", path.display())?;
+            }
+            write!(lines, "{}\n{HASH}\n96\n\n{}\n", trees::all(*size).display(), paths.len())?;
+            paths.iter().try_for_each(|path| writeln!(lines, "{}", path.display()))?;
         }
         drop(lines);
         anyhow::ensure!(load.wait()?.success(), "nix-store --load-db failed");
@@ -35,15 +43,13 @@ impl Nix<'_> {
 
     /// Builds something with a closure of this size, in seconds until its builder ran.
     pub fn setup(&self, size: Size, round: usize) -> Result<f64> {
-        let quoted = |path: &Path| format!("(builtins.storePath {})", path.display());
-        let inputs: Vec<String> = trees::paths(size).iter().map(|path| quoted(path)).collect();
         let expression = format!(
             "derivation {{ name = \"scaling-{round}\"; system = \"x86_64-linux\"; \
              builder = \"${{builtins.storePath {0}}}/bin/busybox\"; \
              PATH = \"${{builtins.storePath {0}}}/bin\"; args = [ \"sh\" \"-e\" \"-c\" ''{BUILDER}'' ]; \
-             inputs = [ {1} ]; }}",
+             closure = builtins.storePath {1}; }}",
             self.busybox,
-            inputs.join(" ")
+            trees::all(size).display()
         );
         let file = std::env::temp_dir().join("scaling.nix");
         std::fs::write(&file, expression)?;
@@ -58,7 +64,7 @@ impl Nix<'_> {
 
     fn command(&self, program: &str) -> std::process::Command {
         let mut command = command(program, [""; 0]);
-        command.env("NIX_CONF_DIR", self.configuration).stderr(Stdio::inherit());
+        command.env("NIX_CONF_DIR", self.configuration);
         command
     }
 }

@@ -21,9 +21,15 @@ pub fn paths(size: Size) -> Vec<PathBuf> {
     (0..size.paths).map(|number| path(size, number)).collect()
 }
 
+/// One more, which refers to all of them: a derivation that named them itself would have too large an environment.
+pub fn all(size: Size) -> PathBuf {
+    path(size, size.paths)
+}
+
 /// Makes them.
 pub fn make(size: Size) -> Result<()> {
     let each = size.files / size.paths;
+    fs::write(all(size), "")?;
     for path in paths(size) {
         for number in 0..each {
             let directory = path.join((number / IN_DIRECTORY).to_string());
