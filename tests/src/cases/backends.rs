@@ -125,7 +125,7 @@ fn a_view_differs_in_explained_ways_only(place: &Place) {
     let toolchain = toolchain.expect("the store has the toolchain");
     let words = ["run", "--dry-run", "--closure", &toolchain.to_string_lossy(), "--", "true"];
     let plan: Value = serde_json::from_str(&loopbox.good(words)).expect("a plan is JSON");
-    let spec = place.file("view.json", &plan["view"].to_string());
+    let spec = place.file("view.json", plan["view"].to_string());
     let compared = loopbox.good(["compare", "--json", "--view", &spec.to_string_lossy()]);
     let answer: Value = serde_json::from_str(&compared).expect("the answer is JSON");
     let walks = &answer["view"]["walks"];
