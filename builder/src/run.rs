@@ -170,7 +170,8 @@ pub(crate) enum Act {
     Program,
     /// The plan's program, for a person: the streams are a terminal that is to control the session.
     Session,
-    /// loopbox itself, with these arguments ([`crate::compare::inside`]).
+    /// loopbox itself, with these arguments: the walk of a comparison.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "backends are compared on Linux"))]
     Task(Vec<OsString>),
 }
 
