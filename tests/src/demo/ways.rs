@@ -52,10 +52,10 @@ pub fn nix_again(workload: &Workload) -> Result<()> {
     )
 }
 
-/// `loopbox build` in the machine, through NFS mounts.
-pub fn loopbox(lab: &Lab, workload: &Workload) -> Result<Contents> {
+/// `loopbox build` in the machine, with a backend.
+pub fn loopbox(lab: &Lab, workload: &Workload, backend: &str) -> Result<Contents> {
     let script = format!(
-        "export NIX_CONF_DIR={} PATH={}:$PATH; loopbox build --no-out-link {} > /dev/null; {CHECK}; {DESCRIBE}",
+        "export NIX_CONF_DIR={} PATH={}:$PATH; loopbox build --backend {backend} --no-out-link {} > /dev/null; {CHECK}; {DESCRIBE}",
         store::configuration(lab)?.display(),
         release(lab)?.parent().unwrap_or(Path::new("/")).display(),
         workload.graph.display(),

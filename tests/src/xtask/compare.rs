@@ -1,4 +1,4 @@
-//! The comparison: the demonstration's graph built in three ways has to be the same, byte for byte.
+//! The comparison: the demonstration's graph has to be the same, byte for byte, whoever builds it and in whatever view.
 
 use std::thread;
 
@@ -9,24 +9,39 @@ use crate::demo::{NOT_DETERMINISTIC, Workload};
 use crate::lab::{Lab, say};
 use crate::tally::Tally;
 
-/// Builds the graph by Nix's sandbox, by loopbox and by a newer Nix through loopbox; every output counts as one test
-/// per way.
+/// Ways to build, two by two at the same time.
+type Way<'a> = (&'static str, &'a (dyn Fn() -> Result<Contents> + Sync));
+
+/// Builds the graph by Nix's sandbox, by loopbox with each of its backends, and by a newer Nix through loopbox; every
+/// output counts as one test per way.
 pub fn run(lab: &Lab) -> Result<Tally> {
     let workload = Workload::prepare(lab)?;
     ways::release(lab)?;
     say("building the graph with Nix's own sandbox on the host, twice");
     let expected = ways::nix(&workload)?;
     let mut tally = Tally::one(report("Nix builds the same again", &ways::nix_again(&workload)));
-    say("building it with loopbox, and with a newer Nix through loopbox, in two machines");
-    let (loopbox, external) = thread::scope(|scope| {
-        let loopbox = scope.spawn(|| ways::loopbox(lab, &workload));
-        let external = scope.spawn(|| ways::external_builder(lab, &workload));
-        (loopbox.join(), external.join())
-    });
-    for (way, contents) in [("loopbox build", loopbox), ("external-builders", external)] {
-        match contents.unwrap_or_else(|_| Err(anyhow::anyhow!("the thread panicked"))) {
-            Ok(contents) => tally.add(same(way, &expected, &contents)),
-            Err(error) => tally.add(Tally::one(report(way, &Err(error)))),
+    say("building it with loopbox, and with a newer Nix through loopbox, in two machines at a time");
+    let (lab, workload) = (lab, &workload);
+    let pairs: [[Way<'_>; 2]; 2] = [
+        [
+            ("loopbox build", &|| ways::loopbox(lab, workload, "nfs")),
+            ("external-builders", &|| ways::external_builder(lab, workload)),
+        ],
+        [
+            ("loopbox build --backend hardlink", &|| ways::loopbox(lab, workload, "hardlink")),
+            ("loopbox build --backend bind", &|| ways::loopbox(lab, workload, "bind")),
+        ],
+    ];
+    for [first, second] in pairs {
+        let found = thread::scope(|scope| {
+            let [first, second] = [first, second].map(|(_, build)| scope.spawn(build));
+            [first.join(), second.join()]
+        });
+        for ((way, _), contents) in [first, second].into_iter().zip(found) {
+            match contents.unwrap_or_else(|_| Err(anyhow::anyhow!("the thread panicked"))) {
+                Ok(contents) => tally.add(same(way, &expected, &contents)),
+                Err(error) => tally.add(Tally::one(report(way, &Err(error)))),
+            }
         }
     }
     Ok(tally)

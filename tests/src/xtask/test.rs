@@ -66,7 +66,7 @@ enum Part {
     Macos,
     /// The cases and the outside suites in the virtual machine.
     Vm,
-    /// The demonstration's graph, built in three ways.
+    /// The demonstration's graph, built in every way.
     Compare,
     /// The table of derivations, built by Nix's own sandbox and by loopbox.
     Parity,
@@ -95,7 +95,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         tally.add(boots(&lab)?);
     }
     if wanted(Part::Compare) {
-        say("the same graph in three ways");
+        say("the same graph in every way");
         tally.add(compare::run(&lab)?);
     }
     if wanted(Part::Parity) {
