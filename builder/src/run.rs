@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -297,15 +297,15 @@ impl Plan {
     #[must_use]
     pub fn jail(&self, root: Root) -> JailSpec {
         let own = |word: &Word| -> OsString { word.as_os_str().to_owned() };
+        let user = jail::User {
+            uid: self.user.uid,
+            gid: self.user.gid,
+            // In a user namespace of two ids there are no others, and Nix drops them there too.
+            groups: if self.inside.is_some() { Vec::new() } else { self.user.groups.clone() },
+            inside: self.inside.map(|ids| jail::Ids { uid: ids.uid, gid: ids.gid }),
+        };
+        let argv = self.arguments.iter().map(own).collect();
         JailSpec {
-            root,
-            user: jail::User {
-                uid: self.user.uid,
-                gid: self.user.gid,
-                // In a user namespace of two ids there are no others, and Nix drops them there too.
-                groups: if self.inside.is_some() { Vec::new() } else { self.user.groups.clone() },
-                inside: self.inside.map(|ids| jail::Ids { uid: ids.uid, gid: ids.gid }),
-            },
             network: self.network,
             hostname: self.hostname.into(),
             domainname: self.domainname.into(),
@@ -313,25 +313,20 @@ impl Plan {
             pts: self.mounts.pts.clone(),
             shm: self.mounts.shm.clone(),
             shm_size: self.shm_size.clone(),
-            program: PathBuf::from(self.program.as_os_str()),
-            argv: self.arguments.iter().map(own).collect(),
             env: self.environment.iter().map(|(name, value)| (own(name), own(value))).collect(),
             cwd: self.directory.clone(),
             umask: self.umask,
             // No core files, unless the build asks for them.
             limits: vec![Limit { resource: Resource::Core, soft: Some(0), hard: None }],
-            no_new_privs: true,
             system_calls: SystemCalls {
                 filtered: self.system_calls.filtered,
-                own_abstract_sockets: true,
                 says_32_bits: self.system_calls.says_32_bits,
                 says_linux_26: self.system_calls.says_linux_26,
                 same_addresses: true,
+                ..SystemCalls::strict()
             },
-            new_session: true,
-            terminal: false,
-            own_task: false,
             mac: self.mac.clone(),
+            ..JailSpec::new(root, user, self.program.as_os_str(), argv)
         }
     }
 }

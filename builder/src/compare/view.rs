@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use mounter::farm;
-use mounter::jail::{Jail, JailSpec, Outcome, Stdio3, SystemCalls};
+use mounter::jail::{Jail, JailSpec, Outcome, Stdio3};
 use mounter::stale::{Leftovers, Note, StateDir};
 use nfs_server::view::{Access, Entry, ViewSpec};
 use serde::Serialize;
@@ -173,27 +173,6 @@ pub(super) fn whole(
 
 /// A jail with nothing in it but the walker.
 fn jail(root: mounter::jail::Root) -> JailSpec {
-    JailSpec {
-        root,
-        user: mounter::jail::User { uid: NOBODY, gid: NOBODY, groups: Vec::new(), inside: None },
-        network: false,
-        hostname: "localhost".into(),
-        domainname: "(none)".into(),
-        proc: None,
-        pts: None,
-        shm: None,
-        shm_size: "50%".into(),
-        program: "/".into(),
-        argv: walk::arguments(true, &[]),
-        env: Vec::new(),
-        cwd: "/".into(),
-        umask: 0o022,
-        limits: Vec::new(),
-        no_new_privs: true,
-        system_calls: SystemCalls::default(),
-        new_session: true,
-        terminal: false,
-        own_task: true,
-        mac: None,
-    }
+    let nobody = mounter::jail::User::new(NOBODY, NOBODY);
+    JailSpec { own_task: true, ..JailSpec::new(root, nobody, "/", walk::arguments(true, &[])) }
 }

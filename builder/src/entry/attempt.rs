@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use mounter::jail::{Jail, JailError, JailSpec, Mac, Outcome, Root, Stdio3, SystemCalls, User};
+use mounter::jail::{Jail, JailError, JailSpec, Mac, Outcome, Root, Stdio3, User};
 use mounter::profile::{Files, Network, Profile};
 use mounter::stale::{Leftovers, StateDir, StateError};
 use mounter::ways::Way;
@@ -111,25 +111,8 @@ impl Attempt<'_> {
         let image = self.image.filter(|_| self.way == Way::Cryptex);
         let mut argv = vec![program.path().into()];
         argv.extend(program.arguments(&root, &build));
+        let argv = argv.into_iter().map(PathBuf::into_os_string).collect();
         JailSpec {
-            user: User { uid: NOBODY, gid: NOBODY, groups: Vec::new(), inside: None },
-            network: false,
-            hostname: "localhost".into(),
-            domainname: "(none)".into(),
-            proc: None,
-            pts: None,
-            shm: None,
-            shm_size: "0".into(),
-            program: program.path().into(),
-            argv: argv.into_iter().map(PathBuf::into_os_string).collect(),
-            env: Vec::new(),
-            umask: 0o022,
-            limits: Vec::new(),
-            no_new_privs: true,
-            system_calls: SystemCalls::default(),
-            new_session: true,
-            terminal: false,
-            own_task: false,
             mac: Some(Mac {
                 way: self.way,
                 profile: Profile {
@@ -144,7 +127,7 @@ impl Attempt<'_> {
                 alone: false,
             }),
             cwd: build,
-            root,
+            ..JailSpec::new(root, User::new(NOBODY, NOBODY), program.path(), argv)
         }
     }
 

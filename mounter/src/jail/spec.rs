@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{JailError, Mac, Places, SystemCalls, text};
 use crate::{MountOptions, Source};
 
+/// How large shared memory may become where nobody says.
+const SHM_SIZE: &str = "50%";
+
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
 const NAME_MAX: usize = 64;
 
@@ -145,6 +148,36 @@ pub enum Resource {
 }
 
 impl JailSpec {
+    /// The jail that gives a program the least: no network, none of the kernel's file systems, no environment, no new
+    /// privileges, no calls that can be refused, a session of its own, and its root to start in. What a program needs
+    /// besides is added by whoever asks for it.
+    #[must_use]
+    pub fn new(root: Root, user: User, program: impl Into<PathBuf>, argv: Vec<OsString>) -> JailSpec {
+        JailSpec {
+            root,
+            user,
+            network: false,
+            hostname: "localhost".into(),
+            domainname: "(none)".into(),
+            proc: None,
+            pts: None,
+            shm: None,
+            shm_size: SHM_SIZE.into(),
+            program: program.into(),
+            argv,
+            env: Vec::new(),
+            cwd: "/".into(),
+            umask: 0o022,
+            limits: Vec::new(),
+            no_new_privs: true,
+            system_calls: SystemCalls::strict(),
+            new_session: true,
+            terminal: false,
+            own_task: false,
+            mac: None,
+        }
+    }
+
     /// Checks what can be checked without a system call.
     ///
     /// # Errors
@@ -195,6 +228,14 @@ impl JailSpec {
             return Err(JailError::Spec { problem: "it is meant for another system".into() });
         }
         Ok(())
+    }
+}
+
+impl User {
+    /// A user with one group, and the host's numbers inside.
+    #[must_use]
+    pub const fn new(uid: u32, gid: u32) -> User {
+        User { uid, gid, groups: Vec::new(), inside: None }
     }
 }
 

@@ -22,3 +22,11 @@ pub struct SystemCalls {
     /// Addresses are the same in every run (`ADDR_NO_RANDOMIZE`).
     pub same_addresses: bool,
 }
+
+impl SystemCalls {
+    /// All is refused that can be; the kernel says of itself what it is.
+    #[must_use]
+    pub fn strict() -> SystemCalls {
+        SystemCalls { filtered: true, own_abstract_sockets: true, ..SystemCalls::default() }
+    }
+}

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use mounter::jail::{Ids, Jail, JailError, JailSpec, Outcome, Root, Stdio3, SystemCalls, User};
 
 /// A user and a group that own nothing here.
-pub const USER: User = User { uid: 30001, gid: 30000, groups: Vec::new(), inside: None };
+pub const USER: User = User::new(30001, 30000);
 
 /// The same with the numbers that Nix's builders have inside.
 pub const MAPPED: User =
@@ -53,28 +53,15 @@ impl Place {
 
     /// A jail in this place that runs a shell script as an ordinary user.
     pub fn spec(&self, script: &str) -> JailSpec {
+        let argv = ["sh", "-c", script].map(OsString::from).to_vec();
         JailSpec {
-            root: Root::Directory(self.root().into()),
-            user: USER,
-            network: false,
-            hostname: "localhost".into(),
-            domainname: "(none)".into(),
             proc: Some("/proc".into()),
             pts: Some("/dev/pts".into()),
             shm: Some("/dev/shm".into()),
-            shm_size: "50%".into(),
-            program: "/bin/sh".into(),
-            argv: ["sh", "-c", script].map(OsString::from).to_vec(),
             env: vec![("PATH".into(), "/bin".into())],
             cwd: "/work".into(),
-            umask: 0o022,
-            limits: Vec::new(),
-            no_new_privs: true,
             system_calls: SystemCalls::default(),
-            new_session: true,
-            terminal: false,
-            own_task: false,
-            mac: None,
+            ..JailSpec::new(Root::Directory(self.root().into()), USER, "/bin/sh", argv)
         }
     }
 

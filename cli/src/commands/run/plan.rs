@@ -132,29 +132,20 @@ impl Plan {
     /// The jail of a served view.
     pub fn jail(&self, root: Root, program: PathBuf) -> JailSpec {
         let Owner { uid, gid } = self.user;
+        // Root keeps its number, and loses all power outside a namespace of its own.
+        let user = User { inside: (uid == 0).then_some(Ids { uid, gid }), ..User::new(uid, gid) };
         JailSpec {
-            root,
-            // Root keeps its number, and loses all power outside a namespace of its own.
-            user: User { uid, gid, groups: Vec::new(), inside: (uid == 0).then_some(Ids { uid, gid }) },
             network: self.network,
             hostname: self.hostname.clone(),
-            domainname: "(none)".into(),
             proc: self.proc.clone(),
             pts: self.pts.clone(),
             shm: self.shm.clone(),
-            shm_size: "50%".into(),
-            program,
-            argv: self.command.clone(),
             env: self.env.clone(),
             cwd: self.cwd.clone(),
-            umask: 0o022,
-            limits: Vec::new(),
-            no_new_privs: true,
+            // Programs that are no builders may well set modes and attributes of their own files.
             system_calls: SystemCalls::default(),
-            new_session: true,
-            terminal: false,
-            own_task: false,
             mac: self.mac.clone(),
+            ..JailSpec::new(root, user, program, self.command.clone())
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use builder::backend::{Kind, Wish};
 use builder::plan::User;
-use mounter::jail::{self, Jail, JailSpec, Outcome, Root, Stdio3, SystemCalls};
+use mounter::jail::{self, Jail, JailSpec, Outcome, Root, Stdio3};
 use mounter::stale::{Leftovers, StateDir};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
@@ -140,29 +140,7 @@ fn view(size: Size, base: &Path) -> ViewSpec {
 }
 
 fn spec(root: Root) -> JailSpec {
-    JailSpec {
-        root,
-        user: jail::User { uid: USER, gid: GROUP, groups: Vec::new(), inside: None },
-        network: false,
-        hostname: "localhost".into(),
-        domainname: "(none)".into(),
-        proc: None,
-        pts: None,
-        shm: None,
-        shm_size: "50%".into(),
-        program: "/bin/busybox".into(),
-        argv: vec!["cat".into()],
-        env: Vec::new(),
-        cwd: "/".into(),
-        umask: 0o022,
-        limits: Vec::new(),
-        no_new_privs: true,
-        system_calls: SystemCalls::default(),
-        new_session: true,
-        terminal: false,
-        own_task: false,
-        mac: None,
-    }
+    JailSpec::new(root, jail::User::new(USER, GROUP), "/bin/busybox", vec!["cat".into()])
 }
 
 /// In KiB.
