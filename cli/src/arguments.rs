@@ -58,7 +58,7 @@ impl Stop {
     pub fn into_failure(self) -> Result<ExitCode, Failure> {
         match self.0.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                output::print(&self.0.render().to_string())?;
+                output::print(self.0.render().to_string())?;
                 Ok(ExitCode::SUCCESS)
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

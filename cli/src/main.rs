@@ -1,4 +1,6 @@
 //! The program `loopbox`: words and wiring.
+// They panic when nobody reads what they print; `output` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
 mod commands;
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    eprint!("{failure}");
+    output::tell(failure);
     failure.exit_code()
 }
 
@@ -55,6 +57,8 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // What cannot be written would be told with `eprintln!`.
+        .log_internal_errors(false)
         .without_time()
         .init();
 }

@@ -1,30 +1,20 @@
 //! SIGINT and SIGTERM: whatever runs is killed and taken down in order, then loopbox exits with 128 + the signal.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::{io, thread};
 
+use builder::cancel::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use crate::failure::Status;
 
-/// Tells whether loopbox was asked to stop, and stops what was registered. Clones watch the same signals.
-#[derive(Clone)]
+/// A request to stop that comes with a signal. Clones watch the same signals.
+#[derive(Clone, Default)]
 pub struct Interrupt {
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    signal: Option<i32>,
-    next: u64,
-    stops: Vec<(u64, Box<dyn Fn() + Send>)>,
-}
-
-/// Something that a signal stops for as long as this value lives.
-pub struct Registered {
-    interrupt: Interrupt,
-    number: u64,
+    /// The first one: it decides how loopbox ends.
+    signal: Arc<OnceLock<i32>>,
+    cancel: Cancel,
 }
 
 /// The signals could not be caught.
@@ -39,13 +29,14 @@ impl Interrupt {
     /// # Errors
     /// If the handlers cannot be installed.
     pub fn watch() -> Result<Interrupt, SignalError> {
-        let interrupt = Interrupt { state: Arc::default() };
+        let interrupt = Interrupt::default();
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP])?;
         let watcher = interrupt.clone();
         thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
                 if signal != SIGTSTP {
-                    watcher.stop(signal);
+                    watcher.signal.get_or_init(|| signal);
+                    watcher.cancel.cancel();
                 }
             }
         })?;
@@ -54,36 +45,11 @@ impl Interrupt {
 
     /// How loopbox ends if it was asked to stop.
     pub fn status(&self) -> Option<Status> {
-        self.lock().signal.map(Status::Signaled)
+        self.signal.get().copied().map(Status::Signaled)
     }
 
-    /// Calls `stop` on every signal until the returned value is dropped, and at once if one came already.
-    pub fn on_signal(&self, stop: impl Fn() + Send + 'static) -> Registered {
-        let mut state = self.lock();
-        if state.signal.is_some() {
-            stop();
-        }
-        let number = state.next;
-        state.next += 1;
-        state.stops.push((number, Box::new(stop)));
-        Registered { interrupt: self.clone(), number }
-    }
-
-    fn stop(&self, signal: i32) {
-        let mut state = self.lock();
-        state.signal.get_or_insert(signal);
-        for (_, stop) in &state.stops {
-            stop();
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.interrupt.lock().stops.retain(|(number, _)| *number != self.number);
+    /// What every signal asks for.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
     }
 }

@@ -70,6 +70,18 @@ fn the_doctor_s_findings_are_json() {
 }
 
 #[test]
+fn an_error_that_nobody_can_be_told_ends_as_any_other() {
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for stderr in [Stdio::from(closed), Stdio::from(full)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loopbox"));
+        let status = command.arg("no-such-command").stderr(stderr).status().unwrap();
+        assert_eq!(status.code(), Some(2));
+    }
+}
+
+#[test]
 fn a_reader_that_stops_early_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_loopbox"))
         .args(["completions", "bash"])

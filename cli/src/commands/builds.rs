@@ -1,4 +1,4 @@
-//! What `build` and `shell` have in common: derivations, the surroundings of builds, and building.
+//! What `build`, `shell` and `compare` have in common: derivations, the surroundings of builds, and building.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use builder::backend::Kind;
 use builder::build::{Builder, Observer, Options};
-use builder::cancel::Cancel;
 use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
@@ -17,6 +16,7 @@ use super::{entering, need_root};
 use crate::arguments::Globals;
 use crate::failure::Failure;
 use crate::itself;
+use crate::signals::Interrupt;
 
 /// What should be a derivation of the store is not.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,26 @@ use crate::itself;
 struct NotInStore {
     path: PathBuf,
     source: StorePathError,
+}
+
+/// What every command that builds begins with.
+pub struct Start {
+    /// Stops what is built.
+    pub interrupt: Interrupt,
+    /// The store.
+    pub store: Store,
+    /// Nix's settings, all of which can be honoured.
+    pub settings: Settings,
+}
+
+impl Start {
+    /// Asks Nix for its settings.
+    pub fn make(interrupt: Interrupt) -> Result<Start, Failure> {
+        let store = Store::from_environment();
+        let settings = store.settings()?;
+        settings.check_supported()?;
+        Ok(Start { interrupt, store, settings })
+    }
 }
 
 /// The derivations that targets stand for, in the order in which they were asked for.
@@ -55,19 +75,19 @@ pub fn sandbox_paths(settings: &Settings, given: &[String]) -> Result<Vec<Sandbo
 
 /// Who builds. What dead runs have left is swept first.
 pub fn builder(
-    store: Store,
-    settings: Settings,
+    start: Start,
     options: Options,
     backend: Kind,
     globals: &Globals,
     observer: Arc<dyn Observer>,
-) -> Result<Builder, Failure> {
+) -> Result<Arc<Builder>, Failure> {
+    let Start { interrupt, store, settings } = start;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
     builder::sweep::sweep(&globals.state_dir, &store)?;
     let loopbox = itself::program()?;
     let mac = entering::host(&state, &globals.state_dir, &loopbox)?;
-    Ok(Builder {
+    Ok(Arc::new(Builder {
         host: Host { mac, ..Host::look(&settings) },
         users: BuildUsers::of_group(&settings.build_users_group, store.state())?,
         store,
@@ -77,9 +97,9 @@ pub fn builder(
         loopbox,
         backend: backend.backend(),
         observer,
-        cancel: Cancel::default(),
+        cancel: interrupt.cancel().clone(),
         options,
-    })
+    }))
 }
 
 /// Builds. Root is asked for only when there is something to do: looking is free.

@@ -24,15 +24,15 @@ pub fn execute(globals: &Globals) -> Answer {
     let mut left = None;
     for swept in StateDir::open(&globals.state_dir)?.sweep()? {
         if let Some(mount) = &swept.mount {
-            output::print(&format!("unmounted {}", mount.display()))?;
+            output::print(format!("unmounted {}", mount.display()))?;
         }
         for path in &swept.removed {
-            output::print(&format!("removed {}", path.display()))?;
+            output::print(format!("removed {}", path.display()))?;
         }
         left = left.or(swept.left.into_iter().next());
     }
     for path in builder::sweep::sweep(&globals.state_dir, &Store::from_environment())? {
-        output::print(&format!("removed {}", path.display()))?;
+        output::print(format!("removed {}", path.display()))?;
     }
     match left {
         Some((path, problem)) => Err(Left { path, problem }.into()),

@@ -18,6 +18,6 @@ pub fn execute(arguments: &Arguments) -> Answer {
     let mut command = crate::arguments::Arguments::command();
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "loopbox", &mut text);
-    output::print(&String::from_utf8_lossy(&text))?;
+    output::print(String::from_utf8_lossy(&text))?;
     Ok(Status::Done)
 }

@@ -80,9 +80,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     findings.extend(system::findings(globals));
     findings.push(nix());
     if arguments.json {
-        output::print(&serde_json::to_string_pretty(&findings)?)?;
+        output::print(serde_json::to_string_pretty(&findings)?)?;
     } else {
-        output::print(&findings.iter().map(Finding::for_people).collect::<String>())?;
+        output::print(findings.iter().map(Finding::for_people).collect::<String>())?;
     }
     let unfit = findings.iter().any(|finding| finding.state == State::Bad);
     Ok(if unfit { Status::Exited(UNFIT) } else { Status::Done })

@@ -9,6 +9,8 @@ use mounter::stale::StateDir;
 use mounter::ways::Way;
 
 use crate::failure::Failure;
+#[cfg(target_os = "macos")]
+use crate::output;
 
 /// The way of this machine; none on Linux, where there is nothing to choose.
 #[cfg(not(target_os = "macos"))]
@@ -21,8 +23,9 @@ pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<M
 pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, Failure> {
     let host = builder::entry::host(state, path, loopbox)?;
     if !host.way.loses().is_empty() {
-        eprintln!("note: views are entered by {} here; compared with {}:", host.way, Way::Chroot);
-        host.way.loses().iter().for_each(|loss| eprintln!("note: - {loss}"));
+        let (way, best) = (host.way, Way::Chroot);
+        output::tell(format_args!("note: views are entered by {way} here; compared with {best}:"));
+        way.loses().iter().for_each(|loss| output::tell(format_args!("note: - {loss}")));
     }
     Ok(Some(host))
 }

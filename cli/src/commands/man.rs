@@ -35,7 +35,7 @@ pub fn execute(arguments: &Arguments) -> Answer {
             let mut page = Vec::new();
             let rendered = Man::new(command).render(&mut page);
             rendered.map_err(|source| ManError { to: "standard output".into(), source })?;
-            output::print(&String::from_utf8_lossy(&page))?;
+            output::print(String::from_utf8_lossy(&page))?;
         }
     }
     Ok(Status::Done)

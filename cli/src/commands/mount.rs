@@ -15,6 +15,7 @@ use nfs_server::{Peers, Server, ServerOptions, Users};
 use super::need_root;
 use crate::arguments::Globals;
 use crate::failure::{Answer, Status};
+use crate::output;
 use crate::signals::Interrupt;
 
 /// Words of `loopbox mount`.
@@ -69,9 +70,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let note = state.note(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
     let mut mount = Mount::new(&source, &at, &options)?;
     mount.share();
-    eprintln!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", at.display());
+    output::tell(format_args!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", at.display()));
 
-    let _stopped_by_signals = interrupt.on_signal(move || {
+    let _stopped_by_signals = interrupt.cancel().on_cancel(move || {
         // The other end lives as long as anybody waits for it.
         let _ = (&stop).write_all(b".");
     });

@@ -28,7 +28,7 @@ struct NotBuilt {
 
 /// Prints a value to standard output, for people as well as for programs.
 pub fn print(value: &Value) -> Result<(), PrintError> {
-    output::print(&format!("{value:#}"))
+    output::print(format!("{value:#}"))
 }
 
 /// The plans of everything that is missing. What has to wait for other builds has none yet: the closure of its inputs
@@ -88,7 +88,7 @@ pub fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Stat
         kinds.add(&error);
         let derivation = whole(&builder.store, &path);
         tail_of_log(&derivation, &error);
-        eprint!("{}", Failure::from(NotBuilt { derivation, source: error }));
+        output::tell(Failure::from(NotBuilt { derivation, source: error }));
     }
     Status::Exited(kinds.exit_status().unwrap_or(FAILED).into())
 }
@@ -97,16 +97,16 @@ pub fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Stat
 fn tail_of_log(derivation: &str, error: &BuildError) {
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
-        eprintln!("Last {} log lines:", failure.log.len());
+        output::tell(format_args!("Last {} log lines:", failure.log.len()));
         for line in &failure.log {
-            eprintln!("> {line}");
+            output::tell(format_args!("> {line}"));
         }
     }
     if failure.log_file.is_some() {
-        eprintln!("For full logs, run: nix log {derivation}");
+        output::tell(format_args!("For full logs, run: nix log {derivation}"));
     }
     if let Some(kept) = &failure.kept {
-        eprintln!("note: keeping build directory {kept:?}");
+        output::tell(format_args!("note: keeping build directory {kept:?}"));
     }
 }
 
@@ -119,14 +119,15 @@ pub fn list_hidden(finished: &Finished) {
         _ => None,
     });
     for (derivation, hidden) in built.chain(failed).filter(|(_, hidden)| !hidden.paths.is_empty()) {
-        eprintln!("{} asked for paths of this machine that are not in its view:", derivation.short_name());
+        let name = derivation.short_name();
+        output::tell(format_args!("{name} asked for paths of this machine that are not in its view:"));
         for path in hidden.paths.iter().take(LISTED) {
-            eprintln!("  {}", path.display());
+            output::tell(format_args!("  {}", path.display()));
         }
         match hidden.paths.len().saturating_sub(LISTED) {
-            0 if hidden.incomplete => eprintln!("  and perhaps more"),
+            0 if hidden.incomplete => output::tell("  and perhaps more"),
             0 => {}
-            more => eprintln!("  and {more} more (all with --json)"),
+            more => output::tell(format_args!("  and {more} more (all with --json)")),
         }
     }
 }

@@ -8,7 +8,7 @@ use builder::derivation::KindError;
 #[cfg(target_os = "linux")]
 use builder::graph::GraphError;
 use builder::graph::{self, Finished};
-use builder::store::{Settings, Store};
+use builder::store::Settings;
 use builder::store_path::StorePath;
 use builder::watch::Limits;
 
@@ -16,41 +16,31 @@ use builder::watch::Limits;
 use super::through_nix;
 use super::{Arguments, answer, links, progress};
 use crate::arguments::Globals;
-use crate::commands::builds;
+use crate::commands::builds::{self, Start};
 use crate::failure::{Answer, Failure, Status};
 use crate::output;
 use crate::signals::Interrupt;
 
 /// Loads the graph, builds what is missing, and answers.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
-    let interrupt = Interrupt::watch()?;
-    let store = Store::from_environment();
-    let settings = store.settings()?;
-    settings.check_supported()?;
-    let roots = builds::derivations(&store, &arguments.targets, arguments.attribute.as_deref())?;
-    let graph = match graph::load(&store, &settings, &roots.iter().cloned().collect(), arguments.purpose()) {
+    let start = Start::make(Interrupt::watch()?)?;
+    let Start { store, settings, interrupt } = &start;
+    let roots = builds::derivations(store, &arguments.targets, arguments.attribute.as_deref())?;
+    let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
         #[cfg(target_os = "linux")]
         Err(GraphError::Kind { source: KindError::UnknownPath { .. }, .. }) => {
-            return through_nix::execute(arguments, globals, (&store, &settings), &roots, &interrupt);
+            return through_nix::execute(arguments, globals, &start, &roots);
         }
         graph => graph?,
     };
     let progress = progress::Progress::new(graph.missing.len(), arguments.no_build_output);
-    let options = arguments.options(&settings)?;
-    let builder = Arc::new(builds::builder(
-        store,
-        settings,
-        options,
-        arguments.backend,
-        globals,
-        Arc::new(progress.clone()),
-    )?);
+    let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
+    let observer = Arc::new(progress.clone());
+    let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
     if arguments.dry_run {
         answer::print(&answer::plans(&builder, &graph))?;
         return Ok(Status::Done);
     }
-    let cancel = builder.cancel.clone();
-    let _stopped = interrupt.on_signal(move || cancel.cancel());
     let jobs = arguments.jobs.unwrap_or(builder.settings.max_jobs as usize);
     let finished = builds::build(&builder, graph, jobs)?;
     progress.end();
@@ -104,7 +94,7 @@ impl Arguments {
         }
         if !self.json {
             for (_, path) in outputs.iter().flatten() {
-                output::print(&builder.store.locate(path).to_string_lossy())?;
+                output::print(builder.store.locate(path).to_string_lossy())?;
             }
         }
         Ok(Status::Done)

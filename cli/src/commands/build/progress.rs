@@ -9,6 +9,8 @@ use builder::build::{BuildError, Event, Heard, Observer};
 use builder::store_path::StorePath;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::output;
+
 /// How often a running build's line moves.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -53,7 +55,7 @@ impl Progress {
             Some(bars) => {
                 let _ = bars.println(line);
             }
-            None => eprintln!("{line}"),
+            None => output::tell(line),
         }
     }
 

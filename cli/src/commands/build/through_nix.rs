@@ -3,27 +3,21 @@
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 
-use builder::cancel::Cancel;
-use builder::store::{Settings, Store};
+use builder::store::Store;
 use builder::store_path::StorePath;
 use builder::through_nix::{Outputs, ThroughNix};
 use serde_json::{Value, json};
 
 use super::{Arguments, answer, links};
 use crate::arguments::Globals;
-use crate::commands::{builds, need_root};
+use crate::commands::builds::{self, Start};
+use crate::commands::need_root;
 use crate::failure::{Answer, Failure, Status, Usage};
 use crate::output;
-use crate::signals::Interrupt;
 
 /// Builds the derivations, and answers as for any others. What the builds hid is said by each of them.
-pub fn execute(
-    arguments: &Arguments,
-    globals: &Globals,
-    (store, settings): (&Store, &Settings),
-    roots: &[StorePath],
-    interrupt: &Interrupt,
-) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &[StorePath]) -> Answer {
+    let Start { interrupt, store, settings } = start;
     if arguments.backend != builder::backend::Kind::default() {
         return Err(Usage {
             message: "outputs whose paths are not known before the build are built in NFS views only".into(),
@@ -32,16 +26,13 @@ pub fn execute(
         .into());
     }
     need_root()?;
-    let cancel = Cancel::default();
-    let stop = cancel.clone();
-    let _stopped = interrupt.on_signal(move || stop.cancel());
     let through = ThroughNix {
         derivations: roots,
         words: &arguments.words(),
         sandbox_paths: &builds::sandbox_paths(settings, &arguments.sandbox_paths)?,
         loopbox: &std::env::current_exe()?,
         state: &globals.state_dir,
-        cancel: &cancel,
+        cancel: interrupt.cancel(),
     };
     let ended = through.realise(store, settings)?;
     if let Some(status) = interrupt.status() {
@@ -61,7 +52,7 @@ pub fn execute(
         return Ok(Status::Done);
     }
     for (_, path) in outputs.iter().flatten() {
-        output::print(&store.locate(path).to_string_lossy())?;
+        output::print(store.locate(path).to_string_lossy())?;
     }
     Ok(Status::Done)
 }

@@ -13,7 +13,7 @@ use mounter::stale::StateDir;
 
 use super::{Arguments, Report, html, table};
 use crate::arguments::Globals;
-use crate::commands::builds;
+use crate::commands::builds::{self, Start};
 use crate::commands::{mount, need_root};
 use crate::failure::{Answer, Failure, Status, Usage};
 use crate::signals::Interrupt;
@@ -39,7 +39,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let interrupt = Interrupt::watch()?;
     let report = match &arguments.view {
         Some(view) => arguments.views(view, globals)?,
-        None => arguments.builds(globals, &interrupt)?,
+        None => arguments.builds(Start::make(interrupt.clone())?, globals)?,
     };
     if let Some(status) = interrupt.status() {
         return Ok(status);
@@ -49,9 +49,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         written.map_err(|source| WriteError { path: path.clone(), source })?;
     }
     if arguments.json {
-        output::print(&serde_json::to_string_pretty(&report)?)?;
+        output::print(serde_json::to_string_pretty(&report)?)?;
     } else {
-        output::print(&table::text(&report))?;
+        output::print(table::text(&report))?;
     }
     Ok(report.status())
 }
@@ -66,26 +66,22 @@ impl Arguments {
         Err(Usage { message: "a backend is named twice".into(), hints })
     }
 
-    fn builds(&self, globals: &Globals, interrupt: &Interrupt) -> Result<Report, Failure> {
-        let store = Store::from_environment();
-        let mut settings = store.settings()?;
-        settings.check_supported()?;
+    fn builds(&self, mut start: Start, globals: &Globals) -> Result<Report, Failure> {
         // Nothing of a comparison stays in the store or beside it.
-        settings.keep_build_log = false;
-        let roots = builds::derivations(&store, &self.targets, self.attribute.as_deref())?;
+        start.settings.keep_build_log = false;
+        let Start { store, settings, .. } = &start;
+        let roots = builds::derivations(store, &self.targets, self.attribute.as_deref())?;
         let options = Options {
             cores: self.cores,
-            sandbox_paths: builds::sandbox_paths(&settings, &self.sandbox_paths)?,
+            sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
             limits: Limits::new(settings.timeout, settings.max_silent_time, settings.max_build_log_size),
             ..Options::default()
         };
-        let builder = builds::builder(store, settings, options, Kind::Nfs, globals, Arc::new(Quiet))?;
-        let cancel = builder.cancel.clone();
-        let _stopped = interrupt.on_signal(move || cancel.cancel());
+        let builder = builds::builder(start, options, Kind::Nfs, globals, Arc::new(Quiet))?;
         let wanted = Wanted { backends: self.backends.clone(), rounds: self.rounds };
         let mut derivations = Vec::new();
         for root in &roots {
-            eprintln!("comparing {}", builder.store.locate(root).display());
+            output::tell(format_args!("comparing {}", builder.store.locate(root).display()));
             derivations.push(compare_one(&builder, root, &wanted)?);
         }
         Ok(Report { derivations, view: None })

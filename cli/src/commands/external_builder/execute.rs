@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use builder::backend::Nfs;
-use builder::cancel::Cancel;
 use builder::external::{Description, External};
 use builder::plan::SandboxPath;
 use mounter::jail::Outcome;
@@ -27,15 +26,12 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let interrupt = Interrupt::watch()?;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
-    let cancel = Cancel::default();
-    let stop = cancel.clone();
-    let _stopped = interrupt.on_signal(move || stop.cancel());
     let external = External {
         sandbox_paths: &sandbox_paths,
         state: &state,
         loopbox: &itself::program()?,
         backend: &Nfs::default(),
-        cancel: &cancel,
+        cancel: interrupt.cancel(),
     };
     let outcome = description.run(&external, || {
         // Nobody reads it when it cannot be written.

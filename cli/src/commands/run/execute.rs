@@ -25,7 +25,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let simplest = Plan::make(arguments, &place::unused(), entering::simplest())?;
     simplest.view.validate()?;
     if arguments.dry_run {
-        output::print(&simplest.to_json()?)?;
+        output::print(simplest.to_json()?)?;
         return Ok(Status::Done);
     }
     need_root()?;
@@ -55,7 +55,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let jail = plan.jail(realised.root(), program.clone());
     let ended = Jail::spawn(&loopbox, &jail, Stdio3::inherit()).and_then(|jail| {
         let killer = jail.killer();
-        let _killed_by_signals = interrupt.on_signal(move || killer.kill());
+        let _killed_by_signals = interrupt.cancel().on_cancel(move || killer.kill());
         jail.wait()
     });
     if let Some(status) = interrupt.status() {

@@ -8,42 +8,33 @@ use builder::build::{Options, Purpose};
 use builder::graph;
 use builder::plan::Word;
 use builder::shell::{Session, Wish};
-use builder::store::{Settings, Store};
+use builder::store::Settings;
 use mounter::jail::{Outcome, Stdio3};
 
 use super::Arguments;
 use super::terminal::Passage;
 use crate::arguments::Globals;
 use crate::commands::build::{answer, progress::Progress};
-use crate::commands::{builds, need_root};
+use crate::commands::builds::{self, Start};
+use crate::commands::need_root;
 use crate::failure::{Answer, Failure, Status, Usage};
 use crate::signals::Interrupt;
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     need_root()?;
-    let interrupt = Interrupt::watch()?;
-    let store = Store::from_environment();
-    let settings = store.settings()?;
-    settings.check_supported()?;
+    let start = Start::make(Interrupt::watch()?)?;
+    let Start { store, settings, interrupt } = &start;
     let targets = std::slice::from_ref(&arguments.target);
-    let roots = builds::derivations(&store, targets, arguments.attribute.as_deref())?;
+    let roots = builds::derivations(store, targets, arguments.attribute.as_deref())?;
     let [root] = roots.as_slice() else { return Err(several(&arguments.target, roots.len()).into()) };
     // As if it were to be built again, whether its outputs are there or not: that brings its inputs.
-    let mut graph = graph::load(&store, &settings, &[root.clone()].into(), Purpose::Check)?;
+    let mut graph = graph::load(store, settings, &[root.clone()].into(), Purpose::Check)?;
     graph.missing.remove(root);
     let progress = Progress::new(graph.missing.len(), false);
-    let options = arguments.options(&settings)?;
-    let builder = Arc::new(builds::builder(
-        store,
-        settings,
-        options,
-        arguments.backend,
-        globals,
-        Arc::new(progress.clone()),
-    )?);
-    let cancel = builder.cancel.clone();
-    let _stopped = interrupt.on_signal(move || cancel.cancel());
+    let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
+    let observer = Arc::new(progress.clone());
+    let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
     let finished = builds::build(&builder, graph, builder.settings.max_jobs as usize)?;
     progress.end();
     if let Some(status) = interrupt.status() {

@@ -107,7 +107,7 @@ pub(super) mod tests {
             Table(record(0, HEADER, &[]))
         }
 
-        /// Adds one socket with all its records, 524 bytes in all with their padding.
+        /// Adds one socket with all its records.
         pub(in super::super) fn socket(
             mut self,
             local: SocketAddrV4,
