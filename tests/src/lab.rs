@@ -1,7 +1,6 @@
 //! The lab: everything that tests and the demonstration download or make, under one directory in target/.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,6 +10,7 @@ pub mod apt;
 pub mod kernel;
 pub mod macos;
 pub mod new_nix;
+mod own;
 pub mod packages;
 pub mod store;
 pub mod suites;
@@ -54,16 +54,6 @@ impl Lab {
         Ok(path)
     }
 
-    /// This very program, under a name that stays: a build meanwhile may replace the file that it was started from.
-    pub fn own_program(&self) -> Result<PathBuf> {
-        let running = Path::new("/proc/self/exe");
-        let file = fs::metadata(running).context("cannot find this program's own file")?;
-        let kept = format!("own/{}-{}", file.ino(), file.mtime());
-        self.once(&kept, "keeping a copy of this program", |copy| {
-            fs::copy(running, copy).map(drop).context("cannot copy this program")
-        })
-    }
-
     /// Makes `relative` with `make` unless an earlier run did; two runs at once wait for each other.
     /// What `make` is given is a place that becomes `relative` only when it succeeded.
     pub fn once(
@@ -80,12 +70,18 @@ impl Lab {
         if path.exists() {
             return Ok(path);
         }
+        self.make(relative, what, make)?;
+        Ok(path)
+    }
+
+    /// Makes `relative`, whole or not at all. Nobody else may do so at the same time.
+    fn make(&self, relative: &str, what: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let path = self.path(relative)?;
         say(what);
         let partial = self.path(&format!("{relative}.partial"))?;
         remove(&partial)?;
         make(&partial).with_context(|| format!("while making {}", path.display()))?;
-        fs::rename(&partial, &path).with_context(|| format!("cannot finish {}", path.display()))?;
-        Ok(path)
+        fs::rename(&partial, &path).with_context(|| format!("cannot finish {}", path.display()))
     }
 
     /// Held while something of this name is made.
