@@ -10,7 +10,6 @@ mod mount;
 pub mod options;
 mod process;
 pub mod profile;
-pub mod reports;
 pub mod stale;
 mod sys;
 pub mod ways;

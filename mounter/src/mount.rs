@@ -1,6 +1,8 @@
 //! One NFS mount: made, undone with a report, or undone by force when dropped.
 
 #[cfg(any(test, not(target_os = "linux")))]
+mod nfsstat;
+#[cfg(any(test, not(target_os = "linux")))]
 pub(crate) mod order;
 #[cfg(target_os = "linux")]
 #[path = "mount/linux.rs"]

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::MountError;
 use super::order::{Entry, places_of, to_unmount};
+use super::{MountError, nfsstat};
 use crate::options::{self, MountOptions};
-use crate::{Source, reports, sys};
+use crate::{Source, sys};
 
 /// The system's own program; its place does not depend on any search path.
 const MOUNT_NFS: &str = "/sbin/mount_nfs";
@@ -61,7 +61,7 @@ pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Resul
 fn check(source: &Source, at: &Path) -> io::Result<()> {
     let output = Command::new(NFSSTAT).arg("-m").arg(at).stdin(Stdio::null()).output()?;
     let device = options::device(source);
-    let mounts = reports::nfsstat(&String::from_utf8_lossy(&output.stdout));
+    let mounts = nfsstat::mounts(&String::from_utf8_lossy(&output.stdout));
     let mount = mounts.iter().rfind(|mount| mount.device == device);
     let mount = mount.ok_or_else(|| io::Error::other("nfsstat does not know of the mount"))?;
     let port = format!("port={}", source.addr.port());
