@@ -8,6 +8,7 @@
 //! macOS has no namespaces: there everybody sees the mount, though nobody else may enter it, and the supervisor kills
 //! what is left of the program, by its user where that does nothing else.
 
+mod become_program;
 mod control;
 mod enter;
 mod error;
@@ -19,6 +20,7 @@ mod inside;
 mod launch;
 mod limits;
 mod mac;
+mod orders;
 mod place;
 mod spec;
 #[cfg(target_os = "linux")]

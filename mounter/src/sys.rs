@@ -5,6 +5,8 @@
 pub(crate) use linux::*;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use macos::*;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use unix::check;
 pub(crate) use unix::{control_by_stdin, fork_single_threaded, in_own_session_with, inherited};
 
 mod unix {
@@ -46,7 +48,8 @@ mod unix {
         check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY as _, 0) })
     }
 
-    pub(super) fn check(result: libc::c_int) -> io::Result<()> {
+    /// What a call that returns less than zero says of its failure.
+    pub(crate) fn check(result: libc::c_int) -> io::Result<()> {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
@@ -196,8 +199,9 @@ mod linux {
         }
     }
 
-    /// Becomes the user in a child process and sends SIGKILL to all that this user may signal.
-    pub(crate) fn kill_all_of(uid: libc::uid_t) -> io::Result<()> {
+    /// Starts a child process that becomes the user and sends SIGKILL to all that this user may signal. It ends with the
+    /// number of its error.
+    pub(crate) fn fork_killer(uid: libc::uid_t) -> io::Result<Pid> {
         // SAFETY: the child makes system calls only and leaves with _exit(2), as a fork of a process with threads has
         // to. The calls are made directly: the C library's setresuid would look for the threads that are gone.
         unsafe {
@@ -211,19 +215,7 @@ mod linux {
                 let killed = libc::syscall(libc::SYS_kill, -1, libc::SIGKILL);
                 libc::_exit(if killed == 0 { 0 } else { *libc::__errno_location() });
             }
-            let mut status = 0;
-            while libc::waitpid(child, &mut status, 0) < 0 {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-            match libc::WEXITSTATUS(status) {
-                // Another process did the same to this user.
-                _ if libc::WIFSIGNALED(status) => Ok(()),
-                0 | libc::ESRCH => Ok(()),
-                number => Err(io::Error::from_raw_os_error(number)),
-            }
+            Ok(Pid::from_raw(child))
         }
     }
 
@@ -244,6 +236,7 @@ mod macos {
     use std::os::unix::ffi::OsStrExt;
     use std::ptr;
 
+    use super::unix::check;
     use crate::mount::order::Entry;
 
     /// `VFS_CTL_VERS1` of `sys/mount.h`.
@@ -333,9 +326,5 @@ mod macos {
     fn text(bytes: &[libc::c_char]) -> &OsStr {
         // SAFETY: the kernel ends these fields with a NUL.
         OsStr::from_bytes(unsafe { CStr::from_ptr(bytes.as_ptr()) }.to_bytes())
-    }
-
-    fn check(result: c_int) -> io::Result<()> {
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

@@ -6,7 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+
+use super::Outcome;
+
+/// Of a child, whatever it tells its parent with when it ends (waitpid(2)).
+#[cfg(target_os = "linux")]
+const WHICHEVER: Option<WaitPidFlag> = Some(WaitPidFlag::__WALL);
+#[cfg(not(target_os = "linux"))]
+const WHICHEVER: Option<WaitPidFlag> = None;
 
 /// The process. The descriptor can be read from once it has ended.
 #[derive(Debug)]
@@ -71,6 +80,18 @@ impl Handle {
     fn has_ended(&self, patience: PollTimeout) -> bool {
         let mut ended = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         !matches!(poll(&mut ended, patience), Ok(0) | Err(Errno::EINTR))
+    }
+}
+
+/// Waits for a child's end and takes its status, after which its number may be another's.
+pub(super) fn reap(child: Pid) -> io::Result<Outcome> {
+    loop {
+        match waitpid(child, WHICHEVER) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(Outcome::Exited(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Outcome::Signaled(signal as i32)),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 

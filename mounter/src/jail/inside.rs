@@ -1,10 +1,9 @@
 //! The first process inside: from a fork of the supervisor to the program, one step after the other.
 
-use std::ffi::{CString, OsStr};
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process;
@@ -19,13 +18,11 @@ use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
+use super::become_program::{execute, or_report, start_session};
 use super::control::{self, Inside};
 use super::limits::limit;
 use super::{JailError, JailSpec, Task, User};
 use crate::sys;
-
-/// The status of a process that never became the program. Nobody sees it: the report comes first.
-const NEVER_EXECUTED: i32 = 127;
 
 /// Parts of /proc through which user 0 changes the host, whatever namespaces it is in: their files ask for the
 /// number and not for a capability.
@@ -39,20 +36,10 @@ const NOTHING: Option<&str> = None;
 
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
 pub(super) fn become_program(spec: &JailSpec, task: Task, channel: &UnixStream) -> ! {
-    let error = match take_steps(spec, task, channel) {
-        Ok(never) => match never {},
-        Err(error) => error,
-    };
-    // If the supervisor is gone, there is nobody to tell.
-    let _ = control::send(channel, &Inside::Failed(error));
-    process::exit(NEVER_EXECUTED)
+    or_report(take_steps(spec, task, channel), channel)
 }
 
-fn take_steps(
-    spec: &JailSpec,
-    task: Task,
-    channel: &UnixStream,
-) -> Result<std::convert::Infallible, JailError> {
+fn take_steps(spec: &JailSpec, task: Task, channel: &UnixStream) -> Result<Infallible, JailError> {
     die_with_parent(channel)?;
     own_namespaces(spec.network)?;
     // The jail's own may be read-only by then, or missing.
@@ -62,12 +49,7 @@ fn take_steps(
     mount_special(spec)?;
     limit(&spec.limits)?;
     umask(Mode::from_bits_truncate(spec.umask));
-    if spec.new_session {
-        nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
-        if spec.terminal {
-            sys::control_by_stdin().map_err(|source| JailError::Session { source })?;
-        }
-    }
+    start_session(spec)?;
     become_user(&spec.user, channel, &knobs)?;
     if spec.no_new_privs {
         prctl::set_no_new_privs().map_err(|errno| JailError::NoNewPrivs { source: errno.into() })?;
@@ -78,14 +60,13 @@ fn take_steps(
     sys::default_signals().map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
     // The kernel forgets this wish when the user changes, so it is made again.
     die_with_parent(channel)?;
-    if spec.own_task { perform(spec, task) } else { execute(spec) }
-}
-
-/// Stays this very program: nothing of it has to be in the view.
-fn perform(spec: &JailSpec, task: Task) -> Result<std::convert::Infallible, JailError> {
-    sys::close_from(3)
-        .map_err(|source| JailError::Arrange { what: "the closing of descriptors".into(), source })?;
-    process::exit(task(&spec.argv))
+    if spec.own_task {
+        // It stays this very program: nothing of it has to be in the view.
+        sys::close_from(3).map_err(cannot_close)?;
+        process::exit(task(&spec.argv));
+    }
+    sys::close_on_exec_from(3).map_err(cannot_close)?;
+    execute(spec, |image| sys::exec(&image.program, &image.argv, &image.env))
 }
 
 /// The kernel kills this process when its parent dies; one that has died before leaves the channel at its end.
@@ -207,19 +188,6 @@ fn cannot_limit(source: io::Error) -> JailError {
     JailError::Arrange { what: "that user 0 makes no mount namespaces".into(), source }
 }
 
-fn execute(spec: &JailSpec) -> Result<std::convert::Infallible, JailError> {
-    let failed = |source: io::Error| JailError::Exec { program: spec.program.clone(), source };
-    let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(|error| failed(error.into()));
-    let program = text(spec.program.as_os_str())?;
-    let argv: Vec<CString> = spec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
-    let mut env = Vec::with_capacity(spec.env.len());
-    for (name, value) in &spec.env {
-        let mut line = name.clone();
-        line.push("=");
-        line.push(value);
-        env.push(text(&line)?);
-    }
-    sys::close_on_exec_from(3)
-        .map_err(|source| JailError::Arrange { what: "the closing of descriptors".into(), source })?;
-    Err(failed(sys::exec(&program, &argv, &env)))
+fn cannot_close(source: io::Error) -> JailError {
+    JailError::Arrange { what: "the closing of descriptors".into(), source }
 }

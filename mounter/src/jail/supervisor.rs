@@ -2,22 +2,22 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Instant;
 use std::{fs, thread};
 
-use nix::errno::Errno;
 use nix::mount::MsFlags;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::control::{self, Inside, Report};
 use super::enter::forget_streams;
+use super::handle::{Handle, reap};
+use super::orders::Orders;
 use super::tree::Tree;
 use super::{Ids, JailError, JailSpec, Outcome, Root, Task, User, inside};
 use crate::{Mount, sys};
@@ -28,11 +28,12 @@ const ABORT_INTERVAL: u16 = 50;
 
 /// All of a jail's life; the answer is the last report.
 pub(super) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
+    let mut orders = Orders::new(control);
     let started =
         spec.validate().and_then(|()| own_mounts()).and_then(|()| mount(&spec.root, control)).and_then(
             |mount| {
                 let mut program = Program::start(spec, task)?;
-                program.until_executed(&spec.user, control)?;
+                program.until_executed(&spec.user, &mut orders)?;
                 Ok((mount, program))
             },
         );
@@ -42,10 +43,10 @@ pub(super) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Re
     };
     // A failure to send is a death of loopbox, which the wait below notices.
     let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
-    let outcome = program.wait(control, mount.nfs());
+    let outcome = program.wait(&mut orders, mount.nfs());
     let ended = Instant::now();
     let unmounted = match mount {
-        Mounted::Nfs(mount) if program.loopbox_died => {
+        Mounted::Nfs(mount) if orders.loopbox_died => {
             mount.abandon();
             Ok(())
         }
@@ -118,18 +119,10 @@ impl Mounted {
 /// The first process inside. It is killed when this is dropped.
 struct Program {
     pid: Pid,
-    /// Readable when the process has ended.
-    ended: OwnedFd,
+    handle: Handle,
     /// Its messages until it is executed.
     channel: UnixStream,
-    loopbox_died: bool,
     reaped: bool,
-}
-
-/// Which of the things that the supervisor waits for has happened.
-struct Ready {
-    control: bool,
-    other: bool,
 }
 
 impl Program {
@@ -144,8 +137,8 @@ impl Program {
                 inside::become_program(spec, task, &theirs)
             }
             ForkResult::Parent { child } => {
-                let ended = sys::pidfd_open(child).map_err(failed)?;
-                let program = Program { pid: child, ended, channel, loopbox_died: false, reaped: false };
+                let handle = Handle::of(child).map_err(failed)?;
+                let program = Program { pid: child, handle, channel, reaped: false };
                 // Children of this process, its threads included, are born where it is itself again.
                 nix::sched::setns(own_processes, CloneFlags::CLONE_NEWPID)
                     .map_err(|errno| failed(errno.into()))?;
@@ -156,11 +149,11 @@ impl Program {
     }
 
     /// Gives the process its users when it asks for them, until it has been executed or a step of it failed.
-    fn until_executed(&mut self, user: &User, control: &UnixStream) -> Result<(), JailError> {
+    fn until_executed(&mut self, user: &User, orders: &mut Orders<'_>) -> Result<(), JailError> {
         loop {
-            let ready = self.wait_for(control, self.channel.as_fd(), PollTimeout::NONE)?;
-            if ready.control {
-                self.obey(control);
+            let ready = orders.wait_for(self.channel.as_fd(), PollTimeout::NONE)?;
+            if ready.kill {
+                self.kill();
             }
             if !ready.other {
                 continue;
@@ -179,69 +172,32 @@ impl Program {
     }
 
     /// Waits for the end of the program, and so of everything inside, and kills it when loopbox says so or dies.
-    fn wait(&mut self, control: &UnixStream, mount: Option<&Mount>) -> Result<Outcome, JailError> {
+    fn wait(&mut self, orders: &mut Orders<'_>, mount: Option<&Mount>) -> Result<Outcome, JailError> {
         loop {
             let timeout =
-                if self.loopbox_died { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE };
-            let ready = self.wait_for(control, self.ended.as_fd(), timeout)?;
-            if ready.control {
-                self.obey(control);
+                if orders.loopbox_died { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE };
+            let ready = orders.wait_for(self.handle.as_fd(), timeout)?;
+            if ready.kill {
+                self.kill();
             }
-            if self.loopbox_died
+            if orders.loopbox_died
                 && let Some(mount) = mount
             {
                 mount.aborter().abort_calls();
             }
             if ready.other {
                 self.reaped = true;
-                return self.reap();
+                return reap(self.pid).map_err(|source| JailError::Wait { source });
             }
         }
-    }
-
-    fn reap(&self) -> Result<Outcome, JailError> {
-        loop {
-            match waitpid(self.pid, Some(WaitPidFlag::__WALL)) {
-                Ok(WaitStatus::Exited(_, code)) => return Ok(Outcome::Exited(code)),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Outcome::Signaled(signal as i32)),
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(JailError::Wait { source: errno.into() }),
-            }
-        }
-    }
-
-    /// A byte or the end of the control stream: either way, what is inside has to go.
-    fn obey(&mut self, mut control: &UnixStream) {
-        let read = control.read(&mut [0]);
-        self.loopbox_died |= !matches!(read, Ok(1..));
-        self.kill();
     }
 
     fn kill(&self) {
-        if let Err(error) = sys::pidfd_kill(self.ended.as_fd())
+        if let Err(error) = self.handle.kill()
             && error.raw_os_error() != Some(libc::ESRCH)
         {
             tracing::warn!("cannot kill the program: {error}");
         }
-    }
-
-    fn wait_for(
-        &self,
-        control: &UnixStream,
-        other: std::os::fd::BorrowedFd<'_>,
-        timeout: PollTimeout,
-    ) -> Result<Ready, JailError> {
-        let mut waiting = vec![PollFd::new(other, PollFlags::POLLIN)];
-        // At its end it would be readable for ever.
-        if !self.loopbox_died {
-            waiting.push(PollFd::new(control.as_fd(), PollFlags::POLLIN));
-        }
-        match poll(&mut waiting, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(JailError::Wait { source: errno.into() }),
-        }
-        let happened = |at: usize| waiting.get(at).and_then(PollFd::any).unwrap_or(false);
-        Ok(Ready { control: happened(1), other: happened(0) })
     }
 }
 
@@ -249,7 +205,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         if !self.reaped {
             self.kill();
-            let _ = self.reap();
+            let _ = reap(self.pid);
         }
     }
 }

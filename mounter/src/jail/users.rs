@@ -2,6 +2,10 @@
 
 use std::io;
 
+use nix::unistd::Pid;
+
+use super::Outcome;
+use super::handle::reap;
 #[cfg(not(target_os = "linux"))]
 use super::mac::sys;
 #[cfg(target_os = "linux")]
@@ -35,8 +39,18 @@ pub fn kill_user(uid: u32) -> Result<(), KillError> {
     if uid == 0 {
         return Err(KillError::Root);
     }
-    sys::kill_all_of(uid).map_err(|source| KillError::Kill { uid, source })?;
+    let killed = sys::fork_killer(uid).and_then(verdict);
+    killed.map_err(|source| KillError::Kill { uid, source })?;
     #[cfg(not(target_os = "linux"))]
     super::mac::ipc::remove_all_of(uid);
     Ok(())
+}
+
+/// What came of it: the killer ends with the number of its error.
+fn verdict(killer: Pid) -> io::Result<()> {
+    match reap(killer)? {
+        // The latter is another process that did the same to this user.
+        Outcome::Exited(0 | libc::ESRCH) | Outcome::Signaled(_) => Ok(()),
+        Outcome::Exited(number) => Err(io::Error::from_raw_os_error(number)),
+    }
 }

@@ -1,41 +1,24 @@
 //! From a fork of the supervisor to the program on macOS, one step after the other.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsStr};
-use std::io;
 use std::net::Shutdown;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::process;
 
 use nix::sys::stat::{Mode, umask};
 
 use super::{Mac, sys};
-use crate::jail::control::{self, Inside};
+use crate::jail::become_program::{execute, or_report, start_session};
 use crate::jail::limits::limit;
 use crate::jail::{JailError, JailSpec, Root, Task};
 
-/// The status of a process that never became the program. Nobody sees it: the report comes first.
-const NEVER_EXECUTED: i32 = 127;
-
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
 pub(super) fn become_program(spec: &JailSpec, mac: &Mac, task: Task, channel: &UnixStream) -> ! {
-    let error = match take_steps(spec, mac, task, channel) {
-        Ok(never) => match never {},
-        Err(error) => error,
-    };
-    // If the supervisor is gone, there is nobody to tell.
-    let _ = control::send(channel, &Inside::Failed(error));
-    process::exit(NEVER_EXECUTED)
+    or_report(take_steps(spec, mac, task, channel), channel)
 }
 
 fn take_steps(spec: &JailSpec, mac: &Mac, task: Task, channel: &UnixStream) -> Result<Infallible, JailError> {
-    if spec.new_session {
-        nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
-        if spec.terminal {
-            crate::sys::control_by_stdin().map_err(|source| JailError::Session { source })?;
-        }
-    }
+    start_session(spec)?;
     // Below another root its files may not be found.
     sys::load_sandbox()
         .map_err(|source| JailError::Arrange { what: "the sandbox's library".into(), source })?;
@@ -54,7 +37,7 @@ fn take_steps(spec: &JailSpec, mac: &Mac, task: Task, channel: &UnixStream) -> R
         channel.shutdown(Shutdown::Both).map_err(|source| JailError::Control { source })?;
         process::exit(task(&spec.argv));
     }
-    execute(spec, mac)
+    execute(spec, |image| sys::exec(image, mac.architecture))
 }
 
 /// No descriptor of a directory stays open: by one, the program could leave its root again.
@@ -86,19 +69,4 @@ fn become_user(spec: &JailSpec) -> Result<(), JailError> {
         .and_then(|()| Ok(nix::unistd::setgid(gid.into())?))
         .and_then(|()| Ok(nix::unistd::setuid(uid.into())?));
     changed.map_err(|source| JailError::Ids { uid, gid, source })
-}
-
-fn execute(spec: &JailSpec, mac: &Mac) -> Result<Infallible, JailError> {
-    let failed = |source: io::Error| JailError::Exec { program: spec.program.clone(), source };
-    let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(|error| failed(error.into()));
-    let program = text(spec.program.as_os_str())?;
-    let argv: Vec<CString> = spec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
-    let mut env = Vec::with_capacity(spec.env.len());
-    for (name, value) in &spec.env {
-        let mut line = name.clone();
-        line.push("=");
-        line.push(value);
-        env.push(text(&line)?);
-    }
-    Err(failed(sys::exec(&program, &argv, &env, mac.architecture)))
 }

@@ -1,38 +1,37 @@
 //! The supervisor on macOS: mounts the view, starts the program, kills what is left of it, and takes the mounts away.
 
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::place::Place;
 use super::{Mac, inside};
 use crate::jail::control::{self, Inside, Report};
 use crate::jail::enter::forget_streams;
-use crate::jail::handle::Handle;
+use crate::jail::handle::{Handle, reap};
+use crate::jail::orders::Orders;
 use crate::jail::{JailError, JailSpec, Outcome, Task, kill_user};
 use crate::sys;
 
 /// All of a jail's life; the answer is the last report.
 pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
-    let (place, mut program) = match start(spec, task, control) {
+    let mut orders = Orders::new(control);
+    let (place, mut program) = match start(spec, task, &mut orders) {
         Ok(started) => started,
         Err(error) => return Report::Failed(error),
     };
     // A failure to send is a death of loopbox, which the wait below notices.
     let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
-    let outcome = program.wait(control);
-    let abandoned = program.loopbox_died;
+    let outcome = program.wait(&mut orders);
     let ended = Instant::now();
     // What is left of the program would keep the mount busy.
     drop(program);
-    let unmounted = if abandoned {
+    let unmounted = if orders.loopbox_died {
         place.abandon();
         Ok(())
     } else {
@@ -44,13 +43,13 @@ pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStre
     }
 }
 
-fn start(spec: &JailSpec, task: Task, control: &UnixStream) -> Result<(Place, Program), JailError> {
+fn start(spec: &JailSpec, task: Task, orders: &mut Orders<'_>) -> Result<(Place, Program), JailError> {
     spec.validate()?;
     let missing = || JailError::Spec { problem: "it says nothing of macOS".into() };
     let mac = spec.mac.as_ref().ok_or_else(missing)?;
     let place = Place::make(&spec.root, mac)?;
     let mut program = Program::start(spec, mac, task)?;
-    program.until_executed(control)?;
+    program.until_executed(orders)?;
     Ok((place, program))
 }
 
@@ -62,14 +61,7 @@ struct Program {
     channel: UnixStream,
     /// The user, when all of his processes are the program's.
     user: Option<u32>,
-    loopbox_died: bool,
     reaped: bool,
-}
-
-/// Which of the things that the supervisor waits for has happened.
-struct Ready {
-    control: bool,
-    other: bool,
 }
 
 impl Program {
@@ -85,8 +77,7 @@ impl Program {
                 drop(theirs);
                 let handle = Handle::of(child).map_err(failed)?;
                 let user = mac.alone.then_some(spec.user.uid);
-                let program =
-                    Program { pid: child, handle, channel, user, loopbox_died: false, reaped: false };
+                let program = Program { pid: child, handle, channel, user, reaped: false };
                 forget_streams().map_err(failed)?;
                 Ok(program)
             }
@@ -94,11 +85,11 @@ impl Program {
     }
 
     /// Waits until it has been executed or a step of it failed.
-    fn until_executed(&mut self, control: &UnixStream) -> Result<(), JailError> {
+    fn until_executed(&mut self, orders: &mut Orders<'_>) -> Result<(), JailError> {
         loop {
-            let ready = self.wait_for(control, self.channel.as_fd())?;
-            if ready.control {
-                self.obey(control);
+            let ready = orders.wait_for(self.channel.as_fd(), PollTimeout::NONE)?;
+            if ready.kill {
+                self.kill();
             }
             if ready.other {
                 let said = control::receive(&self.channel);
@@ -111,11 +102,11 @@ impl Program {
     }
 
     /// Waits for its end, and kills it when loopbox says so or dies.
-    fn wait(&mut self, control: &UnixStream) -> Result<Outcome, JailError> {
+    fn wait(&mut self, orders: &mut Orders<'_>) -> Result<Outcome, JailError> {
         loop {
-            let ready = self.wait_for(control, self.handle.as_fd())?;
-            if ready.control {
-                self.obey(control);
+            let ready = orders.wait_for(self.handle.as_fd(), PollTimeout::NONE)?;
+            if ready.kill {
+                self.kill();
             }
             if ready.other {
                 return self.reap();
@@ -124,25 +115,9 @@ impl Program {
     }
 
     fn reap(&mut self) -> Result<Outcome, JailError> {
-        loop {
-            let status = match waitpid(self.pid, None) {
-                Err(Errno::EINTR) => continue,
-                other => other.map_err(|errno| JailError::Wait { source: errno.into() })?,
-            };
-            self.reaped = true;
-            match status {
-                WaitStatus::Exited(_, code) => return Ok(Outcome::Exited(code)),
-                WaitStatus::Signaled(_, signal, _) => return Ok(Outcome::Signaled(signal as i32)),
-                _ => {}
-            }
-        }
-    }
-
-    /// A byte or the end of the control stream: either way, what is inside has to go.
-    fn obey(&mut self, mut control: &UnixStream) {
-        let read = control.read(&mut [0]);
-        self.loopbox_died |= !matches!(read, Ok(1..));
-        self.kill();
+        let outcome = reap(self.pid).map_err(|source| JailError::Wait { source })?;
+        self.reaped = true;
+        Ok(outcome)
     }
 
     /// No namespace holds its processes together: those of a user who does nothing else are found by him, others by
@@ -159,20 +134,6 @@ impl Program {
             // It may not lead its session yet, or not be its user yet. Until it is reaped, the number is its own.
             let _ = nix::sys::signal::kill(self.pid, Signal::SIGKILL);
         }
-    }
-
-    fn wait_for(&self, control: &UnixStream, other: BorrowedFd<'_>) -> Result<Ready, JailError> {
-        let mut waiting = vec![PollFd::new(other, PollFlags::POLLIN)];
-        // At its end it would be readable for ever.
-        if !self.loopbox_died {
-            waiting.push(PollFd::new(control.as_fd(), PollFlags::POLLIN));
-        }
-        match poll(&mut waiting, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(JailError::Wait { source: errno.into() }),
-        }
-        let happened = |at: usize| waiting.get(at).and_then(PollFd::any).unwrap_or(false);
-        Ok(Ready { control: happened(1), other: happened(0) })
     }
 }
 

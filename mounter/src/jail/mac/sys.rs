@@ -7,7 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
+use nix::unistd::Pid;
+
 use super::Architecture;
+use crate::jail::become_program::Image;
+use crate::sys::check;
 
 /// What libsystem_sandbox loads to compile profiles.
 const SANDBOX_LIBRARY: &CStr = c"/usr/lib/libsandbox.1.dylib";
@@ -82,24 +86,14 @@ pub(super) fn set_groups(groups: &[libc::gid_t]) -> io::Result<()> {
 
 /// Becomes the program, with signals as they were in the beginning, three descriptors and no more; it returns only to
 /// say why not. posix_spawn(2) with `POSIX_SPAWN_SETEXEC` is an execve(2) that takes wishes.
-pub(super) fn exec(
-    program: &CStr,
-    argv: &[CString],
-    env: &[CString],
-    architecture: Option<Architecture>,
-) -> io::Error {
-    match try_exec(program, argv, env, architecture) {
+pub(super) fn exec(image: &Image, architecture: Option<Architecture>) -> io::Error {
+    match try_exec(image, architecture) {
         Ok(()) => io::Error::other("posix_spawn came back"),
         Err(error) => error,
     }
 }
 
-fn try_exec(
-    program: &CStr,
-    argv: &[CString],
-    env: &[CString],
-    architecture: Option<Architecture>,
-) -> io::Result<()> {
+fn try_exec(image: &Image, architecture: Option<Architecture>) -> io::Result<()> {
     let flags = libc::POSIX_SPAWN_SETEXEC
         | libc::POSIX_SPAWN_CLOEXEC_DEFAULT
         | libc::POSIX_SPAWN_SETSIGDEF
@@ -124,12 +118,12 @@ fn try_exec(
     if let Some(architecture) = architecture {
         prefer(&mut wishes, architecture)?;
     }
-    let (argv, env) = (pointers(argv), pointers(env));
+    let (argv, env) = (pointers(&image.argv), pointers(&image.env));
     // SAFETY: texts that end with a NUL, and two lists of such that end with a null pointer.
     number(unsafe {
         libc::posix_spawn(
             ptr::null_mut(),
-            program.as_ptr(),
+            image.program.as_ptr(),
             &actions,
             &wishes,
             argv.as_ptr().cast(),
@@ -166,8 +160,9 @@ fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Becomes the user in a child process and sends SIGKILL to all that this user may signal.
-pub(crate) fn kill_all_of(uid: libc::uid_t) -> io::Result<()> {
+/// Starts a child process that becomes the user and sends SIGKILL to all that this user may signal. It ends with the
+/// number of its error.
+pub(crate) fn fork_killer(uid: libc::uid_t) -> io::Result<Pid> {
     // SAFETY: the child makes system calls only and leaves with _exit(2), as a fork of a process with threads has to.
     unsafe {
         let child = libc::fork();
@@ -184,19 +179,7 @@ pub(crate) fn kill_all_of(uid: libc::uid_t) -> io::Result<()> {
             }
             libc::_exit(0);
         }
-        let mut status = 0;
-        while libc::waitpid(child, &mut status, 0) < 0 {
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
-        match libc::WEXITSTATUS(status) {
-            // Another process did the same to this user.
-            _ if libc::WIFSIGNALED(status) => Ok(()),
-            0 | libc::ESRCH => Ok(()),
-            number => Err(io::Error::from_raw_os_error(number)),
-        }
+        Ok(Pid::from_raw(child))
     }
 }
 
@@ -215,10 +198,6 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let info = unsafe { info.assume_init() };
     let started = info.pbi_start_tvsec.checked_mul(1_000_000)?.checked_add(info.pbi_start_tvusec)?;
     (info.pbi_status != libc::SZOMB).then_some(started)
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The spawn functions return the number of their error.

@@ -1,0 +1,68 @@
+//! What the first process inside does alike on every system: it starts a session, and ends as the program or with a
+//! report.
+
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::process;
+
+use super::control::{self, Inside};
+use super::{JailError, JailSpec};
+use crate::sys;
+
+/// The status of a process that never became the program. Nobody sees it: the report comes first.
+const NEVER_EXECUTED: i32 = 127;
+
+/// A program with its arguments and its environment, as the kernel takes them.
+pub(super) struct Image {
+    pub program: CString,
+    pub argv: Vec<CString>,
+    pub env: Vec<CString>,
+}
+
+/// Reports the step that failed through the channel, whose end otherwise says that all went well.
+pub(super) fn or_report(taken: Result<Infallible, JailError>, channel: &UnixStream) -> ! {
+    let error = match taken {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    // If the supervisor is gone, there is nobody to tell.
+    let _ = control::send(channel, &Inside::Failed(error));
+    process::exit(NEVER_EXECUTED)
+}
+
+/// A session of the program's own, where it is to have one, with its terminal.
+pub(super) fn start_session(spec: &JailSpec) -> Result<(), JailError> {
+    if spec.new_session {
+        nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
+        if spec.terminal {
+            sys::control_by_stdin().map_err(|source| JailError::Session { source })?;
+        }
+    }
+    Ok(())
+}
+
+/// Becomes the program by `exec`, which returns only to say why not.
+pub(super) fn execute(
+    spec: &JailSpec,
+    exec: impl FnOnce(&Image) -> io::Error,
+) -> Result<Infallible, JailError> {
+    let executed = image(spec).map(|image| exec(&image));
+    let source = executed.unwrap_or_else(|error| error);
+    Err(JailError::Exec { program: spec.program.clone(), source })
+}
+
+fn image(spec: &JailSpec) -> io::Result<Image> {
+    let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
+    let mut env = Vec::with_capacity(spec.env.len());
+    for (name, value) in &spec.env {
+        let mut line = name.clone();
+        line.push("=");
+        line.push(value);
+        env.push(text(&line)?);
+    }
+    let argv = spec.argv.iter().map(|word| text(word)).collect::<io::Result<_>>()?;
+    Ok(Image { program: text(spec.program.as_os_str())?, argv, env })
+}

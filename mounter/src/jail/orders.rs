@@ -1,0 +1,85 @@
+//! What a supervisor hears from loopbox while it waits for something else.
+
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::JailError;
+
+/// loopbox's orders, of which there is one: that what is inside has to go.
+pub(super) struct Orders<'a> {
+    control: &'a UnixStream,
+    /// The server is gone too.
+    pub loopbox_died: bool,
+}
+
+/// Which of the things that were waited for has happened.
+pub(super) struct Ready {
+    /// What is inside has to go.
+    pub kill: bool,
+    /// Something else.
+    pub other: bool,
+}
+
+impl Orders<'_> {
+    pub fn new(control: &UnixStream) -> Orders<'_> {
+        Orders { control, loopbox_died: false }
+    }
+
+    /// Waits until there is an order, the other descriptor can be read from, or that took too long. The order is taken.
+    pub fn wait_for(&mut self, other: BorrowedFd<'_>, timeout: PollTimeout) -> Result<Ready, JailError> {
+        let mut waiting = vec![PollFd::new(other, PollFlags::POLLIN)];
+        // At its end it would be readable for ever.
+        if !self.loopbox_died {
+            waiting.push(PollFd::new(self.control.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut waiting, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(JailError::Wait { source: errno.into() }),
+        }
+        let happened = |at: usize| waiting.get(at).and_then(PollFd::any).unwrap_or(false);
+        let ready = Ready { kill: happened(1), other: happened(0) };
+        if ready.kill {
+            // A byte, or the end of the stream.
+            self.loopbox_died |= !matches!(self.control.read(&mut [0]), Ok(1..));
+        }
+        Ok(ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn an_order_is_a_byte_and_the_end_of_the_stream_is_the_last_one() {
+        let (mut loopbox, ours) = UnixStream::pair().unwrap();
+        let (mut program, other) = UnixStream::pair().unwrap();
+        let mut orders = Orders::new(&ours);
+        let mut wait = |happened: &str| {
+            let ready = orders.wait_for(other.as_fd(), PollTimeout::ZERO).unwrap();
+            assert_eq!(
+                (ready.kill, ready.other, orders.loopbox_died),
+                match happened {
+                    "nothing" => (false, false, false),
+                    "an order" => (true, false, false),
+                    "the end" => (true, false, true),
+                    _ => (false, true, true),
+                }
+            );
+        };
+        wait("nothing");
+        loopbox.write_all(b"K").unwrap();
+        wait("an order");
+        wait("nothing");
+        drop(loopbox);
+        wait("the end");
+        program.write_all(b"x").unwrap();
+        wait("something else, and no order any more");
+    }
+}
