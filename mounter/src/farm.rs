@@ -10,11 +10,10 @@ mod error;
 mod list;
 mod own;
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
@@ -25,6 +24,8 @@ pub use error::FarmError;
 use error::failed;
 use list::List;
 use own::OwnDirectory;
+
+use crate::sources::Sources;
 
 /// How deep a linked tree may be: deeper ones would take a path longer than the system allows.
 const MAX_DEPTH: usize = 2048;
@@ -40,8 +41,7 @@ const DIRECTORY: OFlag =
 pub struct Farm {
     list: List,
     counts: Counts,
-    /// Directories that hold sources, links on the way to them resolved.
-    holders: HashMap<PathBuf, OwnedFd>,
+    sources: Sources,
 }
 
 /// What a farm is made of.
@@ -72,7 +72,7 @@ impl Farm {
     /// # Errors
     /// [`FarmError::List`].
     pub fn begin(list: &Path) -> Result<Farm, FarmError> {
-        Ok(Farm { list: List::begin(list)?, counts: Counts::default(), holders: HashMap::new() })
+        Ok(Farm { list: List::begin(list)?, counts: Counts::default(), sources: Sources::default() })
     }
 
     /// What it is made of by now.
@@ -162,9 +162,10 @@ impl Farm {
         reader: Reader<'_>,
     ) -> Result<(), FarmError> {
         self.parents(top, at)?;
-        let (from, source_name) = self.open_source(source)?;
+        let opened = self.sources.holder(source);
+        let (from, source_name) = opened.map_err(|error| failed("open the directory of", source, error))?;
         let (to, name) = self.put(at)?;
-        let names = Names { from: from.as_fd(), source: &source_name, to: to.as_fd(), name };
+        let names = Names { from: from.as_fd(), source: source_name, to: to.as_fd(), name };
         self.link_tree(&names, source, reader, 0)
     }
 
@@ -264,25 +265,6 @@ impl Farm {
         };
         self.counts.copied_bytes += copied.map_err(|source| failed("copy", path, source))?;
         Ok(())
-    }
-
-    /// Links on the way to a source are the declarer's business and are resolved once; below, no link is followed.
-    fn open_source(&mut self, source: &Path) -> Result<(OwnedFd, OsString), FarmError> {
-        let (holder, name) = source.parent().zip(source.file_name()).unwrap_or((source, ".".as_ref()));
-        if !self.holders.contains_key(holder) {
-            let open = || {
-                let mut directory = nix::fcntl::open("/", DIRECTORY, Mode::empty())?;
-                for name in holder.canonicalize()?.iter().skip(1) {
-                    directory = openat(&directory, name, DIRECTORY, Mode::empty())?;
-                }
-                Ok(directory)
-            };
-            let opened = open().map_err(|error| failed("open the directory of", source, error))?;
-            self.holders.insert(holder.into(), opened);
-        }
-        let holder = self.holders.get(holder).map(OwnedFd::try_clone);
-        let opened = holder.unwrap_or_else(|| Err(Errno::ENOENT.into()));
-        Ok((opened.map_err(|error| failed("open the directory of", source, error))?, name.into()))
     }
 }
 

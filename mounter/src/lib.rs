@@ -10,6 +10,7 @@ mod mount;
 pub mod options;
 mod process;
 pub mod profile;
+mod sources;
 pub mod stale;
 mod sys;
 pub mod ways;

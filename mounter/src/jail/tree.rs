@@ -19,6 +19,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags};
 
 use super::JailError;
 use super::place::{Place, Places, What};
+use crate::sources::Sources;
 use crate::sys;
 
 /// In the file system in memory, beside the root: what is mounted below writable directories.
@@ -37,7 +38,7 @@ pub(super) struct Tree {
     mount_point: PathBuf,
     root: PathBuf,
     in_memory: bool,
-    holders: HashMap<PathBuf, OwnedFd>,
+    sources: Sources,
     /// Writable host directories, by where they are in the tree.
     writable: HashMap<PathBuf, usize>,
     writable_sources: Vec<OwnedFd>,
@@ -67,7 +68,7 @@ impl Tree {
             mount_point: places.mount_point.clone(),
             root: places.root(),
             in_memory: places.in_memory,
-            holders: HashMap::new(),
+            sources: Sources::default(),
             writable: HashMap::new(),
             writable_sources: Vec::new(),
             placeholders: Vec::new(),
@@ -255,20 +256,9 @@ impl Tree {
         }
     }
 
-    /// Links on the way to a source are the declarer's business and are resolved once; the source itself may be a
-    /// link, and is opened as one.
+    /// The source itself may be a link, and is opened as one.
     fn open_source(&mut self, source: &Path) -> io::Result<OwnedFd> {
-        let Some((holder, name)) = source.parent().zip(source.file_name()) else {
-            return Ok(nix::fcntl::open("/", DIRECTORY, Mode::empty())?);
-        };
-        if !self.holders.contains_key(holder) {
-            let mut directory = nix::fcntl::open("/", DIRECTORY, Mode::empty())?;
-            for name in holder.canonicalize()?.iter().skip(1) {
-                directory = openat(&directory, name, DIRECTORY, Mode::empty())?;
-            }
-            self.holders.insert(holder.into(), directory);
-        }
-        let holder = self.holders.get(holder).ok_or(Errno::ENOENT)?;
+        let (holder, name) = self.sources.holder(source)?;
         Ok(openat(holder, name, ITSELF, Mode::empty())?)
     }
 }
