@@ -12,6 +12,7 @@ use mounter::jail::Outcome;
 use mounter::stale::{StateDir, StateError};
 use mounter::ways::{Decision, Facts, Sip, Trial, Way};
 
+use crate::causes;
 use crate::plan::MacHost;
 use attempt::{Attempt, Program};
 
@@ -114,7 +115,7 @@ pub fn attempt(way: Way, image: Option<&Path>, state: &StateDir, loopbox: &Path)
         Ok((Outcome::Exited(0), false)) => Trial::Fails("what was written did not arrive".into()),
         Ok((Outcome::Exited(status), _)) => Trial::Fails(format!("the program ended with status {status}")),
         Ok((Outcome::Signaled(signal), _)) => Trial::Fails(format!("the program ended by signal {signal}")),
-        Err(error) => Trial::Fails(error.in_words()),
+        Err(error) => Trial::Fails(causes::in_a_line(&error)),
     }
 }
 
@@ -128,7 +129,7 @@ pub fn port_is_closed(state: &StateDir, loopbox: &Path) -> Result<(), PortError>
     let other = listener.local_addr().map_err(PortError::Listen)?.port();
     let connects = |port| match attempt.run(Program::Connect(port)) {
         Ok((outcome, _)) => Ok(outcome == Outcome::Exited(0)),
-        Err(error) => Err(PortError::Trial(error.in_words())),
+        Err(error) => Err(PortError::Trial(causes::in_a_line(&error))),
     };
     match (connects(Some(other))?, connects(None)?) {
         (true, false) => Ok(()),

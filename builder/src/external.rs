@@ -270,13 +270,10 @@ struct Beside<'a>(&'a Path);
 
 impl Beside<'_> {
     fn make(path: &Path) -> Result<Beside<'_>, ScratchError> {
-        let made = |path: &Path, result: io::Result<()>| {
-            result.map_err(|source| ScratchError::Make { path: path.into(), source })
-        };
-        made(path, scratch::remove(path).and_then(|()| scratch::make_private(path)))?;
+        scratch::make_anew(path)?;
         let beside = Beside(path);
         for name in ["store", "tmp", "mount"] {
-            made(&path.join(name), scratch::make_private(&path.join(name)))?;
+            scratch::make_private(&path.join(name))?;
         }
         Ok(beside)
     }

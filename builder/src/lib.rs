@@ -4,6 +4,7 @@ pub mod access;
 pub mod backend;
 pub mod build;
 pub mod cancel;
+pub mod causes;
 #[cfg(target_os = "linux")]
 pub mod compare;
 pub mod derivation;

@@ -102,25 +102,21 @@ impl Place {
             kept: false,
             note: state.note(leftovers)?,
         };
-        let made = |path: &Path, result: io::Result<()>| {
-            result.map_err(|source| ScratchError::Make { path: path.into(), source })
-        };
         let builds = place.top.parent().unwrap_or(&place.top);
-        made(builds, fs::create_dir_all(builds))?;
+        fs::create_dir_all(builds).map_err(while_making(builds))?;
         // What is there under these names is left from a build that died: the outputs are locked by us.
-        for directory in [&place.top, &place.beside] {
-            made(directory, remove(directory).and_then(|()| make_private(directory)))?;
-        }
+        make_anew(&place.top)?;
+        make_anew(&place.beside)?;
         let Scratch { store, build, tmp, .. } = &place.scratch;
         for directory in [store, tmp, &place.mount_point] {
-            made(directory, make_private(directory))?;
+            make_private(directory)?;
         }
         if !given {
-            made(build, make_private(build))?;
+            make_private(build)?;
         }
         if place.scratch.mount.is_some() {
             let passable = fs::set_permissions(&place.top, Permissions::from_mode(0o711));
-            made(&place.top, passable)?;
+            passable.map_err(while_making(&place.top))?;
         }
         Ok(place)
     }
@@ -144,7 +140,7 @@ impl Place {
                 file.write_all(contents.as_bytes())?;
                 fchown(&file, Some(plan.user.uid), Some(plan.user.gid))
             };
-            write().map_err(|source| ScratchError::Make { path: path.clone(), source })?;
+            write().map_err(while_making(&path))?;
         }
         Ok(())
     }
@@ -208,8 +204,19 @@ fn unused(derivation: &StorePath) -> String {
     format!("nix-build-{}-{}-{number}", derivation.short_name(), std::process::id())
 }
 
-pub(crate) fn make_private(path: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)
+/// Makes a directory that nobody else can enter.
+pub(crate) fn make_private(path: &Path) -> Result<(), ScratchError> {
+    DirBuilder::new().mode(0o700).create(path).map_err(while_making(path))
+}
+
+/// The same in place of whatever is there.
+pub(crate) fn make_anew(path: &Path) -> Result<(), ScratchError> {
+    remove(path).map_err(while_making(path))?;
+    make_private(path)
+}
+
+fn while_making(path: &Path) -> impl FnOnce(io::Error) -> ScratchError {
+    move |source| ScratchError::Make { path: path.into(), source }
 }
 
 /// Removes whatever is at a path, a whole tree too; nothing being there is fine. Root needs no permission bits for

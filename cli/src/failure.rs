@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use builder::causes::chain;
+
 use crate::hints;
 
 /// loopbox itself failed: nothing can be said about the command that it should have run.
@@ -18,9 +20,6 @@ pub const NIX_ERROR: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Added to the number of the signal that ended a command (as shells answer).
 pub const SIGNAL: u8 = 128;
-
-/// The longest chain of causes that is printed; a longer one would be a cycle.
-const CAUSES: usize = 16;
 
 /// How a command that did its work ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +85,4 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source()).take(CAUSES)
 }

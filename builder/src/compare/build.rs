@@ -1,7 +1,6 @@
 //! One derivation, built in each backend by turns. Nothing is registered; outputs are compared and thrown away.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,6 +13,7 @@ use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResul
 use crate::backend::Kind;
 use crate::build::{BuildError, Builder, Job, Purpose};
 use crate::cancel::Cancel;
+use crate::causes;
 use crate::derivation::Derivation;
 use crate::log::no_input;
 use crate::output::{self, Made};
@@ -21,9 +21,6 @@ use crate::run::{Act, Attempt, Ended, Ways, attempt, in_view, kill_processes};
 use crate::scratch::{self, Place, ScratchError};
 use crate::store::PathLocks;
 use crate::store_path::StorePath;
-
-/// The longest chain of causes that a failure is told with.
-const CAUSES: usize = 8;
 
 /// What is to be compared.
 #[derive(Clone, Debug)]
@@ -59,7 +56,7 @@ pub fn compare_builds(
         for &backend in by_turns {
             let result = match collection.build(builder, &mut job, backend, round) {
                 Err(CompareError::Build(error)) if !matches!(error, BuildError::Interrupted) => {
-                    RoundResult::Failed(told(&error))
+                    RoundResult::Failed(causes::in_a_line(&error))
                 }
                 other => RoundResult::Built(Box::new(other?)),
             };
@@ -320,12 +317,6 @@ fn compare(first: &Path, other: &Path) -> Result<output::Differences, CompareErr
     output::compare_trees(first, other).map_err(|source| CompareError::Aside { path: other.into(), source })
 }
 
-/// An error with its causes, in a line each.
-fn told(error: &(dyn Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |&error| error.source()).take(CAUSES);
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 /// A directory in the store for the first outputs, on their own volume; removed with this. Its name begins as the
 /// derivation's does, which protects it from the garbage collector.
 struct Aside {
@@ -338,8 +329,7 @@ impl Aside {
         let directory = builder.store.directory().join(format!("{path}.compare"));
         let leftovers = Leftovers { mount: None, temporary: vec![directory.clone()] };
         let note = builder.state.note(leftovers).map_err(ScratchError::from)?;
-        let made = scratch::remove(&directory).and_then(|()| scratch::make_private(&directory));
-        made.map_err(|source| ScratchError::Make { path: directory.clone(), source })?;
+        scratch::make_anew(&directory)?;
         Ok(Aside { directory, _note: note })
     }
 

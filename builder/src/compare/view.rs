@@ -88,12 +88,8 @@ impl Place {
         let directory = surroundings.base.join(format!("loopbox-compare-{}", std::process::id()));
         let note = surroundings.state.note(Leftovers { mount: None, temporary: vec![directory.clone()] })?;
         let place = Place { directory, note };
-        place.make_directory(&place.directory)?;
+        scratch::make_private(&place.directory)?;
         Ok(place)
-    }
-
-    fn make_directory(&self, path: &Path) -> Result<(), ScratchError> {
-        scratch::make_private(path).map_err(|source| ScratchError::Make { path: path.into(), source })
     }
 
     /// The same view, with nothing of the host's in it that could be written.
@@ -104,7 +100,7 @@ impl Place {
                 Entry::Graft { access, .. } if *access == Access::Rw => *access = Access::Ro,
                 Entry::Scratch { source, .. } => {
                     *source = self.directory.join(format!("scratch-{number}"));
-                    self.make_directory(source)?;
+                    scratch::make_private(source)?;
                 }
                 _ => {}
             }
@@ -120,7 +116,7 @@ impl Place {
     ) -> Result<(Walked, Vec<Seen>), CompareError> {
         let failed = |source: BackendError| CompareError::Backend { backend, source };
         let at = self.directory.join(backend.to_string());
-        self.make_directory(&at)?;
+        scratch::make_private(&at)?;
         let user = User { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
         let begun = Instant::now();
         let wish = Wish { view, user: &user, at: &at, note: &self.note, sink: None };

@@ -14,7 +14,7 @@ use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 
 use crate::backend::{Backend, BackendError, Nfs, Wish};
 use crate::plan::{self, mac};
-use crate::scratch;
+use crate::scratch::{self, ScratchError};
 
 /// Programs of the system's, which need its shared cache.
 const TOUCH: &str = "/usr/bin/touch";
@@ -52,6 +52,8 @@ pub(super) enum AttemptError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
+    Make(#[from] ScratchError),
+    #[error(transparent)]
     Place(#[from] io::Error),
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -66,10 +68,9 @@ impl Attempt<'_> {
         let (mount_point, written) = (base.join("view.noindex"), base.join("written"));
         let leftovers = Leftovers { mount: Some(mount_point.clone()), temporary: vec![base.clone()] };
         let note = self.state.note(leftovers)?;
-        scratch::remove(&base)?;
-        for directory in [&base, &mount_point, &written] {
-            scratch::make_private(directory)?;
-        }
+        scratch::make_anew(&base)?;
+        scratch::make_private(&mount_point)?;
+        scratch::make_private(&written)?;
         fs::set_permissions(&base, Permissions::from_mode(0o711))?;
         let view = self.view(program.path(), &written);
         let user = plan::User { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
@@ -168,18 +169,5 @@ impl Program {
             Program::Touch => Network::None,
             Program::Connect(_) => Network::Local,
         }
-    }
-}
-
-impl AttemptError {
-    /// With all its causes.
-    pub(super) fn in_words(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            text += &format!(": {cause}");
-            next = cause.source();
-        }
-        text
     }
 }

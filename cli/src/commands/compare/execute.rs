@@ -37,13 +37,15 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     arguments.check()?;
     need_root()?;
     let interrupt = Interrupt::watch()?;
-    let report = match &arguments.view {
-        Some(view) => arguments.views(view, globals)?,
-        None => arguments.builds(Start::make(interrupt.clone())?, globals)?,
+    let compared = match &arguments.view {
+        Some(view) => arguments.views(view, globals),
+        None => arguments.builds(Start::make(interrupt.clone())?, globals),
     };
+    // What was interrupted has failed, and that is no news.
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
+    let report = compared?;
     if let Some(path) = &arguments.html {
         let written = html::page(&report).and_then(|page| std::fs::write(path, page));
         written.map_err(|source| WriteError { path: path.clone(), source })?;

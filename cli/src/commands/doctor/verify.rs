@@ -13,6 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use builder::causes;
 use mounter::stale::StateDir;
 
 use super::{Arguments, UNFIT};
@@ -86,7 +87,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
             report.add(nothing_left(&base));
             drop(note);
         }
-        Err(error) => report.add(Item::new(CHECKS[0].0, Err(Trouble::failed("", error)), made.elapsed())),
+        Err(error) => report.add(Item::new(CHECKS[0].0, Err(Trouble::failed("", &error)), made.elapsed())),
     }
     let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.for_people() };
     output::print(text)?;
@@ -132,14 +133,9 @@ fn nothing_left(base: &std::path::Path) -> Item {
 }
 
 impl Trouble {
-    fn failed(doing: &str, error: impl std::error::Error) -> Trouble {
-        let mut text = if doing.is_empty() { error.to_string() } else { format!("{doing}: {error}") };
-        let mut next = error.source();
-        while let Some(cause) = next {
-            text += &format!(": {cause}");
-            next = cause.source();
-        }
-        Trouble::Failed(text)
+    fn failed(doing: &str, error: &(impl std::error::Error + 'static)) -> Trouble {
+        let text = causes::in_a_line(error);
+        Trouble::Failed(if doing.is_empty() { text } else { format!("{doing}: {text}") })
     }
 }
 
@@ -148,9 +144,9 @@ trait Doing<T> {
     fn doing(self, what: &str) -> Result<T, Trouble>;
 }
 
-impl<T, E: std::error::Error> Doing<T> for Result<T, E> {
+impl<T, E: std::error::Error + 'static> Doing<T> for Result<T, E> {
     fn doing(self, what: &str) -> Result<T, Trouble> {
-        self.map_err(|error| Trouble::failed(what, error))
+        self.map_err(|error| Trouble::failed(what, &error))
     }
 }
 

@@ -34,7 +34,7 @@ pub fn peers(ground: &Ground) -> Verdict {
             Ok("this program is hung up on".into())
         }
         Ok(_) => Err(Trouble::Failed("the server answers a program that is not the kernel".into())),
-        Err(error) => Err(Trouble::failed("waiting for it to hang up", error)),
+        Err(error) => Err(Trouble::failed("waiting for it to hang up", &error)),
     }
 }
 
