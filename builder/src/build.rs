@@ -22,6 +22,7 @@ use crate::watch::Limits;
 use crate::{hooks, run, visible};
 
 pub use crate::failure::{BuildError, Failure, Lack};
+pub use crate::hooks::Hooks;
 pub use crate::log::Heard;
 
 /// What all builds of one run share.
@@ -46,6 +47,8 @@ pub struct Builder {
     pub observer: Arc<dyn Observer>,
     /// How builds are stopped.
     pub cancel: Cancel,
+    /// What their hooks share.
+    pub hooks: Hooks,
     /// What the user chose.
     pub options: Options,
 }
@@ -254,7 +257,7 @@ impl Builder {
         let Some(hook) = &self.settings.post_build_hook else { return Ok(()) };
         let outputs = built.outputs.values().map(|info| info.path.clone()).collect();
         let line = |line: &str| self.observer.observe(&Event::Hook("post-build-hook", line));
-        Ok(hooks::post_build(hook, &self.store, &built.derivation, &outputs, line)?)
+        Ok(self.hooks.post_build(hook, &self.store, &built.derivation, &outputs, line)?)
     }
 
     /// Plans a build that is not to be run: with a user and directories that no build has.

@@ -18,8 +18,12 @@ use crate::store_path::StorePath;
 pub use pre_build::WishError;
 pub(crate) use pre_build::pre_build;
 
-/// The `post-build-hook` runs for one build at a time, as in Nix.
-static POST_BUILD: Mutex<()> = Mutex::new(());
+/// What the hooks of all builds of one run share.
+#[derive(Debug, Default)]
+pub struct Hooks {
+    /// Held while the `post-build-hook` runs: for one build at a time, as in Nix.
+    post_build: Mutex<()>,
+}
 
 /// Why a hook did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -59,26 +63,30 @@ pub enum HookError {
     },
 }
 
-/// Tells the `post-build-hook` what has been built, as the one who runs loopbox; `line` hears what it says.
-///
-/// # Errors
-/// When it cannot be run, or fails.
-pub(crate) fn post_build(
-    program: &Path,
-    store: &Store,
-    derivation: &StorePath,
-    outputs: &BTreeSet<StorePath>,
-    line: impl FnMut(&str),
-) -> Result<(), HookError> {
-    let settings = |source| HookError::Settings { program: program.into(), source };
-    let paths: Vec<String> = outputs.iter().map(|path| store.locate(path).display().to_string()).collect();
-    let mut command = Command::new(program);
-    command.env("DRV_PATH", store.locate(derivation)).env("OUT_PATHS", paths.join(" "));
-    if std::env::var_os("NIX_CONFIG").is_none() {
-        command.env("NIX_CONFIG", settings_as_text().map_err(settings)?);
+impl Hooks {
+    /// Tells the `post-build-hook` what has been built, as the one who runs loopbox; `line` hears what it says.
+    ///
+    /// # Errors
+    /// When it cannot be run, or fails.
+    pub(crate) fn post_build(
+        &self,
+        program: &Path,
+        store: &Store,
+        derivation: &StorePath,
+        outputs: &BTreeSet<StorePath>,
+        line: impl FnMut(&str),
+    ) -> Result<(), HookError> {
+        let settings = |source| HookError::Settings { program: program.into(), source };
+        let paths: Vec<String> =
+            outputs.iter().map(|path| store.locate(path).display().to_string()).collect();
+        let mut command = Command::new(program);
+        command.env("DRV_PATH", store.locate(derivation)).env("OUT_PATHS", paths.join(" "));
+        if std::env::var_os("NIX_CONFIG").is_none() {
+            command.env("NIX_CONFIG", settings_as_text().map_err(settings)?);
+        }
+        let _alone = self.post_build.lock().unwrap_or_else(PoisonError::into_inner);
+        heard(program, command, line)
     }
-    let _alone = POST_BUILD.lock().unwrap_or_else(PoisonError::into_inner);
-    heard(program, command, line)
 }
 
 /// Shows the `diff-hook` an output and what it became, as the build user.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use builder::backend::Kind;
-use builder::build::{Builder, Observer, Options};
+use builder::build::{Builder, Hooks, Observer, Options};
 use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
@@ -98,6 +98,7 @@ pub fn builder(
         backend: backend.backend(),
         observer,
         cancel: interrupt.cancel().clone(),
+        hooks: Hooks::default(),
         options,
     }))
 }
