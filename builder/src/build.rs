@@ -360,9 +360,7 @@ impl Builder {
 
     /// The closure of those sandbox paths that lie in the store.
     pub(crate) fn sandbox_closure(&self) -> Result<BTreeSet<StorePath>, BuildError> {
-        let sources = self.options.sandbox_paths.iter().map(|path| path.source.as_path());
-        let inside: BTreeSet<StorePath> =
-            sources.filter_map(|path| StorePath::containing(path, self.store.directory()).ok()).collect();
+        let inside = SandboxPath::store_paths(&self.options.sandbox_paths, self.store.directory());
         self.store.hold(&inside, &BTreeSet::new())?;
         Ok(self.store.closure(&inside)?)
     }

@@ -238,10 +238,7 @@ impl Description {
     }
 
     fn sandbox_closure(&self, paths: &[SandboxPath]) -> Result<BTreeSet<StorePath>, ExternalError> {
-        let sources = paths.iter().map(|path| path.source.as_path());
-        let inside: BTreeSet<StorePath> =
-            sources.filter_map(|path| StorePath::containing(path, &self.store_dir).ok()).collect();
-        Ok(Store::from_environment().closure(&inside)?)
+        Ok(Store::from_environment().closure(&SandboxPath::store_paths(paths, &self.store_dir))?)
     }
 
     fn move_outputs(&self, from: &Path, outputs: &BTreeSet<StorePath>) -> Result<(), ExternalError> {

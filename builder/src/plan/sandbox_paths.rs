@@ -1,8 +1,11 @@
 //! Words of Nix's setting `sandbox-paths`: `target`, `target=source`, and either with `?` when it may be missing.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
+
+use crate::store_path::StorePath;
 
 /// A host path that builds are shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,6 +59,12 @@ impl SandboxPath {
         words: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<SandboxPath>, SandboxPathError> {
         words.into_iter().filter(|word| !word.is_empty()).map(SandboxPath::parse).collect()
+    }
+
+    /// What some of them show of a store: whoever sees that needs the closure too.
+    #[must_use]
+    pub fn store_paths(paths: &[SandboxPath], store: &Path) -> BTreeSet<StorePath> {
+        paths.iter().filter_map(|path| StorePath::containing(&path.source, store).ok()).collect()
     }
 }
 
