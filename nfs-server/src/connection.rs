@@ -1,5 +1,6 @@
 //! One connection: requests in, replies out.
 
+mod incoming;
 mod send;
 mod waiting;
 
@@ -8,12 +9,14 @@ use std::net::TcpStream;
 
 use parking_lot::Mutex;
 
+use crate::call::Behind;
 use crate::limits::SEND_BUFFER;
 use crate::record::{RecordError, Records};
-use crate::rpc::{self, Answered, Replies};
+use crate::rpc::{self, Answered, Replies, Request};
 use crate::service::Service;
 use crate::view::Patience;
 use crate::xdr::Garbage;
+use incoming::Incoming;
 use waiting::Waiting;
 
 /// Why a connection ended before its peer closed it.
@@ -39,6 +42,8 @@ type Output<'s> = Mutex<&'s TcpStream>;
 /// Answers calls until the peer closes the connection: in order, but for those that wait for a disk, which are
 /// answered by threads of their own when they are done.
 ///
+/// A large WRITE is answered as soon as its head is here, which takes its data from the socket by itself.
+///
 /// Replies wait while further calls are already here, and go out together before the next wait for the peer. A peer
 /// that does not take its replies is not read from: that is what bounds the calls in flight.
 pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), ConnectionError> {
@@ -47,21 +52,34 @@ pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), Connect
     std::thread::scope(|scope| {
         let _end = waiting.ends_with_this();
         let mut input = stream;
+        let incoming = Incoming::new(stream);
         let mut records = Records::new()?;
         let mut replies = Replies::new()?;
         loop {
             while let Some(record) = records.next()? {
-                let answered = rpc::answer(service, record, Patience::None, &mut replies)?;
+                let answered = rpc::answer(service, Request::whole(record, Patience::None), &mut replies)?;
                 if answered == Answered::Later && !waiting.take(record, scope) {
                     // So many wait already that this one is waited for here, and nothing more is read meanwhile.
                     send::all(&output, &mut replies)?;
-                    rpc::answer(service, record, Patience::Any, &mut replies)?;
+                    rpc::answer(service, Request::whole(record, Patience::Any), &mut replies)?;
                 }
                 if replies.attached.len() > 0 || replies.out.len() > SEND_BUFFER {
                     send::all(&output, &mut replies)?;
                 }
             }
             send::all(&output, &mut replies)?;
+            if let Some((head, missing)) = records.begun() {
+                incoming.begin(missing);
+                let behind: (usize, &dyn Behind) = (missing, &incoming);
+                let request = Request { record: head, behind: Some(behind), patience: Patience::None };
+                if rpc::answer(service, request, &mut replies)? == Answered::Now {
+                    incoming.is_sound()?;
+                    send::all(&output, &mut replies)?;
+                    incoming.drop_rest()?;
+                    records.drop_begun();
+                    continue;
+                }
+            }
             if !records.fill(&mut input)? {
                 return Ok(());
             }

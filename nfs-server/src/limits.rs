@@ -10,11 +10,23 @@ pub(crate) const RECORD_MAX: usize = TRANSFER_MAX + 4096;
 /// Fragments in one record. Kernels send one; a peer that sends a record in thousands of pieces is not one.
 pub(crate) const FRAGMENTS_MAX: usize = 64;
 
-/// Bytes read from a socket at a time: several records, so that calls queued by the client are taken together.
+/// Bytes of a connection's receive buffer: two of the largest records.
 pub(crate) const RECEIVE_BUFFER: usize = 2 * RECORD_MAX;
+
+/// Bytes read from a socket at first: more than a hundred calls that only ask, and little of a large WRITE, whose data
+/// need not come through this buffer.
+pub(crate) const RECEIVE_FIRST: usize = 32 << 10;
 
 /// A record from this size on is received alone; smaller ones come with what follows them.
 pub(crate) const LARGE_RECORD: usize = 64 << 10;
+
+/// Bytes of a call in which everything before a WRITE's data lies: its head, the longest credentials and verifier, and
+/// the other arguments.
+pub(crate) const CALL_HEAD_MAX: usize = 1024;
+
+/// Bytes that go from a socket to a file at a time where the system cannot pass them on by itself: few enough to be
+/// still in the processor's cache when they are written.
+pub(crate) const PASSED_AT_ONCE: usize = 128 << 10;
 
 /// Replies are collected up to this size while further calls are already in the receive buffer.
 pub(crate) const SEND_BUFFER: usize = 256 << 10;

@@ -43,7 +43,7 @@ pub(crate) fn procedures(version: u32) -> &'static [Entry] {
 
 /// The export's path is what these calls have to know; macOS makes them without credentials.
 const fn entry(name: &'static str, run: Run) -> Entry {
-    Entry { name, once: false, anonymous: true, run }
+    Entry { name, once: false, early: false, anonymous: true, run }
 }
 
 fn nothing(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Ended, Garbage> {

@@ -38,14 +38,14 @@ pub(crate) const VERSION: u32 = 3;
 
 /// The procedures, each at its number.
 pub(crate) const PROCEDURES: [Entry; counts::PROCEDURES] = [
-    Entry { name: "NULL", once: false, anonymous: true, run: null },
+    Entry { name: "NULL", once: false, early: false, anonymous: true, run: null },
     always::<getattr::GetAttr>("GETATTR"),
     once::<setattr::SetAttr>("SETATTR"),
     always::<lookup::Lookup>("LOOKUP"),
     always::<access::Access>("ACCESS"),
     always::<readlink::ReadLink>("READLINK"),
     always::<read::Read>("READ"),
-    always::<write::Write>("WRITE"),
+    early::<write::Write>("WRITE"),
     once::<create::Create>("CREATE"),
     once::<mkdir::MkDir>("MKDIR"),
     once::<symlink::Symlink>("SYMLINK"),
@@ -79,12 +79,17 @@ trait Procedure {
 
 /// A procedure that may be carried out again when its call is repeated.
 const fn always<P: Procedure>(name: &'static str) -> Entry {
-    Entry { name, once: false, anonymous: false, run: run::<P> }
+    Entry { name, once: false, early: false, anonymous: false, run: run::<P> }
+}
+
+/// The same of one that takes the end of its arguments as it comes.
+const fn early<P: Procedure>(name: &'static str) -> Entry {
+    Entry { early: true, ..always::<P>(name) }
 }
 
 /// A procedure whose repeated call gets the first one's reply.
 const fn once<P: Procedure>(name: &'static str) -> Entry {
-    Entry { name, once: true, anonymous: false, run: run::<P> }
+    Entry { once: true, ..always::<P>(name) }
 }
 
 fn run<P: Procedure>(

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memmap2::MmapMut;
 
-use crate::limits::{FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECORD_MAX};
+use crate::limits::{CALL_HEAD_MAX, FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECEIVE_FIRST, RECORD_MAX};
 
 /// The bit in a fragment's header that marks a record's last.
 pub(crate) const LAST_FRAGMENT: u32 = 1 << 31;
@@ -52,6 +52,21 @@ impl Records {
         Ok(Some(&self.buffer[start..start + length]))
     }
 
+    /// A large record whose head is here while the rest is still to come: what is here, and how much is not.
+    ///
+    /// Its data may be taken from the stream past this buffer; it is to be [dropped](Records::drop_begun) then.
+    pub(crate) fn begun(&self) -> Option<(&[u8], usize)> {
+        let missing = self.missing()?;
+        let (header, head) = self.buffer[self.filled.clone()].split_first_chunk::<HEADER>()?;
+        let whole = u32::from_be_bytes(*header) & LAST_FRAGMENT != 0 && head.len() + missing <= RECORD_MAX;
+        (whole && head.len() >= CALL_HEAD_MAX).then_some((head, missing))
+    }
+
+    /// Forgets the record that has begun: what is here of it. Nothing else is, then.
+    pub(crate) fn drop_begun(&mut self) {
+        self.filled = 0..0;
+    }
+
     /// Receives more, and tells whether there was any.
     ///
     /// Of a large record no more than its own end is received: what follows would have to be moved later.
@@ -62,9 +77,9 @@ impl Records {
             self.buffer.copy_within(self.filled.clone(), 0);
             self.filled = 0..self.filled.len();
         }
-        let missing = self.missing();
+        let wanted = self.missing().unwrap_or(RECEIVE_FIRST);
         let room = &mut self.buffer[self.filled.end..];
-        let most = room.len().min(missing.unwrap_or(usize::MAX));
+        let most = room.len().min(wanted);
         let read = stream.read(&mut room[..most])?;
         self.filled.end += read;
         Ok(read > 0)

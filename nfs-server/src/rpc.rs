@@ -7,7 +7,7 @@ use std::io;
 
 use memmap2::MmapMut;
 
-use crate::call::{Call, Ended, Entry};
+use crate::call::{Behind, Call, Ended, Entry};
 use crate::credentials::{AuthStat, Credentials};
 use crate::duplicates::{Earlier, Key};
 use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
@@ -69,18 +69,35 @@ pub(crate) enum Answered {
     Later,
 }
 
+/// A record with a request, of which the end may not have been received yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// What is here: all of it, or at least what stands before a WRITE's data.
+    pub(crate) record: &'a [u8],
+    /// How many bytes are still to come, and from where.
+    pub(crate) behind: Option<(usize, &'a dyn Behind)>,
+    pub(crate) patience: Patience,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn whole(record: &'a [u8], patience: Patience) -> Request<'a> {
+        Request { record, behind: None, patience }
+    }
+}
+
 /// Answers one request: appends the reply to `replies`. What is no call at all gets no answer and is an error.
+///
+/// One that is not here as a whole is for later, unless its procedure takes the end as it comes.
 pub(crate) fn answer(
     service: &Service,
-    record: &[u8],
-    patience: Patience,
+    request: Request<'_>,
     replies: &mut Replies,
 ) -> Result<Answered, Garbage> {
-    let mut request = Decoder::new(record);
-    let head = Head::decode(&mut request)?;
+    let mut from = Decoder::begun(request.record, request.behind.map_or(0, |(missing, _)| missing));
+    let head = Head::decode(&mut from)?;
     let start = replies.out.len();
     replies.out.extend_from_slice(&[0; HEADER]);
-    match dispatch(service, &head, request, patience, replies, start) {
+    match dispatch(service, &request, &head, from, replies, start) {
         Ok(Outcome::Reply) => {}
         Ok(Outcome::Nothing) => {
             replies.out.truncate(start);
@@ -111,9 +128,9 @@ enum Outcome {
 
 fn dispatch(
     service: &Service,
+    request: &Request<'_>,
     head: &Head,
-    mut request: Decoder<'_>,
-    patience: Patience,
+    mut from: Decoder<'_>,
     replies: &mut Replies,
     start: usize,
 ) -> Result<Outcome, Refusal> {
@@ -121,14 +138,18 @@ fn dispatch(
         return Err(Refusal::RpcMismatch);
     }
     let entry = find(head)?;
-    let credentials = Credentials::decode(&mut request).map_err(Refusal::Auth)?;
+    let (patience, early) = (request.patience, request.behind.is_some());
+    if early && !entry.early {
+        return Ok(Outcome::Later);
+    }
+    let credentials = Credentials::decode(&mut from).map_err(Refusal::Auth)?;
     if !entry.anonymous {
         let uid = credentials.uid().ok_or(Refusal::Auth(AuthStat::TooWeak))?;
         if !service.admits(uid) {
             return Err(Refusal::Auth(AuthStat::BadCredentials));
         }
     }
-    let key = entry.once.then(|| Key::new(head.xid, head.procedure, credentials.caller(), request.rest()));
+    let key = entry.once.then(|| Key::new(head.xid, head.procedure, credentials.caller(), from.rest()));
     let running = match key.map(|key| service.duplicates.begin(key)) {
         None => None,
         Some(Earlier::None(running)) => Some(running),
@@ -142,17 +163,22 @@ fn dispatch(
     match head.program {
         _ if patience == Patience::Any => service.counts.count_waiting(),
         mount::PROGRAM => service.counts.count_mount(),
+        // If it is for later, it is counted then.
+        _ if early => {}
         _ => service.counts.count_nfs(head.procedure),
     }
-    let call = Call { service, credentials, patience };
+    let call = Call { service, credentials, patience, behind: request.behind.map(|(_, end)| end) };
     let mut reply = Encoder::new(&mut replies.out);
     accepted(head.xid, &mut reply);
     reply.u32(0);
-    let ran = (entry.run)(&call, &mut request, &mut reply, &mut replies.bulk)
+    let ran = (entry.run)(&call, &mut from, &mut reply, &mut replies.bulk)
         .map_err(|Garbage| Refusal::GarbageArgs)?;
     // What is carried out only once has its reply, whatever it is.
     if ran == Ended::Busy && patience == Patience::None && !entry.once {
         return Ok(Outcome::Later);
+    }
+    if early {
+        service.counts.count_nfs(head.procedure);
     }
     replies.attached = reply.attached();
     if let Some(running) = running {

@@ -48,7 +48,7 @@ pub use node::{Node, NodeId};
 pub use patience::Patience;
 pub use read::{Read, Span};
 pub use seen::Before;
-pub use set::{SetAttributes, SetTime, Written};
+pub use set::{Contents, SetAttributes, SetTime, Written};
 pub use sink::{Decision, Sink};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
 pub use stand_in::stands_in;

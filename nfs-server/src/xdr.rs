@@ -21,6 +21,8 @@ pub(crate) trait Encode {
 #[derive(Clone, Copy)]
 pub(crate) struct Decoder<'a> {
     left: &'a [u8],
+    /// Bytes that belong to the request and were not received yet.
+    behind: usize,
 }
 
 /// A reply that grows.
@@ -42,7 +44,12 @@ pub(crate) enum Attached {
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Decoder<'a> {
-        Decoder { left: bytes }
+        Decoder { left: bytes, behind: 0 }
+    }
+
+    /// A request of which `behind` bytes were not received yet.
+    pub(crate) fn begun(bytes: &'a [u8], behind: usize) -> Decoder<'a> {
+        Decoder { left: bytes, behind }
     }
 
     /// What was not decoded yet.
@@ -83,6 +90,18 @@ impl<'a> Decoder<'a> {
         let (data, tail) = self.left.split_at_checked(length).ok_or(Garbage)?;
         self.left = tail.split_at_checked(padding(length)).ok_or(Garbage)?.1;
         Ok(data)
+    }
+
+    /// Opaque data of at most `max` bytes, the last item of a request: what of it is here, and how many bytes of it were
+    /// not received yet.
+    pub(crate) fn opaque_begun(&mut self, max: usize) -> Result<(&'a [u8], usize), Garbage> {
+        let length = usize::try_from(self.u32()?).map_err(|_| Garbage)?;
+        if length > max || length + padding(length) > self.left.len() + self.behind {
+            return Err(Garbage);
+        }
+        let (data, tail) = self.left.split_at(length.min(self.left.len()));
+        self.left = &tail[padding(length).min(tail.len())..];
+        Ok((data, length - data.len()))
     }
 
     /// A value that may be missing.
@@ -196,6 +215,23 @@ mod tests {
             Err(Garbage),
             "over the limit"
         );
+    }
+
+    #[test]
+    fn data_that_is_not_all_here_is_told_from_data_that_is_too_short() {
+        let mut out = Vec::new();
+        Encoder::new(&mut out).opaque(b"12345");
+        for here in 4..=out.len() {
+            let behind = out.len() - here;
+            let decoded = Decoder::begun(&out[..here], behind).opaque_begun(5);
+            let data = &out[4..here.min(9)];
+            assert_eq!(decoded, Ok((data, 5 - data.len())), "{here} here");
+            assert_eq!(Decoder::begun(&out[..here], behind).opaque_begun(4), Err(Garbage), "over the limit");
+            if behind > 0 {
+                assert_eq!(Decoder::begun(&out[..here], behind - 1).opaque_begun(5), Err(Garbage));
+            }
+        }
+        assert_eq!(Decoder::new(&[0xff; 8]).opaque_begun(usize::MAX - 3), Err(Garbage));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::lab::kernel::Kernel;
 pub mod enter;
 pub mod init;
 pub mod knfsd;
-mod processor;
+pub mod processor;
 pub mod root;
 
 /// How long between two looks at whether the machine has ended.

@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{ConnectionError, Output, send};
 use crate::limits::{WAITING_CALLS_MAX, WAITING_THREADS_MAX};
-use crate::rpc::{self, Replies};
+use crate::rpc::{self, Replies, Request};
 use crate::service::Service;
 use crate::view::Patience;
 
@@ -69,7 +69,7 @@ impl<'s> Waiting<'s> {
 
     fn work(&self, mut replies: Replies) {
         while let Some(call) = self.next() {
-            let answered = rpc::answer(self.service, &call, Patience::Any, &mut replies);
+            let answered = rpc::answer(self.service, Request::whole(&call, Patience::Any), &mut replies);
             let sent = answered
                 .map_err(ConnectionError::from)
                 .and_then(|_| Ok(send::all(self.output, &mut replies)?));

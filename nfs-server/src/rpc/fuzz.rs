@@ -1,5 +1,7 @@
 //! Arbitrary and spoiled requests: [`answer`](super::answer) never panics, and what it says is a reply.
 
+use std::cell::Cell;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,11 +9,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Answered, CALL, LAST_FRAGMENT, Patience, REPLY, RPC_VERSION, Replies, answer};
+use super::{Answered, CALL, LAST_FRAGMENT, Patience, REPLY, RPC_VERSION, Replies, Request, answer};
+use crate::call::Behind;
 use crate::handle::Secret;
 use crate::nfs::PROCEDURES;
 use crate::service::{Service, Users};
-use crate::view::{Entry, Owner, View, ViewSpec};
+use crate::view::{Contents, Entry, Error, Owner, View, ViewSpec};
 use crate::xdr::{Encoder, padding};
 
 /// How often each property is tried.
@@ -45,8 +48,8 @@ impl Target {
     /// Answers a request, and checks what can be said of every reply.
     fn answer(&self, record: &[u8]) {
         let mut replies = Replies::new().expect("some memory");
-        let answered = match answer(&self.service, record, Patience::None, &mut replies) {
-            Ok(Answered::Later) => answer(&self.service, record, Patience::Any, &mut replies),
+        let answered = match answer(&self.service, Request::whole(record, Patience::None), &mut replies) {
+            Ok(Answered::Later) => answer(&self.service, Request::whole(record, Patience::Any), &mut replies),
             answered => answered,
         };
         if answered.is_err() {
@@ -144,6 +147,43 @@ fn arbitrary_arguments_of_every_procedure_are_answered() {
         let whole = target.call(procedure, &arguments);
         target.answer(&whole);
         target.answer(&whole[..whole.len() - cut.min(whole.len())]);
+    });
+}
+
+/// The end of a record, as a socket has it.
+struct End(Cell<usize>);
+
+impl Behind for End {
+    fn put(&self, file: BorrowedFd<'_>, offset: u64, count: usize) -> Result<usize, Error> {
+        let left = self.0.get().checked_sub(count).expect("no more is taken than the record has");
+        self.0.set(left);
+        vec![7_u8; count].as_slice().put(file, offset)
+    }
+}
+
+#[test]
+fn large_writes_with_a_few_bits_flipped_are_answered_before_their_end() {
+    let target = Target::new();
+    let config = ProptestConfig::with_cases(CASES);
+    let flips = vec((0_usize..120, 0_u32..8), 0..4);
+    proptest!(config, |(flips in flips, length in 2_000_usize..100_000, here in 1_024_usize..2_000)| {
+        let mut arguments = Vec::new();
+        Item::Handle(2).encode(&target, &mut Encoder::new(&mut arguments));
+        for word in [0, 4_096, length as u32, 0] {
+            Item::Word(word).encode(&target, &mut Encoder::new(&mut arguments));
+        }
+        Encoder::new(&mut arguments).opaque(&vec![9; length]);
+        let mut record = target.call(7, &arguments);
+        for (place, bit) in flips {
+            record[place] ^= 1 << bit;
+        }
+        let end = End(Cell::new(record.len() - here));
+        let behind: (usize, &dyn Behind) = (record.len() - here, &end);
+        let early = Request { record: &record[..here], behind: Some(behind), patience: Patience::None };
+        let mut replies = Replies::new().expect("some memory");
+        let answered = answer(&target.service, early, &mut replies);
+        prop_assert_eq!(answered == Ok(Answered::Now), !replies.out.is_empty());
+        target.answer(&record);
     });
 }
 

@@ -1,5 +1,7 @@
 //! Changes to what is there: data and attributes.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::UtimensatFlags;
@@ -57,6 +59,19 @@ pub struct Written {
     pub attributes: Attributes,
 }
 
+/// Data on its way into a file.
+#[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+pub trait Contents {
+    /// Bytes of it.
+    fn len(&self) -> usize;
+
+    /// Puts it into a file from `offset` on, and says how much of it got there.
+    ///
+    /// # Errors
+    /// What the host says, if nothing got there.
+    fn put(self, file: BorrowedFd<'_>, offset: u64) -> Result<usize, Error>;
+}
+
 impl SetAttributes {
     pub(crate) fn size_for_host(&self) -> Result<i64, Error> {
         i64::try_from(self.size.unwrap_or(0)).map_err(|_| Error::TooLarge)
@@ -75,7 +90,7 @@ impl Writable<'_> {
     pub fn write(
         &self,
         offset: u64,
-        data: &[u8],
+        data: impl Contents,
         sync: bool,
         caller: Caller<'_>,
         patience: Patience,
@@ -88,7 +103,9 @@ impl Writable<'_> {
         let outlives = !self.branch()?.scratch;
         patience.check(sync && outlives)?;
         let file = self.open_file()?;
-        let count = write_all(&file, offset, data)?;
+        let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
+        start.checked_add(data.len() as i64).ok_or(Error::TooLarge)?;
+        let count = data.put(file.descriptor().as_fd(), offset)?;
         if sync && outlives {
             nix::unistd::fdatasync(file.descriptor())?;
         }
@@ -259,19 +276,24 @@ impl SetTime {
     }
 }
 
-fn write_all(file: &Open, offset: u64, data: &[u8]) -> Result<usize, Error> {
-    let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
-    start.checked_add(data.len() as i64).ok_or(Error::TooLarge)?;
-    let mut count = 0;
-    while count < data.len() {
-        match nix::sys::uio::pwrite(file.descriptor(), &data[count..], start + count as i64) {
-            Ok(0) => return Err(Error::Io),
-            Ok(written) => count += written,
-            Err(Errno::EINTR) => {}
-            // What was written stays written; the next request meets the error itself.
-            Err(_) if count > 0 => break,
-            Err(errno) => return Err(errno.into()),
-        }
+impl Contents for &[u8] {
+    fn len(&self) -> usize {
+        (**self).len()
     }
-    Ok(count)
+
+    fn put(self, file: BorrowedFd<'_>, offset: u64) -> Result<usize, Error> {
+        let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
+        let mut count = 0;
+        while count < self.len() {
+            match nix::sys::uio::pwrite(file, &self[count..], start + count as i64) {
+                Ok(0) => return Err(Error::Io),
+                Ok(written) => count += written,
+                Err(Errno::EINTR) => {}
+                // What was written stays written; the next request meets the error itself.
+                Err(_) if count > 0 => break,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(count)
+    }
 }

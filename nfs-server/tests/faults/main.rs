@@ -11,6 +11,7 @@ mod calls;
 mod client;
 mod connections;
 mod credentials;
+mod early;
 mod fragments;
 mod malformed;
 mod peers;

@@ -4,8 +4,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
 
 use super::inside::Job;
 use super::private;
@@ -13,6 +11,7 @@ use super::results::{Event, Results, Unit};
 use super::servers::{Offer, Running, serve};
 use super::subjects::{Server, Workload};
 use crate::lab::{Lab, say};
+use crate::vm::processor;
 
 pub mod abilities;
 pub mod calls;
@@ -21,7 +20,6 @@ pub mod memory;
 
 use client::{Client, Connection};
 
-const THIS_THREAD: Pid = Pid::from_raw(0);
 /// How many calls are in flight at once, but where one is.
 const WINDOW: usize = 32;
 /// The same for calls whose replies are large.
@@ -34,7 +32,9 @@ const CPU: &str = "cpu";
 /// Measures every workload on every server, round after round.
 pub fn run(lab: &Lab, job: &Job, results: &mut Results) -> Result<()> {
     let offer = private::files(lab)?;
-    let _pinned = Pinned::to_one()?;
+    // With two, every call wakes a processor that sleeps, which takes a virtual machine ten times as long as all that a
+    // server does for a call, and is counted as the server's own time.
+    let _processor = processor::take()?;
     for round in 0..job.rounds {
         for &server in job.servers.iter().filter(|server| **server != Server::Knfsd) {
             say(&format!("round {} of {}: {server}", round + 1, job.rounds));
@@ -72,29 +72,6 @@ fn one_server(job: &Job, server: Server, offer: &Offer, results: &mut Results) -
         }
     }
     Ok(())
-}
-
-/// Client and servers on one processor. Else every call wakes a processor that sleeps, which takes a virtual machine
-/// ten times as long as all that a server does for a call, and is counted as the server's own time.
-struct Pinned(CpuSet);
-
-impl Pinned {
-    fn to_one() -> Result<Pinned> {
-        let all = sched_getaffinity(THIS_THREAD).context("the processors are not told")?;
-        let first = (0..CpuSet::count()).find(|cpu| all.is_set(*cpu).unwrap_or(false));
-        let mut one = CpuSet::new();
-        one.set(first.context("there is no processor")?)?;
-        sched_setaffinity(THIS_THREAD, &one).context("cannot stay on one processor")?;
-        Ok(Pinned(all))
-    }
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        if let Err(error) = sched_setaffinity(THIS_THREAD, &self.0) {
-            say(&format!("what follows stays on one processor: {error}"));
-        }
-    }
 }
 
 /// One workload with many calls in flight and with one.

@@ -11,15 +11,18 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
+const THIS_THREAD: Pid = Pid::from_raw(0);
+
 /// The processor is taken as long as this is held, so that machines of other checkouts take others.
 pub struct Processor {
     _lock: Option<Flock<File>>,
+    /// Those that may be used when it is given back.
+    allowed: CpuSet,
 }
 
-/// Keeps this process, and all that it starts, on one processor: a free one if there is any.
+/// Keeps this thread, and all that it starts meanwhile, on one processor: a free one if there is any.
 pub fn take() -> Result<Processor> {
-    let allowed =
-        sched_getaffinity(Pid::from_raw(0)).context("cannot tell the processors of this process")?;
+    let allowed = sched_getaffinity(THIS_THREAD).context("cannot tell the processors of this process")?;
     let numbers: Vec<usize> =
         (0..CpuSet::count()).filter(|number| allowed.is_set(*number).unwrap_or(false)).collect();
     let free = numbers.iter().find_map(|number| Some((*number, lock(*number)?)));
@@ -32,9 +35,15 @@ pub fn take() -> Result<Processor> {
     };
     let mut one = CpuSet::new();
     one.set(number)?;
-    sched_setaffinity(Pid::from_raw(0), &one)
-        .with_context(|| format!("cannot stay on processor {number}"))?;
-    Ok(Processor { _lock: lock })
+    sched_setaffinity(THIS_THREAD, &one).with_context(|| format!("cannot stay on processor {number}"))?;
+    Ok(Processor { _lock: lock, allowed })
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        // Where it cannot be, everything goes on as it was.
+        let _ = sched_setaffinity(THIS_THREAD, &self.allowed);
+    }
 }
 
 fn lock(number: usize) -> Option<Flock<File>> {
