@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mounter::farm;
 use mounter::stale::{Leftovers, Note, StateDir, StateError};
 
 use crate::plan::{Plan, Scratch, User};
@@ -178,14 +177,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(mount) = self.scratch.mount.as_ref().filter(|mount| mounter::is_mount_point(mount)) {
-            // What is removed through a mount is the host's.
-            tracing::warn!(?mount, "cannot remove a build's directories: its view is still mounted");
-            return;
-        }
         let directories = [Some(&self.beside), (!self.kept).then_some(&self.top)];
         for directory in directories.into_iter().flatten() {
-            if let Err(error) = farm::remove_around(&self.note.farm(), directory, remove) {
+            if let Err(error) = self.note.remove(directory, remove) {
                 tracing::warn!(?directory, %error, "cannot remove a build's directory");
             }
         }

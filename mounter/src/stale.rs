@@ -236,6 +236,18 @@ impl Note {
         farm_of(&self.file)
     }
 
+    /// Removes a directory that the note is of. It is left as it is, for a later sweep, while what would go down into it
+    /// must not: through a mount it would remove what the host shows, and through a farm what is linked.
+    ///
+    /// # Errors
+    /// Those of `remove`, and what is still there.
+    pub fn remove(&self, directory: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        if let Some(at) = self.written.leftovers.mount.as_deref().filter(|at| mount::is_mount_point(at)) {
+            return Err(io::Error::other(format!("a view is still mounted at {at:?}")));
+        }
+        farm::remove_around(&self.farm(), directory, remove)
+    }
+
     fn write(&self, written: &Written) -> Result<(), StateError> {
         let text = serde_json::to_vec(written).map_err(io::Error::other);
         // Written aside and renamed, so that a sweep never reads half a note.

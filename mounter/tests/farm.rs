@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use mounter::farm::{Counts, Farm, FarmError, Reader, remove_around, take_apart};
+use mounter::stale::{Leftovers, StateDir};
 
 /// Nobody who owns anything here.
 const READER: Reader<'static> = Reader { uid: 12_345, groups: &[12_345] };
@@ -126,6 +127,20 @@ fn a_directory_that_the_farm_has_not_made_is_never_entered() {
     assert!(world.path("list").exists(), "a later run tries again");
     let refused = remove_around(&world.path("list"), &world.path("place"), |place| fs::remove_dir_all(place));
     assert!(refused.is_err() && share.join("precious").exists());
+}
+
+#[test]
+fn what_a_note_is_of_stays_as_long_as_its_farm() {
+    let world = World::new();
+    let state = StateDir::open(&world.path("state")).unwrap();
+    let temporary = vec![world.path("place")];
+    let note = state.note(Leftovers { mount: None, temporary }).unwrap();
+    let farm = Farm::begin(&note.farm()).unwrap();
+    let remove = || note.remove(&world.path("place"), |place| fs::remove_dir_all(place));
+    assert!(remove().is_err() && world.path("place").exists());
+    farm.take_apart().unwrap();
+    remove().unwrap();
+    assert!(!world.path("place").exists());
 }
 
 #[test]

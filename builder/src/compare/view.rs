@@ -6,7 +6,6 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
 
-use mounter::farm;
 use mounter::jail::{Jail, JailSpec, Outcome, Stdio3};
 use mounter::stale::{Leftovers, Note, StateDir};
 use nfs_server::view::{Access, Entry, ViewSpec};
@@ -143,7 +142,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Err(error) = farm::remove_around(&self.note.farm(), &self.directory, scratch::remove) {
+        if let Err(error) = self.note.remove(&self.directory, scratch::remove) {
             tracing::warn!(directory = ?self.directory, %error, "cannot remove a directory");
         }
     }

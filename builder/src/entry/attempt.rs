@@ -53,8 +53,8 @@ pub(super) enum AttemptError {
     State(#[from] StateError),
     #[error(transparent)]
     Make(#[from] ScratchError),
-    #[error(transparent)]
-    Place(#[from] io::Error),
+    #[error("cannot let the program reach its view")]
+    Reach(#[source] io::Error),
     #[error(transparent)]
     Backend(#[from] BackendError),
     #[error(transparent)]
@@ -71,7 +71,7 @@ impl Attempt<'_> {
         scratch::make_anew(&base)?;
         scratch::make_private(&mount_point)?;
         scratch::make_private(&written)?;
-        fs::set_permissions(&base, Permissions::from_mode(0o711))?;
+        fs::set_permissions(&base, Permissions::from_mode(0o711)).map_err(AttemptError::Reach)?;
         let view = self.view(program.path(), &written);
         let user = plan::User { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
         let wish = Wish { view: &view, user: &user, at: &mount_point, note: &note, sink: None };
@@ -81,11 +81,9 @@ impl Attempt<'_> {
         let ended = Jail::spawn(self.loopbox, &spec, quiet).and_then(Jail::wait);
         realised.end()?;
         let arrived = written.join(PROOF).symlink_metadata().is_ok();
-        // What is removed through a mount is the host's.
-        if !mounter::is_mount_point(&mount_point) {
-            scratch::remove(&base)?;
+        if let Err(error) = note.remove(&base, scratch::remove) {
+            tracing::warn!(directory = ?base, %error, "cannot remove the directory of a trial");
         }
-        drop(note);
         Ok((ended?, arrived))
     }
 

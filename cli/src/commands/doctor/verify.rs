@@ -8,7 +8,8 @@ mod large;
 mod report;
 mod server;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::{Arguments, UNFIT};
 use crate::arguments::Globals;
 use crate::commands::need_root;
 use crate::failure::{Answer, Status};
-use crate::output;
+use crate::{itself, output};
 
 use ground::Ground;
 use report::{Item, Report, State};
@@ -82,10 +83,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let made = Instant::now();
     match Ground::make(&std::path::absolute(within)?, &state, globals, arguments.quick) {
         Ok(ground) => {
-            let (base, note) = (ground.base.clone(), ground.note(&state)?);
-            try_all(&Arc::new(ground), &mut report);
-            report.add(nothing_left(&base));
-            drop(note);
+            let ground = Arc::new(ground);
+            try_all(&ground, &mut report);
+            report.add(nothing_left(&ground.base));
         }
         Err(error) => report.add(Item::new(CHECKS[0].0, Err(Trouble::failed("", &error)), made.elapsed())),
     }
@@ -123,7 +123,7 @@ fn try_all(ground: &Arc<Ground>, report: &mut Report) {
 }
 
 /// Everything that was made is gone again.
-fn nothing_left(base: &std::path::Path) -> Item {
+fn nothing_left(base: &Path) -> Item {
     let began = Instant::now();
     let verdict = match base.symlink_metadata() {
         Err(_) => Ok("no mount, and no directory".into()),
@@ -148,6 +148,13 @@ impl<T, E: std::error::Error + 'static> Doing<T> for Result<T, E> {
     fn doing(self, what: &str) -> Result<T, Trouble> {
         self.map_err(|error| Trouble::failed(what, &error))
     }
+}
+
+/// This program again, with notes in this directory.
+fn loopbox(state: &Path) -> Result<Command, Trouble> {
+    let mut command = Command::new(itself::program().doing("finding this program")?);
+    command.env("LOOPBOX_STATE_DIR", state).stdin(Stdio::null());
+    Ok(command)
 }
 
 /// For what has to be so.

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use mounter::farm;
 use mounter::stale::Note;
 
 use super::plan::Plan;
@@ -16,10 +15,10 @@ const MOUNT_POINT: &str = if cfg!(target_os = "macos") { "view.noindex" } else {
 
 /// A directory that is removed with all that is in it when this is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Place<'a> {
     base: PathBuf,
     mount_point: PathBuf,
-    farm: PathBuf,
+    note: &'a Note,
 }
 
 /// The directory cannot be made.
@@ -42,16 +41,16 @@ pub fn mount_point(base: &Path) -> PathBuf {
     base.join(MOUNT_POINT)
 }
 
-impl Place {
+impl Place<'_> {
     /// Makes the directory and the scratch directories that the plan has in it. The note is of all of them.
-    pub fn make(plan: &Plan, note: &Note) -> Result<Place, PlaceError> {
+    pub fn make<'a>(plan: &Plan, note: &'a Note) -> Result<Place<'a>, PlaceError> {
         let make = |path: &Path| {
             let made = DirBuilder::new().mode(0o700).create(path);
             made.map_err(|source| PlaceError { path: path.into(), source })
         };
         make(&plan.base)?;
         let mount_point = mount_point(&plan.base);
-        let place = Place { base: plan.base.clone(), mount_point, farm: note.farm() };
+        let place = Place { base: plan.base.clone(), mount_point, note };
         make(&place.mount_point)?;
         if !plan.has_own_root() {
             // The command has to reach the mount.
@@ -68,14 +67,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if cfg!(target_os = "macos") && mounter::is_mount_point(&self.mount_point) {
-            // What is removed through a mount is the host's.
-            tracing::warn!("cannot remove {:?}: the view is still mounted there", self.base);
-            return;
-        }
-        if let Err(error) = farm::remove_around(&self.farm, &self.base, |base| fs::remove_dir_all(base)) {
+        if let Err(error) = self.note.remove(&self.base, |base| fs::remove_dir_all(base)) {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }
     }

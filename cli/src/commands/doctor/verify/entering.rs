@@ -1,12 +1,11 @@
 //! The ways into a view.
 
-use std::process::{Command, Stdio};
-
 #[cfg(target_os = "macos")]
 use mounter::ways::{Trial, Way};
 
 use super::ground::Ground;
-use super::{Doing, Verdict, demand};
+use super::{Doing, Verdict, demand, loopbox};
+#[cfg(target_os = "macos")]
 use crate::itself;
 
 /// A program of the system's that prints its arguments, and how it is shown.
@@ -15,9 +14,7 @@ const PROGRAM: [&str; 2] =
 
 /// Whichever way loopbox takes by itself.
 pub fn run(ground: &Ground) -> Verdict {
-    let mut command = Command::new(itself::program().doing("finding this program")?);
-    command.env("LOOPBOX_STATE_DIR", &ground.state).stdin(Stdio::null());
-    let output = command
+    let output = loopbox(&ground.state)?
         .arg("run")
         .args(PROGRAM)
         .args(["--", PROGRAM[1], "entered"])

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mounter::stale::{Leftovers, Note, StateDir, StateError};
+use mounter::stale::{Leftovers, Note, StateDir};
 use mounter::{Mount, MountError, MountOptions, Source};
 use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 use nfs_server::{Peers, Server, ServerOptions, Users};
@@ -26,8 +26,10 @@ pub struct Ground {
     /// Where notes are kept.
     pub state: PathBuf,
     /// The same directory, open.
-    #[cfg(target_os = "macos")]
+    #[cfg_attr(not(target_os = "macos"), allow(dead_code, reason = "ways into views are tried on macOS"))]
     pub notes: StateDir,
+    /// What a later run sweeps when this one is killed.
+    note: Note,
     /// Whether what takes long is left out.
     pub quick: bool,
     /// Where the server listens.
@@ -60,6 +62,8 @@ impl Ground {
     ) -> Result<Ground, GroundError> {
         let base = within.join(format!("loopbox-verify-{}", std::process::id()));
         let at = base.join("view.noindex");
+        let leftovers = Leftovers { mount: Some(at.clone()), temporary: vec![base.clone()] };
+        let note = state.note(leftovers).map_err(while_at("cannot note the directory to try things in"))?;
         let made = lay_out(&base, &at).map_err(while_at("cannot make a directory to try things in"));
         let made = made.and_then(|()| serve(&base, &at));
         match made {
@@ -67,23 +71,19 @@ impl Ground {
                 base,
                 at,
                 state: globals.state_dir.clone(),
-                #[cfg(target_os = "macos")]
                 notes: state.clone(),
+                note,
                 quick,
                 address: server.addr(),
                 server: Mutex::new(Some(server)),
                 mount: Mutex::new(Some(mount)),
             }),
             Err(error) => {
-                let _ = (state, fs::remove_dir_all(&base));
+                // What has not been made need not be removed.
+                let _ = note.remove(&base, |base| fs::remove_dir_all(base));
                 Err(error)
             }
         }
-    }
-
-    /// What a later run sweeps when this one is killed.
-    pub fn note(&self, state: &StateDir) -> Result<Note, StateError> {
-        state.note(Leftovers { mount: Some(self.at.clone()), temporary: vec![self.base.clone()] })
     }
 
     /// The writable directory, through the mount.
@@ -107,12 +107,7 @@ impl Ground {
         if let Some(server) = lock(&self.server).take() {
             server.stop();
         }
-        if mounter::is_mount_point(&self.at) {
-            // What is removed through a mount is the host's, and has other names there.
-            tracing::warn!("the view is still mounted at {:?}", self.at);
-            return;
-        }
-        if let Err(error) = fs::remove_dir_all(&self.base) {
+        if let Err(error) = self.note.remove(&self.base, |base| fs::remove_dir_all(base)) {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }
     }

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use mounter::MountError;
 
 use super::ground::Ground;
-use super::{Doing, Trouble, Verdict, demand};
-use crate::itself;
+use super::{Doing, Trouble, Verdict, demand, loopbox};
 
 /// A call of MOUNT's procedure 0, which does nothing, as a record (RFC 5531, RFC 1813 appendix I).
 const CALL: [u32; 11] = [0x8000_0028, 1, 0, 2, 100_005, 3, 0, 0, 0, 0, 0];
@@ -109,11 +108,4 @@ fn kill_and_clear(server: &mut Child, at: &Path, state: &Path) -> Verdict {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(format!("'loopbox clean' took its mount away in {:.1} s, and nobody waits for it", took.as_secs_f64()))
-}
-
-/// This program again, with notes of its own.
-fn loopbox(state: &Path) -> Result<Command, Trouble> {
-    let mut command = Command::new(itself::program().doing("finding this program")?);
-    command.env("LOOPBOX_STATE_DIR", state).stdin(Stdio::null());
-    Ok(command)
 }
