@@ -11,6 +11,7 @@ use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 
 use super::setup;
+use crate::bench::statistics::summary;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
 use crate::lab::new_nix::NewNix;
@@ -47,7 +48,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     for way in WAYS {
         let rounds = samples.get(&way).context("a way was not measured")?;
         let each: Vec<f64> = rounds.iter().map(|ms| ms / 1000.0 / f64::from(options.count)).collect();
-        let median = median(&each);
+        let median = summary(&each).context("a way has no rounds")?.median;
         if way.1 == "Nix" {
             own = median;
         }
@@ -98,11 +99,4 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<(&'static str, &'sta
         samples.entry(*way).or_default().push(line.parse().context("a time is no number")?);
     }
     Ok(samples)
-}
-
-/// The middle one of some numbers.
-fn median(numbers: &[f64]) -> f64 {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
