@@ -27,8 +27,9 @@ use own::OwnDirectory;
 
 use crate::sources::Sources;
 
-/// How deep a linked tree may be: deeper ones would take a path longer than the system allows.
-const MAX_DEPTH: usize = 2048;
+/// How deep a linked tree may be. Each directory on the way down holds two descriptors, of which a process has 1024 where
+/// nobody has changed that; a store path goes down 64 directories at most.
+const MAX_DEPTH: usize = 400;
 
 /// The bits of a mode that a view shows.
 const SHOWN_BITS: u32 = 0o1777;
@@ -225,8 +226,7 @@ impl Farm {
         }
         let from = openat(names.from, names.source, DIRECTORY, Mode::empty())
             .map_err(|errno| failed("open", path, errno.into()))?;
-        let to = names.to.try_clone_to_owned().map_err(|source| failed("open", path, source))?;
-        let made = OwnDirectory::make(&to, names.name, &mut self.list)?;
+        let made = OwnDirectory::make(names.to, names.name, &mut self.list)?;
         self.counts.inodes += 1;
         for name in own::names(&from).map_err(|source| failed("list", path, source))? {
             let below = Names { from: from.as_fd(), source: &name, to: made.fd(), name: &name };

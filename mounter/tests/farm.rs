@@ -185,6 +185,19 @@ fn what_the_reader_could_write_is_not_linked() {
     }
 }
 
+#[test]
+fn a_tree_that_is_too_deep_is_refused_and_leaves_nothing() {
+    let world = World::new();
+    let deep = vec!["d"; 500].join("/");
+    fs::create_dir_all(world.path("source").join(&deep)).unwrap();
+    let mut farm = world.begin();
+    let place = world.path("place");
+    let error = farm.link(&place, &place.join("linked"), &world.path("source"), READER).unwrap_err();
+    assert!(matches!(error, FarmError::Depth { .. }), "{error}");
+    farm.take_apart().unwrap();
+    assert_eq!(fs::read_dir(place).unwrap().count(), 0);
+}
+
 /// A link is the file: nothing of the farm's own stands between its reader and the source.
 #[test]
 fn the_farm_itself_protects_nothing() {

@@ -22,10 +22,10 @@ pub(super) struct OwnDirectory(OwnedFd);
 impl OwnDirectory {
     /// Makes one and writes it down. A farm that is killed between the two leaves an empty directory, which is removed
     /// without being entered.
-    pub fn make(holder: &OwnedFd, name: &OsStr, list: &mut List) -> Result<OwnDirectory, FarmError> {
+    pub fn make(holder: impl AsFd, name: &OsStr, list: &mut List) -> Result<OwnDirectory, FarmError> {
         let step = |source: io::Error| failed("make", Path::new(name), source);
-        stat::mkdirat(holder, name, Mode::S_IRWXU).map_err(|errno| step(errno.into()))?;
-        let opened = openat(holder, name, DIRECTORY, Mode::empty()).map_err(|errno| step(errno.into()))?;
+        stat::mkdirat(&holder, name, Mode::S_IRWXU).map_err(|errno| step(errno.into()))?;
+        let opened = openat(&holder, name, DIRECTORY, Mode::empty()).map_err(|errno| step(errno.into()))?;
         list.made(Identity::of(&opened).map_err(step)?)?;
         Ok(OwnDirectory(opened))
     }
