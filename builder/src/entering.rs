@@ -26,7 +26,7 @@ const IMAGE: &str = "cryptex1/current/os.dmg";
 /// Why no way was found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum EntryError {
+pub enum EnterError {
     /// None of them works here.
     #[error("no way leads into a view on this Mac{}", reasons(.0))]
     NoWay(Decision),
@@ -64,12 +64,12 @@ fn reasons(decision: &Decision) -> String {
 ///
 /// # Errors
 /// When there is none.
-pub fn host(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<MacHost, EntryError> {
+pub fn host(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<MacHost, EnterError> {
     let facts = find(state, state_path, loopbox)?;
     let decision = facts.decide();
     match decision.way {
         Some(way) => Ok(MacHost { way, image: facts.cryptex }),
-        None => Err(EntryError::NoWay(decision)),
+        None => Err(EnterError::NoWay(decision)),
     }
 }
 
@@ -77,7 +77,7 @@ pub fn host(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<MacHo
 ///
 /// # Errors
 /// When what was tried cannot be kept.
-pub fn find(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EntryError> {
+pub fn find(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EnterError> {
     match look().known(&state_path.join(KNOWN)) {
         Some(known) => Ok(known),
         None => try_again(state, state_path, loopbox),
@@ -88,12 +88,12 @@ pub fn find(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts
 ///
 /// # Errors
 /// When what was tried cannot be kept.
-pub fn try_again(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EntryError> {
+pub fn try_again(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EnterError> {
     let mut facts = look();
     let image = facts.cryptex.clone();
     facts.try_all(|way| attempt(way, image.as_deref(), state, loopbox));
     if facts.decide().way.is_some() {
-        facts.keep(&state_path.join(KNOWN)).map_err(EntryError::Keep)?;
+        facts.keep(&state_path.join(KNOWN)).map_err(EnterError::Keep)?;
     }
     Ok(facts)
 }

@@ -17,7 +17,7 @@ use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation, Method, Output};
 use crate::log::no_input;
 use crate::plan::{Host, Known, PlanError, Request, SandboxPath, Scratch, User, plan_decided};
-use crate::run::{Act, Ways, in_view};
+use crate::run::{Act, Means, in_view};
 use crate::scratch::{self, ScratchError};
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
@@ -171,7 +171,7 @@ impl Description {
             stdout: Stdio::inherit(),
             stderr: Stdio::inherit(),
         };
-        let ways = Ways {
+        let means = Means {
             backend: external.backend,
             note: &note,
             loopbox: external.loopbox,
@@ -179,7 +179,7 @@ impl Description {
             stop: &Cancel::default(),
             act: Act::Program,
         };
-        let ended = in_view(&ways, &plan, &beside.join("mount"), stdio, begin)?;
+        let ended = in_view(&means, &plan, &beside.join("mount"), stdio, begin)?;
         if ended.outcome == Outcome::Exited(0) {
             self.move_outputs(&scratch.store, &outputs)?;
         }

@@ -9,7 +9,7 @@ pub mod causes;
 pub mod compare;
 pub mod derivation;
 #[cfg(target_os = "macos")]
-pub mod entry;
+pub mod entering;
 #[cfg(target_os = "linux")]
 pub mod external;
 pub mod failure;

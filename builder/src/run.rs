@@ -72,7 +72,7 @@ pub(crate) fn attempt(
     let stop = Cancel::default();
     let watch = Watch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
     let (terminal, log) = open_log(builder, &plan, watch.ear(), &stop)?;
-    let ways = Ways {
+    let means = Means {
         backend,
         note: &place.note,
         loopbox: &builder.loopbox,
@@ -86,7 +86,7 @@ pub(crate) fn attempt(
         stderr: Stdio::from(terminal.stderr),
     };
     let begin = || builder.observer.observe(&Event::Started(job.path));
-    let ended = in_view(&ways, &plan, &place.mount_point, stdio, begin);
+    let ended = in_view(&means, &plan, &place.mount_point, stdio, begin);
     let lines = log.finish();
     let exceeded = watch.end();
     kill_processes(&user)?;
@@ -152,7 +152,7 @@ fn take(
 }
 
 /// What it takes to run something in a view.
-pub(crate) struct Ways<'a> {
+pub(crate) struct Means<'a> {
     pub backend: &'a dyn Backend,
     /// What a later run sweeps if this one dies.
     pub note: &'a Note,
@@ -199,7 +199,7 @@ pub(crate) struct Times {
 /// Serves the view, runs the builder in it, and stops serving once it is unmounted. `begin` is called when all that
 /// can be made beforehand has been made.
 pub(crate) fn in_view(
-    ways: &Ways<'_>,
+    means: &Means<'_>,
     plan: &Plan,
     mount_point: &Path,
     stdio: Stdio3,
@@ -207,24 +207,24 @@ pub(crate) fn in_view(
 ) -> Result<Ended, BuildError> {
     let asked = Arc::new(HiddenPaths::default());
     let begun = Instant::now();
-    let served = ways.backend.realise(Wish {
+    let served = means.backend.realise(Wish {
         view: &plan.view,
         user: &plan.user,
         at: mount_point,
-        note: ways.note,
+        note: means.note,
         sink: Some(Arc::clone(&asked) as Arc<_>),
     })?;
     begin();
     let mut jail = plan.jail(served.root());
-    match &ways.act {
+    match &means.act {
         Act::Program => {}
         Act::Session => jail.terminal = true,
         Act::Task(arguments) => (jail.own_task, jail.argv) = (true, arguments.clone()),
     }
     let jail =
-        Jail::spawn(ways.loopbox, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
+        Jail::spawn(means.loopbox, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
     let started = Instant::now();
-    let outcome = wait(ways, jail);
+    let outcome = wait(means, jail);
     let unmounted = Instant::now();
     let spent = served.end()?;
     let (outcome, unmounting) = outcome?;
@@ -271,14 +271,14 @@ fn not_started(error: JailError, plan: &Plan, view: &View) -> BuildError {
 
 /// Waits until the builder has ended, of itself or because it was stopped, and its view is unmounted, which took as
 /// long as it says.
-fn wait(ways: &Ways<'_>, jail: Jail) -> Result<(Outcome, Duration), BuildError> {
+fn wait(means: &Means<'_>, jail: Jail) -> Result<(Outcome, Duration), BuildError> {
     let stop = |cancel: &Cancel| {
         let killer = jail.killer();
         cancel.on_cancel(move || killer.kill())
     };
-    let _stoppable = [stop(ways.cancel), stop(ways.stop)];
+    let _stoppable = [stop(means.cancel), stop(means.stop)];
     let outcome = jail.wait_measured().map_err(BuildError::Jail);
-    if ways.cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
+    if means.cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
 }
 
 /// A build user has no processes before and after a build.

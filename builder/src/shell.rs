@@ -11,7 +11,7 @@ use crate::build::{BuildError, Builder, Job, Purpose};
 use crate::cancel::Cancel;
 use crate::derivation::Derivation;
 use crate::plan::{Plan, Word};
-use crate::run::{Act, Ways, in_view, kill_processes};
+use crate::run::{Act, Means, in_view, kill_processes};
 use crate::scratch::Place;
 use crate::store_path::StorePath;
 
@@ -85,7 +85,7 @@ impl Builder {
         }
         plan.keep_from_store();
         session.wish.put_into(&mut plan);
-        let ways = Ways {
+        let means = Means {
             backend: &*self.backend,
             note: &place.note,
             loopbox: &self.loopbox,
@@ -93,7 +93,7 @@ impl Builder {
             stop: &Cancel::default(),
             act: if session.terminal { Act::Session } else { Act::Program },
         };
-        let ended = in_view(&ways, &plan, &place.mount_point, session.stdio, || ());
+        let ended = in_view(&means, &plan, &place.mount_point, session.stdio, || ());
         kill_processes(&user)?;
         Ok(ended?.outcome)
     }

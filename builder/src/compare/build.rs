@@ -17,7 +17,7 @@ use crate::causes;
 use crate::derivation::Derivation;
 use crate::log::no_input;
 use crate::output::{self, Made};
-use crate::run::{Act, Attempt, Ended, Ways, attempt, in_view, kill_processes};
+use crate::run::{Act, Attempt, Ended, Means, attempt, in_view, kill_processes};
 use crate::scratch::{self, Place, ScratchError};
 use crate::store::PathLocks;
 use crate::store_path::StorePath;
@@ -291,7 +291,7 @@ fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk
     let mounts = [&plan.mounts.proc, &plan.mounts.pts, &plan.mounts.shm];
     let without: Vec<PathBuf> = mounts.into_iter().flatten().cloned().collect();
     let made = backend.backend();
-    let ways = Ways {
+    let means = Means {
         backend: &*made,
         note: &place.note,
         loopbox: &builder.loopbox,
@@ -307,7 +307,7 @@ fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk
         stderr: Stdio::inherit(),
     };
     let seen = collect(reader);
-    let ended = in_view(&ways, &plan, &place.mount_point, stdio, || ());
+    let ended = in_view(&means, &plan, &place.mount_point, stdio, || ());
     kill_processes(&user)?;
     let outcome = ended?.outcome;
     whole(outcome, seen).map_err(badly)

@@ -21,7 +21,7 @@ pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<M
 /// The way of this machine. What is lost by it is said each time: nobody reads documents before a build.
 #[cfg(target_os = "macos")]
 pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, Failure> {
-    let host = builder::entry::host(state, path, loopbox)?;
+    let host = builder::entering::host(state, path, loopbox)?;
     if !host.way.loses().is_empty() {
         let (way, best) = (host.way, Way::Chroot);
         output::tell(format_args!("note: views are entered by {way} here; compared with {best}:"));

@@ -23,8 +23,8 @@ pub fn hint(error: &Any) -> Option<String> {
 
 #[cfg(target_os = "macos")]
 fn no_way(error: &Any) -> Option<String> {
-    use builder::entry::EntryError;
-    matches!(error.downcast_ref(), Some(EntryError::NoWay(_))).then(|| {
+    use builder::entering::EnterError;
+    matches!(error.downcast_ref(), Some(EnterError::NoWay(_))).then(|| {
         "'sudo loopbox doctor --verify' tries all that it takes; please report what it prints".into()
     })
 }

@@ -13,7 +13,7 @@ use crate::arguments::Globals;
 use crate::commands::builds::{self, Start};
 use crate::commands::need_root;
 use crate::failure::{Answer, Failure, Status, Usage};
-use crate::output;
+use crate::{itself, output};
 
 /// Builds the derivations, and answers as for any others. What the builds hid is said by each of them.
 pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &[StorePath]) -> Answer {
@@ -30,7 +30,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &
         derivations: roots,
         words: &arguments.words(),
         sandbox_paths: &builds::sandbox_paths(settings, &arguments.sandbox_paths)?,
-        loopbox: &std::env::current_exe()?,
+        loopbox: &itself::path()?,
         state: &globals.state_dir,
         cancel: interrupt.cancel(),
     };

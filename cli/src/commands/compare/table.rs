@@ -39,7 +39,7 @@ pub fn text(report: &Report) -> String {
     parts.collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
-/// What each backend took for a derivation, in the order in which they were asked for. Those that failed are left out.
+/// What each backend took for a derivation, in the order of [`Kind::ALL`]. Those that failed are left out.
 pub fn took(comparison: &Comparison) -> Vec<Took> {
     let mut found: Vec<Took> = Vec::new();
     for kind in Kind::ALL {

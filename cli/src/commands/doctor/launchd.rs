@@ -14,9 +14,7 @@ const PATH: &str = "/nix/var/nix/profiles/default/bin:/usr/bin:/bin:/usr/sbin:/s
 
 /// Prints the job's file for this program and these notes.
 pub fn print(globals: &Globals) -> Result<(), Failure> {
-    // Not the path by which a running program finds itself on Linux.
-    let program = std::fs::canonicalize(itself::program()?)?;
-    Ok(output::print(plist(&program, &globals.state_dir))?)
+    Ok(output::print(plist(&itself::path()?, &globals.state_dir))?)
 }
 
 /// The file. The job waits for the disks: the Nix store is on a volume of its own, which is mounted later.

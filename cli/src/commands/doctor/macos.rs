@@ -31,10 +31,10 @@ fn client() -> Finding {
 
 /// Root tries, whatever is known already; others cannot.
 fn facts(globals: &Globals) -> Facts {
-    let seen = builder::entry::look();
+    let seen = builder::entering::look();
     let tried = || {
         let state = StateDir::open(&globals.state_dir).ok()?;
-        builder::entry::try_again(&state, &globals.state_dir, &itself::program().ok()?).ok()
+        builder::entering::try_again(&state, &globals.state_dir, &itself::program().ok()?).ok()
     };
     let known = if nix::unistd::geteuid().is_root() { tried() } else { None };
     known.unwrap_or(seen)

@@ -44,7 +44,7 @@ pub fn profile(ground: &Ground) -> Verdict {
 #[cfg(target_os = "macos")]
 pub fn port(ground: &Ground) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
-    builder::entry::port_is_closed(&ground.notes, &loopbox).doing("connecting from a sandbox")?;
+    builder::entering::port_is_closed(&ground.notes, &loopbox).doing("connecting from a sandbox")?;
     Ok("another port is reached, the server's is not".into())
 }
 
@@ -52,12 +52,12 @@ pub fn port(ground: &Ground) -> Verdict {
 #[cfg(target_os = "macos")]
 fn attempt(ground: &Ground, way: Way) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
-    let facts = builder::entry::look();
+    let facts = builder::entering::look();
     let protection = format!("System Integrity Protection: {:?}", facts.sip);
     if way == Way::Cryptex && facts.cryptex.is_none() {
         return Err(super::Trouble::NotHere("this system has no such disk image".into()));
     }
-    match builder::entry::attempt(way, facts.cryptex.as_deref(), &ground.notes, &loopbox) {
+    match builder::entering::attempt(way, facts.cryptex.as_deref(), &ground.notes, &loopbox) {
         Trial::Works => Ok(format!("a program of the system's ran, and wrote to the view ({protection})")),
         // Where files are protected, this is what is to be expected, and no fault.
         Trial::Fails(said) if way != Way::Profile => {
