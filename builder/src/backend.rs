@@ -3,12 +3,17 @@
 mod bind;
 mod hardlink;
 mod nfs;
+#[cfg(feature = "nfsserve")]
+pub mod nfsserve;
+#[cfg(feature = "nfsserve")]
+pub mod numbered;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use mounter::MountOptions;
 use mounter::farm::FarmError;
 use mounter::jail::Root;
 use mounter::stale::{Note, StateError};
@@ -21,6 +26,9 @@ use crate::plan::User;
 pub use bind::Bind;
 pub use hardlink::Hardlink;
 pub use nfs::Nfs;
+
+/// The backend that programs have if they are built with the feature of its name.
+const NFSSERVE: &str = "nfsserve";
 
 /// A way to make views real.
 pub trait Backend: Send + Sync {
@@ -90,12 +98,21 @@ pub enum Kind {
     Hardlink,
     /// [`Bind`].
     Bind,
+    /// [`nfsserve::Nfsserve`].
+    #[cfg(feature = "nfsserve")]
+    Nfsserve,
 }
 
-/// A word that is the name of no backend.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no backend {0:?}: nfs, hardlink or bind")]
-pub struct UnknownBackend(String);
+/// A word that is the name of no backend of this program.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownBackend {
+    /// Of no other either.
+    #[error("there is no backend {0:?}: {list}", list = names())]
+    Unknown(String),
+    /// It is one that was left out.
+    #[error("built without the feature {0}: 'cargo build --features {0}' builds with it")]
+    LeftOut(&'static str),
+}
 
 /// Why a view could not be made real.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +130,10 @@ pub enum BackendError {
     /// The farm of links could not be made, or not be taken apart.
     #[error("cannot make or take apart the farm of hard links")]
     Farm(#[from] FarmError),
+    /// nfsserve could not be started.
+    #[cfg(feature = "nfsserve")]
+    #[error("cannot serve the view with nfsserve")]
+    Nfsserve(#[source] std::io::Error),
     /// The backend has no way to show this.
     #[error("the {backend} backend cannot show {at:?}: {reason}")]
     Unable {
@@ -127,16 +148,43 @@ pub enum BackendError {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Nfs, Kind::Hardlink, Kind::Bind];
+    pub const ALL: &[Kind] = &[
+        Kind::Nfs,
+        Kind::Hardlink,
+        Kind::Bind,
+        #[cfg(feature = "nfsserve")]
+        Kind::Nfsserve,
+    ];
+
+    /// Those that are fit for builds, and not for a comparison alone.
+    pub fn fit() -> impl Iterator<Item = Kind> {
+        Kind::ALL.iter().copied().filter(|kind| kind.to_string() != NFSSERVE)
+    }
 
     /// The backend of this name.
     #[must_use]
     pub fn backend(self) -> Box<dyn Backend> {
+        self.mounted_with(MountOptions::default())
+    }
+
+    /// The same, and how a client mounts what it serves, if it serves anything.
+    #[must_use]
+    pub fn mounted_with(self, options: MountOptions) -> Box<dyn Backend> {
         match self {
-            Kind::Nfs => Box::new(Nfs::default()),
+            Kind::Nfs => Box::new(Nfs { options }),
             Kind::Hardlink => Box::new(Hardlink),
             Kind::Bind => Box::new(Bind),
+            #[cfg(feature = "nfsserve")]
+            Kind::Nfsserve => Box::new(nfsserve::Nfsserve { options }),
         }
+    }
+
+    fn among(kinds: &[Kind], word: &str) -> Result<Kind, UnknownBackend> {
+        let found = kinds.iter().copied().find(|kind| kind.to_string() == word);
+        found.ok_or_else(|| match word {
+            NFSSERVE => UnknownBackend::LeftOut(NFSSERVE),
+            word => UnknownBackend::Unknown(word.into()),
+        })
     }
 }
 
@@ -146,6 +194,8 @@ impl fmt::Display for Kind {
             Kind::Nfs => "nfs",
             Kind::Hardlink => "hardlink",
             Kind::Bind => "bind",
+            #[cfg(feature = "nfsserve")]
+            Kind::Nfsserve => NFSSERVE,
         })
     }
 }
@@ -154,8 +204,12 @@ impl FromStr for Kind {
     type Err = UnknownBackend;
 
     fn from_str(word: &str) -> Result<Kind, UnknownBackend> {
-        Kind::ALL.into_iter().find(|kind| kind.to_string() == word).ok_or_else(|| UnknownBackend(word.into()))
+        Kind::among(Kind::ALL, word)
     }
+}
+
+fn names() -> String {
+    Kind::ALL.iter().map(Kind::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The entries of a view, but for optional ones whose source is missing, from the root down.
@@ -164,4 +218,22 @@ fn present(view: &ViewSpec) -> impl Iterator<Item = &Entry> {
     let mut entries: Vec<&Entry> = view.entries.iter().filter(|entry| !missing(entry)).collect();
     entries.sort_by_key(|entry| entry.at());
     entries.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_was_left_out_says_how_to_have_it() {
+        let without: Vec<Kind> = Kind::fit().collect();
+        let error = Kind::among(&without, "nfsserve").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "built without the feature nfsserve: 'cargo build --features nfsserve' builds with it"
+        );
+        assert_eq!(Kind::among(&without, "bind"), Ok(Kind::Bind));
+        let error = Kind::among(&without, "overlay").unwrap_err().to_string();
+        assert!(error.starts_with("there is no backend \"overlay\": nfs, hardlink, bind"), "{error}");
+    }
 }

@@ -39,7 +39,8 @@ impl Secret {
     }
 
     /// A path that cannot be guessed, and that says nothing about the secret it is made from.
-    pub(crate) fn export_path(&self) -> String {
+    #[must_use]
+    pub fn export_path(&self) -> String {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(b"export");
         format!("/{:032x}", hasher.finish128().as_u128())

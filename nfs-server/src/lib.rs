@@ -27,5 +27,6 @@ mod xdr;
 
 pub use calls::Calls;
 pub use handle::Secret;
+pub use nfs::status_number;
 pub use server::{Peers, Server, ServerError, ServerOptions};
 pub use service::Users;

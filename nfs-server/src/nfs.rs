@@ -31,6 +31,7 @@ mod write;
 use crate::call::{Call, Ended, Entry};
 use crate::counts;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
+pub use status::number as status_number;
 use status::{Failure, Status};
 
 pub(crate) const PROGRAM: u32 = 100_003;

@@ -56,7 +56,7 @@ pub fn compare_builds(
         for &backend in by_turns {
             let result = match collection.build(builder, &mut job, backend, round) {
                 Err(CompareError::Build(error)) if !matches!(error, BuildError::Interrupted) => {
-                    RoundResult::Failed(causes::in_a_line(&error))
+                    RoundResult::Failed(told(&error))
                 }
                 other => RoundResult::Built(Box::new(other?)),
             };
@@ -315,6 +315,18 @@ fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk
 
 fn compare(first: &Path, other: &Path) -> Result<output::Differences, CompareError> {
     output::compare_trees(first, other).map_err(|source| CompareError::Aside { path: other.into(), source })
+}
+
+/// An error with its causes, and what a builder that failed wrote last.
+fn told(error: &BuildError) -> String {
+    let mut text = causes::in_a_line(error);
+    if let BuildError::Builder(failure) = error
+        && !failure.log.is_empty()
+    {
+        text += "; it wrote last:";
+        failure.log.iter().for_each(|line| text += &format!("\n    {line}"));
+    }
+    text
 }
 
 /// A directory in the store for the first outputs, on their own volume; removed with this. Its name begins as the

@@ -26,7 +26,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SPEC.json")]
     view: Option<PathBuf>,
     /// Which backends; the others are compared with the first
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Kind::ALL)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Kind::fit())]
     backends: Vec<Kind>,
     /// How often each derivation is built in each backend; two rounds tell chance from the backend
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]

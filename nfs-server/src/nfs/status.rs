@@ -40,6 +40,12 @@ pub(crate) struct Failure<B> {
     pub(crate) body: B,
 }
 
+/// The number that stands for what a view says.
+#[must_use]
+pub fn number(error: Error) -> u32 {
+    Status::from(error) as u32
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Status {
         match error {

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use builder::plan::User;
 use mounter::{MountOptions, Source, options};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
@@ -21,7 +22,6 @@ use crate::vm::knfsd;
 pub mod ganesha;
 pub mod nfs3_server;
 pub mod nfsserve;
-pub mod numbered;
 pub mod serve;
 
 /// How long a server may take to end by itself.
@@ -156,6 +156,11 @@ impl Drop for Running {
             end(&mut helper);
         }
     }
+}
+
+/// Whom the crates on a view take everybody for.
+fn root() -> User {
+    User { uid: 0, gid: 0, groups: Vec::new() }
 }
 
 /// Ends a process: when its standard input ends, or else by force.

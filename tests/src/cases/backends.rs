@@ -20,6 +20,8 @@ cases![
     what_the_store_has_is_compared_too,
     a_view_differs_in_explained_ways_only,
     a_report_needs_nothing_else,
+    nfsserve_carries_what_needs_no_more_than_files_and_directories,
+    what_nfsserve_cannot_carry_fails_with_its_reason,
 ];
 
 /// All of them.
@@ -156,4 +158,26 @@ fn a_report_needs_nothing_else(place: &Place) {
     let wrong = ["http:", "https:", "<script", "url(", "@import", "<img", "<iframe"];
     assert!(!wrong.iter().any(|word| outside.contains(word)), "{page}");
     assert!(Path::new(&report).metadata().expect("it is there").len() < 1 << 20);
+}
+
+/// The build's own user makes it all; the outputs are the same.
+fn nfsserve_carries_what_needs_no_more_than_files_and_directories(place: &Place) {
+    let script =
+        "mkdir -p $out/a/b; seq 100000 > $out/a/b/file; ln -s b/file $out/a/link; cp -r $out/a $out/c
+      mv $out/c/link $out/c/moved; rm $out/c/b/file; rmdir $out/c/b; chmod 755 $out/a/b/file
+      stat -c %u:%g $out/a $out/a/b/file | uniq | wc -l > $out/owners; id -u > id; test -O id";
+    let (ran, answer) = compare(place, script, &["--rounds", "1", "--backends", "bind,nfsserve"]);
+    assert_eq!((ran.status, verdict(&answer)), (0, "same"), "{answer:#}");
+    assert!(ran.stderr.contains("every process on this machine can use what nfsserve serves"), "{ran:?}");
+}
+
+fn what_nfsserve_cannot_carry_fails_with_its_reason(place: &Place) {
+    for script in ["echo x > a; ln a b; mv b $out", "mkfifo pipe; echo x > $out"] {
+        let (ran, answer) = compare(place, script, &["--rounds", "1", "--backends", "nfs,nfsserve"]);
+        assert_eq!((ran.status, verdict(&answer)), (100, "failed"), "{answer:#}");
+        assert_eq!(explanation(&answer), "it cannot be built in nfsserve, and in others it can");
+        let rounds = answer["derivations"][0]["rounds"].as_array().expect("there are rounds");
+        let failed = rounds.iter().find_map(|round| round["failed"].as_str()).expect("one failed");
+        assert!(failed.contains("not supported"), "{failed}");
+    }
 }

@@ -85,13 +85,13 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
     in_machine(lab, workload, &enter, &script)
 }
 
-/// The program as it is built for use; `LOOPBOX_PROGRAM` names another one to test.
+/// The program as it is built for use, with one backend more that is there to compare with; `LOOPBOX_PROGRAM` names another one to test.
 pub fn release(lab: &Lab) -> Result<PathBuf> {
     if let Some(program) = std::env::var_os("LOOPBOX_PROGRAM") {
         say(&format!("using {}", program.display()));
         return Ok(program.into());
     }
-    let build = ["build", "--release", "--package", "cli"];
+    let build = ["build", "--release", "--package", "cli", "--features", "nfsserve"];
     run(command("cargo", build).current_dir(lab.checkout()))?;
     // Everything is fresh now: this only asks where the program is.
     let messages =

@@ -55,10 +55,10 @@ fn draw(
 }
 
 /// Apart from each other for those who do not see red and green as well.
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+
+/// Always the same for a backend, whichever others are there.
 fn color(backend: Kind) -> RGBColor {
-    match backend {
-        Kind::Nfs => RGBColor(0, 114, 178),
-        Kind::Hardlink => RGBColor(230, 159, 0),
-        Kind::Bind => RGBColor(0, 158, 115),
-    }
+    Kind::ALL.iter().zip(COLOURS).find(|(kind, _)| **kind == backend).map_or(BLACK, |(_, colour)| colour)
 }

@@ -42,7 +42,7 @@ pub fn text(report: &Report) -> String {
 /// What each backend took for a derivation, in the order of [`Kind::ALL`]. Those that failed are left out.
 pub fn took(comparison: &Comparison) -> Vec<Took> {
     let mut found: Vec<Took> = Vec::new();
-    for kind in Kind::ALL {
+    for &kind in Kind::ALL {
         let built: Vec<_> = comparison
             .rounds
             .iter()
@@ -87,7 +87,11 @@ impl Took {
             spent.links_made.to_string(),
             spent.bytes_copied.to_string(),
             spent.mounts.to_string(),
-            spent.nfs_calls.total().to_string(),
+            // A server that does not count has said nothing.
+            match spent.nfs_calls.total() {
+                0 => "–".into(),
+                calls => calls.to_string(),
+            },
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use builder::backend::{Backend, BackendError, Kind, Nfs, Wish};
+use builder::backend::{Backend, BackendError, Wish};
 use builder::plan::User;
 use builder::program;
 use mounter::MountOptions;
@@ -69,10 +69,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
 impl Arguments {
     /// What is shown writable may be changed by the host at the same time, which only an NFS client has to know.
     fn backend(&self, plan: &Plan) -> Box<dyn Backend> {
-        match self.backend {
-            Kind::Nfs => Box::new(Nfs { options: MountOptions { changes: plan.changes } }),
-            other => other.backend(),
-        }
+        self.backend.mounted_with(MountOptions { changes: plan.changes })
     }
 }
 

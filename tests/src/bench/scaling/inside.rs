@@ -55,7 +55,7 @@ pub fn main(job: &str) -> Result<ExitCode> {
     let nix = Nix::register(&job.configuration, &busybox()?, &sizes)?;
     for round in 0..job.rounds {
         for &size in &sizes {
-            for kind in Kind::ALL {
+            for kind in Kind::fit() {
                 if kind != Kind::Hardlink || size.files < MANY || round < FEW_ROUNDS {
                     print(&measure(&job, kind, size).with_context(|| format!("{kind}, {size:?}"))?)?;
                 }

@@ -1,11 +1,14 @@
 //! The crate nfs3_server on a view.
 
+mod words;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use nfs_server::view::{Create, New, View};
+use builder::backend::numbered::{Made, Named, Numbered};
+use nfs_server::view::{Create, New, SetAttributes, View};
 use nfs3_server::tcp::{NFSTcp, NFSTcpListener};
 use nfs3_server::vfs::{
     DirEntryPlus, FileHandleU64, NextResult, NfsFileSystem, NfsReadFileSystem, ReadDirPlusIterator,
@@ -13,14 +16,17 @@ use nfs3_server::vfs::{
 use nfs3_types::nfs3::{createverf3, fattr3, filename3, nfspath3, nfsstat3, sattr3, stable_how};
 use nfs3_types::xdr_codec::Opaque;
 
-use super::Address;
-use super::numbered::{BATCH, Named, Numbered};
+use super::{Address, root};
+use words::{decode, encode, status};
+
+/// Names taken from the view at a time.
+const BATCH: usize = 256;
 
 /// Serves until `ready` returns.
 pub fn serve(view: Arc<View>, ready: impl FnOnce(&Address) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
     let listener = runtime
-        .block_on(NFSTcpListener::bind("127.0.0.1:0", Adapter(Arc::new(Numbered::new(view)))))
+        .block_on(NFSTcpListener::bind("127.0.0.1:0", Adapter(Arc::new(Numbered::new(view, root())))))
         .context("cannot listen")?;
     let port = listener.get_listen_port();
     runtime.spawn(async move {
@@ -52,15 +58,15 @@ impl NfsReadFileSystem for Adapter {
         directory: &FileHandleU64,
         name: &filename3<'_>,
     ) -> Result<FileHandleU64, nfsstat3> {
-        self.0.lookup(directory.as_u64(), name.as_ref()).map(FileHandleU64::from)
+        self.0.lookup(directory.as_u64(), name.as_ref()).map(FileHandleU64::from).map_err(status)
     }
 
     async fn getattr(&self, id: &FileHandleU64) -> Result<fattr3, nfsstat3> {
-        self.0.attributes(id.as_u64())
+        self.0.attributes(id.as_u64()).map(|found| encode(id.as_u64(), &found)).map_err(status)
     }
 
     async fn read(&self, id: &FileHandleU64, offset: u64, count: u32) -> Result<(Vec<u8>, bool), nfsstat3> {
-        self.0.read(id.as_u64(), offset, count)
+        self.0.read(id.as_u64(), offset, count).map_err(status)
     }
 
     async fn readdirplus(
@@ -68,19 +74,20 @@ impl NfsReadFileSystem for Adapter {
         directory: &FileHandleU64,
         cookie: u64,
     ) -> Result<impl ReadDirPlusIterator<FileHandleU64>, nfsstat3> {
-        let (entries, end) = self.0.list(directory.as_u64(), cookie, BATCH)?;
+        let (entries, end) = self.0.list(directory.as_u64(), cookie, BATCH).map_err(status)?;
         let view = Arc::clone(&self.0);
         Ok(Entries { view, directory: directory.as_u64(), cookie, waiting: entries.into(), end })
     }
 
     async fn readlink(&self, id: &FileHandleU64) -> Result<nfspath3<'_>, nfsstat3> {
-        Ok(nfspath3(Opaque::owned(self.0.read_link(id.as_u64())?)))
+        Ok(nfspath3(Opaque::owned(self.0.read_link(id.as_u64()).map_err(status)?)))
     }
 }
 
 impl NfsFileSystem for Adapter {
     async fn setattr(&self, id: &FileHandleU64, set: sattr3) -> Result<fattr3, nfsstat3> {
-        self.0.set(id.as_u64(), &set)
+        let found = self.0.set(id.as_u64(), &decode(&set)).map_err(status)?;
+        Ok(encode(id.as_u64(), &found))
     }
 
     async fn write(
@@ -91,8 +98,8 @@ impl NfsFileSystem for Adapter {
         stable: stable_how,
     ) -> Result<(fattr3, stable_how), nfsstat3> {
         let sync = stable != stable_how::UNSTABLE;
-        let attributes = self.0.write(id.as_u64(), offset, data, sync)?;
-        Ok((attributes, stable_how::FILE_SYNC))
+        let found = self.0.write(id.as_u64(), offset, data, sync).map_err(status)?;
+        Ok((encode(id.as_u64(), &found), stable_how::FILE_SYNC))
     }
 
     async fn create(
@@ -101,8 +108,8 @@ impl NfsFileSystem for Adapter {
         name: &filename3<'_>,
         set: sattr3,
     ) -> Result<(FileHandleU64, fattr3), nfsstat3> {
-        let (id, attributes) = self.0.create(directory.as_u64(), name.as_ref(), Create::Unchecked, &set)?;
-        Ok((id.into(), attributes))
+        let new = self.0.create(directory.as_u64(), name.as_ref(), Create::Unchecked, &decode(&set));
+        new.map(made).map_err(status)
     }
 
     async fn create_exclusive(
@@ -112,8 +119,8 @@ impl NfsFileSystem for Adapter {
         verifier: createverf3,
     ) -> Result<FileHandleU64, nfsstat3> {
         let how = Create::Exclusive(verifier.0);
-        let (id, _) = self.0.create(directory.as_u64(), name.as_ref(), how, &sattr3::default())?;
-        Ok(id.into())
+        let new = self.0.create(directory.as_u64(), name.as_ref(), how, &SetAttributes::default());
+        new.map(|(id, _)| id.into()).map_err(status)
     }
 
     async fn mkdir(
@@ -121,13 +128,12 @@ impl NfsFileSystem for Adapter {
         directory: &FileHandleU64,
         name: &filename3<'_>,
     ) -> Result<(FileHandleU64, fattr3), nfsstat3> {
-        let (id, attributes) =
-            self.0.make(directory.as_u64(), name.as_ref(), New::Directory, &sattr3::default())?;
-        Ok((id.into(), attributes))
+        let set = SetAttributes::default();
+        self.0.make(directory.as_u64(), name.as_ref(), New::Directory, &set).map(made).map_err(status)
     }
 
     async fn remove(&self, directory: &FileHandleU64, name: &filename3<'_>) -> Result<(), nfsstat3> {
-        self.0.remove(directory.as_u64(), name.as_ref())
+        self.0.remove(directory.as_u64(), name.as_ref()).map_err(status)
     }
 
     async fn rename<'a>(
@@ -137,7 +143,8 @@ impl NfsFileSystem for Adapter {
         to: &FileHandleU64,
         to_name: &filename3<'a>,
     ) -> Result<(), nfsstat3> {
-        self.0.rename((from.as_u64(), from_name.as_ref()), (to.as_u64(), to_name.as_ref()))
+        let (from, to) = ((from.as_u64(), from_name.as_ref()), (to.as_u64(), to_name.as_ref()));
+        self.0.rename(from, to).map_err(status)
     }
 
     async fn symlink<'a>(
@@ -148,8 +155,7 @@ impl NfsFileSystem for Adapter {
         set: &sattr3,
     ) -> Result<(FileHandleU64, fattr3), nfsstat3> {
         let new = New::Symlink(target.as_ref());
-        let (id, attributes) = self.0.make(directory.as_u64(), name.as_ref(), new, set)?;
-        Ok((id.into(), attributes))
+        self.0.make(directory.as_u64(), name.as_ref(), new, &decode(set)).map(made).map_err(status)
     }
 
     /// What a scratch holds need not outlive the view, and the view has no other place to write to here.
@@ -163,7 +169,7 @@ impl ReadDirPlusIterator<FileHandleU64> for Entries {
         if self.waiting.is_empty() && !self.end {
             match self.view.list(self.directory, self.cookie, BATCH) {
                 Ok((entries, end)) => (self.waiting, self.end) = (entries.into(), end),
-                Err(status) => return NextResult::Err(status),
+                Err(error) => return NextResult::Err(status(error)),
             }
         }
         let Some(entry) = self.waiting.pop_front() else { return NextResult::Eof };
@@ -172,8 +178,12 @@ impl ReadDirPlusIterator<FileHandleU64> for Entries {
             fileid: entry.id,
             name: filename3(Opaque::owned(entry.name)),
             cookie: entry.cookie,
-            name_attributes: Some(entry.attributes),
+            name_attributes: Some(encode(entry.id, &entry.attributes)),
             name_handle: Some(entry.id.into()),
         })
     }
+}
+
+fn made((id, found): Made) -> (FileHandleU64, fattr3) {
+    (id.into(), encode(id, &found))
 }

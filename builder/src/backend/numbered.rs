@@ -1,0 +1,231 @@
+//! A view as crates that serve file systems over NFS want one: every file by a number, and the same caller always.
+//!
+//! What their traits leave out is not here: who calls, the mode of a new directory, LINK and MKNOD.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nfs_server::view::{Attributes, Caller, Create, Error, Listed, New, Patience, SetAttributes, View};
+
+use crate::plan::User;
+
+/// Places in directories that are remembered. The kernel's client asks for some hundred entries at a time, so these are
+/// those of many listings at once; a place that was forgotten is looked for.
+const PLACES: usize = 1 << 16;
+
+/// A view by numbers.
+pub struct Numbered {
+    view: Arc<View>,
+    user: User,
+    /// Where listings go on behind an entry that is named by its file and not by a cookie: by directory and file.
+    behind: Mutex<HashMap<(u64, u64), u64>>,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Where the listing goes on behind it.
+    pub cookie: u64,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its number.
+    pub id: u64,
+    /// Its attributes.
+    pub attributes: Attributes,
+}
+
+/// Some entries of a directory, and whether they are the last ones.
+pub type Listing = (Vec<Named>, bool);
+
+/// A file by its number, and its attributes.
+pub type Made = (u64, Attributes);
+
+impl Numbered {
+    /// A view, for this user whoever calls.
+    #[must_use]
+    pub fn new(view: Arc<View>, user: User) -> Numbered {
+        Numbered { view, user, behind: Mutex::default() }
+    }
+
+    /// The root's number.
+    #[must_use]
+    pub fn root(&self) -> u64 {
+        self.view.root().id()
+    }
+
+    /// LOOKUP.
+    ///
+    /// # Errors
+    /// Here and below: what the view says.
+    pub fn lookup(&self, directory: u64, name: &[u8]) -> Result<u64, Error> {
+        let (node, _) = self.view.lookup(&self.view.node(directory)?, name, self.caller())?;
+        Ok(node.id())
+    }
+
+    /// GETATTR.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn attributes(&self, id: u64) -> Result<Attributes, Error> {
+        self.view.attributes(&self.view.node(id)?)
+    }
+
+    /// SETATTR.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn set(&self, id: u64, set: &SetAttributes) -> Result<Attributes, Error> {
+        self.view.writable(self.view.node(id)?)?.set(set, self.caller())
+    }
+
+    /// READ: the data, and whether it is the last.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn read(&self, id: u64, offset: u64, count: u32) -> Result<(Vec<u8>, bool), Error> {
+        let mut data = vec![0; count as usize];
+        let node = self.view.node(id)?;
+        let read = self.view.read(&node, offset, &mut data, self.caller(), Patience::Any)?;
+        data.truncate(read.count);
+        Ok((data, read.end))
+    }
+
+    /// WRITE, all of it.
+    ///
+    /// # Errors
+    /// As of LOOKUP; [`Error::NoSpace`] when the host took a part only.
+    pub fn write(&self, id: u64, offset: u64, data: &[u8], sync: bool) -> Result<Attributes, Error> {
+        let writable = self.view.writable(self.view.node(id)?)?;
+        let written = writable.write(offset, data, sync, self.caller(), Patience::Any)?;
+        if written.count < data.len() { Err(Error::NoSpace) } else { Ok(written.attributes) }
+    }
+
+    /// CREATE.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn create(
+        &self,
+        directory: u64,
+        name: &[u8],
+        how: Create,
+        set: &SetAttributes,
+    ) -> Result<Made, Error> {
+        let writable = self.view.writable(self.view.node(directory)?)?;
+        let (node, attributes) = writable.create(name, how, set, self.caller())?;
+        Ok((node.id(), attributes))
+    }
+
+    /// MKDIR and SYMLINK.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn make(
+        &self,
+        directory: u64,
+        name: &[u8],
+        new: New<'_>,
+        set: &SetAttributes,
+    ) -> Result<Made, Error> {
+        let writable = self.view.writable(self.view.node(directory)?)?;
+        let (node, attributes) = writable.make(name, new, set, self.caller())?;
+        Ok((node.id(), attributes))
+    }
+
+    /// REMOVE and RMDIR, which these crates do not tell apart.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn remove(&self, directory: u64, name: &[u8]) -> Result<(), Error> {
+        let writable = self.view.writable(self.view.node(directory)?)?;
+        match writable.remove(name, self.caller()) {
+            Err(Error::IsDirectory) => writable.remove_directory(name, self.caller()),
+            result => result,
+        }
+    }
+
+    /// RENAME.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn rename(&self, from: (u64, &[u8]), to: (u64, &[u8])) -> Result<(), Error> {
+        let source = self.view.writable(self.view.node(from.0)?)?;
+        let target = self.view.writable(self.view.node(to.0)?)?;
+        source.rename(from.1, &target, to.1, self.caller())
+    }
+
+    /// READLINK.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn read_link(&self, id: u64) -> Result<Vec<u8>, Error> {
+        self.view.read_link(&self.view.node(id)?)
+    }
+
+    /// READDIR from behind a cookie.
+    ///
+    /// # Errors
+    /// As of LOOKUP.
+    pub fn list(&self, directory: u64, cookie: u64, most: usize) -> Result<Listing, Error> {
+        let mut entries = Vec::new();
+        let end = self.walk(directory, cookie, &mut |listed| {
+            if entries.len() == most {
+                return false;
+            }
+            entries.push(Named {
+                cookie: listed.cookie,
+                name: listed.name.to_vec(),
+                id: listed.node.id(),
+                attributes: listed.attributes,
+            });
+            true
+        })?;
+        Ok((entries, end))
+    }
+
+    /// READDIR from behind a file that an earlier listing ended with, 0 for all of the directory. Of a file that has two
+    /// names in it, either may be meant.
+    ///
+    /// # Errors
+    /// As of LOOKUP; [`Error::Invalid`] when the file is not there any more and its place was forgotten.
+    pub fn list_behind(&self, directory: u64, file: u64, most: usize) -> Result<Listing, Error> {
+        let cookie = if file == 0 { 0 } else { self.place(directory, file)? };
+        let listing = self.list(directory, cookie, most)?;
+        let mut behind = self.behind();
+        if behind.len() + listing.0.len() > PLACES {
+            behind.clear();
+        }
+        // Any of them may be the last that fits the reply.
+        behind.extend(listing.0.iter().map(|entry| ((directory, entry.id), entry.cookie)));
+        Ok(listing)
+    }
+
+    fn place(&self, directory: u64, file: u64) -> Result<u64, Error> {
+        if let Some(cookie) = self.behind().get(&(directory, file)) {
+            return Ok(*cookie);
+        }
+        let mut found = None;
+        self.walk(directory, 0, &mut |listed| {
+            found = (listed.node.id() == file).then_some(listed.cookie);
+            found.is_none()
+        })?;
+        found.ok_or(Error::Invalid)
+    }
+
+    fn walk(
+        &self,
+        directory: u64,
+        cookie: u64,
+        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+    ) -> Result<bool, Error> {
+        self.view.list(&self.view.node(directory)?, cookie, self.caller(), Patience::Any, take)
+    }
+
+    fn behind(&self) -> MutexGuard<'_, HashMap<(u64, u64), u64>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn caller(&self) -> Caller<'_> {
+        Caller { uid: self.user.uid, gid: self.user.gid, groups: &self.user.groups }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the crates nfs3_server and nfs3_types call what a view has.
+
+use std::io::Cursor;
+
+use nfs_server::status_number;
+use nfs_server::view::{Attributes, Error, Kind, SetAttributes, SetTime, Time};
+use nfs3_types::nfs3::{
+    Nfs3Option, fattr3, ftype3, nfsstat3, nfstime3, sattr3, set_atime, set_mtime, specdata3,
+};
+use nfs3_types::xdr_codec::{Pack, Unpack};
+
+/// What a view says, by the protocol's numbers: they are the same for everybody.
+pub fn status(error: Error) -> nfsstat3 {
+    let number = status_number(error).to_be_bytes();
+    nfsstat3::unpack(&mut Cursor::new(number)).map_or(nfsstat3::NFS3ERR_SERVERFAULT, |(status, _)| status)
+}
+
+/// The file id is the number too: these crates know no other.
+pub fn encode(id: u64, attributes: &Attributes) -> fattr3 {
+    let time = |time: Time| nfstime3 { seconds: time.seconds, nseconds: time.nanoseconds };
+    fattr3 {
+        type_: match attributes.kind {
+            Kind::Regular => ftype3::NF3REG,
+            Kind::Directory => ftype3::NF3DIR,
+            Kind::Symlink => ftype3::NF3LNK,
+            Kind::BlockDevice => ftype3::NF3BLK,
+            Kind::CharacterDevice => ftype3::NF3CHR,
+            Kind::Fifo => ftype3::NF3FIFO,
+            Kind::Socket => ftype3::NF3SOCK,
+        },
+        mode: attributes.mode,
+        nlink: attributes.links,
+        uid: attributes.uid,
+        gid: attributes.gid,
+        size: attributes.size,
+        used: attributes.used,
+        rdev: specdata3 { specdata1: attributes.device.0, specdata2: attributes.device.1 },
+        fsid: 1,
+        fileid: id,
+        atime: time(attributes.accessed),
+        mtime: time(attributes.modified),
+        ctime: time(attributes.changed),
+    }
+}
+
+/// What SETATTR, CREATE and SYMLINK are to set.
+pub fn decode(set: &sattr3) -> SetAttributes {
+    let time = |time: nfstime3| SetTime::To(Time { seconds: time.seconds, nanoseconds: time.nseconds });
+    SetAttributes {
+        mode: given(set.mode).map(|mode| mode & 0o7777),
+        uid: given(set.uid),
+        gid: given(set.gid),
+        size: given(set.size),
+        accessed: match set.atime {
+            set_atime::DONT_CHANGE => SetTime::Keep,
+            set_atime::SET_TO_SERVER_TIME => SetTime::Now,
+            set_atime::SET_TO_CLIENT_TIME(to) => time(to),
+        },
+        modified: match set.mtime {
+            set_mtime::DONT_CHANGE => SetTime::Keep,
+            set_mtime::SET_TO_SERVER_TIME => SetTime::Now,
+            set_mtime::SET_TO_CLIENT_TIME(to) => time(to),
+        },
+    }
+}
+
+fn given<T: Pack + Unpack>(option: Nfs3Option<T>) -> Option<T> {
+    match option {
+        Nfs3Option::Some(value) => Some(value),
+        Nfs3Option::None => None,
+    }
+}
