@@ -3,6 +3,7 @@
 use super::Case;
 
 mod build;
+mod full;
 mod moments;
 mod mount;
 mod run;
@@ -11,5 +12,5 @@ mod traces;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, mount::CASES, build::CASES].concat()
+    [run::CASES, mount::CASES, build::CASES, full::CASES].concat()
 }
