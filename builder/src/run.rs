@@ -7,8 +7,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mounter::MountError;
 use mounter::jail::{
-    self, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, SystemCalls, kill_user,
+    self, End, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, SystemCalls, kill_user,
 };
 use mounter::stale::Note;
 use nfs_server::view::View;
@@ -270,15 +271,23 @@ fn not_started(error: JailError, plan: &Plan, view: &View) -> BuildError {
 }
 
 /// Waits until the builder has ended, of itself or because it was stopped, and its view is unmounted, which took as
-/// long as it says.
+/// long as it says. Of a builder that failed nothing is taken, whether it could be stored or not.
 fn wait(means: &Means<'_>, jail: Jail) -> Result<(Outcome, Duration), BuildError> {
     let stop = |cancel: &Cancel| {
         let killer = jail.killer();
         cancel.on_cancel(move || killer.kill())
     };
     let _stoppable = [stop(means.cancel), stop(means.stop)];
-    let outcome = jail.wait_measured().map_err(BuildError::Jail);
-    if means.cancel.is_cancelled() { Err(BuildError::Interrupted) } else { outcome }
+    let end = jail.wait_for_both().map_err(BuildError::Jail);
+    if means.cancel.is_cancelled() {
+        return Err(BuildError::Interrupted);
+    }
+    let End { outcome, unmounted, unmounting } = end?;
+    match unmounted {
+        Err(MountError::WriteBack { .. }) if outcome != Outcome::Exited(0) => {}
+        unmounted => unmounted.map_err(|source| BuildError::Jail(JailError::Unmount { source }))?,
+    }
+    Ok((outcome, unmounting))
 }
 
 /// A build user has no processes before and after a build.

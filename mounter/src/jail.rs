@@ -38,7 +38,7 @@ pub(crate) use mac::sys::start_time;
 
 pub use enter::{Task, enter};
 pub use error::JailError;
-pub use launch::{Jail, Killer, Outcome, Stdio3};
+pub use launch::{End, Jail, Killer, Outcome, Stdio3};
 pub use mac::{Architecture, Mac};
 pub use place::{Place, Places, What};
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
 
-use mounter::jail::{Jail, JailSpec, Outcome, Stdio3};
+use mounter::jail::{End, Jail, JailError, JailSpec, Outcome, Stdio3};
 use mounter::stale::{Leftovers, Note, StateDir};
 use nfs_server::view::{Access, Entry, ViewSpec};
 use serde::Serialize;
@@ -126,7 +126,8 @@ impl Place {
         let jail = Jail::spawn(loopbox, &jail(realised.root()), stdio).map_err(in_jail)?;
         let started = Instant::now();
         let seen = collect(reader);
-        let (outcome, unmounting) = jail.wait_measured().map_err(in_jail)?;
+        let End { outcome, unmounted, unmounting } = jail.wait_for_both().map_err(in_jail)?;
+        unmounted.map_err(|source| in_jail(JailError::Unmount { source }))?;
         let unmounted = Instant::now();
         let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
         let spent = realised.end().map_err(failed)?;

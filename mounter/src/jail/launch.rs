@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::control::{self, KILL, Report};
 use super::handle::Handle;
 use super::{JailError, JailSpec, WORD};
-use crate::sys;
+use crate::{MountError, sys};
 
 /// A jail whose program runs. Dropping it kills everything inside and waits until the mount is gone.
 #[derive(Debug)]
@@ -32,6 +32,17 @@ pub struct Jail {
 #[derive(Clone, Debug)]
 pub struct Killer {
     control: Arc<UnixStream>,
+}
+
+/// How a jail ended.
+#[derive(Debug)]
+pub struct End {
+    /// How its program did.
+    pub outcome: Outcome,
+    /// Whether its mount was taken away in order.
+    pub unmounted: Result<(), MountError>,
+    /// How long it took to take the root away once the program had ended.
+    pub unmounting: Duration,
 }
 
 /// How a program ended.
@@ -111,19 +122,19 @@ impl Jail {
     /// # Errors
     /// [`JailError::Unmount`] if what the program wrote may not be complete; [`JailError::SupervisorDied`].
     pub fn wait(self) -> Result<Outcome, JailError> {
-        self.wait_measured().map(|(outcome, _)| outcome)
+        let end = self.wait_for_both()?;
+        end.unmounted.map_err(|source| JailError::Unmount { source })?;
+        Ok(end.outcome)
     }
 
-    /// The same, and how long it took to take the root away once the program had ended.
+    /// The same, with the ends of the program and of the mount apart: who throws away what a program wrote need not
+    /// mind that some of it could not be stored ([`MountError::WriteBack`]).
     ///
     /// # Errors
-    /// Those of [`Jail::wait`].
-    pub fn wait_measured(mut self) -> Result<(Outcome, Duration), JailError> {
+    /// [`JailError::SupervisorDied`], and whatever else leaves the outcome unknown.
+    pub fn wait_for_both(mut self) -> Result<End, JailError> {
         match self.receive()? {
-            Report::Ended { outcome, unmounted, unmounting } => {
-                unmounted.map_err(|source| JailError::Unmount { source })?;
-                Ok((outcome, unmounting))
-            }
+            Report::Ended { outcome, unmounted, unmounting } => Ok(End { outcome, unmounted, unmounting }),
             Report::Failed(error) | Report::Lost(error) => Err(error),
             Report::Started { .. } => Err(JailError::SupervisorDied),
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use builder::backend::{Kind, Wish};
 use builder::plan::User;
-use mounter::jail::{self, Jail, JailSpec, Outcome, Root, Stdio3};
+use mounter::jail::{self, End, Jail, JailSpec, Outcome, Root, Stdio3};
 use mounter::stale::{Leftovers, StateDir};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
@@ -108,7 +108,8 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
     let memory = held()? - before;
     // The builder reads until then.
     drop(input);
-    let (outcome, unmounting) = jail.wait_measured()?;
+    let End { outcome, unmounted, unmounting } = jail.wait_for_both()?;
+    unmounted?;
     let ended = Instant::now();
     realised.end()?;
     let teardown = unmounting + ended.elapsed();
