@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 
 pub mod apt;
+pub mod browser;
 pub mod kernel;
 pub mod macos;
 pub mod new_nix;

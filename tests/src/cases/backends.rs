@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::hide::store::Builds;
 use super::loopbox::{Loopbox, Ran};
 use super::{Case, Place, cases};
+use crate::xtask::report::{NAMES, REPORTS};
 
 cases![
     what_is_deterministic_is_the_same_everywhere,
@@ -148,16 +149,37 @@ fn a_view_differs_in_explained_ways_only(place: &Place) {
     );
 }
 
+/// A report of builds of every verdict, and one of a view. `cargo xtask report` opens them in a browser.
 fn a_report_needs_nothing_else(place: &Place) {
-    let report = place.path("report.html");
-    let words = ["--rounds", "1", "--html", &report.to_string_lossy()];
-    compare(place, "stat -c %h ${PATH%%/bin*}/bin/busybox > $out; : 3", &words);
-    let page = fs::read_to_string(&report).expect("there is a report");
-    assert!(page.contains("<svg") && page.contains("link count"), "{page}");
-    let outside = page.replace("http://www.w3.org/2000/svg", "");
-    let wrong = ["http:", "https:", "<script", "url(", "@import", "<img", "<iframe"];
-    assert!(!wrong.iter().any(|word| outside.contains(word)), "{page}");
-    assert!(Path::new(&report).metadata().expect("it is there").len() < 1 << 20);
+    let scripts = [
+        DETERMINISTIC,
+        "stat -c %h ${PATH%%/bin*}/bin/busybox > $out; : 3",
+        "mkdir $out; cat /proc/sys/kernel/random/uuid > $out/chance; ln -s $(cat /proc/sys/kernel/random/uuid) $out/link",
+        "echo x > a; ln a b; mv b $out",
+    ];
+    let builds = Builds::new(place);
+    let derivations = scripts.map(|script| builds.derivation("looking", &[("script", script)]));
+    let spec = r#"{"entries":[{"graft":{"at":"/shown","source":"/usr/include/linux","access":"ro"}},
+        {"directory":{"at":"/made","mode":493}}]}"#;
+    let spec = place.file("view.json", spec).display().to_string();
+    let directory = std::env::var_os(REPORTS).map_or_else(|| place.directory("reports"), PathBuf::from);
+    let [of_builds, of_view] = NAMES.map(|name| directory.join(name).with_extension("html"));
+    let backends = ["--backends", "nfs,hardlink,bind,nfsserve"];
+    let write = |words: &[&str], report: &Path| {
+        let report = report.to_string_lossy();
+        run(builds.compare(&[words, &backends, &["--html", &report]].concat())).status
+    };
+    let words: Vec<&str> = derivations.iter().map(String::as_str).collect();
+    assert_eq!(write(&words, &of_builds), 100);
+    assert_eq!(write(&["--view", &spec], &of_view), 104);
+    for report in [of_builds, of_view] {
+        let page = fs::read_to_string(&report).expect("there is a report");
+        assert!(page.contains("<svg") && page.contains("link count"), "{page}");
+        let outside = page.replace("http://www.w3.org/2000/svg", "");
+        let wrong = ["http:", "https:", "<script", "url(", "@import", "<img", "<iframe"];
+        assert!(!wrong.iter().any(|word| outside.contains(word)), "{page}");
+        assert!(page.len() < 1 << 20);
+    }
 }
 
 /// The build's own user makes it all; the outputs are the same.

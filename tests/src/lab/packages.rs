@@ -23,10 +23,22 @@ const NEEDED: [(&str, &str); 12] = [
     ("git", "git"),
 ];
 
+/// What shows a report as a person sees it.
+const BROWSER: (&str, &str) = ("chromium-headless-shell", super::browser::PROGRAM);
+
 /// Installs what is missing.
 pub fn install() -> Result<()> {
+    install_missing(&NEEDED)
+}
+
+/// Installs the browser, if it is missing.
+pub fn browser() -> Result<()> {
+    install_missing(&[BROWSER])
+}
+
+fn install_missing(packages: &[(&str, &str)]) -> Result<()> {
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|(_, program)| !installed(program)).map(|(package, _)| *package).collect();
+        packages.iter().filter(|(_, program)| !installed(program)).map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -15,6 +15,7 @@ const BUILD_USERS: u32 = 4;
 pub fn run() -> Result<()> {
     let lab = Lab::open()?;
     machine(&lab)?;
+    packages::browser()?;
     Workload::prepare(&lab)?;
     NewNix::bring(&lab)?;
     Tools::bring(&lab)?;

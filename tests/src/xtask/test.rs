@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{check_macos, compare, fuzz, parity, probe, setup};
+use super::{check_macos, compare, fuzz, parity, probe, report, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
@@ -66,6 +66,8 @@ enum Part {
     Macos,
     /// The cases and the outside suites in the virtual machine.
     Vm,
+    /// Reports of comparisons, in a browser.
+    Report,
     /// The demonstration's graph, built in every way.
     Compare,
     /// The table of derivations, built by Nix's own sandbox and by loopbox.
@@ -93,6 +95,9 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     if wanted(Part::Vm) {
         tally.add(boots(&lab)?);
+    }
+    if wanted(Part::Report) {
+        tally.add(report::check(&lab)?);
     }
     if wanted(Part::Compare) {
         say("the same graph in every way");

@@ -13,12 +13,13 @@ use super::{Report, chart};
 const STYLE: &str = "
 body { font: 16px/1.5 system-ui, sans-serif; color: #282c34; background: #fff; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; overflow-wrap: anywhere; margin: 2.5rem 0 .5rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: .9rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: .9rem; display: block; max-width: 100%; overflow-x: auto; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid #d8dce3; text-align: right; vertical-align: top; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
-td.text { overflow-wrap: anywhere; }
+th { white-space: nowrap; }
+td.text { overflow-wrap: break-word; min-width: 8rem; } td.values { min-width: 15rem; }
 pre { background: #f4f5f7; padding: .8rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
-code { overflow-wrap: anywhere; font-size: .85rem; }
+code { font-size: .85rem; }
 svg { display: block; max-width: 100%; height: auto; margin: .8rem 0; }
 .good { border-left: .4rem solid #009e73; padding-left: .8rem; } .bad { border-left: .4rem solid #d55e00; padding-left: .8rem; }
 ";
@@ -52,8 +53,9 @@ fn overview(derivations: &[Comparison]) -> String {
         let name = escape(&comparison.derivation.to_string());
         let _ = writeln!(
             rows,
-            "<tr><td class=\"text\"><a href=\"#{name}\">{name}</a></td><td class=\"text\">{}</td></tr>",
-            escape(first_line(&comparison.explanation))
+            "<tr><td class=\"text\"><a href=\"#{name}\">{name}</a></td><td class=\"text {}\">{}</td></tr>",
+            class(comparison.verdict == Verdict::Same),
+            escape(headline(&comparison.explanation))
         );
     }
     format!("<table><tr><th>Derivation</th><th class=\"text\">Outputs</th></tr>\n{rows}</table>\n")
@@ -63,7 +65,7 @@ fn derivation(comparison: &Comparison) -> io::Result<String> {
     let name = escape(&comparison.derivation.to_string());
     let mut text = format!("<h2 id=\"{name}\">{name}</h2>\n");
     let good = comparison.verdict == Verdict::Same;
-    text += &verdict(good, first_line(&comparison.explanation));
+    text += &verdict(good, headline(&comparison.explanation));
     let took = table::took(comparison);
     if !took.is_empty() {
         text += &numbers(&took, "build")?;
@@ -86,7 +88,9 @@ fn derivation(comparison: &Comparison) -> io::Result<String> {
         let _ = writeln!(text, "<p>{title}</p><pre>{how}</pre>");
     }
     if let Some(probe) = &comparison.probe {
-        text += "<details><summary>What a process in the view sees differently</summary>\n";
+        let open = if good { "" } else { " open" };
+        let _ =
+            writeln!(text, "<details{open}><summary>What a process in the view sees differently</summary>");
         text += &walks(probe);
         text += "</details>\n";
     }
@@ -119,33 +123,36 @@ fn numbers(took: &[Took], run: &str) -> io::Result<String> {
     Ok(format!("<table><tr>{head}</tr>\n{rows}</table>\n{setup}\n{ran}\n{teardown}\n"))
 }
 
+/// Every hash once, with all that came to it.
 fn hashes(comparison: &Comparison) -> String {
-    let mut rows = String::new();
-    let mut row = |who: &str, name: &str, hash: &str| {
-        let _ = writeln!(
-            rows,
-            "<tr><td>{}</td><td class=\"text\">{}</td><td class=\"text\"><code>{}</code></td></tr>",
-            escape(who),
-            escape(name),
-            escape(hash)
-        );
+    let mut found: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    let mut note = |name, hash, who| match found.iter_mut().find(|row| (row.0, row.1) == (name, hash)) {
+        Some(row) => row.2.push(who),
+        None => found.push((name, hash, vec![who])),
     };
     for round in &comparison.rounds {
         if let RoundResult::Built(built) = &round.result {
-            for (name, hash) in &built.nar_hashes {
-                row(&format!("{}, round {}", round.backend, round.round), name, hash);
-            }
+            let who = || format!("{} {}", round.backend, round.round);
+            built.nar_hashes.iter().for_each(|(name, hash)| note(name, hash, who()));
         }
     }
-    for (name, hash) in &comparison.registered {
-        row("the store", name, hash);
+    comparison.registered.iter().for_each(|(name, hash)| note(name, hash, "the store".into()));
+    if found.is_empty() {
+        return String::new();
     }
-    if rows.is_empty() {
-        return rows;
+    let mut rows = String::new();
+    for (name, hash, who) in found {
+        let _ = writeln!(
+            rows,
+            "<tr><td>{}</td><td class=\"text\"><code>{}</code></td><td class=\"text values\">{}</td></tr>",
+            escape(name),
+            escape(hash),
+            escape(&who.join(", "))
+        );
     }
     format!(
-        "<table><tr><th>Built by</th><th class=\"text\">Output</th>\
-         <th class=\"text\">SHA-256 of the Nix archive</th></tr>\n{rows}</table>\n"
+        "<table><tr><th>Output</th><th class=\"text\">SHA-256 of the Nix archive</th>\
+         <th class=\"text\">Built by, in round</th></tr>\n{rows}</table>\n"
     )
 }
 
@@ -162,7 +169,7 @@ fn walks(walks: &Walks) -> String {
     for difference in &walks.differences {
         let _ = writeln!(
             rows,
-            "<tr><td>{}</td><td>{}</td><td class=\"text\">{}: {}<br>{}: {}</td><td class=\"text\">{}</td>\
+            "<tr><td>{}</td><td>{}</td><td class=\"text values\">{}: {}<br>{}: {}</td><td class=\"text\">{}</td>\
              <td class=\"text\"><code>{}</code></td></tr>",
             difference.what,
             difference.count,
@@ -182,12 +189,16 @@ fn walks(walks: &Walks) -> String {
 }
 
 fn verdict(good: bool, sentence: &str) -> String {
-    let class = if good { "good" } else { "bad" };
-    format!("<p class=\"{class}\">{}</p>\n", escape(sentence))
+    format!("<p class=\"{}\">{}</p>\n", class(good), escape(sentence))
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+fn class(good: bool) -> &'static str {
+    if good { "good" } else { "bad" }
+}
+
+/// What comes before the details.
+fn headline(text: &str) -> &str {
+    text.split([';', '\n']).next().unwrap_or_default()
 }
 
 /// The characters that mean something to HTML.
