@@ -109,5 +109,5 @@ fn root_gets_no_farm(place: &Place) {
 fn a_backend_that_does_not_exist_is_a_wrong_word(place: &Place) {
     let ran = Loopbox::at(place).run(["run", "--backend", "fuse", "--", "true"]);
     assert_eq!(ran.status, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("there is no backend \"fuse\": nfs, hardlink or bind"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is no backend \"fuse\": nfs, hardlink, bind"), "{}", ran.stderr);
 }
