@@ -19,6 +19,7 @@ cases![
     unmounting_ends_the_loopbox_that_serves,
     a_plain_umount_ends_it_too,
     a_signal_unmounts,
+    with_nobody_to_be_told_it_goes_on,
     clean_takes_away_what_a_killed_one_left,
     unmount_takes_away_what_a_killed_one_left,
 ];
@@ -34,6 +35,16 @@ pub struct Mounted {
 impl Mounted {
     /// Mounts it, and waits until it is there.
     pub fn new(place: &Place) -> Mounted {
+        let mut mounted = Mounted::start(place, Stdio::piped());
+        let mut line = String::new();
+        let mut stderr = BufReader::new(mounted.child.stderr.take().expect("it is a pipe"));
+        stderr.read_line(&mut line).expect("loopbox says that it has mounted");
+        let at = mounted.at.display();
+        assert_eq!(line, format!("mounted at {at}; 'loopbox unmount {at}' or Ctrl-C ends it\n"));
+        mounted
+    }
+
+    fn start(place: &Place, stderr: Stdio) -> Mounted {
         place.directory("shown");
         place.file("shown/file", "shown");
         let entries = json!([
@@ -43,15 +54,11 @@ impl Mounted {
         let spec = place.file("spec.json", json!({ "entries": entries }).to_string());
         let at = place.directory("mnt");
         let loopbox = Loopbox::at(place);
-        let mut child = loopbox
+        let child = loopbox
             .command(["mount".as_ref(), spec.as_os_str(), at.as_os_str()])
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("loopbox can be started");
-        let mut line = String::new();
-        let mut stderr = BufReader::new(child.stderr.take().expect("it is a pipe"));
-        stderr.read_line(&mut line).expect("loopbox says that it has mounted");
-        assert_eq!(line, format!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it\n", at.display()));
         Mounted { loopbox, child, at, spec }
     }
 
@@ -136,6 +143,19 @@ fn a_signal_unmounts(place: &Place) {
         mounted.signal(signal);
         mounted.ends_with(Some(status));
     }
+}
+
+/// As when its terminal has been closed.
+fn with_nobody_to_be_told_it_goes_on(place: &Place) {
+    let (reader, closed) = std::io::pipe().expect("a pipe can be made");
+    drop(reader);
+    let mut mounted = Mounted::start(place, closed.into());
+    while !is_mounted(&mounted.at) {
+        assert_eq!(mounted.child.try_wait().expect("it can be waited for"), None, "it has ended");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    mounted.signal(Signal::SIGTERM);
+    mounted.ends_with(Some(128 + 15));
 }
 
 fn clean_takes_away_what_a_killed_one_left(place: &Place) {
