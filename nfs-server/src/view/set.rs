@@ -142,14 +142,11 @@ impl Writable<'_> {
     }
 
     fn set_on_host(&self, set: &SetAttributes) -> Result<(), Error> {
-        if let Node::Host(node) = &self.node
-            && node.orphan().is_some()
-        {
-            return self.set_orphan(set);
-        }
         if set.size.is_some() {
             check_regular(self.view.kind(&self.node))?;
-            nix::unistd::ftruncate(self.open_file()?.descriptor(), set.size_for_host()?)?;
+        }
+        if let Some(file) = self.opened(set.size.is_some())? {
+            return set_open(&file, set);
         }
         let located = match &self.node {
             Node::Host(node) => self.view.locate(node)?,
@@ -184,31 +181,17 @@ impl Writable<'_> {
         if self.view.kind(&self.node) == Kind::Symlink {
             return Err(Error::NotSupported);
         }
-        let open = self.view.descriptors.files.get(&self.node.id());
-        Ok(host::set_mode(
-            &*located.directory,
-            &located.name,
-            open.as_deref().map(|file| &file.descriptor),
-            mode,
-        )?)
+        Ok(host::set_mode(&*located.directory, &located.name, None, mode)?)
     }
 
-    /// A file without a name has only its descriptor.
-    fn set_orphan(&self, set: &SetAttributes) -> Result<(), Error> {
-        let file = self.open_file()?;
-        if set.size.is_some() {
-            nix::unistd::ftruncate(file.descriptor(), set.size_for_host()?)?;
+    /// The file as it is open already, which saves looking for its name; opened for the purpose where it has to be, or
+    /// where it has no name any more.
+    fn opened(&self, needed: bool) -> Result<Option<Open>, Error> {
+        let orphan = matches!(&self.node, Node::Host(node) if node.orphan().is_some());
+        if needed || orphan {
+            return self.open_file().map(Some);
         }
-        if set.uid.is_some() || set.gid.is_some() {
-            nix::unistd::fchown(file.descriptor(), set.uid.map(Into::into), set.gid.map(Into::into))?;
-        }
-        if let Some(mode) = set.mode {
-            nix::sys::stat::fchmod(file.descriptor(), host::permission_bits(mode))?;
-        }
-        if let Some((accessed, modified)) = times(set) {
-            nix::sys::stat::futimens(file.descriptor(), &accessed, &modified)?;
-        }
-        Ok(())
+        Ok(self.view.descriptors.files.get(&self.node.id()).map(Open::Named))
     }
 
     fn open_file(&self) -> Result<Open, Error> {
@@ -255,6 +238,22 @@ pub(crate) fn check_allowed(set: &SetAttributes, node: Permissions, caller: Call
     }
     if !owns && times.contains(&SetTime::Now) && !writes() {
         return Err(Error::Access);
+    }
+    Ok(())
+}
+
+fn set_open(file: &Open, set: &SetAttributes) -> Result<(), Error> {
+    if set.size.is_some() {
+        nix::unistd::ftruncate(file.descriptor(), set.size_for_host()?)?;
+    }
+    if set.uid.is_some() || set.gid.is_some() {
+        nix::unistd::fchown(file.descriptor(), set.uid.map(Into::into), set.gid.map(Into::into))?;
+    }
+    if let Some(mode) = set.mode {
+        nix::sys::stat::fchmod(file.descriptor(), host::permission_bits(mode))?;
+    }
+    if let Some((accessed, modified)) = times(set) {
+        nix::sys::stat::futimens(file.descriptor(), &accessed, &modified)?;
     }
     Ok(())
 }
