@@ -70,6 +70,7 @@ pub fn compare_builds(
             Ok(seen) => walks.push((backend, seen)),
             // The rounds have told of it.
             Err(CompareError::Build(BuildError::Backend(_) | BuildError::Jail(_))) => {}
+            Err(CompareError::Walk { .. }) if collection.has_failed(backend) => {}
             Err(error) => return Err(error),
         }
     }
@@ -173,6 +174,10 @@ impl Collection {
             }
         }
         Ok(Built { seconds: times.seconds(), spent: spent.clone(), nar_hashes })
+    }
+
+    fn has_failed(&self, backend: Kind) -> bool {
+        self.rounds.iter().any(|round| round.backend == backend && round.failed())
     }
 
     /// The store's own outputs, where it has them.
