@@ -229,3 +229,37 @@ impl Numbered {
         Caller { uid: self.user.uid, gid: self.user.gid, groups: &self.user.groups }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use nfs_server::view::{Access, Entry, ViewSpec};
+
+    use super::*;
+
+    #[test]
+    fn a_listing_goes_on_behind_a_file_also_when_its_place_was_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let names: BTreeSet<String> = (0..20).map(|number| format!("file-{number}")).collect();
+        names.iter().for_each(|name| std::fs::write(directory.path().join(name), name).unwrap());
+        let (at, source) = ("/shown".into(), directory.path().into());
+        let graft = Entry::Graft { at, source, access: Access::Ro, optional: false };
+        let view = View::open(&ViewSpec { entries: vec![graft] }, None).unwrap();
+        let numbered = Numbered::new(Arc::new(view), User { uid: 0, gid: 0, groups: Vec::new() });
+        let shown = numbered.lookup(numbered.root(), b"shown").unwrap();
+        let (mut found, mut last) = (Vec::new(), 0);
+        loop {
+            let (entries, end) = numbered.list_behind(shown, last, 3).unwrap();
+            last = entries.last().map_or(last, |entry| entry.id);
+            found.extend(entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()));
+            if end {
+                break;
+            }
+            numbered.behind().clear();
+        }
+        assert_eq!(found.len(), names.len() + 2, "with . and ..: {found:?}");
+        assert!(names.iter().all(|name| found.contains(name)), "{found:?}");
+        assert_eq!(numbered.list_behind(shown, u64::MAX, 3).unwrap_err(), Error::Invalid);
+    }
+}
