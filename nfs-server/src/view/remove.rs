@@ -5,19 +5,18 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use lru::LruCache;
-use nix::sys::stat::FileStat;
 use nix::unistd::UnlinkatFlags;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::View;
-use super::attributes::Kind;
+use super::attributes::{Attributes, Kind};
 use super::caller::Caller;
 use super::change::{Writable, check_old_name};
 use super::error::Error;
 use super::host;
 use super::list::is_silly;
-use super::node::{HostNode, NodeId};
+use super::node::{HostNode, Node, NodeId};
 use super::seen::Seen;
 use crate::limits::{DELETED_MAX, DUPLICATES_MAX, ORPHANS_MAX};
 
@@ -46,13 +45,13 @@ impl Writable<'_> {
         if self.is_declared(name) {
             return Err(Error::ReadOnly);
         }
-        let stat = host::stat(&*directory, name)?;
-        if self.view.kind_of(&stat) == Kind::Directory {
+        let (identity, attributes) = self.known(name)?;
+        if attributes.kind == Kind::Directory {
             return Err(Error::IsDirectory);
         }
-        self.check_sticky(caller, self.view.host_attributes(&stat).permissions())?;
+        self.check_sticky(caller, attributes.permissions())?;
         nix::unistd::unlinkat(&*directory, name, UnlinkatFlags::NoRemoveDir)?;
-        self.name_went(name, &stat);
+        self.name_went(name, identity, attributes.links);
         Ok(())
     }
 
@@ -67,11 +66,11 @@ impl Writable<'_> {
         if self.is_declared(name) {
             return Err(Error::ReadOnly);
         }
-        let stat = host::stat(&*directory, name)?;
-        if self.view.kind_of(&stat) != Kind::Directory {
+        let (identity, attributes) = self.known(name)?;
+        if attributes.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }
-        self.check_sticky(caller, self.view.host_attributes(&stat).permissions())?;
+        self.check_sticky(caller, attributes.permissions())?;
         let unlink = || nix::unistd::unlinkat(&*directory, name, UnlinkatFlags::RemoveDir);
         match unlink().map_err(Error::from) {
             Err(Error::NotEmpty | Error::Exists) => {
@@ -80,19 +79,27 @@ impl Writable<'_> {
             }
             result => result?,
         }
-        self.name_went(name, &stat);
+        self.name_went(name, identity, attributes.links);
         Ok(())
     }
 
-    /// Takes note that a name of the file described by `stat` is no more.
-    pub(crate) fn name_went(&self, name: &[u8], stat: &FileStat) {
+    /// Which file a name leads to that is no entry's, and its attributes, from memory where that is as good.
+    fn known(&self, name: &[u8]) -> Result<((u64, u64), Attributes), Error> {
+        match self.view.child(&self.node, name)? {
+            (Node::Host(node), attributes) => Ok((node.identity(), attributes)),
+            (Node::Declared(_), _) => Err(Error::ReadOnly),
+        }
+    }
+
+    /// Takes note that a name of a file is no more, of which it had as many as `links`.
+    pub(crate) fn name_went(&self, name: &[u8], identity: (u64, u64), links: u32) {
         let parent = self.node.id();
         self.view.orphans.went(parent, name);
         self.view.listings.remove(parent, name);
         self.view.outdate(&self.node);
-        let Some(node) = self.view.nodes.find(self.branch, host::identity(stat)) else { return };
+        let Some(node) = self.view.nodes.find(self.branch, identity) else { return };
         node.remove_place(parent, name);
-        if stat.st_nlink > 1 && node.kind != Kind::Directory {
+        if links > 1 && node.kind != Kind::Directory {
             node.seen(Seen::outdate);
             return;
         }

@@ -57,7 +57,8 @@ impl Writable<'_> {
         }
         self.rename_on_host(&source, from, &target, to)?;
         if let Some(stat) = &replaced {
-            to_directory.name_went(to, stat);
+            let links = self.view.host_attributes(stat).links;
+            to_directory.name_went(to, host::identity(stat), links);
         }
         self.name_moved(from, to_directory, to, &moved);
         Ok(())
