@@ -15,6 +15,9 @@ pub const PROGRAM: &str = "chromium-headless-shell";
 /// Milliseconds of the page's own clock until its picture is taken.
 const PATIENCE: u32 = 2000;
 
+/// Seconds after which a browser that hangs is ended; a page takes one.
+const LIMIT: &str = "60";
+
 /// The word in the browser's log of what a page writes to its console, errors included.
 const CONSOLE: &str = ":CONSOLE:";
 
@@ -31,7 +34,7 @@ pub struct Noticed {
 pub fn show(page: &Path, (width, height): (u32, u32), picture: &Path) -> Result<Noticed> {
     let (profile, network) = (picture.with_extension("profile"), picture.with_extension("netlog"));
     remove(picture)?;
-    let mut browser = command("unshare", ["--net", "--", PROGRAM]);
+    let mut browser = command("timeout", [LIMIT, "unshare", "--net", "--", PROGRAM]);
     browser
         // Its own sandbox does not start as root, and the page is ours.
         .args(["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=0"])
