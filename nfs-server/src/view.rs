@@ -42,6 +42,7 @@ pub use caller::{Caller, Want};
 pub use change::Writable;
 pub use create::{Create, New};
 pub use error::{Error, OpenError};
+pub use fileid::is_hosts_number;
 pub use list::Listed;
 pub use lookup::Found;
 pub use node::{Node, NodeId};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use nfs_server::view::ViewSpec;
+use nfs_server::view::{ViewSpec, is_hosts_number};
 use serde::Serialize;
 
 use super::origin::{Origin, Origins};
@@ -46,18 +46,14 @@ pub struct Difference {
     pub in_other: String,
 }
 
-/// One walk's answer.
-struct Walk {
-    seen: HashMap<PathBuf, Seen>,
-    /// The device that most of what is shown lies on.
-    device: u64,
-}
+/// One walk's answer, by path.
+type Walk = HashMap<PathBuf, Seen>;
 
 const NOT_THERE: &str = "not there";
 
 const OWN_NUMBERS: &str = "what only the view has is numbered by each backend for itself";
 const OWN_DIRECTORIES: &str = "a farm of links makes directories of its own";
-const OTHER_VOLUME: &str = "NFS gives files of a second volume numbers of their own";
+const OTHER_DEVICE: &str = "NFS gives files of another device numbers of their own";
 const COPIED: &str = "a farm copies what it cannot link";
 const OWN_WRITABLE: &str = "writable directories are each backend's own";
 const ONE_DEVICE: &str = "an NFS mount is one device, and mounted directories keep theirs";
@@ -77,7 +73,10 @@ impl Walks {
         let files = walks.iter().map(|(kind, seen)| (*kind, seen.len())).collect();
         let repeated_inodes = walks.iter().map(|(kind, seen)| (*kind, repeated(seen))).collect();
         let linked = walks.iter().any(|(kind, _)| *kind == Kind::Hardlink);
-        let mut walks = walks.into_iter().map(|(kind, seen)| (kind, Walk::new(seen, &origins)));
+        let by_path = |seen: Vec<Seen>| -> Walk {
+            seen.into_iter().map(|seen| (seen.path().to_path_buf(), seen)).collect()
+        };
+        let mut walks = walks.into_iter().map(|(kind, seen)| (kind, by_path(seen)));
         let mut found = BTreeMap::new();
         if let Some((first, walk)) = walks.next() {
             for (other, against) in walks {
@@ -90,18 +89,6 @@ impl Walks {
     /// The differences that nothing explains.
     pub fn unexplained(&self) -> impl Iterator<Item = &Difference> {
         self.differences.iter().filter(|difference| difference.reason.is_none())
-    }
-}
-
-impl Walk {
-    fn new(seen: Vec<Seen>, origins: &Origins) -> Walk {
-        let mut devices: HashMap<u64, usize> = HashMap::new();
-        for seen in seen.iter().filter(|seen| origins.get(seen.path()) == Origin::Shown) {
-            *devices.entry(seen.device).or_default() += 1;
-        }
-        let device = devices.into_iter().max_by_key(|(device, count)| (*count, *device));
-        let seen = seen.into_iter().map(|seen| (seen.path().to_path_buf(), seen)).collect();
-        Walk { seen, device: device.map_or(0, |(device, _)| device) }
     }
 }
 
@@ -121,24 +108,17 @@ fn compare(origins: &Origins, linked: bool, first: (Kind, &Walk), other: (Kind, 
         });
         entry.count += 1;
     };
-    for (path, one) in &first.1.seen {
-        let Some(two) = other.1.seen.get(path) else {
+    for (path, one) in first.1 {
+        let Some(two) = other.1.get(path) else {
             note(path, "names", None, one.kind.clone(), NOT_THERE.into());
             continue;
         };
-        let pair = Pair {
-            one,
-            two,
-            kinds: [first.0, other.0],
-            walks: [first.1, other.1],
-            origin: origins.get(path),
-            linked,
-        };
+        let pair = Pair { one, two, kinds: [first.0, other.0], origin: origins.get(path), linked };
         for (what, in_first, in_other) in pair.differing() {
             note(path, what, pair.reason(what), in_first, in_other);
         }
     }
-    for (path, two) in other.1.seen.iter().filter(|(path, _)| !first.1.seen.contains_key(*path)) {
+    for (path, two) in other.1.iter().filter(|(path, _)| !first.1.contains_key(*path)) {
         note(path, "names", None, NOT_THERE.into(), two.kind.clone());
     }
 }
@@ -148,7 +128,6 @@ struct Pair<'a> {
     one: &'a Seen,
     two: &'a Seen,
     kinds: [Kind; 2],
-    walks: [&'a Walk; 2],
     origin: Origin,
     /// Whether any of the walks, these or others, was through a farm of links.
     linked: bool,
@@ -194,7 +173,7 @@ impl Pair<'_> {
             "inode number" => own
                 .or((farm && directory).then_some(OWN_DIRECTORIES))
                 .or(farm.then_some(COPIED))
-                .or(self.is_on_other_volume().then_some(OTHER_VOLUME)),
+                .or(self.is_numbered_by_nfs().then_some(OTHER_DEVICE)),
             "link count" => {
                 (directory && (own.is_some() || farm)).then_some(OWN_COUNTS).or(farm.then_some(MORE_NAMES))
             }
@@ -212,9 +191,9 @@ impl Pair<'_> {
         }
     }
 
-    fn is_on_other_volume(&self) -> bool {
-        self.kinds.contains(&Kind::Nfs)
-            && (self.one.device != self.walks[0].device || self.two.device != self.walks[1].device)
+    fn is_numbered_by_nfs(&self) -> bool {
+        let by_nfs = |(kind, seen): (Kind, &Seen)| kind == Kind::Nfs && !is_hosts_number(seen.inode);
+        self.kinds.into_iter().zip([self.one, self.two]).any(by_nfs)
     }
 }
 

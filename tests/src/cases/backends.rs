@@ -20,6 +20,7 @@ cases![
     a_build_that_fails_fails_with_its_reason,
     what_the_store_has_is_compared_too,
     a_view_differs_in_explained_ways_only,
+    numbers_of_other_devices_are_explained,
     a_report_needs_nothing_else,
     nfsserve_carries_what_needs_no_more_than_files_and_directories,
     what_nfsserve_cannot_carry_fails_with_its_reason,
@@ -147,6 +148,18 @@ fn a_view_differs_in_explained_ways_only(place: &Place) {
         ["answer to writing", "device", "time of change"],
         "what nfs shows of the store's own files is what they are"
     );
+}
+
+/// The machine's own root is in layers, in which files have another device than their directories.
+fn numbers_of_other_devices_are_explained(place: &Place) {
+    let spec = r#"{"entries":[{"graft":{"at":"/shown","source":"/usr/include/linux","access":"ro"}}]}"#;
+    let spec = place.file("view.json", spec).display().to_string();
+    let words = ["compare", "--json", "--backends", "nfs,bind", "--view", &spec];
+    let answer: Value = serde_json::from_str(&Loopbox::at(place).good(words)).expect("the answer is JSON");
+    let differences = answer["view"]["walks"]["differences"].as_array().expect("there is a list");
+    let reason = |one: &Value| one["what"] == "inode number" && one["count"].as_u64() > Some(500);
+    let numbers = differences.iter().find(|one| reason(one)).expect("numbers of files differ");
+    assert_eq!(numbers["reason"], "NFS gives files of another device numbers of their own");
 }
 
 /// A report of builds of every verdict, and one of a view. `cargo xtask report` opens them in a browser.
