@@ -13,7 +13,7 @@ use super::private;
 use super::results::{Event, Results, Unit};
 use super::servers::{Offer, Running, serve};
 use super::subjects::Server;
-use super::wire::processor_time;
+use super::wire::{one_processor, processor_time};
 use super::work::{SCRATCH, Session};
 use crate::lab::{self, Lab, say};
 
@@ -49,6 +49,7 @@ pub fn run(lab: &Lab, job: &Job, results: &mut Results) -> Result<()> {
     say("recording what the kernel's client asks for");
     machine::run(lab, &Job { record: Some(directory.clone()), limit: LIMIT, ..job.clone() }, results)?;
     let offer = private::files(lab)?;
+    let _processor = one_processor()?;
     for round in 0..job.rounds {
         for &server in job.servers.iter().filter(|server| !matches!(server, Server::Local | Server::Knfsd)) {
             say(&format!("round {} of {}: {server}", round + 1, job.rounds));

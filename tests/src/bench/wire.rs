@@ -11,7 +11,7 @@ use super::results::{Event, Results, Unit};
 use super::servers::{Offer, Running, serve};
 use super::subjects::{Server, Workload};
 use crate::lab::{Lab, say};
-use crate::vm::processor;
+use crate::vm::processor::{self, Processor};
 
 pub mod abilities;
 pub mod calls;
@@ -32,9 +32,7 @@ const CPU: &str = "cpu";
 /// Measures every workload on every server, round after round.
 pub fn run(lab: &Lab, job: &Job, results: &mut Results) -> Result<()> {
     let offer = private::files(lab)?;
-    // With two, every call wakes a processor that sleeps, which takes a virtual machine ten times as long as all that a
-    // server does for a call, and is counted as the server's own time.
-    let _processor = processor::take()?;
+    let _processor = one_processor()?;
     for round in 0..job.rounds {
         for &server in job.servers.iter().filter(|server| **server != Server::Knfsd) {
             say(&format!("round {} of {}: {server}", round + 1, job.rounds));
@@ -72,6 +70,12 @@ fn one_server(job: &Job, server: Server, offer: &Offer, results: &mut Results) -
         }
     }
     Ok(())
+}
+
+/// Keeps client and servers on one processor while it is held. With two, every call wakes a processor that sleeps, which
+/// takes a virtual machine ten times as long as all that a server does for a call, and is counted as the server's own time.
+pub fn one_processor() -> Result<Processor> {
+    processor::take()
 }
 
 /// One workload with many calls in flight and with one.
