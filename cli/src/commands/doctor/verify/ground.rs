@@ -29,7 +29,7 @@ pub struct Ground {
     #[cfg_attr(not(target_os = "macos"), allow(dead_code, reason = "ways into views are tried on macOS"))]
     pub notes: StateDir,
     /// What a later run sweeps when this one is killed.
-    note: Note,
+    note: Mutex<Option<Note>>,
     /// Whether what takes long is left out.
     pub quick: bool,
     /// Where the server listens.
@@ -72,7 +72,7 @@ impl Ground {
                 at,
                 state: globals.state_dir.clone(),
                 notes: state.clone(),
-                note,
+                note: Mutex::new(Some(note)),
                 quick,
                 address: server.addr(),
                 server: Mutex::new(Some(server)),
@@ -101,13 +101,16 @@ impl Ground {
         lock(&self.mount).take().map_or(Ok(()), Mount::unmount)
     }
 
-    /// Takes everything away, in whatever state it is.
+    /// Takes everything away, in whatever state it is. The note goes here, too, since whoever tried something may still
+    /// hold the ground when this process ends.
     pub fn end(&self) {
         drop(lock(&self.mount).take());
         if let Some(server) = lock(&self.server).take() {
             server.stop();
         }
-        if let Err(error) = self.note.remove(&self.base, |base| fs::remove_dir_all(base)) {
+        if let Some(note) = lock(&self.note).take()
+            && let Err(error) = note.remove(&self.base, |base| fs::remove_dir_all(base))
+        {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }
     }
