@@ -20,7 +20,6 @@ mod record;
 mod rpc;
 mod server;
 mod service;
-#[cfg(not(target_os = "linux"))]
 mod sys;
 pub mod view;
 mod xdr;

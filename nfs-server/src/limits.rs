@@ -1,5 +1,7 @@
 //! Every limit of the server, with its reason.
 
+use std::time::Duration;
+
 /// Most bytes of file data in one READ or WRITE. The Linux client sends at most 1 MiB, and so does macOS's
 /// (`NFS_MAXDATA`); more would only make every buffer larger.
 pub(crate) const TRANSFER_MAX: usize = 1 << 20;
@@ -99,6 +101,11 @@ pub(crate) const ASKED_BEFORE_READING: u32 = 4;
 
 /// Names in a directory that are read for that reason; one that has more is asked name by name.
 pub(crate) const READ_UNASKED_MAX: usize = 4096;
+
+/// Most that a cheap system call takes by itself. On an ordinary kernel it takes a tenth of this, and asking for many names
+/// at once takes more of the processor than asking for one after the other; where the kernel is emulated or every call is
+/// traced it takes several times as much, and asking at once takes less.
+pub(crate) const CHEAP_SYSTEM_CALL: Duration = Duration::from_micros(1);
 
 /// Files that were deleted while open and whose directory is gone too. Each pins a descriptor; a quarter of the 1,024
 /// that many systems allow.

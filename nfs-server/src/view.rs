@@ -18,6 +18,8 @@ mod listing;
 mod listings;
 mod locate;
 mod lookup;
+#[cfg(target_os = "linux")]
+mod many;
 mod node;
 mod patience;
 mod read;
@@ -57,6 +59,8 @@ pub use stand_in::stands_in;
 use descriptors::Descriptors;
 use fileid::FileIds;
 use listings::Listings;
+#[cfg(target_os = "linux")]
+use many::Many;
 use node::Nodes;
 use remove::Orphans;
 use stand_in::StandIns;
@@ -69,6 +73,8 @@ pub struct View {
     fileids: FileIds,
     descriptors: Descriptors,
     listings: Listings,
+    #[cfg(target_os = "linux")]
+    many: Many,
     orphans: Orphans,
     stand_ins: StandIns,
     abilities: Abilities,
@@ -106,6 +112,8 @@ impl View {
             nodes: Nodes::new(),
             descriptors: Descriptors::new(),
             listings: Listings::new(),
+            #[cfg(target_os = "linux")]
+            many: Many::on(abilities),
             orphans: Orphans::default(),
             stand_ins: StandIns::default(),
             abilities,

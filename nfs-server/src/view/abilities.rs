@@ -1,6 +1,12 @@
-//! What a host's file systems can do, where hosts differ.
+//! What a host and its file systems can do, where hosts differ.
 
-/// What the view does by itself because its host cannot.
+use std::hint::black_box;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use crate::limits::CHEAP_SYSTEM_CALL;
+
+/// What the view does by itself because its host cannot, or does in another way because that is cheaper there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abilities {
     /// Whether named pipes and sockets can be made by name in an open directory. Where they cannot, files
@@ -8,12 +14,36 @@ pub struct Abilities {
     pub special_files: bool,
     /// Whether names that differ in case only are two names. When it is not said, each file system is asked.
     pub tells_case: Option<bool>,
+    /// Whether a system call costs little besides what it does, as with most kernels. Where it does not, many names of
+    /// a fixed graft are asked for at once, if the host has a call for that: on Linux, io_uring(7).
+    pub cheap_calls: bool,
 }
 
 impl Default for Abilities {
     /// Those of this system. On macOS mknod(2) makes devices only, a socket's name comes from bind(2), which like
     /// mkfifo(2) takes a path that somebody could lead elsewhere meanwhile.
     fn default() -> Abilities {
-        Abilities { special_files: cfg!(target_os = "linux"), tells_case: None }
+        Abilities {
+            special_files: cfg!(target_os = "linux"),
+            tells_case: None,
+            cheap_calls: *CALLS_ARE_CHEAP,
+        }
     }
+}
+
+/// Measured once in a process.
+static CALLS_ARE_CHEAP: LazyLock<bool> = LazyLock::new(|| system_call() <= CHEAP_SYSTEM_CALL);
+
+/// What a system call takes that does nothing. The shortest time counts: others may have been interrupted.
+fn system_call() -> Duration {
+    const TIMES: usize = 8;
+    const CALLS: u32 = 8;
+    let measure = || {
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            black_box(nix::unistd::getppid());
+        }
+        start.elapsed() / CALLS
+    };
+    (0..TIMES).map(|_| measure()).min().unwrap_or_default()
 }

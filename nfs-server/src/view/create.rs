@@ -14,6 +14,7 @@ use super::change::{Writable, check_new_name};
 use super::error::Error;
 use super::host;
 use super::node::Node;
+use super::seen::Seen;
 use super::set::{SetAttributes, check_mode};
 use super::spec::PATH_MAX;
 
@@ -238,6 +239,10 @@ impl Writable<'_> {
         let parent = self.node.id();
         let attributes = self.view.host_attributes(stat);
         let node = self.view.nodes.intern(self.branch, parent, name, host::identity(stat), &attributes);
+        // Who looked at a file while it went may have taken it down after that, and this one may have its number now.
+        if node.seen(|seen| seen.current()) != Some(attributes) {
+            node.seen(Seen::outdate);
+        }
         self.view.listings.add(parent, name, Some(node.id));
         if attributes.kind == Kind::Directory && self.view.is_exclusive(&self.node) {
             self.view.listings.begin(node.id);
@@ -267,4 +272,33 @@ fn with_mode(directory: &OwnedFd, name: &[u8], file: Option<&OwnedFd>, mode: u32
     }
     host::set_mode(directory, name, file, mode)?;
     Ok(stat(())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::spec::{Entry, Owner, ViewSpec};
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_not_taken_for_one_that_went_and_had_its_number() {
+        let host = tempfile::tempdir().unwrap();
+        let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        let at = "/build".into();
+        let scratch = Entry::Scratch { at, source: host.path().into(), mode: 0o755, owner };
+        let view = View::open(&ViewSpec { entries: vec![scratch] }, None).unwrap();
+        let root = Caller { uid: 0, gid: 0, groups: &[] };
+        let (build, _) = view.lookup(&view.root(), b"build", root).unwrap();
+        let build = view.writable(build).unwrap();
+        fs::write(host.path().join("new"), "contents").unwrap();
+        let directory = view.directory(build.node().id()).unwrap();
+        let stat = host::stat(&*directory, b"new").unwrap();
+        let gone = Attributes { size: 99, ..view.host_attributes(&stat) };
+        let parent = build.node().id();
+        let late = view.nodes.intern(build.branch, parent, &b"old"[..], host::identity(&stat), &gone);
+        let (node, _) = build.admit(b"new", &stat);
+        assert_eq!(node.id(), late.id);
+        assert_eq!(view.attributes(&node).unwrap().size, "contents".len() as u64);
+    }
 }

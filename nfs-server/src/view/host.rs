@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
@@ -17,6 +17,10 @@ const SEARCH: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O
 
 /// A file opened for its data. `O_NONBLOCK` because the host may have put a FIFO where a file was.
 const DATA: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// Bytes read of a directory at a time, as much as the C library's readdir(3) does.
+#[cfg(target_os = "linux")]
+const DIRECTORY_BUFFER: usize = 32 << 10;
 
 /// Opens the root of the host.
 pub(crate) fn open_root() -> Result<OwnedFd, Errno> {
@@ -96,22 +100,48 @@ pub(crate) fn stat(parent: impl AsFd, name: &[u8]) -> Result<FileStat, Errno> {
 }
 
 /// The names in a directory, but for `.` and `..`, as the host has them now; nothing if there are more than `most`.
-pub(crate) fn names(directory: impl AsFd, most: usize) -> Result<Option<Vec<Box<[u8]>>>, Errno> {
+pub(crate) fn names(directory: impl AsFd, most: usize) -> Result<Option<Vec<Arc<[u8]>>>, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut stream = Dir::openat(directory, ".", flags, Mode::empty())?;
+    let directory = nix::fcntl::openat(directory, ".", flags, Mode::empty())?;
     let mut names = Vec::new();
-    for entry in stream.iter() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name == b"." || name == b".." {
-            continue;
+    let mut few = true;
+    each_name(directory, |name| {
+        few = names.len() < most || is_dots(name);
+        if few && !is_dots(name) {
+            names.push(name.into());
         }
-        if names.len() == most {
-            return Ok(None);
+        few
+    })?;
+    Ok(few.then_some(names))
+}
+
+fn is_dots(name: &[u8]) -> bool {
+    name == b"." || name == b".."
+}
+
+/// Reads a directory until `take` has had enough.
+#[cfg(target_os = "linux")]
+fn each_name(directory: OwnedFd, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Errno> {
+    let mut buffer = Vec::with_capacity(DIRECTORY_BUFFER);
+    let mut stream = rustix::fs::RawDir::new(directory, buffer.spare_capacity_mut());
+    while let Some(entry) = stream.next() {
+        let entry = entry.map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+        if !take(entry.file_name().to_bytes()) {
+            break;
         }
-        names.push(name.into());
     }
-    Ok(Some(names))
+    Ok(())
+}
+
+/// Reads a directory until `take` has had enough.
+#[cfg(not(target_os = "linux"))]
+fn each_name(directory: OwnedFd, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), Errno> {
+    for entry in nix::dir::Dir::from_fd(directory)?.iter() {
+        if !take(entry?.file_name().to_bytes()) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Sets the mode of anything but a symbolic link. `file` is an open descriptor of it when there is one.

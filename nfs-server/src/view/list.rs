@@ -114,10 +114,16 @@ impl View {
         let listing = self.listing(directory);
         self.read_names(directory, &listing, cookie < FIRST_COOKIE, patience)?;
         loop {
-            let (batch, changes) = {
+            #[cfg_attr(
+                not(target_os = "linux"),
+                allow(unused_mut, reason = "others ask for one name at a time")
+            )]
+            let (mut batch, changes) = {
                 let listing = listing.lock();
                 (listing.behind(cookie, BATCH), listing.changes())
             };
+            #[cfg(target_os = "linux")]
+            self.ask_ahead(directory, &mut batch);
             let Some((last, _)) = batch.last() else { return Ok(true) };
             cookie = *last;
             for (own, Known { name, node }) in &batch {
@@ -132,7 +138,7 @@ impl View {
                         Err(error) => return Err(error),
                     };
                 if exclusive {
-                    listing.lock().remember(name, node.id(), changes);
+                    listing.lock().remember_at(*own, node.id(), changes);
                 }
                 if !take(&Listed { cookie: *own, name, node, attributes }) {
                     return Ok(false);

@@ -74,12 +74,12 @@ impl Listing {
     }
 
     /// Takes over the names that the host has now. Known names keep their cookies and nodes.
-    pub(crate) fn refresh(&mut self, mut names: Vec<Box<[u8]>>, version: (Time, Time)) {
+    pub(crate) fn refresh(&mut self, mut names: Vec<Arc<[u8]>>, version: (Time, Time)) {
         names.sort_unstable();
         match &mut self.names {
             Names::Fixed(known) => {
                 known.clear();
-                known.extend(names.into_iter().map(|name| Known { name: name.into(), node: None }));
+                known.extend(names.into_iter().map(|name| Known { name, node: None }));
                 known.shrink_to_fit();
             }
             Names::Changing(known) => known.refresh(&names),
@@ -162,10 +162,29 @@ impl Listing {
             known.node = Some(node);
         }
     }
+
+    /// The same of a name that was found by its cookie.
+    pub(crate) fn remember_at(&mut self, cookie: u64, node: NodeId, asked_at: u64) {
+        if asked_at != self.changes {
+            return;
+        }
+        let known = match &mut self.names {
+            Names::Fixed(names) => fixed_index(cookie).and_then(|at| names.get_mut(at)),
+            Names::Changing(names) => names.by_cookie.get_mut(&cookie),
+        };
+        if let Some(known) = known {
+            known.node = Some(node);
+        }
+    }
+}
+
+/// Where the name with a cookie is among those of a directory that cannot change.
+fn fixed_index(cookie: u64) -> Option<usize> {
+    usize::try_from(cookie.checked_sub(FIRST_COOKIE)?).ok()
 }
 
 impl Changing {
-    fn refresh(&mut self, sorted: &[Box<[u8]>]) {
+    fn refresh(&mut self, sorted: &[Arc<[u8]>]) {
         let gone: Vec<Arc<[u8]>> = self
             .by_name
             .keys()
@@ -177,7 +196,7 @@ impl Changing {
         }
         for name in sorted {
             if !self.by_name.contains_key(&**name) {
-                self.add(&**name, None);
+                self.add(Arc::clone(name), None);
             }
         }
     }

@@ -21,7 +21,7 @@ use super::seen::Seen;
 use crate::limits::{DELETED_MAX, DUPLICATES_MAX, ORPHANS_MAX};
 
 /// A directory that is gone, and a name that was in it.
-type FormerName = (NodeId, Box<[u8]>);
+type FormerName = (NodeId, Arc<[u8]>);
 
 /// What the view remembers of files beyond their names.
 pub(crate) struct Orphans {

@@ -4,6 +4,7 @@
 
 mod fileids;
 mod grafts;
+mod list;
 mod observed;
 mod open;
 mod paths;

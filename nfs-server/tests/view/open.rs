@@ -115,7 +115,7 @@ fn entries_that_a_volume_takes_for_one_are_refused_before_anything_is_served() {
     ];
     let spec = ViewSpec { entries };
     let on = |tells_case| {
-        View::open_on(&spec, None, Abilities { special_files: true, tells_case: Some(tells_case) })
+        View::open_on(&spec, None, Abilities { tells_case: Some(tells_case), ..Abilities::default() })
     };
     assert!(on(true).is_ok());
     assert_eq!(

@@ -19,7 +19,7 @@ const EVERYTHING: u32 = 0x3f;
 const APPLE_DOUBLE: [u8; 4] = [0x00, 0x05, 0x16, 0x07];
 
 fn world() -> World {
-    World::on(Abilities { special_files: false, tells_case: None })
+    World::on(Abilities { special_files: false, ..Abilities::default() })
 }
 
 /// MNT or UMNT of the export.
@@ -256,7 +256,8 @@ fn a_socket_that_is_removed_while_open_stays_until_it_is_closed() {
 
 #[test]
 fn a_volume_that_does_not_tell_case_is_said_to_be_one() {
-    let world = World::on(Abilities { special_files: false, tells_case: Some(false) });
+    let world =
+        World::on(Abilities { special_files: false, tells_case: Some(false), ..Abilities::default() });
     let mut client = world.builder();
     assert!(client.pathconf(&world.at("build")).unwrap().case_insensitive);
     assert!(client.pathconf(&world.mount()).unwrap().case_insensitive, "what only the view has, too");

@@ -1,0 +1,82 @@
+//! Many names of a directory that are asked for at once, where that is cheaper than one by one.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
+use parking_lot::Mutex;
+
+use super::abilities::Abilities;
+use super::listing::Known;
+use super::node::Node;
+use super::{View, host};
+use crate::sys::Ring;
+
+/// Names from which on it is worth while.
+const SEVERAL: usize = 4;
+
+/// Asks the host for many names at once.
+pub(crate) struct Many(Mutex<State>);
+
+enum State {
+    Untried,
+    Ready(Box<Ring>),
+    /// This system cannot, or need not.
+    Never,
+}
+
+impl Many {
+    pub(crate) fn on(abilities: Abilities) -> Many {
+        Many(Mutex::new(if abilities.cheap_calls { State::Never } else { State::Untried }))
+    }
+
+    /// What the host knows of these names in a directory; nothing if they are better asked for one by one.
+    fn stat(&self, directory: &OwnedFd, names: &[&[u8]]) -> Option<Vec<Result<FileStat, Errno>>> {
+        // Who would have to wait for another asks by himself.
+        let mut state = self.0.try_lock()?;
+        if matches!(*state, State::Untried) {
+            *state = Ring::new().map_or(State::Never, |ring| State::Ready(Box::new(ring)));
+        }
+        let State::Ready(ring) = &mut *state else { return None };
+        let said = ring.stat(directory.as_fd(), names);
+        if let Err(error) = &said {
+            tracing::debug!(
+                error = error as &dyn std::error::Error,
+                "names are asked for one by one from now on"
+            );
+            *state = State::Never;
+        }
+        said.ok()
+    }
+}
+
+impl View {
+    /// Asks for the names of a batch that nobody asked for yet. What cannot be told this way is left as it is, for
+    /// who asks for it alone.
+    ///
+    /// Only in a directory that nobody changes: an answer is some names old when it is taken down.
+    pub(crate) fn ask_ahead(&self, directory: &Node, batch: &mut [(u64, Known)]) {
+        if !self.is_fixed(directory) {
+            return;
+        }
+        let mut unknown: Vec<&mut Known> =
+            batch.iter_mut().map(|(_, known)| known).filter(|known| known.node.is_none()).collect();
+        if unknown.len() < SEVERAL {
+            return;
+        }
+        let Ok(holder) = self.directory(directory.id()) else { return };
+        for unknown in unknown.chunks_mut(Ring::NAMES_MAX) {
+            let names: Vec<&[u8]> = unknown.iter().map(|known| &*known.name).collect();
+            let Some(said) = self.many.stat(&holder, &names) else { return };
+            for (known, said) in unknown.iter_mut().zip(said) {
+                let Ok(stat) = said else { continue };
+                let attributes = self.host_attributes(&stat);
+                let (part, parent) = (directory.part(), directory.id());
+                let name = Arc::clone(&known.name);
+                let node = self.nodes.intern(part, parent, name, host::identity(&stat), &attributes);
+                known.node = Some(node.id);
+            }
+        }
+    }
+}

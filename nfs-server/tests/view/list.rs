@@ -1,0 +1,84 @@
+//! Listings of fixed grafts, on hosts where names are asked for one by one and where many are asked for at once.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use nfs_server::view::{Abilities, Access, Attributes, Caller, Entry, Patience, View, ViewSpec};
+
+/// More than are asked for at once, and not a multiple of it.
+const FILES: usize = 300;
+/// Cookie behind `.` and `..`, whose times differ between views.
+const DOTS: u64 = 2;
+
+fn furnish(host: &Path) {
+    fs::create_dir(host.join("directory")).unwrap();
+    symlink("nowhere", host.join("link")).unwrap();
+    for number in 0..FILES {
+        let path = host.join(format!("file-{number}"));
+        fs::write(&path, vec![b'x'; number]).unwrap();
+        let mode = if number % 3 == 0 { 0o555 } else { 0o444 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+fn open(host: &Path, cheap_calls: bool) -> View {
+    let graft = Entry::Graft {
+        at: "/store".into(),
+        source: host.to_path_buf(),
+        access: Access::Fixed,
+        optional: false,
+    };
+    let abilities = Abilities { cheap_calls, ..Abilities::default() };
+    View::open_on(&ViewSpec { entries: vec![graft] }, None, abilities).unwrap()
+}
+
+/// Cookie, name and attributes of what lies behind a cookie.
+fn list(view: &View, cookie: u64, most: usize) -> Vec<(u64, String, Attributes)> {
+    let root = Caller { uid: 0, gid: 0, groups: &[] };
+    let (store, _) = view.lookup(&view.root(), b"store", root).unwrap();
+    let mut listed = Vec::new();
+    view.list(&store, cookie, root, Patience::Any, &mut |found| {
+        if listed.len() == most {
+            return false;
+        }
+        listed.push((found.cookie, String::from_utf8_lossy(found.name).into_owned(), found.attributes));
+        true
+    })
+    .unwrap();
+    listed
+}
+
+#[test]
+fn names_asked_for_at_once_are_told_as_those_asked_for_one_by_one() {
+    let host = tempfile::tempdir().unwrap();
+    furnish(host.path());
+    let (single, many) = (open(host.path(), true), open(host.path(), false));
+    let expected = list(&single, DOTS, usize::MAX);
+    assert_eq!(expected.len(), 2 + FILES);
+    for _ in 0..2 {
+        assert!(list(&many, DOTS, usize::MAX) == expected);
+    }
+    let (mut pages, mut cookie) = (Vec::new(), DOTS);
+    let paged = open(host.path(), false);
+    while pages.len() < expected.len() {
+        pages.extend(list(&paged, cookie, 7));
+        cookie = pages.last().map_or(0, |(cookie, ..)| *cookie);
+    }
+    assert!(pages == expected);
+}
+
+#[test]
+fn a_name_that_the_host_lost_is_left_out() {
+    for cheap_calls in [true, false] {
+        let host = tempfile::tempdir().unwrap();
+        furnish(host.path());
+        let view = open(host.path(), cheap_calls);
+        let first = list(&view, DOTS, 10);
+        // The last name, far behind those that were asked for.
+        fs::remove_file(host.path().join("link")).unwrap();
+        let rest = list(&view, first.last().unwrap().0, usize::MAX);
+        assert_eq!(first.len() + rest.len(), 1 + FILES);
+        assert!(first.iter().chain(&rest).all(|(_, name, _)| name != "link"));
+    }
+}
