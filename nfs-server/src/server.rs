@@ -1,10 +1,11 @@
 //! The server: a loopback socket, and a thread for each connection to it.
 
+mod listener;
 mod peer;
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -85,9 +86,8 @@ impl Server {
             None => Secret::random().map_err(ServerError::Random)?,
         };
         let peers = peer::Check::new(options.peers).map_err(ServerError::Peers)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ServerError::Listen)?;
+        let listener = listener::listen().map_err(ServerError::Listen)?;
         let address = listener.local_addr().map_err(ServerError::Listen)?;
-        listener.set_nonblocking(true).map_err(ServerError::Listen)?;
         let (woken, wake) = io::pipe().map_err(ServerError::Thread)?;
         let shared = Arc::new(Shared {
             service: Service::new(view, secret, options.users),

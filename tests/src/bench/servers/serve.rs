@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use nfs_server::view::{View, ViewSpec};
 use nfs_server::{ServerOptions, Users};
+use nix::sys::socket::{setsockopt, sockopt::TcpCongestion};
 
 use super::{Address, Offer, nfs3_server, nfsserve};
 use crate::bench::subjects::Server;
@@ -83,6 +84,8 @@ fn sendfile(path: &Path) -> Result<ExitCode> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let length = i64::try_from(file.metadata()?.len())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // As loopbox has its connections: what bounds it must not be held up by what it is not.
+    setsockopt(&listener, TcpCongestion, &"reno".into())?;
     let port = listener.local_addr()?.port();
     let address = Address { nfs: port, mount: port, export: String::new() };
     println!("{}", serde_json::to_string(&address)?);
