@@ -9,6 +9,9 @@ use io_uring::{IoUring, Probe, opcode};
 use libc::{stat, statx};
 use nix::errno::Errno;
 
+/// Questions that are with the kernel at once, at most.
+const AT_ONCE: usize = 128;
+
 /// Questions to the kernel that are answered in whatever order it likes.
 pub(crate) struct Ring {
     ring: IoUring,
@@ -22,15 +25,12 @@ struct Asked {
 }
 
 impl Ring {
-    /// Most names in one go.
-    pub(crate) const NAMES_MAX: usize = 128;
-
     /// A ring.
     ///
     /// # Errors
     /// The kernel has none, or not for this process (`kernel.io_uring_disabled`).
     pub(crate) fn new() -> io::Result<Ring> {
-        let ring = IoUring::new(Ring::NAMES_MAX as u32)?;
+        let ring = IoUring::new(AT_ONCE as u32)?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
         if !probe.is_supported(opcode::Statx::CODE) {
@@ -46,25 +46,21 @@ impl Ring {
     ///
     /// # Errors
     /// The ring is of no use any more.
-    ///
-    /// # Panics
-    /// For more than [`Ring::NAMES_MAX`] names.
     pub(crate) fn stat(
         &mut self,
         directory: BorrowedFd<'_>,
         names: &[&[u8]],
     ) -> io::Result<Vec<Result<stat, Errno>>> {
-        assert!(names.len() <= Ring::NAMES_MAX, "{} names at once", names.len());
-        let mut asked = Asked::of(names);
         let mut results = vec![Err(Errno::EINVAL); names.len()];
-        match self.ask(directory, names, &mut asked, &mut results) {
-            Ok(()) => Ok(results),
-            Err(error) => {
+        for (names, results) in names.chunks(AT_ONCE).zip(results.chunks_mut(AT_ONCE)) {
+            let mut asked = Asked::of(names);
+            if let Err(error) = self.ask(directory, names, &mut asked, results) {
                 // The kernel may still write there.
                 mem::forget(asked);
-                Err(error)
+                return Err(error);
             }
         }
+        Ok(results)
     }
 
     fn ask(
@@ -163,7 +159,7 @@ mod tests {
         fs::create_dir(place.path().join("directory")).unwrap();
         fs::write(place.path().join("file"), "contents").unwrap();
         std::os::unix::fs::symlink("nowhere", place.path().join("link")).unwrap();
-        let names: Vec<String> = (0..Ring::NAMES_MAX - 5).map(|number| format!("empty-{number}")).collect();
+        let names: Vec<String> = (0..2 * AT_ONCE).map(|number| format!("empty-{number}")).collect();
         for name in &names {
             fs::write(place.path().join(name), "").unwrap();
         }

@@ -60,23 +60,21 @@ impl View {
         if !self.is_fixed(directory) {
             return;
         }
-        let mut unknown: Vec<&mut Known> =
+        let unknown: Vec<&mut Known> =
             batch.iter_mut().map(|(_, known)| known).filter(|known| known.node.is_none()).collect();
         if unknown.len() < SEVERAL {
             return;
         }
         let Ok(holder) = self.directory(directory.id()) else { return };
-        for unknown in unknown.chunks_mut(Ring::NAMES_MAX) {
-            let names: Vec<&[u8]> = unknown.iter().map(|known| &*known.name).collect();
-            let Some(said) = self.many.stat(&holder, &names) else { return };
-            for (known, said) in unknown.iter_mut().zip(said) {
-                let Ok(stat) = said else { continue };
-                let attributes = self.host_attributes(&stat);
-                let (part, parent) = (directory.part(), directory.id());
-                let name = Arc::clone(&known.name);
-                let node = self.nodes.intern(part, parent, name, host::identity(&stat), &attributes);
-                known.node = Some(node.id);
-            }
+        let names: Vec<&[u8]> = unknown.iter().map(|known| &*known.name).collect();
+        let Some(said) = self.many.stat(&holder, &names) else { return };
+        for (known, said) in unknown.into_iter().zip(said) {
+            let Ok(stat) = said else { continue };
+            let attributes = self.host_attributes(&stat);
+            let (part, parent) = (directory.part(), directory.id());
+            let name = Arc::clone(&known.name);
+            let node = self.nodes.intern(part, parent, name, host::identity(&stat), &attributes);
+            known.node = Some(node.id);
         }
     }
 }
