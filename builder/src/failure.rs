@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mounter::jail::{JailError, KillError, Outcome};
-use nix::sys::signal::Signal;
+use mounter::signal_text;
 
 use crate::access::Hidden;
 use crate::backend::BackendError;
@@ -144,9 +144,26 @@ impl Failure {
             _ if let Some(exceeded) = self.exceeded => exceeded.to_string(),
             Outcome::Exited(status) => format!("failed with exit code {status}"),
             Outcome::Signaled(signal) => {
-                let name = Signal::try_from(signal).map_or("unknown", Signal::as_str);
-                format!("failed due to signal {signal} ({name})")
+                format!("failed due to signal {signal} ({})", signal_text(signal))
             }
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_the_system_s_names_as_in_nix() {
+        let words = |outcome| {
+            let (log, hidden) = (Vec::new(), Hidden::default());
+            let (log_file, kept) = (None, None);
+            let (disk_full, transient) = (false, false);
+            Failure { outcome, exceeded: None, log_file, log, kept, hidden, disk_full, transient }
+                .outcome_in_words()
+        };
+        assert_eq!(words(Outcome::Signaled(9)), "failed due to signal 9 (Killed)");
+        assert_eq!(words(Outcome::Signaled(34)), "failed due to signal 34 (Real-time signal 0)");
     }
 }

@@ -125,7 +125,10 @@ fn heard(program: &Path, mut command: Command, mut line: impl FnMut(&str)) -> Re
 fn in_words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("failed with exit code {code}"),
-        (None, signal) => format!("failed due to signal {}", signal.unwrap_or_default()),
+        (None, signal) => {
+            let signal = signal.unwrap_or_default();
+            format!("failed due to signal {signal} ({})", mounter::signal_text(signal))
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use mount::{Aborter, Mount, MountError, is_mount_point, unmount};
 pub use options::MountOptions;
+pub use sys::signal_text;
 
 /// What a server offers: where it listens and the path of its export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

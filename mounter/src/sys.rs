@@ -1,6 +1,8 @@
 //! The only unsafe code of this crate: system calls that no safe wrapper covers.
 #![allow(unsafe_code)]
 
+pub use unix::signal_text;
+
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 #[cfg(not(target_os = "linux"))]
@@ -10,6 +12,7 @@ pub(crate) use unix::check;
 pub(crate) use unix::{control_by_stdin, fork_single_threaded, in_own_session_with, inherited};
 
 mod unix {
+    use std::ffi::CStr;
     use std::io;
     use std::os::fd::{FromRawFd, OwnedFd, RawFd};
     use std::os::unix::process::CommandExt;
@@ -46,6 +49,17 @@ mod unix {
     pub(crate) fn control_by_stdin() -> io::Result<()> {
         // SAFETY: the request takes a number, and changes no memory of ours.
         check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY as _, 0) })
+    }
+
+    /// What the system calls a signal (strsignal(3)): "Killed", say. Real-time signals have names too.
+    #[must_use]
+    pub fn signal_text(signal: i32) -> String {
+        // SAFETY: any number is fine. The text is the library's own or this thread's, and is copied before it can change.
+        let text = unsafe {
+            let text = libc::strsignal(signal);
+            (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+        };
+        text.unwrap_or_else(|| "unknown".into())
     }
 
     /// What a call that returns less than zero says of its failure.

@@ -6,16 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::process::{WaitOptions, waitpid};
 
 use super::Outcome;
 
 /// Of a child, whatever it tells its parent with when it ends (waitpid(2)).
 #[cfg(target_os = "linux")]
-const WHICHEVER: Option<WaitPidFlag> = Some(WaitPidFlag::__WALL);
+const WHICHEVER: WaitOptions = WaitOptions::from_bits_retain(libc::__WALL as u32);
 #[cfg(not(target_os = "linux"))]
-const WHICHEVER: Option<WaitPidFlag> = None;
+const WHICHEVER: WaitOptions = WaitOptions::empty();
 
 /// The process. The descriptor can be read from once it has ended.
 #[derive(Debug)]
@@ -83,14 +83,21 @@ impl Handle {
     }
 }
 
-/// Waits for a child's end and takes its status, after which its number may be another's.
+/// Waits for a child's end and takes its status, after which its number may be another's. The signal may be any of the
+/// system's, real-time signals too: `nix` takes the status of a child that one of those ended, and knows no name for it.
 pub(super) fn reap(child: Pid) -> io::Result<Outcome> {
+    let child = rustix::process::Pid::from_raw(child.as_raw());
     loop {
-        match waitpid(child, WHICHEVER) {
-            Ok(WaitStatus::Exited(_, code)) => return Ok(Outcome::Exited(code)),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Outcome::Signaled(signal as i32)),
-            Ok(_) | Err(Errno::EINTR) => {}
+        let status = match waitpid(child, WHICHEVER) {
+            Ok(Some((_, status))) => status,
+            Ok(None) | Err(rustix::io::Errno::INTR) => continue,
             Err(errno) => return Err(errno.into()),
+        };
+        if let Some(code) = status.exit_status() {
+            return Ok(Outcome::Exited(code));
+        }
+        if let Some(signal) = status.terminating_signal() {
+            return Ok(Outcome::Signaled(signal));
         }
     }
 }
@@ -98,5 +105,23 @@ pub(super) fn reap(child: Pid) -> io::Result<Outcome> {
 impl AsFd for Handle {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor().as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    #[allow(clippy::zombie_processes, reason = "it is waited for by its number")]
+    fn how_a_child_ended_is_told_of_every_signal_of_the_system() {
+        let highest = if cfg!(target_os = "linux") { 64 } else { 31 };
+        for signal in [libc::SIGTERM, libc::SIGKILL, highest] {
+            let child = Command::new("sh").args(["-c", &format!("kill -{signal} $$")]).spawn().unwrap();
+            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+            assert_eq!(reap(pid).unwrap(), Outcome::Signaled(signal));
+        }
     }
 }

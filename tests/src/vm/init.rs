@@ -9,15 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, chdir, pivot_root, sync};
+use rustix::process::{WaitOptions, wait};
 
 use super::{INSIDE, Job};
 use crate::command::{command, quiet};
@@ -165,12 +164,16 @@ fn run(job: &Job) -> Result<i32> {
 
 /// Waits for the program, and for every process that lost its parent meanwhile: nobody else would.
 fn reap(program: &Child) -> Result<i32> {
-    let program = Pid::from_raw(i32::try_from(program.id())?);
+    let program = i32::try_from(program.id())?;
     loop {
-        match waitpid(None, None) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == program => return Ok(code),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => return Ok(128 + signal as i32),
-            Ok(_) | Err(Errno::EINTR) => {}
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid.as_raw_pid() == program => {
+                let signal = || status.terminating_signal().map(|signal| 128 + signal);
+                if let Some(status) = status.exit_status().or_else(signal) {
+                    return Ok(status);
+                }
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno).context("cannot wait for the program"),
         }
     }
