@@ -28,7 +28,7 @@ fn send_unpaced(listener: &TcpListener) {
     }
 }
 
-/// macOS paces nothing on loopback.
+/// Other systems do as they do for every connection.
 #[cfg(not(target_os = "linux"))]
 fn send_unpaced(_: &TcpListener) {}
 
