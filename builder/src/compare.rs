@@ -154,6 +154,9 @@ pub enum CompareError {
         /// Why.
         source: io::Error,
     },
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// Outputs cannot be set aside or compared.
     #[error("cannot set aside or compare the output {path:?}")]
     Aside {

@@ -24,7 +24,7 @@ use crate::in_place::InPlace;
 use crate::log::{self, Heard, Keep, Log, Terminal};
 use crate::output::{Existing, Made, OutputError};
 use crate::plan::{Plan, Word};
-use crate::scratch::Place;
+use crate::scratch::BuildDirectories;
 use crate::store::{BuildUser, PathInfo, When, log_path};
 use crate::watch::{Ear, Watch};
 use crate::{hooks, program};
@@ -36,7 +36,7 @@ pub(crate) struct Attempt {
     hidden: Hidden,
     began: Instant,
     /// What it wrote is removed with this.
-    place: Place,
+    place: BuildDirectories,
     /// Nobody else may be this user until they are taken.
     user: BuildUser,
 }
@@ -64,7 +64,7 @@ pub(crate) fn attempt(
     let began = Instant::now();
     let user = builder.users.acquire(&builder.cancel)?.ok_or(BuildError::Interrupted)?;
     kill_processes(&user)?;
-    let mut place = Place::make(&builder.store, &builder.settings, &builder.state, job.path)?;
+    let mut place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
     let plan = builder.plan(job, &user.as_user(), &place.scratch)?;
     place.write_files(&plan)?;

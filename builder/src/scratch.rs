@@ -20,7 +20,7 @@ const MOUNT: &str = "view.noindex";
 
 /// A build's directories. Dropping it removes them.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct BuildDirectories {
     /// What the build writes to.
     pub scratch: Scratch,
     /// An empty directory for the view to be mounted on.
@@ -51,18 +51,18 @@ pub enum ScratchError {
     },
 }
 
-impl Place {
+impl BuildDirectories {
     /// Makes them.
     pub fn make(
         store: &Store,
         settings: &Settings,
         state: &StateDir,
         derivation: &StorePath,
-    ) -> Result<Place, ScratchError> {
+    ) -> Result<BuildDirectories, ScratchError> {
         let beside = store.directory().join(format!("{derivation}.chroot"));
         let builds = builds(store, settings);
         let top = builds.join(unused(derivation));
-        Place::lay_out(beside, top, None, state)
+        BuildDirectories::lay_out(beside, top, None, state)
     }
 
     /// Makes those of a shell in a build's view, which nobody takes outputs from, and which may be open while the
@@ -73,9 +73,9 @@ impl Place {
         state: &StateDir,
         derivation: &StorePath,
         build: Option<PathBuf>,
-    ) -> Result<Place, ScratchError> {
+    ) -> Result<BuildDirectories, ScratchError> {
         let top = builds(store, settings).join(unused(derivation));
-        Place::lay_out(top.join("view"), top, build, state)
+        BuildDirectories::lay_out(top.join("view"), top, build, state)
     }
 
     fn lay_out(
@@ -83,12 +83,12 @@ impl Place {
         top: PathBuf,
         build: Option<PathBuf>,
         state: &StateDir,
-    ) -> Result<Place, ScratchError> {
+    ) -> Result<BuildDirectories, ScratchError> {
         // On macOS everybody sees the mount, and a build may have to reach it there.
         let mount = cfg!(target_os = "macos").then(|| top.join(MOUNT));
         let leftovers = Leftovers { mount: mount.clone(), temporary: vec![beside.clone(), top.clone()] };
         let given = build.is_some();
-        let place = Place {
+        let place = BuildDirectories {
             mount_point: mount.clone().unwrap_or_else(|| beside.join("mount")),
             scratch: Scratch {
                 store: beside.join("store"),
@@ -175,7 +175,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for BuildDirectories {
     fn drop(&mut self) {
         let directories = [Some(&self.beside), (!self.kept).then_some(&self.top)];
         for directory in directories.into_iter().flatten() {

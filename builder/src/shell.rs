@@ -12,7 +12,7 @@ use crate::cancel::Cancel;
 use crate::derivation::Derivation;
 use crate::plan::{Plan, Word};
 use crate::run::{Act, Means, in_view, kill_processes};
-use crate::scratch::Place;
+use crate::scratch::BuildDirectories;
 use crate::store_path::StorePath;
 
 /// Programs that run what they are told.
@@ -71,7 +71,8 @@ impl Builder {
         let user = user.ok_or(BuildError::Interrupted)?;
         kill_processes(&user)?;
         let given = session.build.is_some();
-        let place = Place::for_shell(&self.store, &self.settings, &self.state, path, session.build)?;
+        let place =
+            BuildDirectories::for_shell(&self.store, &self.settings, &self.state, path, session.build)?;
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());

@@ -114,6 +114,10 @@ pub(crate) const ORPHANS_MAX: usize = 256;
 /// Names of deleted files that are still open; as many as one process can have open on most systems.
 pub(crate) const DELETED_MAX: usize = 1 << 16;
 
+/// Pipes and sockets at a time that regular files stand in for: some 10 MiB of memory, and more of them than any program
+/// keeps. One that was forgotten would be shown as the regular file that it is not, so that no more are made.
+pub(crate) const STAND_INS_MAX: usize = 1 << 18;
+
 /// Names remembered of one file: the first and the latest. A file with more links is found by those; should all of them
 /// go while others stay, its handle is stale until the client looks up another name, as it then does.
 pub(crate) const PLACES_MAX: usize = 64;

@@ -18,7 +18,7 @@ use crate::derivation::Derivation;
 use crate::log::no_input;
 use crate::output::{self, Made};
 use crate::run::{Act, Attempt, Ended, Means, attempt, in_view, kill_processes};
-use crate::scratch::{self, Place, ScratchError};
+use crate::scratch::{self, BuildDirectories, ScratchError};
 use crate::store::PathLocks;
 use crate::store_path::StorePath;
 
@@ -290,7 +290,7 @@ impl Round {
 fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk::Seen>, CompareError> {
     let user = builder.users.acquire(&builder.cancel).map_err(BuildError::from)?;
     let user = user.ok_or(BuildError::Interrupted)?;
-    let place = Place::make(&builder.store, &builder.settings, &builder.state, job.path)?;
+    let place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
     let plan = builder.plan(job, &user.as_user(), &place.scratch).map_err(BuildError::from)?;
     let mounts = [&plan.mounts.proc, &plan.mounts.pts, &plan.mounts.shm];

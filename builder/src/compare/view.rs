@@ -15,6 +15,7 @@ use super::walk::{self, Seen};
 use super::{CompareError, Walks};
 use crate::backend::{BackendError, Kind, Spent, Wish};
 use crate::build::ViewSeconds;
+use crate::cancel::Cancel;
 use crate::plan::User;
 use crate::scratch::{self, ScratchError};
 
@@ -44,7 +45,7 @@ pub struct Walked {
 }
 
 /// The surroundings of the walks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// Where what could be left behind is noted.
     pub state: &'a StateDir,
@@ -52,24 +53,26 @@ pub struct Surroundings<'a> {
     pub loopbox: &'a Path,
     /// A directory to work in. Hard links are made on its volume.
     pub base: &'a Path,
+    /// Ends the walk that is under way, and with it the comparison.
+    pub cancel: &'a Cancel,
 }
 
 /// Walks through a view in each backend, reading every file, and compares what was seen. Nothing is written: what the
 /// view shows writable is shown read-only, and its own directories for writing are empty ones.
 ///
 /// # Errors
-/// The first backend that cannot show the view, and why.
+/// The first backend that cannot show the view, and why; [`CompareError::Interrupted`].
 pub fn compare_views(
     view: &ViewSpec,
     backends: &[Kind],
     surroundings: Surroundings<'_>,
 ) -> Result<ViewComparison, CompareError> {
-    let place = Place::make(surroundings)?;
-    let view = place.harmless(view)?;
+    let directory = Directory::make(surroundings)?;
+    let view = directory.harmless(view)?;
     let mut walked = Vec::new();
     let mut walks = Vec::new();
     for &backend in backends {
-        let (took, seen) = place.walk(&view, backend, surroundings.loopbox)?;
+        let (took, seen) = directory.walk(&view, backend, surroundings)?;
         walked.push(took);
         walks.push((backend, seen));
     }
@@ -77,18 +80,18 @@ pub fn compare_views(
 }
 
 /// A directory that is removed with this.
-struct Place {
-    directory: PathBuf,
+struct Directory {
+    path: PathBuf,
     note: Note,
 }
 
-impl Place {
-    fn make(surroundings: Surroundings<'_>) -> Result<Place, ScratchError> {
-        let directory = surroundings.base.join(format!("loopbox-compare-{}", std::process::id()));
-        let note = surroundings.state.note(Leftovers { mount: None, temporary: vec![directory.clone()] })?;
-        let place = Place { directory, note };
-        scratch::make_private(&place.directory)?;
-        Ok(place)
+impl Directory {
+    fn make(surroundings: Surroundings<'_>) -> Result<Directory, ScratchError> {
+        let path = surroundings.base.join(format!("loopbox-compare-{}", std::process::id()));
+        let note = surroundings.state.note(Leftovers { mount: None, temporary: vec![path.clone()] })?;
+        let directory = Directory { path, note };
+        scratch::make_private(&directory.path)?;
+        Ok(directory)
     }
 
     /// The same view, with nothing of the host's in it that could be written.
@@ -98,7 +101,7 @@ impl Place {
             match entry {
                 Entry::Graft { access, .. } if *access == Access::Rw => *access = Access::Ro,
                 Entry::Scratch { source, .. } => {
-                    *source = self.directory.join(format!("scratch-{number}"));
+                    *source = self.path.join(format!("scratch-{number}"));
                     scratch::make_private(source)?;
                 }
                 _ => {}
@@ -111,22 +114,32 @@ impl Place {
         &self,
         view: &ViewSpec,
         backend: Kind,
-        loopbox: &Path,
+        Surroundings { loopbox, cancel, .. }: Surroundings<'_>,
     ) -> Result<(Walked, Vec<Seen>), CompareError> {
         let failed = |source: BackendError| CompareError::Backend { backend, source };
-        let at = self.directory.join(backend.to_string());
+        let at = self.path.join(backend.to_string());
         scratch::make_private(&at)?;
         let user = User { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
         let begun = Instant::now();
         let wish = Wish { view, user: &user, at: &at, note: &self.note, sink: None };
         let realised = backend.backend().realise(wish).map_err(failed)?;
+        if cancel.is_cancelled() {
+            return Err(CompareError::Interrupted);
+        }
         let in_jail = |source| CompareError::Jail { backend, source };
         let (reader, writer) = io::pipe().map_err(|source| CompareError::Walk { backend, source })?;
         let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::from(writer), stderr: Stdio::inherit() };
         let jail = Jail::spawn(loopbox, &jail(realised.root()), stdio).map_err(in_jail)?;
         let started = Instant::now();
         let seen = collect(reader);
-        let End { outcome, unmounted, unmounting } = jail.wait_for_both().map_err(in_jail)?;
+        let killer = jail.killer();
+        let stoppable = cancel.on_cancel(move || killer.kill());
+        let end = jail.wait_for_both();
+        drop(stoppable);
+        if cancel.is_cancelled() {
+            return Err(CompareError::Interrupted);
+        }
+        let End { outcome, unmounted, unmounting } = end.map_err(in_jail)?;
         unmounted.map_err(|source| in_jail(JailError::Unmount { source }))?;
         let unmounted = Instant::now();
         let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
@@ -141,10 +154,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Directory {
     fn drop(&mut self) {
-        if let Err(error) = self.note.remove(&self.directory, scratch::remove) {
-            tracing::warn!(directory = ?self.directory, %error, "cannot remove a directory");
+        if let Err(error) = self.note.remove(&self.path, scratch::remove) {
+            tracing::warn!(directory = ?self.path, %error, "cannot remove a directory");
         }
     }
 }

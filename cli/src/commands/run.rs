@@ -2,9 +2,9 @@
 
 mod bind;
 mod defaults;
+mod directory;
 mod execute;
 mod mac;
-mod place;
 mod plan;
 
 use std::ffi::OsString;

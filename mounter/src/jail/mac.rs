@@ -5,7 +5,7 @@ mod inside;
 #[cfg(any(test, not(target_os = "linux")))]
 pub(super) mod ipc;
 #[cfg(not(target_os = "linux"))]
-mod place;
+mod mounts;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod supervisor;
 #[cfg(not(target_os = "linux"))]

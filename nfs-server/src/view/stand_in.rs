@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use super::View;
 use super::attributes::{Attributes, Kind};
 use super::host;
+use crate::limits::STAND_INS_MAX;
 
 /// What the file holds, so that whoever finds it on the host, in an output say, can tell that it is none.
 const MARK: &[u8] =
@@ -28,7 +29,7 @@ pub(crate) struct StandIns(RwLock<FxHashMap<(u64, u64), Kind>>);
 
 impl StandIns {
     /// Makes a file that stands in for one of this kind. No one sees it before its kind is known: asking for the kind
-    /// waits until then.
+    /// waits until then. When there are too many of them, that is an answer that a full disk's quota gives too.
     pub(crate) fn make(
         &self,
         directory: &OwnedFd,
@@ -37,6 +38,9 @@ impl StandIns {
         mode: u32,
     ) -> Result<OwnedFd, Errno> {
         let mut kinds = self.0.write();
+        if kinds.len() >= STAND_INS_MAX {
+            return Err(Errno::EDQUOT);
+        }
         let mut file = File::from(host::create(directory, name, mode)?);
         if let Err(error) = file.write_all(MARK) {
             // The disk is full, say. Without its mark it would be a file of the build's own.
@@ -86,4 +90,27 @@ impl View {
 #[must_use]
 pub fn stands_in(contents: &[u8]) -> bool {
     contents == MARK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_too_many_is_refused_until_another_is_no_more() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = OwnedFd::from(File::open(place.path()).unwrap());
+        let stand_ins = StandIns::default();
+        // No device has this number.
+        let others = (0..STAND_INS_MAX as u64).map(|inode| ((u64::MAX, inode), Kind::Fifo));
+        stand_ins.0.write().extend(others);
+        let made = stand_ins.make(&directory, b"socket", Kind::Socket, 0o600);
+        assert_eq!(made.err(), Some(Errno::EDQUOT));
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+
+        stand_ins.forget((u64::MAX, 0));
+        let made = stand_ins.make(&directory, b"socket", Kind::Socket, 0o600).unwrap();
+        let stat = nix::sys::stat::fstat(&made).unwrap();
+        assert_eq!(stand_ins.kind(&stat), Some(Kind::Socket));
+    }
 }

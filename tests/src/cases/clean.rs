@@ -3,6 +3,7 @@
 use super::Case;
 
 mod build;
+mod compare;
 mod full;
 mod moments;
 mod mount;
@@ -12,5 +13,5 @@ mod traces;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, mount::CASES, build::CASES, full::CASES].concat()
+    [run::CASES, mount::CASES, build::CASES, compare::CASES, full::CASES].concat()
 }

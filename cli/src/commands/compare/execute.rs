@@ -38,7 +38,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     need_root()?;
     let interrupt = Interrupt::watch()?;
     let compared = match &arguments.view {
-        Some(view) => arguments.views(view, globals),
+        Some(view) => arguments.views(view, globals, &interrupt),
         None => arguments.builds(Start::make(interrupt.clone())?, globals),
     };
     // What was interrupted has failed, and that is no news.
@@ -89,7 +89,7 @@ impl Arguments {
         Ok(Report { derivations, view: None })
     }
 
-    fn views(&self, file: &Path, globals: &Globals) -> Result<Report, Failure> {
+    fn views(&self, file: &Path, globals: &Globals, interrupt: &Interrupt) -> Result<Report, Failure> {
         let spec = mount::read(file)?;
         spec.validate()?;
         let state = StateDir::open(&globals.state_dir)?;
@@ -100,7 +100,8 @@ impl Arguments {
         let base = if store.directory().is_dir() { builds } else { std::env::temp_dir() };
         std::fs::create_dir_all(&base)?;
         let loopbox = itself::program()?;
-        let surroundings = Surroundings { state: &state, loopbox: &loopbox, base: &base };
+        let cancel = interrupt.cancel();
+        let surroundings = Surroundings { state: &state, loopbox: &loopbox, base: &base, cancel };
         let view = compare_views(&spec, &self.backends, surroundings)?;
         Ok(Report { derivations: Vec::new(), view: Some(view) })
     }

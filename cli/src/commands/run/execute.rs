@@ -10,7 +10,7 @@ use mounter::jail::{Jail, JailError, Outcome, Stdio3};
 use mounter::stale::{Leftovers, StateDir};
 use nfs_server::view::{Owner, View};
 
-use super::place::{self, Place};
+use super::directory::{self, RunDirectory};
 use super::plan::Plan;
 use super::{Arguments, RunError};
 use crate::arguments::Globals;
@@ -22,7 +22,7 @@ use crate::signals::Interrupt;
 
 /// Makes the view real, runs the command in it, kills what it left, and takes the view away.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
-    let simplest = Plan::make(arguments, &place::unused(), entering::simplest())?;
+    let simplest = Plan::make(arguments, &directory::unused(), entering::simplest())?;
     simplest.view.validate()?;
     if arguments.dry_run {
         output::print(simplest.to_json()?)?;
@@ -37,16 +37,16 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         None => simplest,
         mac => Plan::make(arguments, &simplest.base, mac)?,
     };
-    let mount = cfg!(target_os = "macos").then(|| place::mount_point(&plan.base));
+    let mount = cfg!(target_os = "macos").then(|| directory::mount_point(&plan.base));
     let note = state.note(Leftovers { mount, temporary: vec![plan.base.clone()] })?;
-    let place = Place::make(&plan, &note)?;
+    let directory = RunDirectory::make(&plan, &note)?;
 
     let Owner { uid, gid } = plan.user;
     let user = User { uid, gid, groups: Vec::new() };
     let realised = arguments.backend(&plan).realise(Wish {
         view: &plan.view,
         user: &user,
-        at: place.mount_point(),
+        at: directory.mount_point(),
         note: &note,
         sink: None,
     });

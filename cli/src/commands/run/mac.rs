@@ -9,7 +9,7 @@ use mounter::profile::{Files, Network, Profile};
 use mounter::ways::Way;
 use nfs_server::view::{Access, Entry, Owner};
 
-use super::place;
+use super::directory;
 use super::{RunError, defaults};
 
 /// The default entries; `tmp` is the host side of /tmp.
@@ -47,7 +47,7 @@ pub fn enter(
         entries.extend(own);
         Files::View
     } else {
-        let tmp = place::mount_point(base).join("tmp");
+        let tmp = directory::mount_point(base).join("tmp");
         for name in ["HOME", "TMPDIR"] {
             env.retain(|(known, value)| known != name || value != "/tmp");
             if env.iter().all(|(known, _)| known != name) {

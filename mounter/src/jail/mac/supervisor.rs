@@ -9,7 +9,7 @@ use nix::poll::PollTimeout;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{ForkResult, Pid};
 
-use super::place::Place;
+use super::mounts::Mounts;
 use super::{Mac, inside};
 use crate::jail::control::{self, Inside, Report};
 use crate::jail::enter::forget_streams;
@@ -21,7 +21,7 @@ use crate::sys;
 /// All of a jail's life; the answer is the last report.
 pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
     let mut orders = Orders::new(control);
-    let (place, mut program) = match start(spec, task, &mut orders) {
+    let (mounts, mut program) = match start(spec, task, &mut orders) {
         Ok(started) => started,
         Err(error) => return Report::Failed(error),
     };
@@ -32,10 +32,10 @@ pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStre
     // What is left of the program would keep the mount busy.
     drop(program);
     let unmounted = if orders.loopbox_died {
-        place.abandon();
+        mounts.abandon();
         Ok(())
     } else {
-        place.leave()
+        mounts.leave()
     };
     match outcome {
         Ok(outcome) => Report::Ended { outcome, unmounted, unmounting: ended.elapsed() },
@@ -43,14 +43,14 @@ pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStre
     }
 }
 
-fn start(spec: &JailSpec, task: Task, orders: &mut Orders<'_>) -> Result<(Place, Program), JailError> {
+fn start(spec: &JailSpec, task: Task, orders: &mut Orders<'_>) -> Result<(Mounts, Program), JailError> {
     spec.validate()?;
     let missing = || JailError::Spec { problem: "it says nothing of macOS".into() };
     let mac = spec.mac.as_ref().ok_or_else(missing)?;
-    let place = Place::make(&spec.root, mac)?;
+    let mounts = Mounts::make(&spec.root, mac)?;
     let mut program = Program::start(spec, mac, task)?;
     program.until_executed(orders)?;
-    Ok((place, program))
+    Ok((mounts, program))
 }
 
 /// The program and all that came of it, which is killed when this is dropped.

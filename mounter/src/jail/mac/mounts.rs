@@ -13,7 +13,7 @@ const HDIUTIL: &str = "/usr/bin/hdiutil";
 
 /// The mounts, innermost last. Dropping it takes them away, the last one first, by force if need be.
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(super) struct Mounts {
     view: Option<Mount>,
     devices: Option<Devices>,
     image: Option<Image>,
@@ -26,14 +26,14 @@ struct Devices(PathBuf);
 #[derive(Debug)]
 struct Image(PathBuf);
 
-impl Place {
+impl Mounts {
     /// Mounts what the jail asks for.
-    pub(super) fn make(root: &Root, mac: &Mac) -> Result<Place, JailError> {
-        let mut place = Place::default();
+    pub(super) fn make(root: &Root, mac: &Mac) -> Result<Mounts, JailError> {
+        let mut mounts = Mounts::default();
         match root {
             Root::Nfs { source, options, mount_point } => {
                 let mounted = Mount::new(source, mount_point, options);
-                place.view = Some(mounted.map_err(|source| JailError::Mount { source })?);
+                mounts.view = Some(mounted.map_err(|source| JailError::Mount { source })?);
             }
             Root::Places(_) => {
                 return Err(JailError::Spec { problem: "macOS puts no roots together of mounts".into() });
@@ -43,7 +43,7 @@ impl Place {
         if let Some(at) = &mac.devices {
             let at = below(&root.path(), at);
             sys::mount_devices(&at).map_err(|source| JailError::Devices { at: at.clone(), source })?;
-            place.devices = Some(Devices(at.canonicalize().unwrap_or(at)));
+            mounts.devices = Some(Devices(at.canonicalize().unwrap_or(at)));
         }
         if let Some((image, at)) = &mac.image {
             let at = below(&root.path(), at);
@@ -52,9 +52,9 @@ impl Place {
                 at: at.clone(),
                 source,
             })?;
-            place.image = Some(Image(at));
+            mounts.image = Some(Image(at));
         }
-        Ok(place)
+        Ok(mounts)
     }
 
     /// Takes everything away in order. What was written may be incomplete after an error.
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Mounts {
     fn drop(&mut self) {
         // In this order, and the view by its own drop.
         (self.image, self.devices) = (None, None);

@@ -15,7 +15,7 @@ const MOUNT_POINT: &str = if cfg!(target_os = "macos") { "view.noindex" } else {
 
 /// A directory that is removed with all that is in it when this is dropped.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct RunDirectory<'a> {
     base: PathBuf,
     mount_point: PathBuf,
     note: &'a Note,
@@ -24,7 +24,7 @@ pub struct Place<'a> {
 /// The directory cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make the temporary directory {path:?}")]
-pub struct PlaceError {
+pub struct DirectoryError {
     path: PathBuf,
     source: io::Error,
 }
@@ -41,24 +41,24 @@ pub fn mount_point(base: &Path) -> PathBuf {
     base.join(MOUNT_POINT)
 }
 
-impl Place<'_> {
+impl RunDirectory<'_> {
     /// Makes the directory and the scratch directories that the plan has in it. The note is of all of them.
-    pub fn make<'a>(plan: &Plan, note: &'a Note) -> Result<Place<'a>, PlaceError> {
+    pub fn make<'a>(plan: &Plan, note: &'a Note) -> Result<RunDirectory<'a>, DirectoryError> {
         let make = |path: &Path| {
             let made = DirBuilder::new().mode(0o700).create(path);
-            made.map_err(|source| PlaceError { path: path.into(), source })
+            made.map_err(|source| DirectoryError { path: path.into(), source })
         };
         make(&plan.base)?;
         let mount_point = mount_point(&plan.base);
-        let place = Place { base: plan.base.clone(), mount_point, note };
-        make(&place.mount_point)?;
+        let directory = RunDirectory { base: plan.base.clone(), mount_point, note };
+        make(&directory.mount_point)?;
         if !plan.has_own_root() {
             // The command has to reach the mount.
             let passable = fs::set_permissions(&plan.base, Permissions::from_mode(0o711));
-            passable.map_err(|source| PlaceError { path: plan.base.clone(), source })?;
+            passable.map_err(|source| DirectoryError { path: plan.base.clone(), source })?;
         }
         plan.scratch.iter().try_for_each(|scratch| make(scratch))?;
-        Ok(place)
+        Ok(directory)
     }
 
     /// Where the view is mounted.
@@ -67,7 +67,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for RunDirectory<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.note.remove(&self.base, |base| fs::remove_dir_all(base)) {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
