@@ -27,6 +27,8 @@ const ENDLESS: u64 = 8 << 40;
 /// How often one is interrupted at a random moment, and within what time: the walk begins in the middle of it.
 const TRIES: usize = 4;
 const WITHIN: Duration = Duration::from_millis(300);
+/// Between two looks whether it walks.
+const LOOK: Duration = Duration::from_millis(5);
 
 fn an_interrupted_walk_leaves_nothing(place: &Place) {
     end_walks(place, Signal::SIGINT);
@@ -52,10 +54,18 @@ fn end_walks(place: &Place, signal: Signal) {
     let walking = Walking::in_view(place);
     for backends in ["nfs,bind", "bind,nfs", "hardlink,nfs"] {
         let mut child = walking.start(backends);
-        let program = Loopbox::program().display().to_string();
-        let ended = || child.try_wait().is_ok_and(|status| status.is_some());
-        assert!(traces::wait_for(NOBODY, &program, ended), "it did not walk in {backends}");
+        wait_until_it_walks(&mut child);
         assert_eq!(walking.end(child, signal), Some(128 + signal as i32), "{backends}");
+    }
+}
+
+/// The walker is the supervisor's child. It is never executed anew, so that /proc shows it as root's.
+fn wait_until_it_walks(loopbox: &mut Child) {
+    let walks = |supervisor: u32| !traces::children(supervisor).is_empty();
+    while !traces::children(loopbox.id()).into_iter().any(walks) {
+        let ended = loopbox.try_wait().expect("it can be waited for");
+        assert_eq!(ended, None, "it did not walk");
+        thread::sleep(LOOK);
     }
 }
 
