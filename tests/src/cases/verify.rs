@@ -2,7 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::cases::loopbox::Loopbox;
@@ -12,6 +17,7 @@ cases![
     all_that_applies_passes_and_nothing_is_left,
     what_takes_long_can_be_left_out,
     what_cannot_be_had_fails_and_says_so,
+    an_interrupted_one_leaves_nothing,
 ];
 
 /// A directory on the machine's disk, which has room for more than the memory.
@@ -55,6 +61,26 @@ fn what_cannot_be_had_fails_and_says_so(place: &Place) {
     assert_eq!(ran.status, 1, "{ran:?}");
     let first = ran.stdout.lines().nth(1).unwrap_or_default();
     assert!(first.starts_with("FAILED  a view is mounted: cannot make a directory"), "{ran:?}");
+}
+
+/// In the middle of what takes longest.
+fn an_interrupted_one_leaves_nothing(place: &Place) {
+    let loopbox = Loopbox::at(place);
+    let before = names(Path::new(DISK));
+    let mut verify = loopbox.command(["doctor", "--verify", "--dir", DISK]);
+    let mut verify = verify.stdout(Stdio::null()).spawn().expect("loopbox can be started");
+    let large = Path::new(DISK).join(format!("loopbox-verify-{}/work/large", verify.id()));
+    while !large.exists() {
+        assert_eq!(verify.try_wait().expect("it can be waited for"), None, "it wrote nothing large");
+        thread::sleep(Duration::from_millis(5));
+    }
+    kill(Pid::from_raw(verify.id() as i32), Signal::SIGINT).expect("it runs");
+    let status = verify.wait().expect("it can be waited for");
+    assert_eq!(status.code(), Some(128 + Signal::SIGINT as i32));
+    assert_eq!(names(Path::new(DISK)), before);
+    assert_eq!(names(&loopbox.state), Vec::<String>::new());
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("there is a table of mounts");
+    assert!(!mounts.contains("loopbox-verify"), "{mounts}");
 }
 
 fn names(directory: &Path) -> Vec<String> {

@@ -21,6 +21,7 @@ use super::{Arguments, UNFIT};
 use crate::arguments::Globals;
 use crate::commands::need_root;
 use crate::failure::{Answer, Status};
+use crate::signals::Interrupt;
 use crate::{itself, output};
 
 use ground::Ground;
@@ -31,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The same for what writes more than the machine's memory, which may go to a slow disk.
 const MUCH_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Between two looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why an item did not pass.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +80,7 @@ const CHECKS: [Check; 20] = [
 /// Tries everything, and says what came of it.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     need_root()?;
+    let interrupt = Interrupt::watch()?;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
     let within = arguments.dir.clone().unwrap_or_else(usual_place);
@@ -84,7 +89,10 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     match Ground::make(&std::path::absolute(within)?, &state, globals, arguments.quick) {
         Ok(ground) => {
             let ground = Arc::new(ground);
-            try_all(&ground, &mut report);
+            try_all(&ground, &mut report, &interrupt);
+            if let Some(status) = interrupt.status() {
+                return Ok(status);
+            }
             report.add(nothing_left(&ground.base));
         }
         Err(error) => report.add(Item::new(CHECKS[0].0, Err(Trouble::failed("", &error)), made.elapsed())),
@@ -99,8 +107,12 @@ fn usual_place() -> PathBuf {
     if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() }
 }
 
-fn try_all(ground: &Arc<Ground>, report: &mut Report) {
+/// Until it is to stop: the item that takes long is left alone then, the others end by themselves.
+fn try_all(ground: &Arc<Ground>, report: &mut Report, interrupt: &Interrupt) {
     for (name, patience, check) in CHECKS {
+        if interrupt.status().is_some() {
+            break;
+        }
         let began = Instant::now();
         if report.hangs() {
             let verdict = Err(Trouble::NotHere("not tried: one before did not come to an end".into()));
@@ -110,7 +122,16 @@ fn try_all(ground: &Arc<Ground>, report: &mut Report) {
         let (sender, said) = mpsc::channel();
         let held = Arc::clone(ground);
         thread::spawn(move || sender.send(check(&held)));
-        match said.recv_timeout(patience) {
+        let said = loop {
+            match said.recv_timeout(LOOK) {
+                Err(mpsc::RecvTimeoutError::Timeout) if began.elapsed() < patience => {}
+                said => break said,
+            }
+            if patience == MUCH_PATIENCE && interrupt.status().is_some() {
+                break Err(mpsc::RecvTimeoutError::Timeout);
+            }
+        };
+        match said {
             Ok(verdict) => report.add(Item::new(name, verdict, began.elapsed())),
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 let verdict = Err(Trouble::Failed("it broke down".into()));
