@@ -74,7 +74,7 @@ pub struct View {
     descriptors: Descriptors,
     listings: Listings,
     #[cfg(target_os = "linux")]
-    many: Many,
+    many: Option<Many>,
     orphans: Orphans,
     stand_ins: StandIns,
     abilities: Abilities,

@@ -167,8 +167,14 @@ mod tests {
         let mut all: Vec<&[u8]> = vec![b"directory", b"file", b"link", b"absent", &long];
         all.extend(names.iter().map(String::as_bytes));
         let directory = fs::File::open(place.path()).unwrap();
-        // Where there is none, nobody asks it.
-        let Ok(mut ring) = Ring::new() else { return };
+        let mut ring = match Ring::new() {
+            Ok(ring) => ring,
+            // Where the kernel refuses, names are asked for one by one.
+            Err(error) => {
+                assert!(matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied));
+                return;
+            }
+        };
         for _ in 0..3 {
             let said = ring.stat(directory.as_fd(), &all).unwrap();
             for (name, said) in all.iter().zip(said) {

@@ -146,24 +146,19 @@ impl Listing {
 
     /// Keeps what the host said of a name, if nothing changed since it was asked.
     pub(crate) fn remember(&mut self, name: &[u8], node: NodeId, asked_at: u64) {
-        if asked_at != self.changes {
-            return;
-        }
-        let known = match &mut self.names {
+        let cookie = match &self.names {
             Names::Fixed(names) => {
                 let found = names.binary_search_by(|known| (*known.name).cmp(name));
-                found.ok().and_then(|at| names.get_mut(at))
+                found.ok().map(|at| FIRST_COOKIE + at as u64)
             }
-            Names::Changing(names) => {
-                names.by_name.get(name).and_then(|cookie| names.by_cookie.get_mut(cookie))
-            }
+            Names::Changing(names) => names.by_name.get(name).copied(),
         };
-        if let Some(known) = known {
-            known.node = Some(node);
+        if let Some(cookie) = cookie {
+            self.remember_at(cookie, node, asked_at);
         }
     }
 
-    /// The same of a name that was found by its cookie.
+    /// The same of the name that has a cookie.
     pub(crate) fn remember_at(&mut self, cookie: u64, node: NodeId, asked_at: u64) {
         if asked_at != self.changes {
             return;

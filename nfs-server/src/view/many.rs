@@ -22,16 +22,17 @@ pub(crate) struct Many(Mutex<State>);
 enum State {
     Untried,
     Ready(Box<Ring>),
-    /// This system cannot, or need not.
+    /// This system cannot.
     Never,
 }
 
 impl Many {
-    pub(crate) fn on(abilities: Abilities) -> Many {
-        Many(Mutex::new(if abilities.cheap_calls { State::Never } else { State::Untried }))
+    /// None where it is cheaper to ask one by one.
+    pub(crate) fn on(abilities: Abilities) -> Option<Many> {
+        (!abilities.cheap_calls).then(|| Many(Mutex::new(State::Untried)))
     }
 
-    /// What the host knows of these names in a directory; nothing if they are better asked for one by one.
+    /// What the host knows of these names in a directory; nothing if they have to be asked for one by one.
     fn stat(&self, directory: &OwnedFd, names: &[&[u8]]) -> Option<Vec<Result<FileStat, Errno>>> {
         // Who would have to wait for another asks by himself.
         let mut state = self.0.try_lock()?;
@@ -57,9 +58,7 @@ impl View {
     ///
     /// Only in a directory that nobody changes: an answer is some names old when it is taken down.
     pub(crate) fn ask_ahead(&self, directory: &Node, batch: &mut [(u64, Known)]) {
-        if !self.is_fixed(directory) {
-            return;
-        }
+        let Some(many) = self.many.as_ref().filter(|_| self.is_fixed(directory)) else { return };
         let unknown: Vec<&mut Known> =
             batch.iter_mut().map(|(_, known)| known).filter(|known| known.node.is_none()).collect();
         if unknown.len() < SEVERAL {
@@ -67,7 +66,7 @@ impl View {
         }
         let Ok(holder) = self.directory(directory.id()) else { return };
         let names: Vec<&[u8]> = unknown.iter().map(|known| &*known.name).collect();
-        let Some(said) = self.many.stat(&holder, &names) else { return };
+        let Some(said) = many.stat(&holder, &names) else { return };
         for (known, said) in unknown.into_iter().zip(said) {
             let Ok(stat) = said else { continue };
             let attributes = self.host_attributes(&stat);
