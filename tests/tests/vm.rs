@@ -63,6 +63,26 @@ fn the_program_is_root_beside_a_real_nfs_client() {
     assert_eq!(String::from_utf8_lossy(&finished.stdout), "0\n2\nLOOPBACK,UP\n");
 }
 
+/// Whatever the host has at /lib/modules, or nothing at all.
+#[test]
+fn modules_of_the_machines_kernel_are_where_programs_look_for_them() {
+    let script = "modprobe nfsd && grep -c '^nfsd ' /proc/modules && ls /lib/modules/ && uname -r";
+    let finished = shell(&vm(), script).expect("the machine runs");
+    let printed = String::from_utf8_lossy(&finished.stdout);
+    let [loaded, listed, release] = printed.lines().collect::<Vec<_>>()[..] else {
+        panic!("{printed}{}", String::from_utf8_lossy(&finished.stderr));
+    };
+    assert_eq!(loaded, "1");
+    assert_eq!(listed, release);
+}
+
+/// As when somebody mounts a file system whose module is not loaded.
+#[test]
+fn the_kernel_loads_a_module_that_it_needs() {
+    let finished = shell(&vm(), "mount -t nfsd nfsd /mnt && test -e /mnt/threads").expect("the machine runs");
+    assert_eq!(finished.status, 0, "{}", String::from_utf8_lossy(&finished.stderr));
+}
+
 #[test]
 fn only_the_checkout_keeps_what_is_written() {
     let lab = lab();

@@ -13,7 +13,6 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
 use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, chdir, pivot_root, sync};
 use rustix::process::{WaitOptions, wait};
@@ -27,6 +26,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const STAGE: &str = "/mnt";
 /// What stays of the modules that the tests need, loaded before anything runs.
 const MODULES: [&str; 4] = ["nfs", "nfsv3", "overlay", "loop"];
+/// Where Debian's package of the kernel has its modules, and where programs look for those of the running kernel.
+const MODULES_OF_KERNEL: &str = "usr/lib/uml/modules";
+const MODULES_AT: &str = "/lib/modules";
 
 /// Process 1. Never returns: the machine is off at the end.
 pub fn main(spec: &Path) -> Result<ExitCode> {
@@ -60,16 +62,7 @@ fn live(spec: &Path) -> Result<()> {
 /// Puts an overlay over the host's files, so that only the checkout can be changed, and makes it the root.
 fn build_root(job: &Job) -> Result<()> {
     put("proc", "/proc", "proc", "")?;
-    // The modules' loader looks below the host's /lib/modules otherwise, where this kernel's are not.
-    let loader = job.directory.join("modprobe");
-    let script = format!("#!/bin/sh\nexec /sbin/modprobe -d {} \"$@\"\n", job.kernel.display());
-    fs::write(&loader, script)?;
-    nix::sys::stat::fchmodat(
-        nix::fcntl::AT_FDCWD,
-        &loader,
-        Mode::S_IRWXU,
-        nix::sys::stat::FchmodatFlags::FollowSymlink,
-    )?;
+    // The host's /lib/modules, if it has one, is not this kernel's.
     for module in MODULES {
         quiet(command("/sbin/modprobe", ["-d"]).arg(&job.kernel).arg(module))?;
     }
@@ -111,13 +104,21 @@ fn bring_up(job: &Job) -> Result<()> {
     put("devpts", "/dev/pts", "devpts", "ptmxmode=666,mode=620,gid=5")?;
     put("shm", "/dev/shm", "tmpfs", "mode=1777")?;
     put("cgroup2", "/sys/fs/cgroup", "cgroup2", "")?;
-    fs::write("/proc/sys/kernel/modprobe", job.directory.join("modprobe").as_os_str().as_encoded_bytes())?;
+    show_modules(&job.kernel)?;
     quiet(&mut command("/sbin/ip", ["link", "set", "lo", "up"]))?;
     for (disk, letter) in job.disks.iter().zip('a'..='z') {
         fs::create_dir_all(&disk.at)?;
         put(&format!("/dev/ubd{letter}"), &disk.at, "ext4", "")?;
     }
     Ok(())
+}
+
+/// Puts this kernel's modules where modprobe looks for them, whoever calls it: a program, or the kernel by itself.
+fn show_modules(kernel: &Path) -> Result<()> {
+    let modules = kernel.join(MODULES_OF_KERNEL);
+    fs::create_dir_all(MODULES_AT)?;
+    mount(Some(&modules), MODULES_AT, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .with_context(|| format!("cannot show {} at {MODULES_AT}", modules.display()))
 }
 
 /// A login shell's limit of open files is too small for a server that holds some for every file in use.
