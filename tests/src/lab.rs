@@ -16,6 +16,9 @@ pub mod packages;
 pub mod store;
 pub mod suites;
 
+/// The directory of the lab that programs in a virtual machine can write to; nothing else of the host is.
+const KEPT: &str = "kept";
+
 /// Where things are kept. Every checkout has its own; nothing outside of it is changed but by `packages`.
 #[derive(Clone, Debug)]
 pub struct Lab {
@@ -53,6 +56,11 @@ impl Lab {
         let path = self.root.join(relative);
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(path)
+    }
+
+    /// A directory for what programs in a virtual machine leave, made when missing; `""` is the whole of it.
+    pub fn kept(&self, relative: &str) -> Result<PathBuf> {
+        self.directory(&Path::new(KEPT).join(relative).to_string_lossy())
     }
 
     /// Makes `relative` with `make` unless an earlier run did; two runs at once wait for each other.

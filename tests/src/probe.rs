@@ -59,8 +59,9 @@ type Facts = BTreeMap<String, String>;
 impl Dumps {
     /// Builds everything in one machine.
     pub fn make(lab: &Lab) -> Result<Dumps> {
-        remove(&lab.path("probe-results")?)?;
-        let results = lab.directory("probe-results")?;
+        let results = lab.kept("probe")?;
+        remove(&results)?;
+        let results = lab.kept("probe")?;
         let loopbox = release(lab)?;
         let prepared = store::prepare(lab)?;
         let nix = NewNix::bring(lab)?;

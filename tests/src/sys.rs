@@ -84,6 +84,19 @@ pub fn open_by_handle(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a mount read-only or writable, and all mounts below it too if `recursive` (mount_setattr(2), Linux 5.12).
+pub fn set_read_only(at: &Path, read_only: bool, recursive: bool) -> io::Result<()> {
+    let name = CString::new(at.as_os_str().as_bytes())?;
+    let (set, clear) = if read_only { (libc::MOUNT_ATTR_RDONLY, 0) } else { (0, libc::MOUNT_ATTR_RDONLY) };
+    let attributes = libc::mount_attr { attr_set: set, attr_clr: clear, propagation: 0, userns_fd: 0 };
+    let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
+    let (pointer, size) = (std::ptr::from_ref(&attributes), size_of::<libc::mount_attr>());
+    // SAFETY: the name and the attributes are only read, and outlive the call, which is told the attributes' size.
+    check(unsafe {
+        libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, name.as_ptr(), flags, pointer, size)
+    })
+}
+
 fn check(answer: libc::c_long) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

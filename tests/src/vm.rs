@@ -1,7 +1,7 @@
 //! The virtual machine: User-Mode Linux on the host's own files, to run a program as root beside a real NFS client.
 //!
-//! The program sees the host's files at their own paths. What it writes below the checkout is kept; all else that it
-//! writes is forgotten. Everything is in one pid namespace whose death is tied to ours, so that nothing is left.
+//! The program sees the host's files at their own paths. What it writes to the lab's `kept` directory is kept; all else
+//! that it writes, renames or removes is so in the machine alone. Everything is in one pid namespace whose death is tied to ours, so that nothing is left.
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,6 +28,8 @@ pub mod root;
 const POLL: Duration = Duration::from_millis(20);
 /// Set for what runs in a machine.
 const INSIDE: &str = "LOOPBOX_VM";
+/// Names the directory of the host that what runs in a machine can write to.
+const KEPT: &str = "LOOPBOX_KEPT";
 /// How much of the kernel's messages an error repeats.
 const CONSOLE_TAIL: usize = 3000;
 
@@ -82,6 +84,8 @@ pub enum Output {
 struct Job {
     kernel: PathBuf,
     checkout: PathBuf,
+    /// The one directory of the host that the program can write to.
+    kept: PathBuf,
     memory: u32,
     disks: Vec<Disk>,
     helper: PathBuf,
@@ -131,6 +135,7 @@ impl Vm {
         Ok(Job {
             kernel: Kernel::bring(lab)?.root,
             checkout: lab.checkout().to_owned(),
+            kept: lab.kept("")?,
             memory: self.memory,
             disks: self.disks.clone(),
             helper,

@@ -55,7 +55,7 @@ enum What {
     Probe(probe::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
     CheckMacos,
-    /// Run a command as root in the virtual machine, in this checkout.
+    /// Run a command as root in the virtual machine, in this checkout; only what it writes to $LOOPBOX_KEPT stays.
     Vm(vm::Options),
     /// The machine's outside.
     #[command(name = "__vm-enter", hide = true)]

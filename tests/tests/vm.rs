@@ -6,8 +6,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tests::lab::kernel::Kernel;
 use tests::lab::{Lab, packages};
-use tests::vm::{Finished, Output, Vm};
+use tests::vm::{Disk, Finished, Output, Vm};
 
 fn vm() -> Vm {
     Vm { memory: 512, timeout: Duration::from_secs(60), helper: Some(helper()), ..Vm::default() }
@@ -84,15 +85,100 @@ fn the_kernel_loads_a_module_that_it_needs() {
 }
 
 #[test]
-fn only_the_checkout_keeps_what_is_written() {
+fn only_one_directory_keeps_what_is_written() {
     let lab = lab();
-    let kept = lab.path("vm-test-kept").expect("the lab can be written");
-    let forgotten = Path::new("/usr/loopbox-vm-test-forgotten");
-    let script = format!("echo x > {} && echo y > {}", kept.display(), forgotten.display());
+    let kept = lab.kept("").expect("the lab can be written").join("vm-test");
+    let forgotten = [
+        PathBuf::from("/usr/loopbox-vm-test-forgotten"),
+        lab.checkout().join("loopbox-vm-test-forgotten"),
+        lab.path("vm-test-forgotten").expect("the lab can be written"),
+    ];
+    let mut script = "echo x > $LOOPBOX_KEPT/vm-test".to_owned();
+    for path in &forgotten {
+        script += &format!(" && echo y > {0} && test -s {0}", path.display());
+    }
     assert_eq!(shell(&vm(), &script).expect("the machine runs").status, 0);
     assert_eq!(fs::read(&kept).expect("it is there"), b"x\n");
-    assert!(!forgotten.exists());
     fs::remove_file(kept).expect("it can be removed");
+    assert!(forgotten.iter().all(|path| !path.exists()));
+}
+
+/// A file of this test's in the checkout: in a directory of its own, so that nothing else could be lost.
+fn precious(name: &str) -> PathBuf {
+    let directory = lab().directory(&format!("vm-test-{name}")).expect("the lab can be written");
+    fs::write(directory.join("file"), "precious").expect("a file can be written");
+    directory
+}
+
+/// The directory is as it was; removes it.
+fn unharmed(directory: &Path) {
+    let names: Vec<_> =
+        fs::read_dir(directory).expect("it is there").map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["file"]);
+    assert_eq!(fs::read(directory.join("file")).expect("it is there"), b"precious");
+    fs::remove_dir_all(directory).expect("it can be removed");
+}
+
+#[test]
+fn what_is_removed_in_the_machine_is_still_on_the_host() {
+    let directory = precious("removed");
+    let script = format!("rm -r {0} && test ! -e {0} && mkdir {0}", directory.display());
+    assert_eq!(shell(&vm(), &script).expect("the machine runs").status, 0);
+    unharmed(&directory);
+}
+
+#[test]
+fn what_is_moved_in_the_machine_is_still_on_the_host() {
+    let directory = precious("moved");
+    let script = format!("mv {0}/file {0}/elsewhere && echo changed > {0}/elsewhere", directory.display());
+    assert_eq!(shell(&vm(), &script).expect("the machine runs").status, 0);
+    unharmed(&directory);
+}
+
+/// Root in the machine can mount the host's files as often as it likes, and the kernel's own root with them.
+#[test]
+fn another_mount_of_the_hosts_files_changes_nothing_either() {
+    let lab = lab();
+    let directory = precious("mounted");
+    let theirs = format!("/mnt/all/host{}", directory.display());
+    let kernel = Kernel::bring(&lab).expect("the kernel can be brought").root;
+    let mut script =
+        format!("mkdir /mnt/all && mount -t hostfs all /mnt/all -o / && test -s {theirs}/file || exit 1\n");
+    let attempts = [
+        format!("rm {theirs}/file"),
+        format!("mv {theirs} {theirs}-moved"),
+        format!("chmod 0 {theirs}/file"),
+        format!("ln {theirs}/file {theirs}/link"),
+        format!("truncate -s 0 {theirs}/file"),
+        format!("touch {theirs}/new"),
+        format!("touch /mnt/all/host{}/new", kernel.display()),
+        "touch /mnt/all/new".to_owned(),
+        "mkdir /mnt/all/host/loopbox-vm-test".to_owned(),
+        "mkdir /mnt/all/host/dev/loopbox-vm-test".to_owned(),
+        "chmod 755 /mnt/all/usr/bin/linux.uml".to_owned(),
+        ": >> /mnt/all/proc/sys/kernel/hostname".to_owned(),
+    ];
+    for attempt in attempts {
+        script += &format!("( {attempt} ) 2> /dev/null && echo '{attempt}'\n");
+    }
+    let finished = shell(&vm(), &format!("{script}exit 7")).expect("the machine runs");
+    assert_eq!(String::from_utf8_lossy(&finished.stdout), "", "this worked");
+    assert_eq!(finished.status, 7);
+    unharmed(&directory);
+}
+
+/// Writing to an image that is kept goes to the image, and to nothing beside it.
+#[test]
+fn a_disk_that_is_kept_keeps_what_is_written() {
+    let image = lab().path("vm-test-disk.ext4").expect("the lab can be written");
+    let made = Command::new("mkfs.ext4").arg("-q").arg(&image).arg("8M").status();
+    assert!(made.expect("mkfs.ext4 can be started").success());
+    let disk = Disk { image: image.clone(), at: "/mnt/disk".into(), keep: true };
+    let machine = Vm { disks: vec![disk], ..vm() };
+    assert_eq!(shell(&machine, "echo kept > /mnt/disk/file").expect("the machine runs").status, 0);
+    let finished = shell(&machine, "cat /mnt/disk/file").expect("the machine runs");
+    assert_eq!(String::from_utf8_lossy(&finished.stdout), "kept\n");
+    fs::remove_file(image).expect("it can be removed");
 }
 
 #[test]

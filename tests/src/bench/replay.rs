@@ -45,7 +45,7 @@ const LIMIT: u64 = 300;
 
 /// Records, then plays to every server, round after round.
 pub fn run(lab: &Lab, job: &Job, results: &mut Results) -> Result<()> {
-    let directory = lab.directory("traces")?;
+    let directory = lab.kept("traces")?;
     say("recording what the kernel's client asks for");
     machine::run(lab, &Job { record: Some(directory.clone()), limit: LIMIT, ..job.clone() }, results)?;
     let offer = private::files(lab)?;

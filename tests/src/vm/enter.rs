@@ -1,20 +1,23 @@
 //! The machine's outside: pid 1 of its pid namespace on the host, which starts the kernel in a root of its own.
 //!
 //! The kernel program was linked with a newer C library than the host's, and it executes itself again by
-//! /proc/self/exe, so it gets a root that holds that library; the host's files are at /host in there.
+//! /proc/self/exe, so it gets a root that holds that library; the host's files are at /host in there. They are read-only,
+//! by the host's own mounts, but for the few places that the machine is there to write to: a root in the machine that
+//! mounts the host's files once more (hostfs) can change no others either.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{chdir, chroot, dup};
+use nix::unistd::{chdir, dup, pivot_root};
 
 use super::{Job, processor};
+use crate::sys::set_read_only;
 
 /// Runs the kernel to its end.
 pub fn main(spec: &Path) -> Result<ExitCode> {
@@ -26,9 +29,9 @@ pub fn main(spec: &Path) -> Result<ExitCode> {
     let stdout = dup(std::io::stdout())?;
     let stderr = dup(std::io::stderr())?;
 
-    furnish(&job)?;
-    chroot(&job.kernel).context("cannot enter the kernel's root")?;
-    chdir("/")?;
+    furnish(&job.kernel)?;
+    enter_root(&job.kernel)?;
+    protect(&job)?;
     let status = Command::new("/usr/bin/linux.uml")
         .arg0("linux.uml")
         .arg(format!("mem={}M", job.memory))
@@ -51,8 +54,7 @@ pub fn main(spec: &Path) -> Result<ExitCode> {
 }
 
 /// Mounts what the kernel program needs into its root; the mount namespace is ours alone.
-fn furnish(job: &Job) -> Result<()> {
-    let root = &job.kernel;
+fn furnish(root: &Path) -> Result<()> {
     let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
     for (source, at) in [("/", "host"), ("/dev", "dev")] {
         let at = root.join(at);
@@ -61,20 +63,51 @@ fn furnish(job: &Job) -> Result<()> {
     }
     mount(Some("proc"), &root.join("proc"), Some("proc"), MsFlags::empty(), None::<&str>)
         .context("cannot mount /proc for the kernel")?;
+    // What becomes the root has to be a mount.
+    mount(Some(root), root, None::<&str>, bind, None::<&str>)
+        .with_context(|| format!("cannot bind {} to itself", root.display()))
+}
+
+/// Leaves nothing of the host's root in this namespace but what is at /host.
+fn enter_root(root: &Path) -> Result<()> {
+    chdir(root).with_context(|| format!("cannot go to {}", root.display()))?;
+    // The old root is on top of the new one then, until it is taken away (pivot_root(2), NOTES).
+    pivot_root(".", ".").context("cannot enter the kernel's root")?;
+    umount2(".", MntFlags::MNT_DETACH).context("cannot leave the host's root")?;
+    chdir("/").context("cannot go to the kernel's root")
+}
+
+/// Makes everything read-only but what the machine is there to write to.
+fn protect(job: &Job) -> Result<()> {
+    set_read_only(Path::new("/"), true, true)
+        .context("cannot make the host's files read-only for the machine (it takes Linux 5.12)")?;
+    let disks = job.disks.iter().filter(|disk| disk.keep).map(|disk| &disk.image);
+    for place in [&job.directory, &job.kept].into_iter().chain(disks) {
+        let at = on_host(place);
+        mount(Some(&at), &at, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .map_err(std::io::Error::from)
+            .and_then(|()| set_read_only(&at, false, false))
+            .with_context(|| format!("cannot make {} writable for the machine", place.display()))?;
+    }
     // The machine's memory is a file here.
     let size = format!("size={}M,mode=1777", job.memory + 256);
-    mount(Some("memory"), &root.join("tmp"), Some("tmpfs"), MsFlags::empty(), Some(size.as_str()))
+    mount(Some("memory"), "/tmp", Some("tmpfs"), MsFlags::empty(), Some(size.as_str()))
         .context("cannot mount the kernel's /tmp")
+}
+
+/// Where a path of the host's is in the kernel's root.
+fn on_host(path: &Path) -> PathBuf {
+    Path::new("/host").join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// A disk whose writes are forgotten has them in a file beside the job.
 fn disks(job: &Job) -> Vec<String> {
     let describe = |(number, disk): (usize, &super::Disk)| {
-        let image = format!("/host{}", disk.image.display());
+        let image = on_host(&disk.image).display().to_string();
         if disk.keep {
             format!("ubd{number}={image}")
         } else {
-            format!("ubd{number}=/host{}/disk{number}.cow,{image}", job.directory.display())
+            format!("ubd{number}={}/disk{number}.cow,{image}", on_host(&job.directory).display())
         }
     };
     job.disks.iter().enumerate().map(describe).collect()

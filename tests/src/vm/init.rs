@@ -17,7 +17,7 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, chdir, pivot_root, sync};
 use rustix::process::{WaitOptions, wait};
 
-use super::{INSIDE, Job};
+use super::{INSIDE, Job, KEPT};
 use crate::command::{command, quiet};
 
 /// How long output that is still on its way may take once the program has ended; daemons may hold the pipe for ever.
@@ -42,6 +42,8 @@ pub fn main(spec: &Path) -> Result<ExitCode> {
 
 fn live(spec: &Path) -> Result<()> {
     let job: Job = serde_json::from_slice(&fs::read(spec)?).context("the job cannot be read")?;
+    // In the host's root, which is left: a descriptor stays, and no program in the machine finds the file.
+    let mut status_file = File::create(&job.status).context("cannot create the status file")?;
     build_root(&job)?;
     bring_up(&job)?;
     more_descriptors()?;
@@ -54,12 +56,11 @@ fn live(spec: &Path) -> Result<()> {
             let _ = umount2(&disk.at, MntFlags::MNT_DETACH);
         }
     }
-    let mut file = File::create(&job.status).context("cannot create the status file")?;
-    writeln!(file, "{status}")?;
-    file.sync_all().context("cannot write the status file")
+    writeln!(status_file, "{status}")?;
+    status_file.sync_all().context("cannot write the status file")
 }
 
-/// Puts an overlay over the host's files, so that only the checkout can be changed, and makes it the root.
+/// Puts an overlay over the host's files, so that only what is to be kept changes any, and makes it the root.
 fn build_root(job: &Job) -> Result<()> {
     put("proc", "/proc", "proc", "")?;
     // The host's /lib/modules, if it has one, is not this kernel's.
@@ -82,10 +83,9 @@ fn build_root(job: &Job) -> Result<()> {
             put(name, &at, "tmpfs", &format!("mode={mode:o}"))?;
         }
     }
-    let checkout = root.join(job.checkout.strip_prefix("/").unwrap_or(&job.checkout));
-    fs::create_dir_all(&checkout)?;
-    mount(Some(&job.checkout), &checkout, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .context("cannot bind the checkout")?;
+    let kept = root.join(job.kept.strip_prefix("/").unwrap_or(&job.kept));
+    mount(Some(&job.kept), &kept, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .with_context(|| format!("cannot bind {}", job.kept.display()))?;
     fs::create_dir_all(root.join("mnt/host"))?;
     pivot_root(&root, &root.join("mnt/host")).context("cannot enter the new root")?;
     chdir("/")?;
@@ -138,6 +138,7 @@ fn run(job: &Job) -> Result<i32> {
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .envs([("HOME", "/root"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8"), (INSIDE, "1")])
         .envs(job.environment.iter().cloned())
+        .env(KEPT, &job.kept)
         .current_dir(&job.checkout)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -37,7 +37,7 @@ pub fn run() -> Result<ExitCode> {
 /// The same as a part of the tests: each report counts once for each window.
 pub fn check(lab: &Lab) -> Result<Tally> {
     packages::browser()?;
-    let directory = lab.directory("report")?;
+    let directory = lab.kept("report")?;
     say("reports of comparisons, in a browser");
     let bad = directory.join("bad.html");
     fs::write(&bad, BAD).context("cannot write a page")?;

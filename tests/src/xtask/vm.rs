@@ -1,4 +1,4 @@
-//! `cargo xtask vm -- CMD`: a command as root in the virtual machine.
+//! `cargo xtask vm -- CMD`: a command as root in the virtual machine, on the host's files.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
