@@ -63,7 +63,7 @@ pub fn check(lab: &Lab) -> Result<Tally> {
 
 /// Compiles and links everything for every target at once; nothing if that failed, of which cargo has told.
 fn link(lab: &Lab, tools: &Toolchain) -> Result<Option<Vec<Linked>>> {
-    let mut words = vec!["build", "--quiet", "--all-targets", "--keep-going"];
+    let mut words = vec!["build", "--all-targets", "--keep-going"];
     words.push("--message-format=json-render-diagnostics");
     words.extend(PACKAGES.iter().flat_map(|package| ["--package", package]));
     let mut cargo = tools

@@ -121,7 +121,7 @@ fn style(lab: &Lab) -> Result<Tally> {
     let mut tally = Tally::default();
     for arguments in [
         vec!["fmt", "--all", "--check"],
-        vec!["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        vec!["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
     ] {
         let status = cargo(lab, &arguments).status().context("cannot start cargo")?;
         tally.add(Tally::one(status.success()));
@@ -131,12 +131,18 @@ fn style(lab: &Lab) -> Result<Tally> {
 
 /// cargo's own tests.
 fn host(lab: &Lab) -> Result<Tally> {
+    say("compiling the tests of the host");
+    let mut tally = Tally::default();
+    if !cargo(lab, &["test", "--workspace", "--no-run"]).status().context("cannot start cargo")?.success() {
+        // cargo has said why.
+        tally.add(Tally::one(false));
+        return Ok(tally);
+    }
     say("tests on the host");
     let mut child = cargo(lab, &["test", "--quiet", "--workspace", "--no-fail-fast"])
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;
-    let mut tally = Tally::default();
     let lines = BufReader::new(child.stdout.take().context("cargo has no output")?).lines();
     for line in lines {
         let line = line?;
@@ -152,7 +158,9 @@ fn host(lab: &Lab) -> Result<Tally> {
 
 /// The cases and the outside suites, some machines at a time.
 fn boots(lab: &Lab) -> Result<Tally> {
-    say("cases in the virtual machine");
+    say(&format!(
+        "cases in the virtual machine, {MACHINES} at a time; the results of each come when it has ended"
+    ));
     let program = lab.own_program()?;
     let mut loopbox = OsString::from("LOOPBOX_PROGRAM=");
     loopbox.push(release(lab)?);
@@ -176,6 +184,7 @@ fn boots(lab: &Lab) -> Result<Tally> {
 
 /// One boot; its output comes out whole when it has ended.
 fn boot(lab: &Lab, words: &[OsString], arguments: &[&str]) -> Tally {
+    say(&format!("starting a machine for {}", arguments.join(" ").replace("__vm-", "")));
     let mut words = words.to_vec();
     words.extend(arguments.iter().map(OsString::from));
     let machine = if arguments.iter().any(|word| WITH_STORE.contains(word)) {
