@@ -6,6 +6,7 @@ pub mod cases;
 pub mod command;
 pub mod demo;
 pub mod differences;
+pub mod fresh;
 pub mod fuzz;
 pub mod lab;
 pub mod parity;

@@ -162,16 +162,23 @@ fn passes(name: &OsString) -> bool {
         .is_some_and(|name| name.starts_with("LOOPBOX_") || name.starts_with("RUST_") || name == "CI")
 }
 
+/// A program as process 1 of a pid namespace and with mounts of its own; whatever it starts dies with this thread.
+pub fn contained(program: &Path) -> Command {
+    // setpriv ties unshare to this thread's life, --kill-child ties the pid namespace to unshare's.
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"])
+        .args(["--propagation", "private", "--"])
+        .arg(program);
+    command
+}
+
 /// The outermost process; dropped, it and all that it started are dead.
 struct Machine(Child);
 
 impl Machine {
     fn start(helper: &Path, spec: &Path) -> Result<Machine> {
-        // setpriv ties unshare to this thread's life, --kill-child ties the pid namespace to unshare's.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"])
-            .args(["--propagation", "private", "--"])
-            .arg(helper)
+        let child = contained(helper)
             .arg("__vm-enter")
             .arg(spec)
             .stdin(Stdio::null())

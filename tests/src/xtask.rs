@@ -10,6 +10,7 @@ pub mod bench;
 pub mod check_macos;
 pub mod compare;
 pub mod demo;
+pub mod fresh;
 pub mod fuzz;
 pub mod kills;
 pub mod overhead;
@@ -37,6 +38,8 @@ enum What {
     Demo,
     /// Run every test, those in the virtual machine included.
     Test(test::Options),
+    /// Run the README's commands in a minimal Debian made from nothing, with a clone of what is committed.
+    Fresh(fresh::Options),
     /// Build a table of derivations by Nix's own sandbox and by loopbox: they have to come out alike.
     Parity(parity::Options),
     /// Run the outside suites (pjdfstest, fsx, dbench, fio) on tmpfs, on the kernel's NFS server and on loopbox.
@@ -57,6 +60,9 @@ enum What {
     CheckMacos,
     /// Run a command as root in the virtual machine, in this checkout; only what it writes to $LOOPBOX_KEPT stays.
     Vm(vm::Options),
+    /// A fresh root's process 1.
+    #[command(name = "__fresh-enter", hide = true)]
+    FreshEnter { job: String },
     /// The machine's outside.
     #[command(name = "__vm-enter", hide = true)]
     VmEnter { spec: PathBuf },
@@ -109,6 +115,8 @@ impl Arguments {
             What::Setup => setup::run().map(|()| ExitCode::SUCCESS),
             What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
             What::Test(options) => test::run(&options),
+            What::Fresh(options) => fresh::run_all(&options),
+            What::FreshEnter { job } => crate::fresh::enter::main(&job),
             What::Parity(options) => parity::run(&options),
             What::Suites(options) => suites::run(&options),
             What::Fuzz(options) => fuzz::run(&options),

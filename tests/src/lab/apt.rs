@@ -12,6 +12,10 @@ use crate::command::{command, quiet, text};
 /// The key that signs Debian's archive, from the package debian-archive-keyring.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// Settings of apt's that say how archives are reached, of all that begin with `Acquire::`.
+const REACH: [&str; 7] =
+    ["http", "https", "ForceIPv4", "ForceIPv6", "Retries", "Check-Valid-Until", "Check-Date"];
+
 /// One suite with lists and a cache of its own.
 pub struct Suite {
     name: String,
@@ -107,12 +111,44 @@ fn configure(at: &Path, named: &Path, sources: &str) -> Result<()> {
     fs::write(at.join("apt.conf"), configuration).context("cannot write apt.conf")
 }
 
+/// The lines that name, for apt elsewhere, where this machine takes a release and its updates from.
+pub fn sources(release: &str) -> Result<String> {
+    let updates = format!("{release}-");
+    let lines: String = targets()?
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, suite)| *suite == release || suite.starts_with(&updates))
+        .map(|(uri, suite)| source(uri, suite))
+        .collect();
+    if lines.is_empty() { Ok(source(&archive(release)?, release)) } else { Ok(lines) }
+}
+
+fn source(uri: &str, suite: &str) -> String {
+    format!("deb [signed-by={KEYRING}] {uri} {suite} main\n")
+}
+
+/// This machine's settings of how apt reaches archives, each a line of a configuration file.
+pub fn acquire() -> Result<Vec<String>> {
+    let settings = text(&mut command("apt-config", ["dump", "--format", "%f \"%v\";%n", "Acquire"]))?;
+    let matters = |line: &&str| {
+        let mut parts = line.split([':', ' ']).filter(|part| !part.is_empty()).skip(1);
+        parts.next().is_some_and(|part| REACH.contains(&part)) && !line.ends_with(" \"\";")
+    };
+    Ok(settings.lines().filter(matters).map(str::to_owned).collect())
+}
+
+/// What this machine's apt takes packages from: a line with an archive and a suite each.
+fn targets() -> Result<String> {
+    let format = "$(REPO_URI) $(CODENAME)";
+    text(&mut command(
+        "apt-get",
+        ["indextargets", "--format", format, "Created-By: Packages", "Component: main"],
+    ))
+}
+
 /// The archive of a suite: what this machine takes it from, or else what it takes its own release from.
 fn archive(suite: &str) -> Result<String> {
-    let targets = text(&mut command(
-        "apt-get",
-        ["indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"],
-    ))?;
+    let targets = targets()?;
     let codename = codename()?;
     let of = |wanted: &str| {
         let mut sources = targets.lines().filter_map(|line| line.split_once(' '));

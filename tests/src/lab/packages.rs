@@ -23,8 +23,16 @@ const NEEDED: [(&str, &str); 12] = [
     ("git", "git"),
 ];
 
+/// Seconds to wait for whoever else installs packages at the moment.
+const LOCK_TIMEOUT: &str = "DPkg::Lock::Timeout=600";
+
 /// What shows a report as a person sees it.
 const BROWSER: (&str, &str) = ("chromium-headless-shell", super::browser::PROGRAM);
+
+/// The packages that may be installed, the browser's among them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NEEDED.iter().chain([&BROWSER]).map(|(package, _)| *package)
+}
 
 /// Installs what is missing.
 pub fn install() -> Result<()> {
@@ -50,6 +58,8 @@ fn install_missing(packages: &[(&str, &str)]) -> Result<()> {
     quiet(
         Command::new("apt-get")
             .args(["install", "-y", "-q", "--no-install-recommends"])
+            // Somebody else may be installing something.
+            .args(["-o", LOCK_TIMEOUT])
             .args(&missing)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )

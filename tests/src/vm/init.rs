@@ -165,7 +165,7 @@ fn run(job: &Job) -> Result<i32> {
 }
 
 /// Waits for the program, and for every process that lost its parent meanwhile: nobody else would.
-fn reap(program: &Child) -> Result<i32> {
+pub fn reap(program: &Child) -> Result<i32> {
     let program = i32::try_from(program.id())?;
     loop {
         match wait(WaitOptions::empty()) {
