@@ -10,11 +10,13 @@ pub mod apt;
 pub mod browser;
 pub mod kernel;
 pub mod macos;
+mod mark;
 pub mod new_nix;
 mod own;
 pub mod packages;
 pub mod store;
 pub mod suites;
+mod versions;
 
 /// The directory of the lab that programs in a virtual machine can write to; nothing else of the host is.
 const KEPT: &str = "kept";
@@ -63,8 +65,8 @@ impl Lab {
         self.directory(&Path::new(KEPT).join(relative).to_string_lossy())
     }
 
-    /// Makes `relative` with `make` unless an earlier run did; two runs at once wait for each other.
-    /// What `make` is given is a place that becomes `relative` only when it succeeded.
+    /// Makes `relative` with `make` unless an earlier run did and it is still whole; two runs at once wait for each
+    /// other. What `make` is given is a place that becomes `relative` only when it succeeded.
     pub fn once(
         &self,
         relative: &str,
@@ -72,14 +74,19 @@ impl Lab {
         make: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let path = self.path(relative)?;
-        if path.exists() {
+        if self.is_whole(relative)? {
             return Ok(path);
         }
         let _lock = self.lock(relative)?;
-        if path.exists() {
+        if self.is_whole(relative)? {
             return Ok(path);
         }
+        if path.symlink_metadata().is_ok() {
+            say(&format!("{} is not whole, and is made again", path.display()));
+            self.unfinish(relative)?;
+        }
         self.make(relative, what, make)?;
+        self.finish(relative)?;
         Ok(path)
     }
 
@@ -116,4 +123,92 @@ pub fn remove(path: &Path) -> Result<()> {
         Err(_) => return Ok(()),
     };
     removed.with_context(|| format!("cannot remove {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lab of its own with one directory in it, made from three files.
+    fn lab() -> (tempfile::TempDir, Lab) {
+        let place = tempfile::tempdir().unwrap();
+        let lab = Lab { checkout: place.path().to_owned(), root: place.path().join("lab") };
+        assert!(makes(&lab));
+        (place, lab)
+    }
+
+    /// Asks for the directory, and tells whether it was made.
+    fn makes(lab: &Lab) -> bool {
+        let mut made = false;
+        let directory = lab
+            .once("some/thing", "making a thing", |at| {
+                made = true;
+                fs::create_dir_all(at.join("a/b"))?;
+                for name in ["one", "a/two", "a/b/three"] {
+                    fs::write(at.join(name), name)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(fs::read_to_string(directory.join("a/b/three")).unwrap(), "a/b/three");
+        made
+    }
+
+    #[test]
+    fn what_is_finished_is_not_made_again() {
+        let (_place, lab) = lab();
+        assert!(!makes(&lab));
+    }
+
+    #[test]
+    fn what_has_grown_is_not_made_again() {
+        let (_place, lab) = lab();
+        fs::write(lab.path("some/thing/more").unwrap(), "more").unwrap();
+        assert!(!makes(&lab));
+    }
+
+    #[test]
+    fn an_emptied_directory_is_made_again() {
+        let (_place, lab) = lab();
+        let thing = lab.path("some/thing").unwrap();
+        remove(&thing).unwrap();
+        fs::create_dir(&thing).unwrap();
+        assert!(makes(&lab));
+        assert!(!makes(&lab));
+    }
+
+    #[test]
+    fn a_directory_that_was_removed_in_part_is_made_again() {
+        for lost in ["one", "a/two", "a/b/three", "a/b", "a"] {
+            let (_place, lab) = lab();
+            remove(&lab.path("some/thing").unwrap().join(lost)).unwrap();
+            assert!(makes(&lab), "without {lost}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_missing_is_not_made_up_for_by_others() {
+        let (_place, lab) = lab();
+        let thing = lab.path("some/thing").unwrap();
+        fs::rename(thing.join("one"), thing.join("other")).unwrap();
+        assert!(makes(&lab));
+    }
+
+    #[test]
+    fn what_was_made_by_nobody_knows_whom_is_made_again() {
+        let (_place, lab) = lab();
+        remove(&lab.path("finished").unwrap()).unwrap();
+        assert!(makes(&lab));
+    }
+
+    #[test]
+    fn what_could_not_be_made_is_not_finished() {
+        let (_place, lab) = lab();
+        let fails = |at: &Path| {
+            fs::create_dir(at)?;
+            anyhow::bail!("no")
+        };
+        lab.once("other", "making another", fails).unwrap_err();
+        assert!(!lab.path("other").unwrap().exists());
+    }
 }

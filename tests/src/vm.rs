@@ -105,8 +105,19 @@ impl Default for Vm {
 impl Vm {
     /// Boots, runs the program as root in the checkout's directory, powers off.
     pub fn run(&self, lab: &Lab, program: &[OsString], output: Output) -> Result<Finished> {
+        self.run_kernel(lab, &Kernel::bring(lab)?, program, output)
+    }
+
+    /// The same with any kernel.
+    pub fn run_kernel(
+        &self,
+        lab: &Lab,
+        kernel: &Kernel,
+        program: &[OsString],
+        output: Output,
+    ) -> Result<Finished> {
         let directory = RunDirectory::make(lab)?;
-        let job = self.job(lab, program, &directory.0)?;
+        let job = self.job(lab, kernel, program, &directory.0)?;
         let spec = directory.0.join("job.json");
         fs::write(&spec, serde_json::to_vec_pretty(&job)?).context("cannot write the job")?;
 
@@ -127,13 +138,13 @@ impl Vm {
         Ok(Finished { status, stdout, stderr })
     }
 
-    fn job(&self, lab: &Lab, program: &[OsString], directory: &Path) -> Result<Job> {
+    fn job(&self, lab: &Lab, kernel: &Kernel, program: &[OsString], directory: &Path) -> Result<Job> {
         let helper = match &self.helper {
             Some(helper) => helper.clone(),
             None => lab.own_program()?,
         };
         Ok(Job {
-            kernel: Kernel::bring(lab)?.root,
+            kernel: kernel.root.clone(),
             checkout: lab.checkout().to_owned(),
             kept: lab.kept("")?,
             memory: self.memory,
@@ -150,10 +161,15 @@ impl Vm {
 
 /// An error unless this process runs in a machine: what it is about to do changes the system that it runs on.
 pub fn only_inside(what: &str) -> Result<()> {
-    if std::env::var_os(INSIDE).is_none() {
+    if !is_inside() {
         bail!("{what} run inside the virtual machine only: cargo xtask test, or cargo xtask vm");
     }
     Ok(())
+}
+
+/// Whether this process runs in a machine.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
 
 /// Variables of the host that a program in the machine gets too.

@@ -1,5 +1,6 @@
 //! Packages of a Debian suite, through an apt configuration of the lab's own: nothing of the machine's changes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,20 +44,44 @@ impl Suite {
     }
 
     /// Brings these binary packages and, when `with_dependencies`, all that they need, and unpacks them into `into`.
-    pub fn unpack(&self, packages: &[&str], with_dependencies: bool, into: &Path) -> Result<()> {
-        say(&format!("bringing {} from Debian {}", packages.join(", "), self.name));
+    /// What was taken is listed in `packages.toml` there.
+    pub fn unpack<S: AsRef<str>>(&self, packages: &[S], with_dependencies: bool, into: &Path) -> Result<()> {
+        let mut wanted: Vec<&str> = packages.iter().map(AsRef::as_ref).collect();
+        say(&format!("bringing {} from Debian {}", brief(&wanted), self.name));
         let debs = into.join("debs");
         fs::create_dir_all(&debs)?;
-        let mut wanted: Vec<String> = packages.iter().map(|&name| name.to_owned()).collect();
+        let closure;
         if with_dependencies {
-            wanted = self.closure(packages)?;
+            closure = self.closure(&wanted)?;
+            wanted = closure.iter().map(String::as_str).collect();
         }
         quiet(self.apt("apt-get", ["download", "-q"]).args(&wanted).current_dir(&debs))?;
+        let mut taken = Vec::new();
         for deb in fs::read_dir(&debs)? {
-            quiet(command("dpkg-deb", ["-x"]).arg(deb?.path()).arg(into))?;
+            let deb = deb?;
+            quiet(command("dpkg-deb", ["-x"]).arg(deb.path()).arg(into))?;
+            taken.extend(entry(&deb.file_name().to_string_lossy()));
         }
+        taken.sort();
+        fs::write(into.join("packages.toml"), taken.concat()).context("cannot write the list of packages")?;
         fs::remove_dir_all(&debs)?;
         Ok(())
+    }
+
+    /// The versions of packages that the suite has; nothing for those that it does not have.
+    pub fn versions(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<String>>> {
+        let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if names.is_empty() {
+            return Ok(versions);
+        }
+        let table = text(self.apt("apt-cache", ["madison"]).args(names))?;
+        for line in table.lines() {
+            let mut columns = line.split('|').map(str::trim);
+            if let (Some(name), Some(version)) = (columns.next(), columns.next()) {
+                versions.entry(name.to_owned()).or_default().push(version.to_owned());
+            }
+        }
+        Ok(versions)
     }
 
     /// Brings the source packages' files into `into`, without unpacking.
@@ -89,6 +114,23 @@ impl Suite {
     }
 }
 
+/// A list that a person can read.
+fn brief(packages: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    match packages.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!("{} and {more} packages more", packages[..SHOWN].join(", ")),
+        _ => packages.join(", "),
+    }
+}
+
+/// A line of a list of packages, from the name of a package's file: `NAME_VERSION_ARCHITECTURE.deb`, where a colon is
+/// written `%3a`.
+fn entry(file: &str) -> Option<String> {
+    let mut parts = file.split('_');
+    let (name, version) = (parts.next()?, parts.next()?.replace("%3a", ":"));
+    Some(format!("\"{name}\" = \"{version}\"\n"))
+}
+
 /// Sets a suite up in `at` and brings its lists.
 fn update(at: &Path, sources: &str) -> Result<()> {
     configure(at, at, sources)?;
@@ -102,10 +144,12 @@ fn configure(at: &Path, named: &Path, sources: &str) -> Result<()> {
     }
     fs::write(at.join("sources.list"), sources)?;
     let named = named.display();
+    // No caches: apt may replace them at any time, and what is there has to stay.
     let configuration = format!(
         "Dir::Etc::sourcelist \"{named}/sources.list\";\nDir::Etc::sourceparts \"-\";\n\
          Dir::State \"{named}/state\";\nDir::State::lists \"{named}/lists\";\nDir::State::status \"/dev/null\";\n\
-         Dir::Cache \"{named}/cache\";\nAcquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n\
+         Dir::Cache \"{named}/cache\";\nDir::Cache::pkgcache \"\";\nDir::Cache::srcpkgcache \"\";\n\
+         Acquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n\
          Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\nAPT::Sandbox::User \"root\";\n"
     );
     fs::write(at.join("apt.conf"), configuration).context("cannot write apt.conf")
@@ -167,4 +211,24 @@ pub fn codename() -> Result<String> {
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
         .map(|name| name.trim_matches('"').to_owned())
         .context("/etc/os-release names no release: this needs a Debian machine")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packages_file_tells_its_name_and_version() {
+        assert_eq!(
+            entry("libbz2-1.0_1%3a1.0.8-6+b2_amd64.deb").unwrap(),
+            "\"libbz2-1.0\" = \"1:1.0.8-6+b2\"\n"
+        );
+        assert_eq!(entry("lock"), None);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        assert_eq!(brief(&["a", "b"]), "a, b");
+        assert_eq!(brief(&["a", "b", "c", "d", "e", "f", "g", "h"]), "a, b, c, d, e, f and 2 packages more");
+    }
 }

@@ -3,15 +3,20 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::Lab;
-use super::apt::Suite;
+use super::versions::{self, Purpose, Wanted};
+use crate::vm::{Output, Vm};
 
-/// The suite whose kernel is used. Debian 12's own (6.1) dies at its first process on CPUs whose register state is
-/// larger than it expects (AMX), and has no seccomp mode, which halves the cost of a system call.
-const SUITE: &str = "forky";
+/// Of a newer suite. Debian 12's own (6.1) dies at its first process on CPUs whose register state is larger than it
+/// expects (AMX), and has no seccomp mode, which halves the cost of a system call.
+const PACKAGES: Wanted<'_> =
+    Wanted { names: &["user-mode-linux", "libc6", "libgcc-s1"], with_dependencies: false };
+/// A kernel that nobody has tried has to show within this time that it starts.
+const TRIAL: Duration = Duration::from_secs(60);
 
 /// An unpacked kernel with its modules and the C library that it was linked with.
 #[derive(Clone, Debug)]
@@ -24,11 +29,21 @@ impl Kernel {
     /// Brings the kernel, once.
     pub fn bring(lab: &Lab) -> Result<Kernel> {
         let root = lab.once("kernel", "bringing the User-Mode Linux kernel", |at| {
-            Suite::open(lab, SUITE)?.unpack(&["user-mode-linux", "libc6", "libgcc-s1"], false, at)?;
-            prepare(at)
+            versions::unpack(lab, Purpose::Kernel, &PACKAGES, at, prepare, |root| try_out(lab, root))
         })?;
         Ok(Kernel { root })
     }
+}
+
+/// Starts a machine with it, which has the NFS client and the kernel's NFS server.
+fn try_out(lab: &Lab, root: &Path) -> Result<()> {
+    let kernel = Kernel { root: root.to_owned() };
+    let machine = Vm { memory: 512, timeout: TRIAL, ..Vm::default() };
+    let words = ["modprobe", "--all", "nfs", "nfsv3", "nfsd", "overlay", "loop"].map(Into::into);
+    let finished = machine.run_kernel(lab, &kernel, &words, Output::Capture)?;
+    let said = String::from_utf8_lossy(&finished.stderr);
+    ensure!(finished.status == 0, "the machine's modules cannot be loaded: {said}");
+    Ok(())
 }
 
 /// Adds what a chroot needs, and modules where modprobe looks for them.

@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::Lab;
-use super::apt::Suite;
+use super::versions::{self, Purpose, Wanted};
+use crate::command::{command, quiet};
 
-/// The Debian suite that carries one.
-const SUITE: &str = "forky";
+/// It, and what is used beside it in its root.
+const PACKAGES: Wanted<'_> = Wanted {
+    names: &["nix-bin", "busybox-static", "base-files", "bash", "coreutils", "ca-certificates"],
+    with_dependencies: true,
+};
 
 /// An unpacked Nix; to be entered with `vm::root::enter`.
 #[derive(Clone, Debug)]
@@ -39,13 +43,17 @@ impl NewNix {
     /// Brings it, once.
     pub fn bring(lab: &Lab) -> Result<NewNix> {
         let root = lab.once("new-nix", "bringing a Nix with external-builders", |at| {
-            let packages =
-                ["nix-bin", "busybox-static", "base-files", "bash", "coreutils", "ca-certificates"];
-            Suite::open(lab, SUITE)?.unpack(&packages, true, at)?;
-            prepare(at)
+            versions::unpack(lab, Purpose::Nix, &PACKAGES, at, prepare, try_out)
         })?;
         Ok(NewNix { root })
     }
+}
+
+/// It has to know the setting by which builds are left to another program.
+fn try_out(root: &Path) -> Result<()> {
+    let ask = ["nix", "--extra-experimental-features", "nix-command external-builders", "config", "show"];
+    quiet(command("chroot", [root]).args(ask).arg("external-builders").env("NIX_REMOTE", "dummy://"))
+        .context("this Nix does not know external-builders")
 }
 
 /// Adds what installing would have made.
