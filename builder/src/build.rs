@@ -15,7 +15,7 @@ use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation};
 use crate::output::is_whole;
 use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
-use crate::store::{BuildUsers, Maker, PathInfo, PathLocks, Settings, Store, When};
+use crate::store::{BuildUsers, Maker, PathInfo, PathLocks, Settings, Store, StoreError, When};
 use crate::store_path::StorePath;
 use crate::sweep::Pending;
 use crate::watch::Limits;
@@ -81,6 +81,10 @@ pub trait Observer: Send + Sync {
 pub enum Event<'a> {
     /// Nix fetches paths that need not be built.
     Fetching(&'a BTreeSet<StorePath>),
+    /// Nix could not fetch these, and why. They are built.
+    NotFetched(&'a BTreeSet<StorePath>, Option<&'a StoreError>),
+    /// So many derivations are to be built.
+    Planned(usize),
     /// A build begins.
     Started(&'a StorePath),
     /// A build has written something.
@@ -297,6 +301,7 @@ impl Builder {
     pub(crate) fn plan(&self, job: &Job<'_>, user: &User, scratch: &Scratch) -> Result<Plan, PlanError> {
         crate::plan::plan(&Request {
             store: self.store.directory(),
+            inputs_at: self.store.directory(),
             path: job.path,
             derivation: job.derivation,
             known: &job.known,

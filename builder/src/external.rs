@@ -128,6 +128,12 @@ impl Description {
         }
     }
 
+    /// Where the store is on this machine.
+    #[must_use]
+    pub fn real_store(&self) -> &Path {
+        &self.real_store_dir
+    }
+
     /// Runs the build; `begin` is called just before the builder runs. Its outputs are then where Nix looks for them.
     ///
     /// # Errors
@@ -153,6 +159,7 @@ impl Description {
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {
             store: &self.store_dir,
+            inputs_at: &self.real_store_dir,
             path: first,
             derivation: &derivation,
             known: &Known { inputs: self.paths(&self.input_paths)?, ..Known::default() },

@@ -1,6 +1,7 @@
 //! Builds what is missing of a graph of derivations: inputs first, several at a time.
 
 mod broken;
+mod fetch;
 mod load;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::output::OutputError;
 use crate::store::{StoreError, When};
 use crate::store_path::{StorePath, StorePathError};
 
+pub use fetch::fetch;
 pub use load::load;
 
 /// Builds that have ended and wait to be registered, at most. Each has a thread, and some descriptors for its locks and
@@ -28,6 +30,12 @@ pub struct Graph {
     pub missing: BTreeMap<StorePath, Missing>,
     /// Paths that Nix can fetch, so that they need not be built.
     pub fetch: BTreeSet<StorePath>,
+    /// The derivations that were asked for.
+    roots: BTreeSet<StorePath>,
+    /// What they are built for.
+    purpose: Purpose,
+    /// Paths that Nix could not fetch, though it had said it would.
+    unfetchable: BTreeSet<StorePath>,
 }
 
 /// A derivation to build.
@@ -97,17 +105,13 @@ pub struct Finished {
     pub skipped: BTreeSet<StorePath>,
 }
 
-/// Builds a graph, `jobs` derivations at a time. The first failure stops new builds from beginning, unless they are to
+/// Builds a graph of which all has been fetched that can be, `jobs` derivations at a time. The first failure stops new builds from beginning, unless they are to
 /// keep going; those that run are waited for.
 ///
 /// # Errors
-/// When Nix could not fetch what need not be built, or there are no threads to build on. Failed builds are in
-/// [`Finished`].
+/// When there are no threads to build on. Failed builds are in [`Finished`].
 pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, GraphError> {
-    if !graph.fetch.is_empty() {
-        builder.observer.observe(&Event::Fetching(&graph.fetch));
-        builder.store.fetch(&graph.fetch)?;
-    }
+    builder.observer.observe(&Event::Planned(graph.missing.len()));
     // At once, so that not every build has to ask. One that cannot be held is found again by its own build.
     let _ = builder.store.hold(&graph.missing.keys().cloned().collect(), &BTreeSet::new());
     let jobs = jobs.clamp(1, builder.users.count().unwrap_or(Semaphore::MAX_PERMITS >> 1));

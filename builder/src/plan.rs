@@ -49,8 +49,10 @@ const DISCARD_REFERENCES: (u32, u32) = (2, 14);
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The store directory.
+    /// The store directory, as derivations name it and builds see it.
     pub store: &'a Path,
+    /// Where this machine has what is shown there of the inputs: elsewhere for a store with a root of its own.
+    pub inputs_at: &'a Path,
     /// The derivation's own path.
     pub path: &'a StorePath,
     /// The derivation.

@@ -11,6 +11,8 @@ mod path_locks;
 mod registrar;
 mod settings;
 mod temp_roots;
+#[cfg(target_os = "linux")]
+mod writable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -33,6 +35,8 @@ pub use path_locks::{LockError, PathLocks};
 pub use registrar::{Maker, When};
 pub use settings::{Settings, SettingsError, settings_as_text};
 pub use temp_roots::{RootsError, TempRoots};
+#[cfg(target_os = "linux")]
+pub use writable::{WritableError, is_read_only, make_writable};
 
 /// A store on this machine.
 #[derive(Debug)]
@@ -277,13 +281,13 @@ impl Store {
         Ok(fetchable)
     }
 
-    /// Lets Nix fetch paths.
+    /// Lets Nix fetch paths, as many of them as it can.
     ///
     /// # Errors
-    /// When it cannot.
+    /// When it could not fetch all of them.
     pub fn fetch(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
         self.in_batches(paths, |batch| {
-            command::ask("nix-store", [&["--realise".into()], batch].concat())?;
+            command::ask("nix-store", [&["--realise".into(), "--keep-going".into()], batch].concat())?;
             Ok(())
         })
     }

@@ -72,6 +72,7 @@ impl Case {
         let beside = Path::new("/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot");
         plan(&Request {
             store: Path::new("/nix/store"),
+            inputs_at: Path::new("/nix/store"),
             path: &StorePath::new(DERIVATION).unwrap(),
             derivation: &derivation,
             known: &Known { inputs, ..Known::default() },

@@ -225,6 +225,9 @@ fn settings(error: &SettingsError) -> Option<String> {
         SettingsError::Unsupported { name, .. } => {
             Some(format!("without it: NIX_CONFIG='{name} =' loopbox build …, if the build can do without"))
         }
+        SettingsError::OtherStore { .. } => {
+            Some("as root it needs no daemon: NIX_CONFIG='store = local' loopbox build …".into())
+        }
         _ => None,
     }
 }

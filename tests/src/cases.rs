@@ -19,6 +19,7 @@ mod ground;
 mod hide;
 mod hold;
 mod loopbox;
+mod nix;
 mod other;
 mod place;
 mod program;
@@ -73,6 +74,8 @@ pub enum Group {
     Hold,
     /// A person at work inside a build's view.
     Shell,
+    /// Every-day uses of Nix.
+    Nix,
     /// What loopbox tries by itself on a machine.
     Verify,
     /// The same in several backends.
@@ -105,6 +108,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Hide => hide::cases(),
         Group::Hold => hold::cases(),
         Group::Shell => shell::cases(),
+        Group::Nix => nix::cases(),
         Group::Verify => verify::CASES.to_vec(),
         Group::Backends => backends::cases(),
     };

@@ -22,17 +22,29 @@ pub fn load(
     roots: &BTreeSet<StorePath>,
     purpose: Purpose,
 ) -> Result<Graph, GraphError> {
+    load_without(store, settings, roots, purpose, BTreeSet::new())
+}
+
+/// The same, without fetching some paths.
+pub(super) fn load_without(
+    store: &Store,
+    settings: &Settings,
+    roots: &BTreeSet<StorePath>,
+    purpose: Purpose,
+    unfetchable: BTreeSet<StorePath>,
+) -> Result<Graph, GraphError> {
     let again = match purpose {
         Purpose::Make => BTreeSet::new(),
         Purpose::Check => roots.clone(),
         Purpose::Repair => broken::derivations(store, roots)?,
     };
-    let mut graph = Graph::default();
+    let mut graph = Graph { roots: roots.clone(), purpose, unfetchable, ..Graph::default() };
+    let mut offers = Offers { store, settings, answered: BTreeSet::new(), fetchable: BTreeSet::new() };
     let mut inputs: BTreeMap<StorePath, BTreeSet<StorePath>> = BTreeMap::new();
     let mut level: Wanted = roots.iter().map(|path| (path.clone(), BTreeSet::new())).collect();
     // Every round either adds to what is missing or ends.
     while !level.is_empty() {
-        let mut missing = missing_of(store, settings, &level, &mut graph.fetch)?;
+        let mut missing = missing_of(&level, &mut graph, &mut offers)?;
         if graph.missing.is_empty() {
             missing.retain(|(path, _)| !again.contains(path));
             for path in &again {
@@ -43,6 +55,7 @@ pub fn load(
         for (path, derivation) in missing {
             let needed = needed_by(store, &path, &derivation)?;
             inputs.insert(path.clone(), needed.keys().cloned().collect());
+            offers.answered_for_inputs(&path, needed.keys());
             for (input, outputs) in needed {
                 // Asked again for one that is missing already, there is nothing more to find out: all outputs of a
                 // derivation are made at once.
@@ -63,13 +76,48 @@ pub fn load(
     Ok(graph)
 }
 
+/// What Nix would fetch. It looks down a graph until it finds something to fetch, so that it is asked about the
+/// uppermost derivations alone: without a network each question takes seconds.
+struct Offers<'a> {
+    store: &'a Store,
+    settings: &'a Settings,
+    /// Derivations that Nix has been asked about, or has come by.
+    answered: BTreeSet<StorePath>,
+    fetchable: BTreeSet<StorePath>,
+}
+
+impl Offers<'_> {
+    /// Asks about some derivations. Whether anything is to be fetched (`substitute`) is left to Nix's answer: without
+    /// a network interface `nix config show` says no, whatever is set, while Nix builds with what is set, and fetches
+    /// from caches that are files.
+    fn ask<'a>(&mut self, about: impl Iterator<Item = &'a StorePath>) -> Result<(), GraphError> {
+        let new: BTreeSet<StorePath> = about.filter(|path| !self.answered.contains(path)).cloned().collect();
+        if !self.settings.substituters.is_empty() && !new.is_empty() {
+            self.fetchable.extend(self.store.fetchable(&new)?);
+            self.answered.extend(new);
+        }
+        Ok(())
+    }
+
+    /// Asked about a derivation that has to be built, Nix has looked at its inputs too.
+    fn answered_for_inputs<'a>(
+        &mut self,
+        derivation: &StorePath,
+        inputs: impl Iterator<Item = &'a StorePath>,
+    ) {
+        if self.answered.contains(derivation) {
+            self.answered.extend(inputs.cloned());
+        }
+    }
+}
+
 /// Those of a level with a wanted output that is neither valid nor can be fetched.
 fn missing_of(
-    store: &Store,
-    settings: &Settings,
     level: &Wanted,
-    fetch: &mut BTreeSet<StorePath>,
+    graph: &mut Graph,
+    offers: &mut Offers<'_>,
 ) -> Result<Vec<(StorePath, Derivation<'static>)>, GraphError> {
+    let store = offers.store;
     let mut read = Vec::new();
     for (path, wanted) in level {
         let derivation = store.derivation(path)?;
@@ -78,12 +126,11 @@ fn missing_of(
     }
     let all = read.iter().flat_map(|(_, _, outputs)| outputs.iter().cloned()).collect();
     let mut absent = store.invalid(&all)?;
-    if settings.substitute && !settings.substituters.is_empty() && !absent.is_empty() {
-        let lacking = read.iter().filter(|(_, _, outputs)| !outputs.is_disjoint(&absent));
-        let fetchable = store.fetchable(&lacking.map(|(path, _, _)| path.clone()).collect())?;
-        fetch.extend(absent.intersection(&fetchable).cloned());
-        absent.retain(|path| !fetchable.contains(path));
-    }
+    let lacking = read.iter().filter(|(_, _, outputs)| !outputs.is_disjoint(&absent));
+    offers.ask(lacking.map(|(path, _, _)| path))?;
+    let fetchable = &offers.fetchable - &graph.unfetchable;
+    graph.fetch.extend(absent.intersection(&fetchable).cloned());
+    absent.retain(|path| !fetchable.contains(path));
     read.retain(|(_, _, outputs)| !outputs.is_disjoint(&absent));
     for (path, derivation, _) in &read {
         check_buildable(store, path, derivation)?;

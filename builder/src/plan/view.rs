@@ -133,14 +133,17 @@ impl Entries {
     }
 
     fn add_closure(&mut self, request: &Request<'_>, outputs: &[PlannedOutput]) {
-        for path in closure(request, outputs) {
-            let place = path.within(request.store);
-            self.put(Entry::Graft {
-                at: place.clone(),
-                source: place,
-                access: Access::Fixed,
-                optional: false,
-            });
+        // The inputs last: where both stores have a path, it is theirs that the build was planned with.
+        let sources = [(request.sandbox_closure, request.store), (&request.known.inputs, request.inputs_at)];
+        for (paths, store) in sources {
+            for path in paths.iter().filter(|path| !is_output(path, outputs)) {
+                self.put(Entry::Graft {
+                    at: path.within(request.store),
+                    source: path.within(store),
+                    access: Access::Fixed,
+                    optional: false,
+                });
+            }
         }
         // A sandbox path may be an older build of this very output.
         for output in outputs {
@@ -205,7 +208,11 @@ fn closure<'a>(
     outputs: &'a [PlannedOutput],
 ) -> impl Iterator<Item = &'a StorePath> + use<'a> {
     let closure = request.known.inputs.iter().chain(request.sandbox_closure);
-    closure.filter(|path| outputs.iter().all(|output| output.path != **path))
+    closure.filter(|path| !is_output(path, outputs))
+}
+
+fn is_output(path: &StorePath, outputs: &[PlannedOutput]) -> bool {
+    outputs.iter().any(|output| output.path == *path)
 }
 
 /// Whether an entry is neither the host's nor where the build writes.

@@ -28,9 +28,9 @@ pub struct Settings {
     pub cores: u32,
     /// Builds at the same time.
     pub max_jobs: u32,
-    /// Whether paths may be fetched rather than built.
-    pub substitute: bool,
-    /// Where they may be fetched from.
+    /// The store that Nix's programs use (`NIX_REMOTE`).
+    pub store: String,
+    /// Where paths may be fetched from.
     pub substituters: Vec<String>,
     /// This system, as `x86_64-linux`.
     pub system: String,
@@ -98,6 +98,14 @@ pub enum SettingsError {
         /// Its value.
         value: String,
     },
+    /// Nix would build into another store, or have its daemon do so.
+    #[error(
+        "Nix is set to use the store '{store}' (NIX_REMOTE, or the setting 'store'), and loopbox registers what it builds in this machine's own store alone"
+    )]
+    OtherStore {
+        /// The store.
+        store: String,
+    },
     /// A setting has a value of another type.
     #[error("Nix's setting '{name}' has a value that cannot be understood: {value}")]
     Value {
@@ -147,6 +155,18 @@ impl Settings {
         }
     }
 
+    /// Makes sure that what is built can be registered: by somebody who may write to the store's database.
+    ///
+    /// # Errors
+    /// When Nix's programs use another store, or a daemon.
+    pub fn check_store(&self) -> Result<(), SettingsError> {
+        match self.store.as_str() {
+            // For root, the automatic choice is the machine's own store without a daemon.
+            "" | "auto" | "local" => Ok(()),
+            other => Err(SettingsError::OtherStore { store: other.into() }),
+        }
+    }
+
     fn read(printed: &[u8], version: (u32, u32)) -> Result<Settings, SettingsError> {
         let settings = Printed(serde_json::from_slice(printed)?);
         Ok(Settings {
@@ -156,7 +176,7 @@ impl Settings {
             allowed_impure_host_deps: settings.words("allowed-impure-host-deps")?,
             cores: settings.number("cores")?.unwrap_or(0),
             max_jobs: settings.number("max-jobs")?.unwrap_or(1),
-            substitute: settings.flag("substitute")?.unwrap_or(true),
+            store: settings.text("store")?.unwrap_or_default(),
             substituters: settings.words("substituters")?,
             system: settings.text("system")?.unwrap_or_default(),
             extra_platforms: settings.words("extra-platforms")?,
@@ -297,6 +317,16 @@ mod tests {
         let on = br#"{"repeat":{"value":1}}"#;
         let error = Settings::read(on, (2, 8)).unwrap().check_supported().expect_err("refused");
         assert_eq!(error.to_string(), "Nix's setting 'repeat' is set to '1', which loopbox does not support");
+    }
+
+    #[test]
+    fn only_the_machine_s_own_store_is_built_into() {
+        let with = |store: &str| Settings { store: store.into(), ..Settings::default() }.check_store();
+        ["", "auto", "local"].into_iter().for_each(|store| with(store).unwrap());
+        let others = ["daemon", "unix:///x", "ssh-ng://host", "/elsewhere", "local:///x", "local://?root=/x"];
+        for store in others {
+            assert!(matches!(with(store), Err(SettingsError::OtherStore { .. })), "{store}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `build`, `shell` and `compare` have in common: derivations, the surroundings of builds, and building.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use builder::backend::Kind;
@@ -10,7 +10,7 @@ use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::{StorePath, StorePathError};
-use mounter::stale::StateDir;
+use mounter::stale::{StateDir, Swept};
 
 use super::{entering, need_root};
 use crate::arguments::Globals;
@@ -83,7 +83,7 @@ pub fn builder(
 ) -> Result<Arc<Builder>, Failure> {
     let Start { interrupt, store, settings } = start;
     let state = StateDir::open(&globals.state_dir)?;
-    state.sweep()?;
+    sweep_and_make_writable(&state, store.directory())?;
     builder::sweep::sweep(&globals.state_dir, &store)?;
     let loopbox = itself::program()?;
     let mac = entering::host(&state, &globals.state_dir, &loopbox)?;
@@ -103,10 +103,26 @@ pub fn builder(
     }))
 }
 
+/// Takes away what dead runs left, some of which may be in a store that only Nix and loopbox find writable.
+pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<Swept>, Failure> {
+    // Before this process has mounts of its own: what a dead run has mounted is the machine's.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "the store is as it is"))]
+    let mut swept = state.sweep()?;
+    #[cfg(target_os = "linux")]
+    if builder::store::make_writable(store)? {
+        swept.retain(|swept| swept.left.is_empty());
+        swept.extend(state.sweep()?);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = store;
+    Ok(swept)
+}
+
 /// Builds. Root is asked for only when there is something to do: looking is free.
 pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, Failure> {
     if !graph.missing.is_empty() {
         need_root()?;
+        builder.settings.check_store()?;
     }
     Ok(graph::build(builder, graph, jobs)?)
 }

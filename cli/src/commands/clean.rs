@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use builder::store::Store;
 use mounter::stale::StateDir;
 
+use super::builds::sweep_and_make_writable;
 use super::need_root;
 use crate::arguments::Globals;
 use crate::failure::{Answer, Status};
@@ -22,7 +23,8 @@ struct Left {
 pub fn execute(globals: &Globals) -> Answer {
     need_root()?;
     let mut left = None;
-    for swept in StateDir::open(&globals.state_dir)?.sweep()? {
+    let (state, store) = (StateDir::open(&globals.state_dir)?, Store::from_environment());
+    for swept in sweep_and_make_writable(&state, store.directory())? {
         if let Some(mount) = &swept.mount {
             output::print(format!("unmounted {}", mount.display()))?;
         }
@@ -31,7 +33,7 @@ pub fn execute(globals: &Globals) -> Answer {
         }
         left = left.or(swept.left.into_iter().next());
     }
-    for path in builder::sweep::sweep(&globals.state_dir, &Store::from_environment())? {
+    for path in builder::sweep::sweep(&globals.state_dir, &store)? {
         output::print(format!("removed {}", path.display()))?;
     }
     match left {

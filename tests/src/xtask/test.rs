@@ -14,6 +14,7 @@ use super::{check_macos, compare, fuzz, parity, probe, report, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
+use crate::lab::new_nix::NewNix;
 use crate::lab::suites::Tools;
 use crate::lab::{Lab, say};
 use crate::tally::Tally;
@@ -33,6 +34,7 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "hide", "--on", "tmpfs"],
     &["__vm-cases", "hold", "--on", "tmpfs"],
     &["__vm-cases", "shell", "--on", "tmpfs"],
+    &["__vm-cases", "nix", "--on", "tmpfs"],
     &["__vm-cases", "verify", "--on", "tmpfs"],
     &["__vm-cases", "backends", "--on", "tmpfs"],
     &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
@@ -166,6 +168,7 @@ fn boots(lab: &Lab) -> Result<Tally> {
     loopbox.push(release(lab)?);
     let words = ["env".into(), loopbox, program.into()];
     Tools::bring(lab)?;
+    NewNix::bring(lab)?;
     let queue = Mutex::new(BOOTS.iter());
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
     let work = || {

@@ -33,7 +33,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         }
         graph => graph?,
     };
-    let progress = progress::Progress::new(graph.missing.len(), arguments.no_build_output);
+    let progress = progress::Progress::new(arguments.no_build_output);
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());
     let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
@@ -42,7 +42,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         return Ok(Status::Done);
     }
     let jobs = arguments.jobs.unwrap_or(builder.settings.max_jobs as usize);
-    let finished = builds::build(&builder, graph, jobs)?;
+    let finished = builds::build(&builder, graph::fetch(&builder, graph)?, jobs)?;
     progress.end();
     arguments.answer(&builder, &roots, finished, &interrupt)
 }

@@ -21,8 +21,6 @@ pub struct Progress {
 }
 
 struct Shared {
-    /// How many derivations there are to build.
-    total: usize,
     /// Whether what builds write is left out.
     quiet: bool,
     bars: Option<MultiProgress>,
@@ -31,15 +29,17 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
+    /// How many derivations there are to build.
+    total: usize,
     done: usize,
     running: HashMap<StorePath, ProgressBar>,
 }
 
 impl Progress {
-    /// For this many derivations.
-    pub fn new(total: usize, quiet: bool) -> Progress {
+    /// With or without what builds write.
+    pub fn new(quiet: bool) -> Progress {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        Progress { shared: Arc::new(Shared { total, quiet, bars, state: Mutex::default() }) }
+        Progress { shared: Arc::new(Shared { quiet, bars, state: Mutex::default() }) }
     }
 
     /// Takes the lines of running builds away.
@@ -64,7 +64,7 @@ impl Progress {
         match heard {
             Heard::Line(_) if self.shared.quiet => {}
             // With several builds, lines have to say whose they are.
-            Heard::Line(line) if self.shared.total > 1 => self.say(&format!("{}> {line}", path.short_name())),
+            Heard::Line(line) if self.lock().total > 1 => self.say(&format!("{}> {line}", path.short_name())),
             Heard::Line(line) => self.say(line),
             Heard::Message(message) => self.say(message),
             Heard::Phase(phase) => {
@@ -104,8 +104,13 @@ impl Progress {
 
 impl Observer for Progress {
     fn observe(&self, event: &Event<'_>) {
-        let total = self.shared.total;
+        let total = self.lock().total;
         match event {
+            Event::Planned(total) => self.lock().total = *total,
+            Event::NotFetched(paths, problem) => {
+                let why = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+                self.say(&format!("building {} paths that could not be fetched{why}", paths.len()));
+            }
             Event::Fetching(paths) => self.say(&format!("fetching {} paths", paths.len())),
             Event::Started(path) => {
                 self.say(&format!("building {path}"));

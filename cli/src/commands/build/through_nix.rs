@@ -26,6 +26,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &
         .into());
     }
     need_root()?;
+    settings.check_store()?;
     let through = ThroughNix {
         derivations: roots,
         words: &arguments.words(),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use builder::store::{Store, is_read_only};
+
 use super::{Finding, State};
 use crate::arguments::Globals;
 
@@ -10,7 +12,9 @@ use crate::arguments::Globals;
 const RESERVED: u32 = 1024;
 
 pub(super) fn findings(_globals: &Globals) -> Vec<Finding> {
-    vec![client(), ports(), user_namespaces(), process_filesystem()]
+    let mut findings = vec![client(), ports(), user_namespaces(), process_filesystem()];
+    findings.extend(store(Store::from_environment().directory()));
+    findings
 }
 
 /// Whether mount(2) would find file system type `nfs` and its version 3.
@@ -97,4 +101,47 @@ fn process_filesystem() -> Finding {
         return Finding::good("process file system", "it is mounted at /proc");
     }
     Finding::other("process file system", State::Bad, "it is not mounted", "mount -t proc proc /proc")
+}
+
+/// Nothing is said of a store that is not there.
+fn store(directory: &Path) -> Option<Finding> {
+    const SUBJECT: &str = "Nix store";
+    let seen = match is_read_only(directory).ok()? {
+        false => format!("{} is writable", directory.display()),
+        true => format!("{} is mounted read-only; loopbox makes it writable for itself", directory.display()),
+    };
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    if is_read_only_file_system(&table, directory) {
+        let seen = format!("the file system of {} is read-only", directory.display());
+        let advice = "mount it writable: nothing can be built otherwise; 'loopbox run' needs no store";
+        return Some(Finding::other(SUBJECT, State::Missing, seen, advice));
+    }
+    Some(Finding::good(SUBJECT, seen))
+}
+
+/// Whether not only the mount is read-only but the file system itself, as the last field of the table says
+/// (proc_pid_mountinfo(5)). A path with characters that the table escapes is not found in it.
+fn is_read_only_file_system(table: &str, directory: &Path) -> bool {
+    let mount = |line: &str| {
+        let at = PathBuf::from(line.split(' ').nth(4)?);
+        let options = line.rsplit(' ').next()?;
+        let read_only = options.split(',').any(|option| option == "ro");
+        directory.starts_with(&at).then_some((at.components().count(), read_only))
+    };
+    // Of several mounts at one place the last is the one that is seen.
+    table.lines().filter_map(mount).max_by_key(|(depth, _)| *depth).is_some_and(|(_, read_only)| read_only)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_mount_is_told_from_a_read_only_file_system() {
+        let table = "1 0 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
+            2 1 8:1 /nix/store /nix/store ro shared:1 - ext4 /dev/sda1 rw,errors=remount-ro\n\
+            3 1 8:2 / /mnt/nix ro - erofs /dev/sdb ro\n";
+        assert!(!is_read_only_file_system(table, Path::new("/nix/store")));
+        assert!(is_read_only_file_system(table, Path::new("/mnt/nix/store")));
+    }
 }

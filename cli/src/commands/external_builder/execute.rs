@@ -11,6 +11,7 @@ use mounter::stale::StateDir;
 
 use super::Arguments;
 use crate::arguments::Globals;
+use crate::commands::builds::sweep_and_make_writable;
 use crate::failure::{Answer, Status};
 use crate::itself;
 use crate::signals::Interrupt;
@@ -24,8 +25,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let description = Description::read(&description)?;
     let sandbox_paths = SandboxPath::parse_all(paths.iter().map(String::as_str))?;
     let interrupt = Interrupt::watch()?;
+    // Nix has made the store writable for itself, and gives the builders that it runs the machine's mounts.
     let state = StateDir::open(&globals.state_dir)?;
-    state.sweep()?;
+    sweep_and_make_writable(&state, description.real_store())?;
     let external = External {
         sandbox_paths: &sandbox_paths,
         state: &state,

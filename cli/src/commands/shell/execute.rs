@@ -29,12 +29,13 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let roots = builds::derivations(store, targets, arguments.attribute.as_deref())?;
     let [root] = roots.as_slice() else { return Err(several(&arguments.target, roots.len()).into()) };
     // As if it were to be built again, whether its outputs are there or not: that brings its inputs.
-    let mut graph = graph::load(store, settings, &[root.clone()].into(), Purpose::Check)?;
-    graph.missing.remove(root);
-    let progress = Progress::new(graph.missing.len(), false);
+    let graph = graph::load(store, settings, &[root.clone()].into(), Purpose::Check)?;
+    let progress = Progress::new(false);
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());
     let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
+    let mut graph = graph::fetch(&builder, graph)?;
+    graph.missing.remove(root);
     let finished = builds::build(&builder, graph, builder.settings.max_jobs as usize)?;
     progress.end();
     if let Some(status) = interrupt.status() {

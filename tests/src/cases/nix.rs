@@ -1,0 +1,14 @@
+//! Every-day uses of Nix: stores that are set up in other ways than the tests' usual one.
+
+use super::Case;
+
+mod elsewhere;
+mod read_only;
+mod remote;
+mod store;
+mod substitutes;
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    [read_only::CASES, elsewhere::CASES, substitutes::CASES, remote::CASES].concat()
+}
