@@ -53,6 +53,13 @@ pub(crate) const WAITING_CALLS_MAX: usize = 4 * RECORD_MAX;
 /// Connections at a time. A mount uses one, two while it is made, up to 16 with the `nconnect` option.
 pub(crate) const CONNECTIONS_MAX: usize = 32;
 
+/// Refused connections that are told of in [`REFUSALS_TOLD_IN`]: who is refused once should read why, and who tries without
+/// end should not fill the log.
+pub(crate) const REFUSALS_TOLD: u32 = 10;
+
+/// The time after which as many are told of again.
+pub(crate) const REFUSALS_TOLD_IN: Duration = Duration::from_secs(60);
+
 /// How long no connection is taken when the process has no descriptors left for one: short for whoever waits, long
 /// for a processor.
 pub(crate) const PAUSE_MILLISECONDS: u16 = 20;

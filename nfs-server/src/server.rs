@@ -2,6 +2,7 @@
 
 mod listener;
 mod peer;
+mod refusals;
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter};
@@ -14,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use parking_lot::Mutex;
 
 pub use peer::Peers;
+use refusals::Refusals;
 
 use crate::calls::Calls;
 use crate::connection;
@@ -63,6 +65,7 @@ pub struct Server {
 struct Shared {
     service: Service,
     peers: peer::Check,
+    refusals: Refusals,
     connections: Mutex<Connections>,
 }
 
@@ -92,6 +95,7 @@ impl Server {
         let shared = Arc::new(Shared {
             service: Service::new(view, secret, options.users),
             peers,
+            refusals: Refusals::default(),
             connections: Mutex::default(),
         });
         let accepting = {
@@ -187,7 +191,9 @@ impl Shared {
         let admitted = own.map_err(|_| "it has ended").and_then(|own| self.peers.admits(peer, own));
         if let Err(reason) = admitted {
             self.service.counts.refuse();
-            tracing::warn!(%peer, reason, "a connection was refused");
+            if let Some(untold) = self.refusals.tell() {
+                tracing::warn!(%peer, reason, untold, "a connection was refused");
+            }
             return;
         }
         if let Err(error) = self.start(stream) {

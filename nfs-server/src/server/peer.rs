@@ -25,12 +25,16 @@ pub enum Peers {
 pub(super) enum Check {
     /// Nothing has to.
     None,
-    /// Source ports below this one are the kernel's or root's.
+    /// Source ports below the one that this says are the kernel's or root's.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "those of Linux"))]
-    Ports { privileged_below: u16 },
+    Ports(ReadFirstUnprivileged),
     /// The table of sockets says whose they are.
     Sockets(ReadTable),
 }
+
+/// Reads the first port that every user may bind, as it is now and in the network namespace of the calling thread: the
+/// thread that takes connections is in that of its listener.
+type ReadFirstUnprivileged = Box<dyn Fn() -> Result<u16, String> + Send + Sync>;
 
 /// Reads the table of TCP sockets as it is now.
 type ReadTable = Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
@@ -47,7 +51,9 @@ impl Check {
 
     #[cfg(target_os = "linux")]
     fn of_this_system() -> Result<Check, String> {
-        Ok(Check::Ports { privileged_below: ports::first_unprivileged()? })
+        // Where the ports of the client are everybody's, no server starts.
+        ports::first_unprivileged()?;
+        Ok(Check::Ports(Box::new(ports::first_unprivileged)))
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -85,8 +91,11 @@ impl Check {
         }
         match self {
             Check::None => Ok(()),
-            Check::Ports { privileged_below } if peer.port() < *privileged_below => Ok(()),
-            Check::Ports { .. } => Err("its port is one that every user may use"),
+            Check::Ports(read) => match read() {
+                Ok(first) if peer.port() < first => Ok(()),
+                Ok(_) => Err("its port is one that every user may use"),
+                Err(_) => Err("every user may use the ports of the NFS client"),
+            },
             Check::Sockets(read) => {
                 let table = read().map_err(|_| "the system's table of TCP sockets cannot be read")?;
                 match sockets::owner(&table, peer, own) {
@@ -122,10 +131,23 @@ mod tests {
 
     #[test]
     fn only_privileged_ports_of_this_machine_are_admitted() {
-        let check = Check::Ports { privileged_below: 1024 };
+        let check = Check::Ports(Box::new(|| Ok(1024)));
         assert!(admits(&check, "127.0.0.1:1023").is_ok());
         assert!(admits(&check, "127.0.0.1:1024").is_err());
         assert!(admits(&check, "192.0.2.1:700").is_err());
+    }
+
+    #[test]
+    fn ports_that_are_given_to_every_user_while_serving_are_not_admitted_from_then_on() {
+        let first = std::sync::Arc::new(std::sync::Mutex::new(Ok(1024)));
+        let setting = std::sync::Arc::clone(&first);
+        let check = Check::Ports(Box::new(move || setting.lock().unwrap().clone()));
+        assert!(admits(&check, "127.0.0.1:800").is_ok());
+        *first.lock().unwrap() = Ok(800);
+        assert!(admits(&check, "127.0.0.1:800").is_err());
+        assert!(admits(&check, "127.0.0.1:799").is_ok());
+        *first.lock().unwrap() = Err("it is 80".into());
+        assert!(admits(&check, "127.0.0.1:700").is_err());
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Which refused connections are told of: whoever may connect could fill the log otherwise.
+
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::limits::{REFUSALS_TOLD, REFUSALS_TOLD_IN};
+
+/// How many were told of lately.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    since: Option<Instant>,
+    told: u32,
+    untold: u64,
+}
+
+impl Refusals {
+    /// Whether one more is told of, and then how many were not told of before it.
+    pub(super) fn tell(&self) -> Option<u64> {
+        self.tell_at(Instant::now())
+    }
+
+    fn tell_at(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock();
+        if state.since.is_none_or(|since| now.duration_since(since) >= REFUSALS_TOLD_IN) {
+            (state.since, state.told) = (Some(now), 0);
+        }
+        if state.told < REFUSALS_TOLD {
+            state.told += 1;
+            return Some(std::mem::take(&mut state.untold));
+        }
+        state.untold += 1;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flood_some_are_told_and_how_many_were_not_later() {
+        let refusals = Refusals::default();
+        let start = Instant::now();
+        let told = (0..1000).filter(|_| refusals.tell_at(start).is_some()).count();
+        assert_eq!(told, REFUSALS_TOLD as usize);
+        let left = 1000 - u64::from(REFUSALS_TOLD);
+        assert_eq!(refusals.tell_at(start + REFUSALS_TOLD_IN), Some(left));
+        assert_eq!(refusals.tell_at(start + REFUSALS_TOLD_IN), Some(0));
+    }
+}
