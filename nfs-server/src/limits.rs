@@ -102,6 +102,10 @@ pub(crate) const OPEN_FILES_MAX: usize = 512;
 /// longest ago goes first; names are sorted, so that they come back with the same cookies.
 pub(crate) const FIXED_NAMES_MAX: usize = 1 << 17;
 
+/// Times of files are those of the kernel's last tick, 10 ms at most (CONFIG_HZ); a directory that changes twice in one
+/// tick has the same times after both changes. Twice that, for a clock that is read a little later.
+pub(crate) const CLOCK_TICK: Duration = Duration::from_millis(20);
+
 /// Names looked for in a directory before all its names are read, so that those that are not there need not be asked
 /// for: a compiler looks for each header in every directory that it knows.
 pub(crate) const ASKED_BEFORE_READING: u32 = 4;

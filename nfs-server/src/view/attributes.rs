@@ -1,6 +1,6 @@
 //! What is known of a node without reading it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::stat::{FileStat, SFlag};
 
@@ -30,6 +30,14 @@ pub struct Time {
     pub seconds: u32,
     /// Nanoseconds, below 10⁹.
     pub nanoseconds: u32,
+}
+
+impl Time {
+    /// Whether it is less than that ago, or to come.
+    pub(crate) fn is_within(self, span: Duration) -> bool {
+        let time = UNIX_EPOCH + Duration::new(self.seconds.into(), self.nanoseconds);
+        SystemTime::now().duration_since(time).map_or(true, |ago| ago < span)
+    }
 }
 
 /// What is known of a node without reading it.

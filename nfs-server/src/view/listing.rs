@@ -88,6 +88,11 @@ impl Listing {
         self.changes += 1;
     }
 
+    /// Has the names read again before they are told from the start once more.
+    pub(crate) fn doubt(&mut self) {
+        self.version = Some(<(Time, Time)>::default());
+    }
+
     /// Takes note of a name that came, or that leads elsewhere now.
     pub(crate) fn add(&mut self, name: &[u8], node: Option<NodeId>) {
         if let Names::Changing(names) = &mut self.names {
@@ -243,6 +248,17 @@ mod tests {
         let again = ["b", "d", "aa", "e"].iter().map(|name| name.as_bytes().into()).collect();
         listing.refresh(again, Default::default());
         assert_eq!(names(&listing, second), ["d", "aa", "e"]);
+    }
+
+    #[test]
+    fn a_listing_that_is_doubted_is_current_for_no_time_of_change() {
+        let version = (Time { seconds: 7, nanoseconds: 0 }, Time { seconds: 7, nanoseconds: 0 });
+        let mut listing = Listing::new(false);
+        listing.refresh(vec![(*b"a").into()], version);
+        assert!(listing.is_current(version));
+        listing.doubt();
+        assert!(!listing.is_current(version));
+        assert_eq!(names(&listing, 0), ["a"], "who reads on finds the names where they were");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::node::{Name, Node, NodeId};
 use super::patience::Patience;
 use super::tree::Shape;
 use super::{View, declared};
-use crate::limits::{ASKED_BEFORE_READING, LARGE_DIRECTORY, READ_UNASKED_MAX};
+use crate::limits::{ASKED_BEFORE_READING, CLOCK_TICK, LARGE_DIRECTORY, READ_UNASKED_MAX};
 
 impl View {
     /// A name in a directory, without asking whether the caller may look.
@@ -125,6 +125,10 @@ impl View {
         let Some(names) = host::names(&*self.directory(directory.id())?, most)? else { return Ok(()) };
         let count = names.len();
         listing.lock().refresh(names, version);
+        if !self.is_exclusive(directory) && attributes.changed.is_within(CLOCK_TICK) {
+            // What the host does next may leave the directory with the same times: the names are read again then.
+            listing.lock().doubt();
+        }
         if self.is_fixed(directory) {
             self.listings.grew(directory.id(), listing, count);
         }
