@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use mounter::MountOptions;
 use mounter::farm::FarmError;
 use mounter::jail::Root;
 use mounter::stale::{Note, StateError};
+use mounter::{MountOptions, NetworkError};
 use nfs_server::view::{Entry, OpenError, Sink, View, ViewSpec};
 use nfs_server::{Calls, ServerError};
 use serde::Serialize;
@@ -124,6 +124,9 @@ pub enum BackendError {
     /// The view could not be served.
     #[error("cannot serve the view")]
     Serve(#[from] ServerError),
+    /// The server has no network of its own.
+    #[error("cannot serve the view where nobody else can")]
+    Network(#[from] NetworkError),
     /// What could be left behind could not be noted.
     #[error("cannot note what serves the view")]
     Note(#[from] StateError),

@@ -9,8 +9,8 @@ use builder::program::{ProgramError, Trouble};
 use builder::store::{CommandError, SettingsError, StoreError};
 #[cfg(target_os = "linux")]
 use builder::through_nix::ThroughNixError;
-use mounter::MountError;
 use mounter::stale::StateError;
+use mounter::{MountError, NetworkError};
 use nfs_server::ServerError;
 use nfs_server::view::{OpenError, SpecError};
 
@@ -27,6 +27,7 @@ pub fn of(error: &Any) -> Vec<String> {
     let hint = error
         .downcast_ref()
         .and_then(mount)
+        .or_else(|| error.downcast_ref().and_then(network))
         .or_else(|| error.downcast_ref().and_then(run))
         .or_else(|| error.downcast_ref().and_then(trouble))
         .or_else(|| error.downcast_ref().and_then(program))
@@ -82,10 +83,17 @@ fn mount(error: &MountError) -> Option<String> {
         MountError::InUse { at } => {
             return Some(format!("'fuser -vm {}' lists who uses a mount; end them first", at.display()));
         }
+        MountError::Unanswered { .. } => {
+            "was loopbox stopped, or the host's disk held up? The same again may go well"
+        }
         MountError::WriteBack { .. } => "is the disk that holds the writable directories full?",
         _ => return None,
     };
     Some(hint.into())
+}
+
+fn network(_: &NetworkError) -> Option<String> {
+    cfg!(target_os = "linux").then(|| "'sysctl user.max_net_namespaces' says how many there may be".into())
 }
 
 fn run(error: &RunError) -> Option<String> {

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == mounter::jail::WORD) {
         return mounter::jail::enter(INSIDE);
     }
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().nth(1).is_some_and(|word| word == mounter::guard::WORD) {
+        return mounter::guard::watch();
+    }
     match Arguments::read() {
         Ok(arguments) => {
             log_to_stderr();

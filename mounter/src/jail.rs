@@ -36,8 +36,12 @@ use mac::supervisor;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use mac::sys::start_time;
 
+#[cfg(target_os = "linux")]
+pub(crate) use enter::forget_streams;
 pub use enter::{Task, enter};
 pub use error::JailError;
+#[cfg(target_os = "linux")]
+pub(crate) use handle::reap;
 pub use launch::{End, Jail, Killer, Outcome, Stdio3};
 pub use mac::{Architecture, Mac};
 pub use place::{Place, Places, What};

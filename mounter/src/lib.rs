@@ -5,8 +5,11 @@
 
 mod errno;
 pub mod farm;
+#[cfg(target_os = "linux")]
+pub mod guard;
 pub mod jail;
 mod mount;
+mod network;
 pub mod options;
 mod process;
 pub mod profile;
@@ -16,10 +19,12 @@ mod sys;
 pub mod ways;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use mount::{Aborter, Mount, MountError, is_mount_point, unmount};
+pub use network::{Network, NetworkError};
 pub use options::MountOptions;
 pub use sys::signal_text;
 
@@ -30,4 +35,7 @@ pub struct Source {
     pub addr: SocketAddr,
     /// The export path, starting with a slash.
     pub export: String,
+    /// The network namespace that the address is in, as a path for setns(2) ([`Network::path`]); none is the caller's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<PathBuf>,
 }

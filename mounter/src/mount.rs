@@ -22,8 +22,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(target_os = "linux")]
+use crate::guard::Guard;
 use crate::{MountOptions, Source, errno};
 
+use system::Client;
 pub(crate) use system::{force_unmount, is_nfs};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use system::{take_away, take_away_served};
@@ -40,12 +43,14 @@ pub struct Mount {
     mounted: bool,
     /// Open from the beginning, so that it hears of every write that failed meanwhile.
     root: Option<File>,
+    client: Client,
 }
 
 /// Aborts the calls of a mount whose server is gone.
 #[derive(Clone, Debug)]
 pub struct Aborter {
     at: PathBuf,
+    client: Client,
 }
 
 /// Why a mount could not be made or undone.
@@ -110,6 +115,15 @@ pub enum MountError {
         #[serde(with = "errno")]
         source: io::Error,
     },
+    /// The server's network cannot be entered.
+    #[error("cannot enter the network namespace {path:?}, in which the server is")]
+    Namespace {
+        /// The namespace.
+        path: PathBuf,
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
     /// Any other failure of the mount.
     #[error("cannot mount {device} at {at:?}")]
     Mount {
@@ -129,6 +143,15 @@ pub enum MountError {
         /// Why.
         #[serde(with = "errno")]
         source: io::Error,
+    },
+    /// The server was silent for longer than this system's client waits. A program that was told so may have taken what
+    /// is there for missing.
+    #[error("{calls} calls below {at:?} were not answered in time, and programs were told that they failed")]
+    Unanswered {
+        /// The mount point.
+        at: PathBuf,
+        /// How many.
+        calls: u64,
     },
     /// Some process still uses the mount.
     #[error("{at:?} is in use")]
@@ -181,10 +204,8 @@ impl Mount {
             }
             Err(source) => return Err(MountError::Point { at: at.into(), source }),
         }
-        system::mount(source, at, options)?;
-        let mut mount = Mount { at: at.into(), mounted: true, root: None };
-        mount.root = system::open_root(at)?;
-        Ok(mount)
+        let (root, client) = system::mount(source, at, options)?;
+        Ok(Mount { at: at.into(), mounted: true, root, client })
     }
 
     /// Where it is.
@@ -209,24 +230,29 @@ impl Mount {
     /// Says that somebody else has unmounted it.
     pub fn forget(mut self) {
         self.mounted = false;
+        self.client.shut_down();
     }
 
-    /// Writes back what the client still holds and unmounts. The mount is gone afterwards, also after an error.
+    /// Writes back what the client still holds and unmounts. The mount is gone afterwards, also after an error; whoever
+    /// still holds a file of it can no longer use it, and nothing that it would have the kernel write back is waited for.
     ///
     /// # Errors
-    /// [`MountError::WriteBack`] if something written did not reach the server, [`MountError::InUse`] if a process
-    /// still uses the mount, [`MountError::Unmount`] for anything else.
+    /// [`MountError::WriteBack`] if something written did not reach the server, [`MountError::Unanswered`] if calls
+    /// failed for want of an answer, [`MountError::InUse`] if a process still uses the mount,
+    /// [`MountError::Unmount`] for anything else.
     pub fn unmount(mut self) -> Result<(), MountError> {
         self.mounted = false;
         let written = match self.root.take() {
             Some(root) => system::write_back(&root, &self.at),
             None => Ok(()),
         };
+        let answered = system::check_answered(&self.client, &self.at);
         let result = system::unmount(&self.at);
+        self.client.shut_down();
         if result.is_err() {
             force_unmount(&self.at);
         }
-        written.and(result)
+        written.and(answered).and(result)
     }
 
     /// Unmounts without asking the server, which is gone: calls that wait for it fail at once, and what was not
@@ -236,6 +262,7 @@ impl Mount {
     /// aborted. So that is provoked, and aborted, before.
     pub fn abandon(mut self) {
         self.mounted = false;
+        self.client.shut_down();
         if let Some(root) = self.root.take() {
             let aborter = self.aborter();
             thread::scope(|scope| {
@@ -250,10 +277,29 @@ impl Mount {
         force_unmount(&self.at);
     }
 
+    /// Another process that shuts the client down when this one ends, made by a fork: this one has one thread.
+    ///
+    /// # Errors
+    /// If there is no process or pipe to be had.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn fork_guard(&self) -> io::Result<Option<Guard>> {
+        self.client.switch().map(Guard::fork).transpose()
+    }
+
+    /// Another process that shuts the client down when this one ends: `program`, this very binary, run again. None where
+    /// the client ends by itself.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    #[cfg(target_os = "linux")]
+    pub fn start_guard(&self, program: &Path) -> io::Result<Option<Guard>> {
+        self.client.switch().map(|switch| Guard::start(program, switch)).transpose()
+    }
+
     /// A handle to abort calls with while the mount itself is being unmounted.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter { at: self.at.clone() }
+        Aborter { at: self.at.clone(), client: self.client.clone() }
     }
 }
 
@@ -286,9 +332,10 @@ pub fn unmount(at: &Path, force: bool) -> Result<(), MountError> {
 }
 
 impl Aborter {
-    /// Makes every call that waits for the server fail, so that the processes that wait can be killed. A mount that
-    /// is in use stays.
+    /// Makes every call that waits for the server fail, so that the processes that wait can be killed, and where the
+    /// kernel can, every call to come. A mount that is in use stays.
     pub fn abort_calls(&self) {
+        self.client.shut_down();
         system::abort_calls(&self.at);
     }
 }
@@ -296,8 +343,12 @@ impl Aborter {
 impl Drop for Mount {
     fn drop(&mut self) {
         self.root = None;
-        if self.mounted && system::unmount(&self.at).is_err() {
-            force_unmount(&self.at);
+        if self.mounted {
+            let unmounted = system::unmount(&self.at);
+            self.client.shut_down();
+            if unmounted.is_err() {
+                force_unmount(&self.at);
+            }
         }
     }
 }

@@ -17,20 +17,13 @@ const EXCLUSIVE_CACHE: u32 = 3600;
 /// The same when the host may change what is shown, in seconds.
 const LIVE_CACHE: u32 = 1;
 
-/// Seconds until a call that got no answer is sent again. The connection is a loopback one, so nothing is ever
-/// lost; a call that takes long is one that the host's disk holds up.
-const RESEND: u32 = 20;
+/// Seconds until a call that got no answer is sent again: the most that Linux takes (`NFS_MAX_TCP_TIMEOUT`). The connection
+/// is a loopback one, so nothing is ever lost; a call that takes long is one that the host's disk holds up, or whose server
+/// was stopped, and a second copy of it would be carried out after calls that the client made because of the first.
+const RESEND: u32 = 600;
 
-/// How often a call is sent again, each time after [`RESEND`] seconds more, before it fails: after
-/// `RESEND * (1 + RESENDS)` = 60 seconds.
-///
-/// With `hard` it never would. A server that lives answers; but when both loopbox and the process that watches over
-/// its mount were killed at once, nobody is left to abort the calls, and every process that touches the mount, and
-/// every `sync` on the machine, would hang until a reboot. With `softerr` they fail with ETIMEDOUT, which no
-/// program takes for the end of a file. Sixty seconds are far beyond what writing one megabyte takes on a machine
-/// that still does its work, so dirty pages of a live server are not dropped; and when only loopbox dies, the
-/// supervisor aborts the calls at once and nobody waits for sixty seconds. So does the next loopbox that runs.
-const RESENDS: u32 = 2;
+/// How often it is sent again before the client reports. With TCP, Linux never waits longer than [`RESEND`] for that.
+const RESENDS: u32 = 1;
 
 /// What the user of a mount may choose; the rest of the line follows from what loopbox's server is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,17 +32,41 @@ pub struct MountOptions {
     /// Who else changes what is mounted.
     #[serde(default)]
     pub changes: Changes,
+    /// Whether device files in it are devices. Only for a view that whoever uses it cannot keep beyond its server's end:
+    /// another server could show him any device.
+    #[serde(default)]
+    pub devices: bool,
 }
 
 /// Who else changes what a mount shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Changes {
-    /// Nobody: everything that changes, changes through this mount. Caches live long.
+    /// Nobody: everything that changes, changes through this mount. Caches live long. So it is for builds: store paths
+    /// never change, and what the configuration shows of the host is taken not to while a build runs.
     #[default]
     Exclusive,
     /// The host may change it too. Caches live for a second, and a file is checked when it is opened.
     Live,
+}
+
+/// What a client does about a call that is not answered (nfs(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// It waits, for as long as it takes. Somebody has to end it when the server has died: see [`crate::guard`].
+    Hard,
+    /// The call fails after [`RESEND`] seconds with ETIMEDOUT, which a program may take for anything. That is for kernels
+    /// on which nobody could end a client that waits.
+    Softerr,
+}
+
+impl Recovery {
+    fn word(self) -> &'static str {
+        match self {
+            Recovery::Hard => "hard",
+            Recovery::Softerr => "softerr",
+        }
+    }
 }
 
 impl Changes {
@@ -69,9 +86,9 @@ pub fn device(source: &Source) -> String {
 
 /// The data argument of mount(2) for file system type `nfs` on Linux (nfs(5), `fs/nfs/fs_context.c`).
 ///
-/// Set-id bits are switched off by the mount's flags and not here; devices are not, for views carry `/dev`.
+/// Set-id bits and devices are switched off by the mount's flags and not here.
 #[must_use]
-pub fn linux(source: &Source, options: &MountOptions) -> String {
+pub fn linux(source: &Source, options: &MountOptions, recovery: Recovery) -> String {
     let (address, port) = (source.addr.ip(), source.addr.port());
     let mut line = vec![
         // Every address and port is given, so that neither portmapper nor resolver is asked.
@@ -91,7 +108,7 @@ pub fn linux(source: &Source, options: &MountOptions) -> String {
         "noacl".into(),
         // A port may be used again by the server of another view: two mounts never share caches.
         "nosharecache".into(),
-        "softerr".into(),
+        recovery.word().into(),
         // In tenths of a second.
         format!("timeo={}", RESEND * 10),
         format!("retrans={RESENDS}"),
@@ -126,7 +143,7 @@ pub fn macos(source: &Source, options: &MountOptions) -> Vec<String> {
         // is declared so by `deadtimeout`, in seconds, and its mount is then taken away by force.
         "hard".into(),
         "intr".into(),
-        format!("deadtimeout={}", RESEND * (1 + RESENDS)),
+        format!("deadtimeout={RESEND}"),
         "rdirplus".into(),
         "noquota".into(),
         "mutejukebox".into(),
@@ -151,21 +168,21 @@ pub fn macos(source: &Source, options: &MountOptions) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Changes, MountOptions, linux, macos};
+    use super::{Changes, MountOptions, Recovery, linux, macos};
     use crate::Source;
 
     fn source() -> Source {
-        Source { addr: "127.0.0.1:40123".parse().unwrap(), export: "/3f9a".into() }
+        Source { addr: "127.0.0.1:40123".parse().unwrap(), export: "/3f9a".into(), namespace: None }
     }
 
     #[test]
     fn linux_line_of_an_exclusive_mount() {
-        insta::assert_snapshot!(linux(&source(), &MountOptions::default()), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,bsize=4096,actimeo=3600,lookupcache=all,nocto");
+        insta::assert_snapshot!(linux(&source(), &MountOptions::default(), Recovery::Hard), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,hard,timeo=6000,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=3600,lookupcache=all,nocto");
     }
 
     #[test]
     fn linux_line_of_a_mount_that_the_host_changes_too() {
-        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live }), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=200,retrans=2,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
+        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }, Recovery::Softerr), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=6000,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
     }
 
     #[test]
@@ -173,7 +190,7 @@ mod tests {
         insta::assert_debug_snapshot!(macos(&source(), &MountOptions::default()), @r#"
         [
             "-o",
-            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=60,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=3600,nobrowse,nosuid,nodev",
+            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=3600,nobrowse,nosuid,nodev",
             "127.0.0.1:/3f9a",
         ]
         "#);
@@ -181,10 +198,10 @@ mod tests {
 
     #[test]
     fn macos_arguments_of_a_mount_that_the_host_changes_too() {
-        insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live }), @r#"
+        insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }), @r#"
         [
             "-o",
-            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=60,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=1,nobrowse,nosuid,nodev,nonegnamecache",
+            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=1,nobrowse,nosuid,nodev,nonegnamecache",
             "127.0.0.1:/3f9a",
         ]
         "#);

@@ -9,6 +9,8 @@ pub(crate) use linux::*;
 pub(crate) use macos::*;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use unix::check;
+#[cfg(target_os = "linux")]
+pub(crate) use unix::in_own_session;
 pub(crate) use unix::{control_by_stdin, fork_single_threaded, in_own_session_with, inherited};
 
 mod unix {
@@ -28,6 +30,15 @@ mod unix {
                 nix::unistd::setsid()?;
                 check(libc::fcntl(kept, libc::F_SETFD, 0))
             });
+        }
+    }
+
+    /// Makes the command's process the leader of a new session.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn in_own_session(command: &mut Command) {
+        // SAFETY: setsid(2) is async-signal-safe and touches no memory of this process.
+        unsafe {
+            command.pre_exec(|| Ok(nix::unistd::setsid().map(drop)?));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mounter::jail::Root;
-use mounter::{MountOptions, Source};
+use mounter::{MountOptions, Network, Source};
 use nfs_server::view::View;
 use nfs_server::{Peers, Server, ServerOptions, Users};
 
@@ -20,6 +20,8 @@ struct Served {
     view: Arc<View>,
     server: Server,
     root: Root,
+    /// Where it listens: kept for whoever mounts.
+    _network: Network,
 }
 
 impl Backend for Nfs {
@@ -27,11 +29,15 @@ impl Backend for Nfs {
         let view = Arc::new(View::open(wish.view, wish.sink)?);
         let options =
             ServerOptions { users: Users::Only(vec![wish.user.uid]), peers: Peers::KernelOnly, secret: None };
-        let server = Server::start(Arc::clone(&view), options)?;
-        let source = Source { addr: server.addr(), export: server.export().to_owned() };
+        let network = Network::new()?;
+        let server = network.within(|| Server::start(Arc::clone(&view), options))??;
+        let source =
+            Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
         wish.note.serves(&source)?;
-        let root = Root::Nfs { source, options: self.options.clone(), mount_point: wish.at.into() };
-        Ok(Box::new(Served { view, server, root }))
+        // Views carry `/dev`.
+        let options = MountOptions { devices: true, ..self.options.clone() };
+        let root = Root::Nfs { source, options, mount_point: wish.at.into() };
+        Ok(Box::new(Served { view, server, root, _network: network }))
     }
 }
 

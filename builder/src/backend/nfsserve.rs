@@ -11,7 +11,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use mounter::jail::Root;
-use mounter::{MountOptions, Source};
+use mounter::{MountOptions, Network, Source};
 use nfs_server::Secret;
 use nfs_server::view::View;
 use nfsserve::tcp::{NFSTcp, NFSTcpListener};
@@ -47,6 +47,7 @@ struct Served {
     view: Arc<View>,
     server: Server,
     root: Root,
+    _network: Network,
 }
 
 impl Server {
@@ -61,7 +62,11 @@ impl Server {
         // It keeps nobody out, since the crate tells whoever asks. But what is mounted is told apart by its name.
         let export = Secret::random()?.export_path();
         listener.with_export_name(&export);
-        let source = Source { addr: (listener.get_listen_ip(), listener.get_listen_port()).into(), export };
+        let source = Source {
+            addr: (listener.get_listen_ip(), listener.get_listen_port()).into(),
+            export,
+            namespace: None,
+        };
         runtime.spawn(async move {
             let ended = listener.handle_forever().await;
             tracing::warn!(?ended, "nfsserve takes no more connections");
@@ -89,11 +94,14 @@ impl Backend for Nfsserve {
         WARN.call_once(|| tracing::warn!("every process on this machine can use what nfsserve serves"));
         let view = Arc::new(View::open(wish.view, wish.sink)?);
         // What the build makes is its own then. The crate does not say who calls.
-        let server = Server::start(Arc::clone(&view), wish.user.clone()).map_err(BackendError::Nfsserve)?;
-        let source = server.source().clone();
+        let network = Network::new()?;
+        let server = network.within(|| Server::start(Arc::clone(&view), wish.user.clone()))?;
+        let server = server.map_err(BackendError::Nfsserve)?;
+        let source = Source { namespace: network.path(), ..server.source().clone() };
         wish.note.serves(&source)?;
-        let root = Root::Nfs { source, options: self.options.clone(), mount_point: wish.at.into() };
-        Ok(Box::new(Served { view, server, root }))
+        let options = MountOptions { devices: true, ..self.options.clone() };
+        let root = Root::Nfs { source, options, mount_point: wish.at.into() };
+        Ok(Box::new(Served { view, server, root, _network: network }))
     }
 }
 

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use mounter::options::Changes;
 use mounter::stale::{Leftovers, StateDir};
-use mounter::{Mount, MountOptions, Source};
+use mounter::{Mount, MountOptions, Network, Source};
 use nfs_server::view::{View, ViewSpec};
 use nfs_server::{Peers, Server, ServerOptions, Users};
 
 use super::need_root;
 use crate::arguments::Globals;
 use crate::failure::{Answer, Status};
+#[cfg(target_os = "linux")]
+use crate::itself;
 use crate::output;
 use crate::signals::Interrupt;
 
@@ -63,12 +65,15 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
 
     let view = Arc::new(View::open(&spec, None)?);
     let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, secret: None };
-    let server = Server::start(view, options)?;
-    let source = Source { addr: server.addr(), export: server.export().into() };
+    let network = Network::new()?;
+    let server = network.within(|| Server::start(view, options))??;
+    let source = Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };
     // The host goes on living beside the mount.
-    let options = MountOptions { changes: Changes::Live };
+    let options = MountOptions { changes: Changes::Live, ..MountOptions::default() };
     let note = state.note(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
     let mut mount = Mount::new(&source, &at, &options)?;
+    #[cfg(target_os = "linux")]
+    let _guard = mount.start_guard(&itself::program()?)?;
     mount.share();
     output::tell(format_args!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", at.display()));
 

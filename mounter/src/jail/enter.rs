@@ -38,7 +38,7 @@ fn inherited_control() -> Option<UnixStream> {
 }
 
 /// Whoever reads the program's output waits for all its writers to be gone; this process is none of them.
-pub(super) fn forget_streams() -> io::Result<()> {
+pub(crate) fn forget_streams() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;

@@ -85,7 +85,7 @@ impl Handle {
 
 /// Waits for a child's end and takes its status, after which its number may be another's. The signal may be any of the
 /// system's, real-time signals too: `nix` takes the status of a child that one of those ended, and knows no name for it.
-pub(super) fn reap(child: Pid) -> io::Result<Outcome> {
+pub(crate) fn reap(child: Pid) -> io::Result<Outcome> {
     let child = rustix::process::Pid::from_raw(child.as_raw());
     loop {
         let status = match waitpid(child, WHICHEVER) {

@@ -20,6 +20,7 @@ use super::handle::{Handle, reap};
 use super::orders::Orders;
 use super::tree::Tree;
 use super::{Ids, JailError, JailSpec, Outcome, Root, Task, User, inside};
+use crate::guard::Guard;
 use crate::{Mount, sys};
 
 /// How often calls to a dead server are aborted while what waits for them is killed, in milliseconds: a process can
@@ -46,11 +47,11 @@ pub(super) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Re
     let outcome = program.wait(&mut orders, mount.nfs());
     let ended = Instant::now();
     let unmounted = match mount {
-        Mounted::Nfs(mount) if orders.loopbox_died => {
+        Mounted::Nfs(mount, _guard) if orders.loopbox_died => {
             mount.abandon();
             Ok(())
         }
-        Mounted::Nfs(mount) => {
+        Mounted::Nfs(mount, _guard) => {
             abort_calls_if_loopbox_dies(control, &mount);
             mount.unmount()
         }
@@ -96,12 +97,16 @@ fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
         what: "a life after its parent's death".into(),
         source: errno.into(),
     })?;
-    Ok(Mounted::Nfs(mount))
+    let guard = mount
+        .fork_guard()
+        .map_err(|source| JailError::Arrange { what: "a guard of the mount".into(), source })?;
+    Ok(Mounted::Nfs(mount, guard))
 }
 
 /// What the supervisor has mounted.
 enum Mounted {
-    Nfs(Mount),
+    /// With what ends its client should this process be killed together with loopbox.
+    Nfs(Mount, Option<Guard>),
     Places(Tree),
     Nothing,
 }
@@ -110,7 +115,7 @@ impl Mounted {
     /// The mount whose calls need a server.
     fn nfs(&self) -> Option<&Mount> {
         match self {
-            Mounted::Nfs(mount) => Some(mount),
+            Mounted::Nfs(mount, _) => Some(mount),
             Mounted::Places(_) | Mounted::Nothing => None,
         }
     }

@@ -1,5 +1,8 @@
 //! mount(2) and umount2(2) themselves: no program of nfs-utils is needed.
 
+mod client;
+mod statistics;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,8 +15,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::table::{self, MountEntry};
 use super::{ABORT_INTERVAL, MountError};
-use crate::Source;
-use crate::options::{self, Changes, MountOptions};
+use crate::options::{self, Changes, MountOptions, Recovery};
+use crate::{Source, network};
+
+pub(crate) use client::Client;
 
 /// How many mounts on top of each other at one point are taken away: enough for any real stack, and an end.
 const STACK: usize = 16;
@@ -22,9 +27,55 @@ const STACK: usize = 16;
 /// to fail by themselves. A writer makes a call or two more after the one that failed, before it is gone.
 const ABORTS: usize = 20;
 
-pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Result<(), MountError> {
+/// The mount's root, and the client behind it, which lives where the server is.
+pub(crate) fn mount(
+    source: &Source,
+    at: &Path,
+    options: &MountOptions,
+) -> Result<(Option<File>, Client), MountError> {
+    let make = || mount_here(source, at, options);
+    let Some(path) = &source.namespace else { return make() };
+    network::within(path, make).map_err(|source| MountError::Namespace { path: path.clone(), source })?
+}
+
+fn mount_here(
+    source: &Source,
+    at: &Path,
+    options: &MountOptions,
+) -> Result<(Option<File>, Client), MountError> {
+    let (root, client) = attach_and_open(source, at, options, Recovery::Hard)?;
+    if client.has_switch() {
+        return Ok((Some(root), client));
+    }
+    // Nobody could end a client that waits for ever. How long one waits is settled when it is mounted.
+    drop(root);
+    unmount(at)?;
+    let (root, client) = attach_and_open(source, at, options, Recovery::Softerr)?;
+    Ok((Some(root), client))
+}
+
+fn attach_and_open(
+    source: &Source,
+    at: &Path,
+    options: &MountOptions,
+    recovery: Recovery,
+) -> Result<(File, Client), MountError> {
+    attach(source, at, options, recovery)?;
+    match File::open(at) {
+        Ok(root) => {
+            let client = Client::of(&root);
+            Ok((root, client))
+        }
+        Err(source) => {
+            force_unmount(at);
+            Err(MountError::Point { at: at.into(), source })
+        }
+    }
+}
+
+fn attach(source: &Source, at: &Path, options: &MountOptions, recovery: Recovery) -> Result<(), MountError> {
     let device = options::device(source);
-    let data = options::linux(source, options);
+    let data = options::linux(source, options, recovery);
     nix::mount::mount(Some(device.as_str()), at, Some("nfs"), flags(options), Some(data.as_str())).map_err(
         |errno| {
             let source_error = io::Error::from(errno);
@@ -48,10 +99,10 @@ pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Resul
 /// After every read the client forgets when the file was last read, and asks for its attributes at the next stat(2),
 /// unless the mount says that nobody is interested (`nfs_getattr` in `fs/nfs/inode.c`).
 fn flags(options: &MountOptions) -> MsFlags {
-    match options.changes {
-        Changes::Exclusive => MsFlags::MS_NOSUID | MsFlags::MS_NOATIME,
-        Changes::Live => MsFlags::MS_NOSUID,
-    }
+    let mut flags = MsFlags::MS_NOSUID;
+    flags.set(MsFlags::MS_NODEV, !options.devices);
+    flags.set(MsFlags::MS_NOATIME, options.changes == Changes::Exclusive);
+    flags
 }
 
 pub(crate) fn open_root(at: &Path) -> Result<Option<File>, MountError> {
@@ -62,6 +113,19 @@ pub(crate) fn open_root(at: &Path) -> Result<Option<File>, MountError> {
 /// Unmounting would tell of none.
 pub(crate) fn write_back(root: &File, at: &Path) -> Result<(), MountError> {
     nix::unistd::syncfs(root).map_err(|errno| MountError::WriteBack { at: at.into(), source: errno.into() })
+}
+
+/// Whether every call was answered in the end. A client that waits as long as it takes has had an answer to each; of one
+/// that does not, the kernel counts those that it gave up, after which a program may take what is there for missing.
+pub(crate) fn check_answered(client: &Client, at: &Path) -> Result<(), MountError> {
+    if client.has_switch() {
+        return Ok(());
+    }
+    match statistics::unanswered(at) {
+        Ok(0) => Ok(()),
+        Ok(calls) => Err(MountError::Unanswered { at: at.into(), calls }),
+        Err(source) => Err(MountError::Watch { source }),
+    }
 }
 
 pub(crate) fn unmount(at: &Path) -> Result<(), MountError> {

@@ -31,7 +31,21 @@ const TRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Milliseconds between two looks at the table of mounts: a person waits for the end of a command.
 const LOOK_INTERVAL: u16 = 300;
 
-pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Result<(), MountError> {
+/// The client of a mount. There is no way to end it and keep the mount.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Client;
+
+impl Client {
+    /// Nothing.
+    pub(crate) fn shut_down(&self) {}
+}
+
+/// Nothing is told through an open root there.
+pub(crate) fn mount(
+    source: &Source,
+    at: &Path,
+    options: &MountOptions,
+) -> Result<(Option<File>, Client), MountError> {
     let failed = |error: io::Error| MountError::Mount {
         device: options::device(source),
         at: at.into(),
@@ -53,7 +67,8 @@ pub(crate) fn mount(source: &Source, at: &Path, options: &MountOptions) -> Resul
     check(source, at).map_err(|error| {
         force_unmount(at);
         failed(error)
-    })
+    })?;
+    Ok((None, Client))
 }
 
 /// `/etc/nfs.conf` adds options to every mount, and a mount with another version, or one that gives up on a slow server,
@@ -79,6 +94,11 @@ pub(crate) fn open_root(_at: &Path) -> Result<Option<File>, MountError> {
 
 /// unmount(2) writes everything back itself there, and says so if it cannot.
 pub(crate) fn write_back(_root: &File, _at: &Path) -> Result<(), MountError> {
+    Ok(())
+}
+
+/// A client that has waited too long is gone, and its mount with it: that is told when it is unmounted.
+pub(crate) fn check_answered(_client: &Client, _at: &Path) -> Result<(), MountError> {
     Ok(())
 }
 

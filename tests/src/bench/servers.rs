@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use builder::plan::User;
-use mounter::{MountOptions, Source, options};
+use mounter::options::{self, Recovery};
+use mounter::{MountOptions, Source};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
 use serde::{Deserialize, Serialize};
@@ -95,9 +96,16 @@ impl Offer {
 impl Address {
     /// Mounts what is served, with loopbox's own options whoever serves.
     pub fn mount(&self, at: &Path) -> Result<()> {
-        let source =
-            Source { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, self.nfs)), export: self.export.clone() };
-        let line = format!("{},mountport={}", options::linux(&source, &MountOptions::default()), self.mount);
+        let source = Source {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, self.nfs)),
+            export: self.export.clone(),
+            namespace: None,
+        };
+        let line = format!(
+            "{},mountport={}",
+            options::linux(&source, &MountOptions::default(), Recovery::Softerr),
+            self.mount
+        );
         let device = options::device(&source);
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOATIME;
         mount(Some(device.as_str()), at, Some("nfs"), flags, Some(line.as_str()))

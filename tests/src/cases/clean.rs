@@ -5,13 +5,16 @@ use super::Case;
 mod build;
 mod compare;
 mod full;
+mod kept;
 mod moments;
 mod mount;
 mod run;
+mod stopped;
 mod store;
 mod traces;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, mount::CASES, build::CASES, compare::CASES, full::CASES].concat()
+    [run::CASES, mount::CASES, build::CASES, compare::CASES, full::CASES, kept::CASES, stopped::CASES]
+        .concat()
 }

@@ -108,7 +108,7 @@ fn serve(backing: &Path, at: &Path) -> Result<(Mount, Server)> {
     let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, secret: None };
     let server = Server::start(Arc::new(view), options).context("the server cannot be started")?;
     let addr: SocketAddr = server.addr();
-    let source = Source { addr, export: server.export().to_owned() };
+    let source = Source { addr, export: server.export().to_owned(), namespace: None };
     let mount = Mount::new(&source, at, &MountOptions::default()).context("the view cannot be mounted")?;
     Ok((mount, server))
 }

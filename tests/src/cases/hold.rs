@@ -8,8 +8,9 @@ mod host;
 mod outside;
 mod port;
 mod programs;
+mod take_over;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [graft::CASES, programs::CASES, outside::CASES, port::CASES, build::CASES].concat()
+    [graft::CASES, programs::CASES, outside::CASES, port::CASES, take_over::CASES, build::CASES].concat()
 }

@@ -69,7 +69,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
 impl Arguments {
     /// What is shown writable may be changed by the host at the same time, which only an NFS client has to know.
     fn backend(&self, plan: &Plan) -> Box<dyn Backend> {
-        self.backend.mounted_with(MountOptions { changes: plan.changes })
+        self.backend.mounted_with(MountOptions { changes: plan.changes, ..MountOptions::default() })
     }
 }
 

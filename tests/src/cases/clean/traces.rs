@@ -68,6 +68,12 @@ pub fn wait_for(user: u32, start: &str, mut ended: impl FnMut() -> bool) -> bool
     true
 }
 
+/// The number of a process of the user whose command line begins so.
+pub fn find(user: u32, start: &str) -> Option<u32> {
+    let found = |process: &Process| process.user == user && process.words.starts_with(start);
+    processes().iter().find(|process| found(process)).map(|process| process.pid)
+}
+
 /// The children of a process.
 pub fn children(parent: u32) -> Vec<u32> {
     processes().iter().filter(|process| process.parent == parent).map(|process| process.pid).collect()

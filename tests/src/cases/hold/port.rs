@@ -1,11 +1,15 @@
 //! The server answers the kernel's NFS client and nobody else.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -46,7 +50,8 @@ fn another_user_gets_nothing_even_with_the_exports_path(place: &Place) {
     let table = fs::read_to_string("/proc/mounts").expect("there is a table of mounts");
     let line = table.lines().find(|line| line.split(' ').nth(1) == at.to_str()).expect("it is mounted");
     let stranger = as_stranger(place, line);
-    let known = control(line);
+    let known = control(serving.id(), line);
+    assert!(TcpStream::connect(server(line)).is_err(), "the server is in the machine's own network");
     kill(Pid::from_raw(serving.id() as i32), Signal::SIGTERM).expect("it runs");
     serving.wait().expect("it can be waited for");
 
@@ -65,8 +70,26 @@ fn as_stranger(place: &Place, line: &str) -> Ran {
     command.output().expect("the attacker can be started").into()
 }
 
-/// Root's own call, from a port that needs privilege: it shows that the records are right.
-fn control(line: &str) -> nix::Result<bool> {
+fn server(line: &str) -> SocketAddr {
+    port::at(line).expect("the table names the server").0
+}
+
+/// Root's own call, from a port that needs privilege in the server's own network: it shows that the records are right.
+fn control(serving: u32, line: &str) -> nix::Result<bool> {
     let (server, export) = port::at(line)?;
-    port::answered(port::privileged(server)?, &port::mount(&export))
+    let network = network_of(serving);
+    let call = move || {
+        setns(network, CloneFlags::CLONE_NEWNET)?;
+        port::answered(port::privileged(server)?, &port::mount(&export))
+    };
+    thread::spawn(call).join().expect("it does not panic")
+}
+
+/// The network namespace of the thread that takes connections.
+fn network_of(process: u32) -> File {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("it lives");
+    let accepts =
+        |task: &Path| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "nfs-accept");
+    let task = tasks.flatten().map(|task| task.path()).find(|task| accepts(task)).expect("it serves");
+    File::open(task.join("ns/net")).expect("root can open it")
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mounter::stale::{Leftovers, Note, StateDir};
-use mounter::{Mount, MountError, MountOptions, Source};
+use mounter::{Mount, MountError, MountOptions, Network, Source};
 use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 use nfs_server::{Peers, Server, ServerOptions, Users};
 
@@ -34,6 +34,8 @@ pub struct Ground {
     pub quick: bool,
     /// Where the server listens.
     pub address: SocketAddr,
+    /// Where that address is.
+    pub network: Network,
     server: Mutex<Option<Server>>,
     mount: Mutex<Option<Mount>>,
 }
@@ -67,7 +69,7 @@ impl Ground {
         let made = lay_out(&base, &at).map_err(while_at("cannot make a directory to try things in"));
         let made = made.and_then(|()| serve(&base, &at));
         match made {
-            Ok((server, mount)) => Ok(Ground {
+            Ok((network, server, mount)) => Ok(Ground {
                 base,
                 at,
                 state: globals.state_dir.clone(),
@@ -75,6 +77,7 @@ impl Ground {
                 note: Mutex::new(Some(note)),
                 quick,
                 address: server.addr(),
+                network,
                 server: Mutex::new(Some(server)),
                 mount: Mutex::new(Some(mount)),
             }),
@@ -131,7 +134,7 @@ fn lay_out(base: &Path, at: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn serve(base: &Path, at: &Path) -> Result<(Server, Mount), GroundError> {
+fn serve(base: &Path, at: &Path) -> Result<(Network, Server, Mount), GroundError> {
     let (shown, work) = (base.join("shown"), base.join("work"));
     let owner = Owner::default();
     let spec = ViewSpec {
@@ -142,11 +145,13 @@ fn serve(base: &Path, at: &Path) -> Result<(Server, Mount), GroundError> {
     };
     let view = Arc::new(View::open(&spec, None).map_err(while_at("cannot open a view"))?);
     let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, secret: None };
-    let server = Server::start(view, options).map_err(while_at("cannot serve a view"))?;
-    let source = Source { addr: server.addr(), export: server.export().into() };
+    let network = Network::new().map_err(while_at("cannot serve a view"))?;
+    let server = network.within(|| Server::start(view, options)).map_err(while_at("cannot serve a view"))?;
+    let server = server.map_err(while_at("cannot serve a view"))?;
+    let source = Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };
     let mut mount =
         Mount::new(&source, at, &MountOptions::default()).map_err(while_at("cannot mount a view"))?;
     // Others are to find it free.
     mount.share();
-    Ok((server, mount))
+    Ok((network, server, mount))
 }

@@ -22,7 +22,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 const CLEARED: Duration = Duration::from_secs(30);
 
 pub fn peers(ground: &Ground) -> Verdict {
-    let mut stream = TcpStream::connect(ground.address).doing("connecting")?;
+    let connected =
+        ground.network.within(|| TcpStream::connect(ground.address)).doing("going to the server")?;
+    let mut stream = connected.doing("connecting")?;
     stream.set_read_timeout(Some(ANSWER)).doing("setting a limit")?;
     let call: Vec<u8> = CALL.iter().flat_map(|word| word.to_be_bytes()).collect();
     // A server that has hung up already may or may not let it be written.

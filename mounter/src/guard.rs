@@ -1,0 +1,95 @@
+//! A process that ends a client when nobody else is left to do so.
+//!
+//! A client waits for its server as long as it takes. Whoever mounted it shuts it down when the server has died; but
+//! should he be killed together with the server, whatever uses the mount, and every sync(2) of the machine, would wait for
+//! ever. The guard is in a session of its own, knows a pipe and the client's switch, and nothing else.
+
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::path::Path;
+use std::process::{self, Child, Command, ExitCode, Stdio};
+
+use nix::sys::signal::SigSet;
+use nix::unistd::{ForkResult, Pid};
+
+use crate::jail::{forget_streams, reap};
+use crate::sys;
+
+/// The hidden word that makes the binary call [`watch`].
+pub const WORD: &str = "__guard";
+
+/// Ends with whoever holds this, in whatever way he ends, and shuts the client down then.
+#[derive(Debug)]
+pub struct Guard {
+    /// Its other end is at its end once nobody has this one any more.
+    alive: Option<PipeWriter>,
+    process: Process,
+}
+
+#[derive(Debug)]
+enum Process {
+    Forked(Pid),
+    Started(Child),
+}
+
+impl Guard {
+    /// Makes this process, which has one thread, two.
+    pub(crate) fn fork(switch: &File) -> io::Result<Guard> {
+        let (end, alive) = io::pipe()?;
+        match sys::fork_single_threaded()? {
+            ForkResult::Child => {
+                drop(alive);
+                process::exit(if become_guard(&end, switch).is_ok() { 0 } else { 1 })
+            }
+            ForkResult::Parent { child } => Ok(Guard { alive: Some(alive), process: Process::Forked(child) }),
+        }
+    }
+
+    /// Starts this program once more.
+    pub(crate) fn start(program: &Path, switch: &File) -> io::Result<Guard> {
+        let (end, alive) = io::pipe()?;
+        let mut command = Command::new(program);
+        command.arg(WORD).env_clear().current_dir("/");
+        command.stdin(Stdio::from(end)).stdout(switch.try_clone()?).stderr(Stdio::null());
+        sys::in_own_session(&mut command);
+        Ok(Guard { alive: Some(alive), process: Process::Started(command.spawn()?) })
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        let ended = match &mut self.process {
+            Process::Forked(child) => reap(*child).map(drop),
+            Process::Started(child) => child.wait().map(drop),
+        };
+        if let Err(error) = ended {
+            tracing::warn!("cannot wait for the guard of a mount: {error}");
+        }
+    }
+}
+
+/// Nothing but the two descriptors is kept: what else this process had open would seem to be open in its parent.
+fn become_guard(end: &PipeReader, switch: &File) -> io::Result<()> {
+    nix::unistd::setsid()?;
+    forget_streams()?;
+    nix::unistd::dup2_stdin(end)?;
+    nix::unistd::dup2_stdout(switch)?;
+    sys::close_from(3)?;
+    wait_and_shut_down()
+}
+
+/// What the hidden word runs: standard input is the pipe, standard output the switch.
+#[must_use]
+pub fn watch() -> ExitCode {
+    if wait_and_shut_down().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// That there is no client any more is the usual case. Requests to end are meant for others, who end by them.
+fn wait_and_shut_down() -> io::Result<()> {
+    SigSet::all().thread_block()?;
+    io::stdin().read_to_end(&mut Vec::new())?;
+    let mut switch = io::stdout();
+    switch.write_all(b"1")?;
+    switch.flush()
+}

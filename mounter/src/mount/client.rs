@@ -1,0 +1,63 @@
+//! The kernel's NFS client behind one mount, and its switch.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, major, minor};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+/// The client of a mount.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Client {
+    /// `/sys/fs/nfs/MAJOR:MINOR/shutdown`, open (`fs/nfs/sysfs.c`); Linux has it since 6.5.
+    switch: Option<Arc<File>>,
+}
+
+impl Client {
+    /// The client of the mount with this root, asked for in the network namespace that it was mounted in.
+    pub(crate) fn of(root: &File) -> Client {
+        match switch(root) {
+            Ok(switch) => Client { switch: Some(Arc::new(switch)) },
+            Err(error) => {
+                tracing::debug!(%error, "the client of a mount cannot be shut down");
+                Client::default()
+            }
+        }
+    }
+
+    /// Whether it can be shut down.
+    pub(crate) fn has_switch(&self) -> bool {
+        self.switch.is_some()
+    }
+
+    /// Its switch, if it has one.
+    pub(crate) fn switch(&self) -> Option<&File> {
+        self.switch.as_deref()
+    }
+
+    /// Ends every call that waits for the server, and every call to come, with EIO, for good: nothing is sent to
+    /// anybody any more. Where the mount is still in use somewhere, that is the end of its use.
+    pub(crate) fn shut_down(&self) {
+        if let Some(switch) = &self.switch
+            && let Err(error) = (&**switch).write_all(b"1")
+            // The kernel has no client any more: nobody uses the mount.
+            && error.raw_os_error() != Some(libc::ENODEV)
+        {
+            tracing::warn!("cannot shut a client down: {error}");
+        }
+    }
+}
+
+/// Only a sysfs that was mounted in the same network namespace shows it.
+fn switch(root: &File) -> io::Result<File> {
+    let device = root.metadata()?.dev();
+    let context = fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    let sysfs = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    let path = format!("fs/nfs/{}:{}/shutdown", major(device), minor(device));
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    Ok(File::from(openat(&sysfs, path.as_str(), flags, Mode::empty())?))
+}
