@@ -18,7 +18,8 @@ pub use execute::execute;
 /// Words of `loopbox run`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Show a host file or directory, read-only; at the same path unless another is given
+    /// Show a host file or directory, read-only; at the same path unless another is given. What changes on the host is
+    /// seen within a second or when a file is opened; store paths are taken to never change
     #[arg(long, value_name = "SRC[:AT]")]
     ro: Vec<Bind>,
     /// Show a host file or directory that the command may write
@@ -27,7 +28,8 @@ pub struct Arguments {
     /// Show a path of the Nix store and all that it needs
     #[arg(long, value_name = "PATH")]
     closure: Vec<PathBuf>,
-    /// Show a host program with its loader, its libraries and its interpreter; a name is looked up in PATH
+    /// Show a host program with its loader, its libraries and its interpreter; a name is looked up in PATH. They are
+    /// taken not to change while the command runs
     #[arg(long, value_name = "PROGRAM")]
     with: Vec<PathBuf>,
     /// An empty directory that the command may write, gone afterwards

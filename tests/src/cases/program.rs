@@ -5,10 +5,12 @@ use super::Case;
 mod backend;
 mod doctor;
 mod explain;
+mod live;
 mod mount;
 mod run;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, backend::CASES, explain::CASES, mount::CASES, doctor::CASES].concat()
+    [run::CASES, backend::CASES, explain::CASES, live::CASES, mount::CASES, doctor::CASES]
+        .concat()
 }

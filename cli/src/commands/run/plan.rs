@@ -13,7 +13,7 @@ use mounter::jail::{Ids, JailSpec, Mac, Root, SystemCalls, User};
 use mounter::options::Changes;
 use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 
-use super::bind::without_slash;
+use super::bind::{Bind, without_slash};
 use super::{Arguments, RunError, defaults, mac};
 use crate::failure::Failure;
 
@@ -84,8 +84,7 @@ impl Plan {
             shm: defaults::is_directory(&entries, "/dev/shm"),
             view: ViewSpec { entries },
             user,
-            // The host may change what it shows writable at the same time.
-            changes: if arguments.rw.is_empty() { Changes::Exclusive } else { Changes::Live },
+            changes: changes(arguments, Store::from_environment().directory()),
             base: base.into(),
             scratch,
             env,
@@ -171,6 +170,17 @@ fn user(arguments: &Arguments) -> Owner {
     let by_uid = || if arguments.uid.is_some() { Some(uid) } else { number("SUDO_GID") };
     let gid = arguments.gid.or_else(by_uid).unwrap_or_else(|| nix::unistd::getgid().as_raw());
     Owner { uid, gid }
+}
+
+/// Whoever is shown directories of his own goes on working there meanwhile, and is to see what he did. Store paths never
+/// change, and neither does what `--with` shows while a command runs: the machine's own programs and libraries.
+fn changes(arguments: &Arguments, store: &Path) -> Changes {
+    let may_change = |bind: &Bind| !bind.source.starts_with(store);
+    if arguments.rw.is_empty() && !arguments.ro.iter().any(may_change) {
+        Changes::Exclusive
+    } else {
+        Changes::Live
+    }
 }
 
 fn closure(paths: &[PathBuf]) -> Result<Vec<Entry>, Failure> {
