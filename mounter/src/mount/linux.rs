@@ -2,6 +2,7 @@
 
 mod client;
 mod statistics;
+mod untold;
 
 use std::fs::File;
 use std::io;
@@ -110,9 +111,17 @@ pub(crate) fn open_root(at: &Path) -> Result<Option<File>, MountError> {
 }
 
 /// syncfs(2) tells of every write that failed since the root was opened, also of those that nobody waited for.
-/// Unmounting would tell of none.
+/// Unmounting would tell of none. What somebody was told of is his own affair.
 pub(crate) fn write_back(root: &File, at: &Path) -> Result<(), MountError> {
-    nix::unistd::syncfs(root).map_err(|errno| MountError::WriteBack { at: at.into(), source: errno.into() })
+    let Err(errno) = nix::unistd::syncfs(root) else { return Ok(()) };
+    match untold::first(root) {
+        Ok(None) => Ok(()),
+        Ok(Some(source)) => Err(MountError::WriteBack { at: at.into(), source }),
+        Err(error) => {
+            tracing::debug!(%error, "not every file can be asked for writes that failed");
+            Err(MountError::WriteBack { at: at.into(), source: errno.into() })
+        }
+    }
 }
 
 /// Whether every call was answered in the end. A client that waits as long as it takes has had an answer to each; of one

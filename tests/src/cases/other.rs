@@ -18,6 +18,9 @@ use crate::sys::Shared;
 /// The part of a file that is mapped.
 const MAPPED: NonZeroUsize = NonZeroUsize::new(3 * 4096).expect("not zero");
 
+/// A file that is larger than a small disk.
+const LARGE: NonZeroUsize = NonZeroUsize::new(8 << 20).expect("not zero");
+
 /// One process's part.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Act {
@@ -35,6 +38,8 @@ pub enum Act {
     LookPast { file: PathBuf },
     /// Waits for an exclusive lock of one byte, says so, and keeps it until its input ends.
     Lock { file: PathBuf, at: i64 },
+    /// Writes to every page of a large file through a mapping, and ends.
+    Fill { file: PathBuf },
     /// Locks one byte, says so, and then waits for the lock of another.
     LockBoth { file: PathBuf, first: i64, second: i64 },
 }
@@ -61,6 +66,7 @@ pub fn main(act: &Act) -> Result<ExitCode> {
         Act::Replace { file, contents, count } => replace(file, contents, *count)?,
         Act::Answer { file } => answer(file)?,
         Act::LookPast { file } => look_past(file)?,
+        Act::Fill { file } => fill(file)?,
         Act::Lock { file, at } => {
             let file = open(file)?;
             lock(&file, *at)?;
@@ -160,6 +166,14 @@ fn answer(file: &Path) -> Result<()> {
         }
     }
     bail!("nobody set the first byte")
+}
+
+fn fill(file: &Path) -> Result<()> {
+    let file = open(file)?;
+    file.set_len(LARGE.get() as u64)?;
+    let mut memory = Shared::map(&file, LARGE)?;
+    (0..LARGE.get()).step_by(4096).for_each(|at| memory.set(at, 1));
+    Ok(())
 }
 
 fn look_past(path: &Path) -> Result<()> {

@@ -5,12 +5,13 @@ use super::Case;
 mod backend;
 mod doctor;
 mod explain;
+mod late;
 mod live;
 mod mount;
 mod run;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, backend::CASES, explain::CASES, live::CASES, mount::CASES, doctor::CASES]
+    [run::CASES, backend::CASES, explain::CASES, late::CASES, live::CASES, mount::CASES, doctor::CASES]
         .concat()
 }

@@ -62,7 +62,8 @@ impl Mounted {
         Mounted { loopbox, child, at, spec }
     }
 
-    fn unmount(&self, words: &[&str]) -> String {
+    /// `loopbox unmount`, with these words: what it told.
+    pub fn unmount(&self, words: &[&str]) -> String {
         let words = ["unmount"].into_iter().chain(words.iter().copied()).map(AsRef::as_ref);
         let told = self.loopbox.run(words.chain([self.at.as_os_str()])).told();
         told.replace(&*self.at.to_string_lossy(), "…")
@@ -73,7 +74,7 @@ impl Mounted {
     }
 
     /// Waits for the loopbox that serves; nothing of it may be left.
-    fn ends_with(mut self, status: Option<i32>) {
+    pub fn ends_with(mut self, status: Option<i32>) {
         assert_eq!(self.child.wait().expect("it can be waited for").code(), status);
         assert!(!is_mounted(&self.at));
         assert_eq!(fs::read_dir(&self.loopbox.state).expect("there is a state directory").count(), 0);
