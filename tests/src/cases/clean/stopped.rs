@@ -15,8 +15,9 @@ use crate::cases::{Place, cases};
 
 cases![what_is_there_is_found_after_a_minute_without_answers];
 
-/// Longer than any client gives its server by default: a minute (nfs(5), `timeo` and `retrans`).
-const STOPPED: Duration = Duration::from_secs(65);
+/// Longer than a client that is not hard waits by default: a minute and the time until its timer looks (nfs(5), `timeo`
+/// and `retrans`).
+const STOPPED: Duration = Duration::from_secs(75);
 
 /// Reads a line before it looks for a file that nobody has asked for yet, and writes one.
 const PROGRAM: &str = "echo ready; read line; if [ -e /shown/input ]; then echo found; else echo missing; fi
