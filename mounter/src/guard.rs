@@ -4,11 +4,13 @@
 //! should he be killed together with the server, whatever uses the mount, and every sync(2) of the machine, would wait for
 //! ever. The guard is in a session of its own, knows a pipe and the client's switch, and nothing else.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::path::Path;
 use std::process::{self, Child, Command, ExitCode, Stdio};
 
+use nix::sys::prctl;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
 
@@ -17,6 +19,9 @@ use crate::sys;
 
 /// The hidden word that makes the binary call [`watch`].
 pub const WORD: &str = "__guard";
+
+/// What it is called among processes (pkill(1) and killall(1) go by it).
+const NAME: &CStr = c"nfs-guard";
 
 /// Ends with whoever holds this, in whatever way he ends, and shuts the client down then.
 #[derive(Debug)]
@@ -85,9 +90,11 @@ pub fn watch() -> ExitCode {
     if wait_and_shut_down().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// That there is no client any more is the usual case. Requests to end are meant for others, who end by them.
+/// That there is no client any more is the usual case. Requests to end are meant for others, who end by them; and so are
+/// those that go to all processes of loopbox's name.
 fn wait_and_shut_down() -> io::Result<()> {
     SigSet::all().thread_block()?;
+    prctl::set_name(NAME)?;
     io::stdin().read_to_end(&mut Vec::new())?;
     let mut switch = io::stdout();
     switch.write_all(b"1")?;

@@ -22,7 +22,12 @@ const LIVE_CACHE: u32 = 1;
 /// was stopped, and a second copy of it would be carried out after calls that the client made because of the first.
 const RESEND: u32 = 600;
 
-/// How often it is sent again before the client reports. With TCP, Linux never waits longer than [`RESEND`] for that.
+/// The same where the call fails after it was sent again and not answered either, so after twice that: longer than a
+/// machine's hiccup, and not so long that somebody who keeps a file of a view with something to write back could hold up
+/// every sync(2) of the machine for long.
+const RESEND_ONCE: u32 = 90;
+
+/// How often a call is sent again before the client reports, or fails it.
 const RESENDS: u32 = 1;
 
 /// What the user of a mount may choose; the rest of the line follows from what loopbox's server is.
@@ -55,8 +60,8 @@ pub enum Changes {
 pub enum Recovery {
     /// It waits, for as long as it takes. Somebody has to end it when the server has died: see [`crate::guard`].
     Hard,
-    /// The call fails after [`RESEND`] seconds with ETIMEDOUT, which a program may take for anything. That is for kernels
-    /// on which nobody could end a client that waits.
+    /// The call fails after two times [`RESEND_ONCE`] seconds with ETIMEDOUT, which a program may take for anything. That is
+    /// for kernels on which nobody could end a client that waits.
     Softerr,
 }
 
@@ -65,6 +70,13 @@ impl Recovery {
         match self {
             Recovery::Hard => "hard",
             Recovery::Softerr => "softerr",
+        }
+    }
+
+    fn resend_after(self) -> u32 {
+        match self {
+            Recovery::Hard => RESEND,
+            Recovery::Softerr => RESEND_ONCE,
         }
     }
 }
@@ -110,7 +122,7 @@ pub fn linux(source: &Source, options: &MountOptions, recovery: Recovery) -> Str
         "nosharecache".into(),
         recovery.word().into(),
         // In tenths of a second.
-        format!("timeo={}", RESEND * 10),
+        format!("timeo={}", recovery.resend_after() * 10),
         format!("retrans={RESENDS}"),
         format!("rsize={TRANSFER}"),
         format!("wsize={TRANSFER}"),
@@ -182,7 +194,7 @@ mod tests {
 
     #[test]
     fn linux_line_of_a_mount_that_the_host_changes_too() {
-        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }, Recovery::Softerr), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=6000,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
+        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }, Recovery::Softerr), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=900,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
     }
 
     #[test]
