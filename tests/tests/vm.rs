@@ -112,8 +112,10 @@ fn precious(name: &str) -> PathBuf {
 
 /// The directory is as it was; removes it.
 fn unharmed(directory: &Path) {
-    let names: Vec<_> =
-        fs::read_dir(directory).expect("it is there").map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(directory)
+        .expect("it is there")
+        .map(|entry| entry.expect("it can be read").file_name())
+        .collect();
     assert_eq!(names, ["file"]);
     assert_eq!(fs::read(directory.join("file")).expect("it is there"), b"precious");
     fs::remove_dir_all(directory).expect("it can be removed");
