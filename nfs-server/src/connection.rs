@@ -14,7 +14,7 @@ use crate::limits::SEND_BUFFER;
 use crate::record::{RecordError, Records};
 use crate::rpc::{self, Answered, Replies, Request};
 use crate::service::Service;
-use crate::view::Patience;
+use crate::view::{Patience, prepare_thread};
 use crate::xdr::Garbage;
 use incoming::Incoming;
 use waiting::Waiting;
@@ -47,6 +47,7 @@ type Output<'s> = Mutex<&'s TcpStream>;
 /// Replies wait while further calls are already here, and go out together before the next wait for the peer. A peer
 /// that does not take its replies is not read from: that is what bounds the calls in flight.
 pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), ConnectionError> {
+    prepare_thread();
     let output = Output::new(stream);
     let waiting = Waiting::new(service, &output);
     std::thread::scope(|scope| {

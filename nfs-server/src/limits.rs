@@ -122,12 +122,26 @@ pub(crate) const CHEAP_SYSTEM_CALL: Duration = Duration::from_micros(1);
 /// that many systems allow.
 pub(crate) const ORPHANS_MAX: usize = 256;
 
-/// Names of deleted files that are still open; as many as one process can have open on most systems.
-pub(crate) const DELETED_MAX: usize = 1 << 16;
+/// Deleted files that are still open and have a name that their client gave them; as many as one process can have open on
+/// most systems. One beyond them is shown like any other file, as a kernel's own server shows them all.
+pub(crate) const SILLY_RENAMES_MAX: usize = 1 << 16;
+
+/// Names for such files that a client asked for last, to give one of them next: more than threads of one machine ever remove
+/// files at the same moment. A file whose name was forgotten between the two is shown like any other.
+pub(crate) const SILLY_LOOKUPS_MAX: usize = 256;
+
+/// How long a client that has unmounted may take to remove the deleted files that it still has, before that is done for it:
+/// a few calls on the loopback, with room for a machine under load.
+pub(crate) const CLIENT_CLOSING_MAX: Duration = Duration::from_secs(2);
 
 /// Pipes and sockets at a time that regular files stand in for: some 10 MiB of memory, and more of them than any program
 /// keeps. One that was forgotten would be shown as the regular file that it is not, so that no more are made.
 pub(crate) const STAND_INS_MAX: usize = 1 << 18;
+
+/// Files of the host that a view knows by a number, and so by a handle that its client may hold for as long as it likes: none
+/// can be forgotten before the file is gone. Some 170 bytes each, with the names in listings: 1.4 GiB in all. One more is
+/// refused as a full quota refuses it.
+pub(crate) const NODES_MAX: usize = 1 << 23;
 
 /// Names remembered of one file: the first and the latest. A file with more links is found by those; should all of them
 /// go while others stay, its handle is stale until the client looks up another name, as it then does.

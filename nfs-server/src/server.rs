@@ -10,9 +10,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 pub use peer::Peers;
 use refusals::Refusals;
@@ -20,7 +21,7 @@ use refusals::Refusals;
 use crate::calls::Calls;
 use crate::connection;
 use crate::handle::Secret;
-use crate::limits::{CONNECTIONS_MAX, PAUSE_MILLISECONDS};
+use crate::limits::{CLIENT_CLOSING_MAX, CONNECTIONS_MAX, PAUSE_MILLISECONDS};
 use crate::service::{Service, Users};
 use crate::view::View;
 
@@ -67,6 +68,8 @@ struct Shared {
     peers: peer::Check,
     refusals: Refusals,
     connections: Mutex<Connections>,
+    /// A connection ended.
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -97,6 +100,7 @@ impl Server {
             peers,
             refusals: Refusals::default(),
             connections: Mutex::default(),
+            ended: Condvar::new(),
         });
         let accepting = {
             let shared = Arc::clone(&shared);
@@ -127,12 +131,17 @@ impl Server {
     }
 
     /// Ends every connection and closes every file of the view. Returns when no thread of the server is left.
+    ///
+    /// A client closes its connection when it has removed the last of the files that were deleted while open, which may be
+    /// after its mount is gone. It is waited for then; what is left behind one that does not come to it is removed here.
     pub fn stop(mut self) -> Calls {
         self.end();
         self.calls()
     }
 
     fn end(&mut self) {
+        let view = &self.shared.service.view;
+        let unfinished = view.has_deleted_files() && !self.shared.are_closed_within(CLIENT_CLOSING_MAX);
         drop(self.wake.take());
         if let Some(accepting) = self.accepting.take() {
             // A thread that panicked has said so; there is nothing to add here.
@@ -142,7 +151,10 @@ impl Server {
         for thread in threads {
             let _ = thread.join();
         }
-        self.shared.service.view.close();
+        if unfinished {
+            view.remove_deleted_files();
+        }
+        view.close();
     }
 }
 
@@ -229,6 +241,13 @@ impl Shared {
         Ok(())
     }
 
+    /// Waits until the peers have closed all connections, and says whether they have.
+    fn are_closed_within(&self, time: Duration) -> bool {
+        let mut connections = self.connections.lock();
+        let open = |connections: &mut Connections| !connections.open.is_empty();
+        !self.ended.wait_while_for(&mut connections, open, time).timed_out()
+    }
+
     fn close_connections(&self) -> Vec<JoinHandle<()>> {
         let mut connections = self.connections.lock();
         connections.stopped = true;
@@ -249,5 +268,6 @@ struct Open<'a> {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.shared.connections.lock().open.remove(&self.id);
+        self.shared.ended.notify_all();
     }
 }

@@ -4,6 +4,7 @@
 //! [`Writable`], which exists only for nodes that may be changed, so no procedure can forget to ask.
 
 mod abilities;
+mod acting;
 mod attributes;
 mod caller;
 mod case;
@@ -11,6 +12,7 @@ mod change;
 mod create;
 mod descriptors;
 mod error;
+mod file_system;
 mod fileid;
 mod host;
 mod list;
@@ -26,8 +28,10 @@ mod read;
 mod recall;
 mod remove;
 mod rename;
+mod rights;
 mod seen;
 mod set;
+mod silly;
 mod sink;
 mod spec;
 mod stand_in;
@@ -39,6 +43,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use abilities::Abilities;
+pub(crate) use acting::prepare_thread;
 pub use attributes::{Attributes, Kind, Time};
 pub use caller::{Caller, Want};
 pub use change::Writable;
@@ -52,17 +57,19 @@ pub use patience::Patience;
 pub use read::{Read, Span};
 pub use seen::Before;
 pub use set::{Contents, SetAttributes, SetTime, Written};
+pub use silly::SillyNames;
 pub use sink::{Decision, Sink};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
 pub use stand_in::stands_in;
 
+use create::ExclusiveCreates;
 use descriptors::Descriptors;
 use fileid::FileIds;
 use listings::Listings;
 #[cfg(target_os = "linux")]
 use many::Many;
 use node::Nodes;
-use remove::Orphans;
+use silly::SillyRenames;
 use stand_in::StandIns;
 use tree::{Declared, Tree};
 
@@ -75,13 +82,16 @@ pub struct View {
     listings: Listings,
     #[cfg(target_os = "linux")]
     many: Option<Many>,
-    orphans: Orphans,
+    silly: SillyRenames,
+    exclusive: ExclusiveCreates,
     stand_ins: StandIns,
     abilities: Abilities,
     /// Held while names change: the host may give the inode number of a file that goes to one that comes.
     changing_names: Mutex<()>,
     /// The user and group that new files of the host get before they are given to the caller.
     identity: (u32, u32),
+    /// Whether this process can act as its callers.
+    acts: bool,
     /// When the view was opened.
     opened: Time,
     sink: Option<Arc<dyn Sink>>,
@@ -106,6 +116,7 @@ impl View {
         abilities: Abilities,
     ) -> Result<View, OpenError> {
         let tree = Tree::new(spec, abilities)?;
+        let identity = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         Ok(View {
             fileids: FileIds::new(tree.device),
             tree,
@@ -114,12 +125,14 @@ impl View {
             listings: Listings::new(),
             #[cfg(target_os = "linux")]
             many: Many::on(abilities),
-            orphans: Orphans::default(),
+            silly: SillyRenames::new(abilities.silly_names),
+            exclusive: ExclusiveCreates::default(),
             stand_ins: StandIns::default(),
             abilities,
             changing_names: Mutex::new(()),
             opened: Time::now(),
-            identity: (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
+            identity,
+            acts: acting::can_act(identity),
             sink,
         })
     }
@@ -136,11 +149,10 @@ impl View {
         }
     }
 
-    /// Ends deletions that were begun, and closes every host file: from here on nothing in the view holds one open.
+    /// Closes every host file: from here on nothing in the view holds one open.
     pub fn close(&self) {
-        self.finish_deletions();
         self.descriptors.clear();
-        self.orphans.clear();
+        self.silly.clear();
     }
 }
 

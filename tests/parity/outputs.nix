@@ -54,6 +54,15 @@ in
     '';
     look = metadata;
   };
+  output-silly-names = {
+    about = "files that are named like deleted ones that an NFS client has open, and one that is such a file";
+    script = ''
+      mkdir -p $out/d; name=.nfs000000000076202f00000088
+      echo x > $out/d/$name; cp -r $out/d $out/copy; echo y > plain; mv plain $out/$name
+      exec 3> $out/open; echo open >&3; rm $out/open
+    '';
+    look = metadata;
+  };
   output-unreadable = { about = "a file that nobody may read"; script = "echo x > $out; chmod 000 $out"; };
   output-set-id = {
     about = "set-id bits cannot be given";

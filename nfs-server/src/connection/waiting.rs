@@ -10,7 +10,7 @@ use super::{ConnectionError, Output, send};
 use crate::limits::{WAITING_CALLS_MAX, WAITING_THREADS_MAX};
 use crate::rpc::{self, Replies, Request};
 use crate::service::Service;
-use crate::view::Patience;
+use crate::view::{Patience, prepare_thread};
 
 /// A connection's calls that wait, and the threads that carry them out: none before there is such a call.
 pub(super) struct Waiting<'s> {
@@ -68,6 +68,7 @@ impl<'s> Waiting<'s> {
     }
 
     fn work(&self, mut replies: Replies) {
+        prepare_thread();
         while let Some(call) = self.next() {
             let answered = rpc::answer(self.service, Request::whole(&call, Patience::Any), &mut replies);
             let sent = answered

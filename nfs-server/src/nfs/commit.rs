@@ -26,7 +26,7 @@ impl Procedure for Commit {
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Done, Failure<Wcc>> {
         let file = call.writable(arguments.file)?;
         let before = call.service.view.before(file.node());
-        file.commit(call.patience)?;
+        file.commit(call.caller(), call.patience)?;
         Ok(Done(Wcc { before, after: file.attributes().ok() }))
     }
 }

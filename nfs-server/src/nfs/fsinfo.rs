@@ -15,7 +15,10 @@ const PROPERTIES: u32 = 0x01 | 0x02 | 0x08 | 0x10;
 
 pub(super) struct FsInfo;
 
-pub(super) struct Done(PostOp);
+pub(super) struct Done {
+    attributes: PostOp,
+    largest_file: u64,
+}
 
 impl Procedure for FsInfo {
     type Arguments<'a> = FileHandle<'a>;
@@ -23,20 +26,21 @@ impl Procedure for FsInfo {
     type Failed = PostOp;
 
     fn call(call: &Call<'_>, root: FileHandle<'_>, _: &mut [u8]) -> Result<Done, Failure<PostOp>> {
-        Ok(Done(call.post_op(&call.node(root)?)))
+        let node = call.node(root)?;
+        Ok(Done { attributes: call.post_op(&node), largest_file: call.service.view.largest_file(&node) })
     }
 }
 
 impl Encode for Done {
     fn encode(&self, to: &mut Encoder<'_>) {
-        self.0.encode(to);
+        self.attributes.encode(to);
         for _read_then_write in 0..2 {
             to.u32(TRANSFER_MAX as u32);
             to.u32(TRANSFER_MAX as u32);
             to.u32(TRANSFER_MULTIPLE);
         }
         to.u32(LISTING_REPLY_MAX as u32);
-        to.u64(i64::MAX as u64);
+        to.u64(self.largest_file);
         to.u32(0); // seconds and
         to.u32(1); // nanoseconds between two times that a file can have
         to.u32(PROPERTIES);

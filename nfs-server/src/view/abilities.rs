@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use super::silly::SillyNames;
 use crate::limits::CHEAP_SYSTEM_CALL;
 
 /// What the view does by itself because its host cannot, or does in another way because that is cheaper there.
@@ -14,9 +15,13 @@ pub struct Abilities {
     pub special_files: bool,
     /// Whether names that differ in case only are two names. When it is not said, each file system is asked.
     pub tells_case: Option<bool>,
+    /// Whether the host takes names for one that Unicode takes for equal, though their bytes differ.
+    pub normalizes_names: bool,
     /// Whether a system call costs little besides what it does, as with most kernels. Where it does not, many names of
     /// a fixed graft are asked for at once, if the host has a call for that: on Linux, io_uring(7).
     pub cheap_calls: bool,
+    /// How this system's NFS client names deleted files that are still open.
+    pub silly_names: SillyNames,
 }
 
 impl Default for Abilities {
@@ -26,7 +31,9 @@ impl Default for Abilities {
         Abilities {
             special_files: cfg!(target_os = "linux"),
             tells_case: None,
+            normalizes_names: cfg!(target_os = "macos"),
             cheap_calls: *CALLS_ARE_CHEAP,
+            silly_names: if cfg!(target_os = "linux") { SillyNames::Linux } else { SillyNames::Bsd },
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::acting::Acting;
 use super::attributes::{Attributes, Kind, Permissions};
 use super::caller::Caller;
 use super::error::Error;
@@ -102,7 +103,7 @@ impl Writable<'_> {
         if self.view.kind(&self.node) != Kind::Directory {
             return Err(Error::NotDirectory);
         }
-        caller.check_names(self.permissions()?)?;
+        self.view.check_names(&self.node, self.permissions()?, caller)?;
         self.view.directory(self.node.id())
     }
 
@@ -114,8 +115,22 @@ impl Writable<'_> {
         }
     }
 
-    /// In a directory with the sticky bit only its owner, the file's owner and root take a name away.
+    /// Whether the host's rules decide what the caller may do.
+    pub(crate) fn host_decides(&self) -> bool {
+        self.view.acts_on(&self.node)
+    }
+
+    /// Acts as the caller from here on, where the host's rules decide.
+    pub(crate) fn act_as(&self, caller: Caller<'_>) -> Result<Acting, Error> {
+        self.view.act_as(self.branch()?, caller)
+    }
+
+    /// In a directory with the sticky bit only its owner, the file's owner and root take a name away. Where the host's
+    /// rules decide, it says so by itself.
     pub(crate) fn check_sticky(&self, caller: Caller<'_>, file: Permissions) -> Result<(), Error> {
+        if self.host_decides() {
+            return Ok(());
+        }
         let directory = self.permissions()?;
         let sticky = directory.mode & 0o1000 != 0;
         if sticky && !caller.owns(directory) && !caller.owns(file) {

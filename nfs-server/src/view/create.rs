@@ -1,22 +1,29 @@
 //! New names: files, directories, symbolic links, pipes, sockets and further links.
 
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use lru::LruCache;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::FileStat;
+use nix::unistd::{Gid, Uid};
+use parking_lot::Mutex;
 
-use super::View;
+use super::acting::has_no_umask;
 use super::attributes::{Attributes, Kind};
 use super::caller::Caller;
 use super::change::{Writable, check_new_name};
+use super::descriptors::{DataAccess, OpenFile};
 use super::error::Error;
 use super::host;
-use super::node::Node;
+use super::locate::Located;
+use super::node::{HostNode, Node, NodeId};
 use super::seen::Seen;
 use super::set::{SetAttributes, check_mode};
 use super::spec::PATH_MAX;
+use crate::limits::DUPLICATES_MAX;
 
 /// Mode of a file made with [`Create::Exclusive`] until its maker sets one.
 const EXCLUSIVE_MODE: u32 = 0o600;
@@ -43,6 +50,26 @@ pub enum New<'a> {
     Fifo,
     /// A Unix socket.
     Socket,
+}
+
+/// The verifiers of files that were made exclusively, for a request that comes twice.
+pub(crate) struct ExclusiveCreates(Mutex<LruCache<NodeId, [u8; 8]>>);
+
+impl Default for ExclusiveCreates {
+    fn default() -> ExclusiveCreates {
+        let capacity = NonZeroUsize::new(DUPLICATES_MAX).unwrap_or(NonZeroUsize::MIN);
+        ExclusiveCreates(Mutex::new(LruCache::new(capacity)))
+    }
+}
+
+impl ExclusiveCreates {
+    fn remember(&self, file: NodeId, verifier: [u8; 8]) {
+        self.0.lock().put(file, verifier);
+    }
+
+    fn made(&self, file: NodeId, verifier: [u8; 8]) -> bool {
+        self.0.lock().get(&file) == Some(&verifier)
+    }
 }
 
 impl Writable<'_> {
@@ -74,19 +101,20 @@ impl Writable<'_> {
             }
             directory => directory?,
         };
-        let file = match host::create(&*directory, name, mode) {
+        self.view.nodes.check_room()?;
+        let made = {
+            let _acting = self.act_as(caller)?;
+            host::create(&*directory, name, mode)
+        };
+        let file = match made {
             Err(Errno::EEXIST) => return self.open_existing(name, create, set, caller),
             file => file?,
         };
-        self.give(&directory, name, caller)?;
-        if set.size.is_some_and(|size| size > 0) {
-            nix::unistd::ftruncate(&file, set.size_for_host()?)?;
-        }
-        let stat = with_mode(&directory, name, Some(&file), mode)?;
-        let (node, attributes) = self.admit(name, &stat);
-        self.view.keep_open(&node, file);
+        let stat = self.complete(&file, mode, set, caller)?;
+        let (node, attributes) = self.admit(name, &stat)?;
+        self.keep_open(&node, file, caller);
         if let Create::Exclusive(verifier) = create {
-            self.view.orphans.remember_verifier(node.id(), verifier);
+            self.view.exclusive.remember(node.id(), verifier);
         }
         self.set_rest(node, attributes, set, caller)
     }
@@ -110,13 +138,21 @@ impl Writable<'_> {
             return Err(Error::Exists);
         }
         let directory = self.names(caller)?;
-        self.make_on_host(&directory, name, new, mode)?;
-        self.give(&directory, name, caller)?;
-        let stat = match new {
-            New::Symlink(_) => host::stat(&*directory, name)?,
-            _ => with_mode(&directory, name, None, mode)?,
-        };
-        let (node, attributes) = self.admit(name, &stat);
+        self.view.nodes.check_room()?;
+        {
+            let _acting = self.act_as(caller)?;
+            self.make_on_host(&directory, name, new, mode)?;
+        }
+        if let Some((uid, gid)) = self.new_owner(caller) {
+            let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+            nix::unistd::fchownat(&*directory, name, Some(uid), Some(gid), flags)?;
+        }
+        let mut stat = host::stat(&*directory, name)?;
+        if !matches!(new, New::Symlink(_)) && self.lacks_bits(&stat, mode) {
+            host::set_mode(&*directory, name, mode)?;
+            stat = host::stat(&*directory, name)?;
+        }
+        let (node, attributes) = self.admit(name, &stat)?;
         self.set_rest(node, attributes, set, caller)
     }
 
@@ -139,7 +175,7 @@ impl Writable<'_> {
         }
         let directory = self.names(caller)?;
         let located = self.view.locate(host_node)?;
-        nix::unistd::linkat(&*located.directory, &*located.name, &*directory, name, AtFlags::empty())?;
+        self.link_on_host(host_node, &located, &directory, name, caller)?;
         host_node.add_place(self.node.id(), name);
         self.view.listings.add(self.node.id(), name, Some(host_node.id));
         self.view.outdate(&self.node);
@@ -157,7 +193,7 @@ impl Writable<'_> {
         let (node, attributes) = self.view.child(&self.node, name)?;
         match create {
             Create::Unchecked if attributes.kind == Kind::Regular => {}
-            Create::Exclusive(verifier) if self.view.orphans.has_verifier(node.id(), verifier) => {
+            Create::Exclusive(verifier) if self.view.exclusive.made(node.id(), verifier) => {
                 return Ok((node, attributes));
             }
             _ => return Err(Error::Exists),
@@ -168,19 +204,66 @@ impl Writable<'_> {
         Ok((node, attributes))
     }
 
-    /// Gives a file just made by this process to the caller.
-    fn give(&self, directory: &OwnedFd, name: &[u8], caller: Caller<'_>) -> Result<(), Error> {
-        if (caller.uid, caller.gid) == self.view.identity || self.view.identity.0 != 0 {
-            return Ok(());
+    /// Gives a file just made its owner, length and mode, as far as it does not have them.
+    fn complete(
+        &self,
+        file: &OwnedFd,
+        mode: u32,
+        set: &SetAttributes,
+        caller: Caller<'_>,
+    ) -> Result<FileStat, Error> {
+        if let Some((uid, gid)) = self.new_owner(caller) {
+            nix::unistd::fchown(file, Some(uid), Some(gid))?;
         }
-        nix::unistd::fchownat(
-            directory,
-            name,
-            Some(caller.uid.into()),
-            Some(caller.gid.into()),
-            AtFlags::AT_SYMLINK_NOFOLLOW,
-        )?;
-        Ok(())
+        if set.size.is_some_and(|size| size > 0) {
+            nix::unistd::ftruncate(file, set.size_for_host()?)?;
+        }
+        let made = nix::sys::stat::fstat(file)?;
+        if !self.lacks_bits(&made, mode) {
+            return Ok(made);
+        }
+        nix::sys::stat::fchmod(file, host::permission_bits(mode))?;
+        Ok(nix::sys::stat::fstat(file)?)
+    }
+
+    /// Who has to be made the owner of what this process has made: the caller, unless it was made as the caller.
+    fn new_owner(&self, caller: Caller<'_>) -> Option<(Uid, Gid)> {
+        let is_own = (caller.uid, caller.gid) == self.view.identity;
+        let gives = self.view.identity.0 == 0 && !self.host_decides() && !is_own;
+        gives.then(|| (caller.uid.into(), caller.gid.into()))
+    }
+
+    /// Whether something just made lacks bits of the mode asked for, which this process's umask has taken.
+    ///
+    /// Where the host's rules decide, it is left as it is by a thread without a umask: what it lacks then, the directory's
+    /// access control list has taken, and its name may lead to a file of somebody else by now.
+    fn lacks_bits(&self, made: &FileStat, mode: u32) -> bool {
+        #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
+        let differs = made.st_mode as u32 & 0o7777 != mode & 0o1777;
+        differs && !(self.host_decides() && has_no_umask())
+    }
+
+    /// Links what is located to a name. Where others could have swapped it meanwhile, exactly the file that is meant, and
+    /// as the caller.
+    fn link_on_host(
+        &self,
+        node: &HostNode,
+        located: &Located,
+        directory: &OwnedFd,
+        name: &[u8],
+        caller: Caller<'_>,
+    ) -> Result<(), Error> {
+        #[cfg(target_os = "linux")]
+        if self.host_decides() {
+            let file = host::open_itself(&*located.directory, &located.name)?;
+            if host::identity(&nix::sys::stat::fstat(&file)?) != node.identity() {
+                return Err(Error::Stale);
+            }
+            let _acting = self.act_as(caller)?;
+            return Ok(host::link_own(&file, directory, name)?);
+        }
+        let _ = (node, caller);
+        Ok(nix::unistd::linkat(&*located.directory, &*located.name, directory, name, AtFlags::empty())?)
     }
 
     fn make_on_host(
@@ -235,10 +318,16 @@ impl Writable<'_> {
         Ok((node, attributes))
     }
 
-    fn admit(&self, name: &[u8], stat: &FileStat) -> (Node, Attributes) {
+    fn keep_open(&self, node: &Node, descriptor: OwnedFd, caller: Caller<'_>) {
+        let opener = self.host_decides().then_some(caller.uid);
+        let file = OpenFile { descriptor, access: DataAccess::Both, opener };
+        self.view.descriptors.files.insert(node.id(), file);
+    }
+
+    fn admit(&self, name: &[u8], stat: &FileStat) -> Result<(Node, Attributes), Error> {
         let parent = self.node.id();
         let attributes = self.view.host_attributes(stat);
-        let node = self.view.nodes.intern(self.branch, parent, name, host::identity(stat), &attributes);
+        let node = self.view.nodes.intern(self.branch, parent, name, host::identity(stat), &attributes)?;
         // Who looked at a file while it went may have taken it down after that, and this one may have its number now.
         if node.seen(|seen| seen.current()) != Some(attributes) {
             node.seen(Seen::outdate);
@@ -248,36 +337,15 @@ impl Writable<'_> {
             self.view.listings.begin(node.id);
         }
         self.view.outdate(&self.node);
-        (Node::Host(node), attributes)
+        Ok((Node::Host(node), attributes))
     }
-}
-
-impl View {
-    fn keep_open(&self, node: &Node, file: OwnedFd) {
-        let file = super::descriptors::OpenFile { descriptor: file, writable: true };
-        self.descriptors.files.insert(node.id(), file);
-    }
-}
-
-/// What the host made, with exactly the mode asked for: this process's umask is not the caller's.
-fn with_mode(directory: &OwnedFd, name: &[u8], file: Option<&OwnedFd>, mode: u32) -> Result<FileStat, Error> {
-    let stat = |()| match file {
-        Some(file) => nix::sys::stat::fstat(file),
-        None => host::stat(directory, name),
-    };
-    let made = stat(())?;
-    #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
-    if made.st_mode as u32 & 0o7777 == mode & 0o1777 {
-        return Ok(made);
-    }
-    host::set_mode(directory, name, file, mode)?;
-    Ok(stat(())?)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
+    use super::super::View;
     use super::super::spec::{Entry, Owner, ViewSpec};
     use super::*;
 
@@ -296,8 +364,9 @@ mod tests {
         let stat = host::stat(&*directory, b"new").unwrap();
         let gone = Attributes { size: 99, ..view.host_attributes(&stat) };
         let parent = build.node().id();
-        let late = view.nodes.intern(build.branch, parent, &b"old"[..], host::identity(&stat), &gone);
-        let (node, _) = build.admit(b"new", &stat);
+        let late =
+            view.nodes.intern(build.branch, parent, &b"old"[..], host::identity(&stat), &gone).unwrap();
+        let (node, _) = build.admit(b"new", &stat).unwrap();
         assert_eq!(node.id(), late.id);
         assert_eq!(view.attributes(&node).unwrap().size, "contents".len() as u64);
     }

@@ -24,7 +24,17 @@ pub(crate) struct Descriptors {
 /// A file opened for its data.
 pub(crate) struct OpenFile {
     pub(crate) descriptor: OwnedFd,
-    pub(crate) writable: bool,
+    pub(crate) access: DataAccess,
+    /// On whose behalf it was opened, where the host's rules decide who may.
+    pub(crate) opener: Option<u32>,
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataAccess {
+    Read,
+    Write,
+    Both,
 }
 
 /// An open file, by name or without one.
@@ -58,6 +68,14 @@ impl Descriptors {
         self.directories.clear();
         self.sources.clear();
         self.files.clear();
+    }
+}
+
+impl OpenFile {
+    /// Whether it can be used for this, on behalf of this user.
+    pub(crate) fn serves(&self, write: bool, uid: u32) -> bool {
+        let other = if write { DataAccess::Read } else { DataAccess::Write };
+        self.access != other && (uid == 0 || self.opener.is_none_or(|opener| opener == uid))
     }
 }
 

@@ -88,9 +88,13 @@ impl From<Errno> for Error {
             Errno::EACCES => Error::Access,
             Errno::EXDEV => Error::CrossDevice,
             Errno::ENAMETOOLONG => Error::NameTooLong,
-            Errno::EINVAL => Error::Invalid,
+            // A name that is no UTF-8, where the host holds no others.
+            Errno::EINVAL | Errno::EILSEQ => Error::Invalid,
             Errno::ENXIO | Errno::ENODEV => Error::BadType,
             Errno::EOPNOTSUPP | Errno::ENOSYS => Error::NotSupported,
+            // The same number as EOPNOTSUPP on Linux, and another on macOS.
+            #[cfg(not(target_os = "linux"))]
+            Errno::ENOTSUP => Error::NotSupported,
             Errno::ENOSPC => Error::NoSpace,
             Errno::EDQUOT => Error::Quota,
             Errno::EFBIG => Error::TooLarge,

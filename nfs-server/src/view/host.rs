@@ -7,6 +7,14 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
+#[cfg(target_os = "linux")]
+use nix::sys::{stat::UtimensatFlags, time::TimeSpec};
+
+#[cfg(target_os = "linux")]
+use super::attributes::Kind;
+#[cfg(target_os = "linux")]
+use super::caller::Want;
+use super::descriptors::DataAccess;
 
 /// A directory opened only to reach what is in it.
 #[cfg(target_os = "linux")]
@@ -33,8 +41,12 @@ pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, 
 }
 
 /// Opens a regular file for its data.
-pub(crate) fn open_data(parent: impl AsFd, name: &[u8], writable: bool) -> Result<OwnedFd, Errno> {
-    let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+pub(crate) fn open_data(parent: impl AsFd, name: &[u8], access: DataAccess) -> Result<OwnedFd, Errno> {
+    let access = match access {
+        DataAccess::Read => OFlag::O_RDONLY,
+        DataAccess::Write => OFlag::O_WRONLY,
+        DataAccess::Both => OFlag::O_RDWR,
+    };
     nix::fcntl::openat(parent, name, DATA | access, Mode::empty())
 }
 
@@ -50,6 +62,72 @@ pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Err
     let itself = OFlag::from_bits_retain(nix::libc::O_SYMLINK);
     let flags = OFlag::O_RDONLY | itself | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     nix::fcntl::openat(parent, name, flags, Mode::empty())
+}
+
+/// Whether this thread, as whoever it acts as, may do that with a name, itself and not what it may link to.
+#[cfg(target_os = "linux")]
+pub(crate) fn may(parent: impl AsFd, name: &[u8], want: Want) -> Result<bool, Errno> {
+    use rustix::fs::{Access, AtFlags, accessat};
+
+    let access = match want {
+        Want::Read => Access::READ_OK,
+        Want::Write => Access::WRITE_OK,
+        Want::Execute => Access::EXEC_OK,
+    };
+    match accessat(parent, name, access, AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(()) => Ok(true),
+        // Before Linux 5.8 nobody can ask.
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS | rustix::io::Errno::NOSYS) => Ok(false),
+        Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
+    }
+}
+
+/// Whether a file has an access control list besides its mode (acl(5)).
+#[cfg(target_os = "linux")]
+pub(crate) fn has_access_list(parent: impl AsFd, name: &[u8]) -> Result<bool, Errno> {
+    use std::os::fd::AsRawFd;
+
+    let mut path = format!("/proc/self/fd/{}/", parent.as_fd().as_raw_fd()).into_bytes();
+    path.extend_from_slice(name);
+    match rustix::fs::lgetxattr_query(path, "system.posix_acl_access") {
+        Ok(length) => Ok(length > 0),
+        Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(false),
+        Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
+    }
+}
+
+/// Bytes of the largest file that any system lets a program make (`off_t`).
+pub(crate) const LARGEST_FILE: u64 = i64::MAX as u64;
+
+/// Bytes of the largest file that can be made in a directory, as far as its file system tells: how far one that has no name
+/// yet can be sought (lseek(2)). FAT has none of those, and a limit that everybody knows.
+#[cfg(target_os = "linux")]
+pub(crate) fn largest_file(directory: impl AsFd) -> Option<u64> {
+    use nix::unistd::{Whence, lseek};
+
+    if nix::sys::statfs::fstatfs(&directory)
+        .is_ok_and(|fs| fs.filesystem_type() == nix::sys::statfs::MSDOS_SUPER_MAGIC)
+    {
+        return Some(u32::MAX.into());
+    }
+    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let file = nix::fcntl::openat(&directory, ".", flags, Mode::S_IRUSR).ok()?;
+    let reaches = |offset| lseek(&file, offset, Whence::SeekSet).is_ok();
+    if reaches(i64::MAX) {
+        return Some(LARGEST_FILE);
+    }
+    let (mut reached, mut beyond) = (0, i64::MAX);
+    while beyond - reached > 1 {
+        let middle = reached + (beyond - reached) / 2;
+        if reaches(middle) { reached = middle } else { beyond = middle }
+    }
+    u64::try_from(reached).ok()
+}
+
+/// Other systems do not tell.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn largest_file(_: impl AsFd) -> Option<u64> {
+    None
 }
 
 /// Makes a regular file that must not exist yet.
@@ -144,37 +222,49 @@ fn each_name(directory: OwnedFd, mut take: impl FnMut(&[u8]) -> bool) -> Result<
     Ok(())
 }
 
-/// Sets the mode of anything but a symbolic link. `file` is an open descriptor of it when there is one.
-///
-/// Without one the name is opened first: `fchmodat` cannot be told not to follow a link on every kernel.
-pub(crate) fn set_mode(
-    parent: impl AsFd,
-    name: &[u8],
-    file: Option<&OwnedFd>,
-    mode: u32,
-) -> Result<(), Errno> {
-    if let Some(file) = file {
-        return nix::sys::stat::fchmod(file, permission_bits(mode));
-    }
-    set_mode_by_name(parent, name, permission_bits(mode))
-}
-
+/// Sets the mode of what a name leads to, but not of a symbolic link: `fchmodat` cannot be told not to follow one on every
+/// kernel, so that the name is opened first.
 #[cfg(target_os = "linux")]
-fn set_mode_by_name(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
-    use std::os::fd::AsRawFd;
+pub(crate) fn set_mode(parent: impl AsFd, name: &[u8], mode: u32) -> Result<(), Errno> {
     let file = open_itself(parent, name)?;
-    let stat = nix::sys::stat::fstat(&file)?;
-    if super::attributes::Kind::of(stat.st_mode) == super::attributes::Kind::Symlink {
+    if Kind::of(nix::sys::stat::fstat(&file)?.st_mode) == Kind::Symlink {
         return Err(Errno::EOPNOTSUPP);
     }
-    // A descriptor opened with O_PATH has no fchmod; its name in /proc leads to exactly this file.
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    set_own_mode(&file, mode)
+}
+
+/// Sets the mode of what a name leads to, but not of a symbolic link.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn set_mode(parent: impl AsFd, name: &[u8], mode: u32) -> Result<(), Errno> {
+    nix::sys::stat::fchmodat(parent, name, permission_bits(mode), FchmodatFlags::NoFollowSymlink)
+}
+
+/// A path that leads to exactly this file, for the calls that take no descriptor opened with `O_PATH`.
+#[cfg(target_os = "linux")]
+fn own_path(file: &OwnedFd) -> String {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Sets the mode of a file that is open only to tell what it is.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_own_mode(file: &OwnedFd, mode: u32) -> Result<(), Errno> {
+    let (path, mode) = (own_path(file), permission_bits(mode));
     nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path.as_str(), mode, FchmodatFlags::FollowSymlink)
 }
 
-#[cfg(not(target_os = "linux"))]
-fn set_mode_by_name(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
-    nix::sys::stat::fchmodat(parent, name, mode, FchmodatFlags::NoFollowSymlink)
+/// Sets the times of a file that is open only to tell what it is.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_own_times(file: &OwnedFd, accessed: &TimeSpec, modified: &TimeSpec) -> Result<(), Errno> {
+    let follow = UtimensatFlags::FollowSymlink;
+    nix::sys::stat::utimensat(nix::fcntl::AT_FDCWD, own_path(file).as_str(), accessed, modified, follow)
+}
+
+/// Gives a file that is open only to tell what it is another name.
+#[cfg(target_os = "linux")]
+pub(crate) fn link_own(file: &OwnedFd, directory: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    let follow = AtFlags::AT_SYMLINK_FOLLOW;
+    nix::unistd::linkat(nix::fcntl::AT_FDCWD, own_path(file).as_str(), directory, name, follow)
 }
 
 /// The bits of a mode that a view lets through.

@@ -49,7 +49,7 @@ impl View {
         if self.kind(directory) != Kind::Directory {
             return Err(Error::NotDirectory);
         }
-        caller.check(Want::Read, Kind::Directory, self.permissions(directory)?)?;
+        self.check(directory, caller, Want::Read)?;
         let taken = self.list_dots(directory, cookie, take)?
             && self.list_declared(directory, cookie, take)?
             && self.list_host(directory, cookie, patience, take)?;
@@ -127,7 +127,7 @@ impl View {
             let Some((last, _)) = batch.last() else { return Ok(true) };
             cookie = *last;
             for (own, Known { name, node }) in &batch {
-                if is_silly(name) || is_declared(name) {
+                if is_declared(name) {
                     continue;
                 }
                 let recalled = node.filter(|_| exclusive).and_then(|id| self.recall(id));
@@ -140,22 +140,15 @@ impl View {
                 if exclusive {
                     listing.lock().remember_at(*own, node.id(), changes);
                 }
+                if let Node::Host(file) = &node
+                    && self.silly.is_deleted(directory.id(), name, file.identity())
+                {
+                    continue;
+                }
                 if !take(&Listed { cookie: *own, name, node, attributes }) {
                     return Ok(false);
                 }
             }
         }
     }
-}
-
-/// Whether a name is one that an NFS client gives to a file that was deleted while open: `.nfs` and 24 hexadecimal
-/// digits from Linux, `.nfs.` and two groups of them from macOS.
-pub(crate) fn is_silly(name: &[u8]) -> bool {
-    let Some(rest) = name.strip_prefix(b".nfs") else { return false };
-    let hexadecimal = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_hexdigit);
-    if let Some(rest) = rest.strip_prefix(b".") {
-        let mut parts = rest.split(|byte| *byte == b'.');
-        return parts.clone().count() == 2 && parts.all(hexadecimal);
-    }
-    rest.len() == 24 && hexadecimal(rest)
 }

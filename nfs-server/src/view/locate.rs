@@ -7,7 +7,8 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::attributes::Kind;
-use super::descriptors::{Open, OpenFile};
+use super::caller::{Caller, Want};
+use super::descriptors::{DataAccess, Open, OpenFile};
 use super::error::Error;
 use super::host;
 use super::node::{HostNode, Node, NodeId, Place};
@@ -107,15 +108,16 @@ impl View {
         Ok(directory)
     }
 
-    /// A descriptor of a file of the host. Files in writable places are opened for both, once.
-    pub(crate) fn data(&self, node: &Node, write: bool) -> Result<Open, Error> {
+    /// A descriptor of a file of the host. Files in scratches are opened for both, once; where the host's rules decide, one
+    /// is opened as the caller, and for what is needed.
+    pub(crate) fn data(&self, node: &Node, write: bool, caller: Caller<'_>) -> Result<Open, Error> {
         if let Node::Host(node) = node
             && let Some(file) = node.orphan()
         {
             return Ok(Open::Orphan(file));
         }
         if let Some(file) = self.descriptors.files.get(&node.id())
-            && (file.writable || !write)
+            && file.serves(write, caller.uid)
         {
             return Ok(Open::Named(file));
         }
@@ -128,19 +130,47 @@ impl View {
             Node::Declared(_) => self.locate_branch(branch)?,
             Node::Host(node) => self.locate(node)?,
         };
-        let both = branch.access == Access::Rw;
-        let mut opened = host::open_data(&*located.directory, &located.name, both);
-        let mut writable = both;
-        if both && !write && opened.is_err() {
-            // The host may refuse to open for writing what may well be read: a program that runs, say.
-            opened = host::open_data(&*located.directory, &located.name, false);
-            writable = false;
-        }
-        let descriptor = opened.map_err(gone)?;
+        let (opened, opener) = if self.acts_as_callers(branch) {
+            (self.open_as(node, branch, &located, write, caller)?, Some(caller.uid))
+        } else {
+            (open_as_itself(&located, branch.access == Access::Rw, write)?, None)
+        };
+        let (descriptor, access) = opened;
         if host::identity(&nix::sys::stat::fstat(&descriptor)?) != host::identity(&located.stat) {
             return Err(Error::Stale);
         }
-        Ok(Open::Named(self.descriptors.files.insert(node.id(), OpenFile { descriptor, writable })))
+        let file = OpenFile { descriptor, access, opener };
+        Ok(Open::Named(self.descriptors.files.insert(node.id(), file)))
+    }
+
+    /// Opens a file as the caller. Its owner may do so whatever the mode says, since a descriptor outlives a change of
+    /// mode; so may whoever runs a file that he may not read. A local file system asks neither again.
+    fn open_as(
+        &self,
+        node: &Node,
+        branch: &Branch,
+        located: &Located,
+        write: bool,
+        caller: Caller<'_>,
+    ) -> Result<(OwnedFd, DataAccess), Error> {
+        let ways: &[DataAccess] =
+            if write { &[DataAccess::Both, DataAccess::Write] } else { &[DataAccess::Read] };
+        {
+            let _acting = self.act_as(branch, caller)?;
+            for way in ways {
+                match host::open_data(&*located.directory, &located.name, *way) {
+                    Ok(file) => return Ok((file, *way)),
+                    Err(Errno::EACCES) => {}
+                    Err(errno) => return Err(gone(errno)),
+                }
+            }
+        }
+        let runs = || self.allows(node, caller, Want::Execute);
+        if located.stat.st_uid == caller.uid || (!write && runs()?) {
+            let file = host::open_data(&*located.directory, &located.name, ways[0]).map_err(gone)?;
+            return Ok((file, ways[0]));
+        }
+        Err(Error::Access)
     }
 
     /// Opens a file that nobody changes, by the name under which it was found: it still has it.
@@ -148,8 +178,8 @@ impl View {
         let Node::Host(host) = node else { return Ok(None) };
         let Some(place) = host.place().filter(|_| branch.access == Access::Fixed) else { return Ok(None) };
         let directory = self.directory(place.parent)?;
-        let descriptor = host::open_data(&*directory, &place.name, false).map_err(gone)?;
-        let file = OpenFile { descriptor, writable: false };
+        let descriptor = host::open_data(&*directory, &place.name, DataAccess::Read).map_err(gone)?;
+        let file = OpenFile { descriptor, access: DataAccess::Read, opener: None };
         Ok(Some(self.descriptors.files.insert(node.id(), file)))
     }
 
@@ -167,6 +197,21 @@ impl View {
         }
         let opened = self.tree.open_source_directory(index).map_err(gone)?;
         Ok(self.descriptors.sources.insert(index, opened))
+    }
+}
+
+/// Opens a file as the server that this is: for both where it may be written, so that it is opened once.
+fn open_as_itself(located: &Located, both: bool, write: bool) -> Result<(OwnedFd, DataAccess), Error> {
+    let open = |access| {
+        host::open_data(&*located.directory, &located.name, access).map(|file| (file, access)).map_err(gone)
+    };
+    if !both {
+        return open(DataAccess::Read);
+    }
+    match open(DataAccess::Both) {
+        // The host may refuse to open for writing what may well be read: a program that runs, say.
+        Err(_) if !write => open(DataAccess::Read),
+        opened => opened,
     }
 }
 

@@ -40,11 +40,10 @@ impl View {
         name: &[u8],
         caller: Caller<'_>,
     ) -> Result<(Node, Attributes), Error> {
-        let permissions = self.permissions(directory)?;
         if self.kind(directory) != Kind::Directory {
             return Err(Error::NotDirectory);
         }
-        if let Err(error) = caller.check(Want::Execute, Kind::Directory, permissions) {
+        if let Err(error) = self.check(directory, caller, Want::Execute) {
             self.observe(directory, name, Some(error));
             return Err(error);
         }
@@ -55,6 +54,13 @@ impl View {
                 .and_then(|()| self.learn(directory))
                 .and_then(|()| self.child(directory, name)),
         };
+        match &found {
+            Ok(_) => self.silly.looked_up(directory.id(), name, true),
+            Err(Error::NotFound) if self.is_writable(directory) => {
+                self.silly.looked_up(directory.id(), name, false);
+            }
+            Err(_) => {}
+        }
         self.observe(directory, name, found.as_ref().err().copied());
         found
     }

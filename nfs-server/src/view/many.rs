@@ -73,7 +73,7 @@ impl View {
             let (part, parent) = (directory.part(), directory.id());
             let name = Arc::clone(&known.name);
             let node = self.nodes.intern(part, parent, name, host::identity(&stat), &attributes);
-            known.node = Some(node.id);
+            known.node = node.ok().map(|node| node.id);
         }
     }
 }

@@ -11,8 +11,9 @@ use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
 use super::attributes::{Attributes, Kind};
+use super::error::Error;
 use super::seen::Seen;
-use crate::limits::PLACES_MAX;
+use crate::limits::{NODES_MAX, PLACES_MAX};
 
 /// Host nodes are numbered from here; declared ones by their index in the tree, plus one.
 const FIRST_HOST_ID: u64 = 1 << 32;
@@ -63,6 +64,8 @@ struct State {
 /// The host nodes of a view.
 pub(crate) struct Nodes {
     next: AtomicU64,
+    /// How many there may be.
+    most: usize,
     table: RwLock<Table>,
 }
 
@@ -166,15 +169,26 @@ impl Place {
 
 impl Nodes {
     pub(crate) fn new() -> Nodes {
-        Nodes { next: AtomicU64::new(FIRST_HOST_ID), table: RwLock::default() }
+        Nodes { next: AtomicU64::new(FIRST_HOST_ID), most: NODES_MAX, table: RwLock::default() }
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<Arc<HostNode>> {
         self.table.read().by_id(id).cloned()
     }
 
+    /// Whether there is room for one more node.
+    ///
+    /// # Errors
+    /// [`Error::Quota`].
+    pub(crate) fn check_room(&self) -> Result<(), Error> {
+        if self.table.read().by_id.len() < self.most { Ok(()) } else { Err(Error::Quota) }
+    }
+
     /// The node of a file just found below `branch` as `name` in `parent`. Of a node that is known already nothing is
     /// changed but its places: whether `attributes` are newer than what it knows cannot be told here.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] when there are too many nodes for a new one.
     pub(crate) fn intern(
         &self,
         branch: usize,
@@ -182,21 +196,24 @@ impl Nodes {
         name: impl Name,
         (device, inode): (u64, u64),
         attributes: &Attributes,
-    ) -> Arc<HostNode> {
+    ) -> Result<Arc<HostNode>, Error> {
         if let Some(node) = self.find(branch, (device, inode))
             && node.kind == attributes.kind
         {
             node.add_place(parent, name);
-            return node;
+            return Ok(node);
         }
         let mut table = self.table.write();
         if let Some(node) = table.by_file((branch, device, inode)).cloned() {
             if node.kind == attributes.kind {
                 node.add_place(parent, name);
-                return node;
+                return Ok(node);
             }
             // The host gave the number of a file that went without our doing to one of another type.
             table.remove(&node);
+        }
+        if table.by_id.len() >= self.most {
+            return Err(Error::Quota);
         }
         let node = Arc::new(HostNode {
             id: self.next.fetch_add(1, Ordering::Relaxed),
@@ -211,7 +228,7 @@ impl Nodes {
             }),
         });
         table.insert(&node);
-        node
+        Ok(node)
     }
 
     /// The node of a host file below `branch`, when somebody asked for it before.
@@ -258,5 +275,37 @@ impl Table {
         if let Ok(found) = self.by_file.find_entry(hash, |listed| listed.id == node.id) {
             found.remove();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Time;
+
+    #[test]
+    fn one_node_too_many_is_refused_until_another_is_no_more() {
+        let nodes = Nodes { most: 2, ..Nodes::new() };
+        let attributes = Attributes {
+            kind: Kind::Regular,
+            mode: 0o644,
+            links: 1,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            used: 0,
+            device: (0, 0),
+            fileid: 1,
+            accessed: Time::default(),
+            modified: Time::default(),
+            changed: Time::default(),
+        };
+        let find = |inode| nodes.intern(1, 1, &b"name"[..], (1, inode), &attributes).map(|node| node.id);
+        let first = find(1).unwrap();
+        find(2).unwrap();
+        assert_eq!((find(3), nodes.check_room()), (Err(Error::Quota), Err(Error::Quota)));
+        assert_eq!(find(1), Ok(first), "what is known is found");
+        nodes.forget(&nodes.get(first).unwrap());
+        assert!(find(3).is_ok());
     }
 }

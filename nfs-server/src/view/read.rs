@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::View;
-use super::attributes::Kind;
 use super::caller::{Caller, Want};
 use super::declared;
 use super::descriptors::Open;
@@ -66,7 +65,7 @@ impl View {
                 };
                 Ok(copy(contents, offset, into))
             }
-            _ => self.read_host(node, offset, into, patience),
+            _ => self.read_host(node, offset, into, caller, patience),
         }
     }
 
@@ -91,7 +90,7 @@ impl View {
         if count < least {
             return Ok(None);
         }
-        let file = self.data(node, false)?;
+        let file = self.data(node, false, caller)?;
         // The host reads ahead: with the last of them in memory, the others are too.
         read_at(&file, offset + count as u64 - 1, &mut [0], Patience::None, self.memory(node)?)?;
         Ok(Some(Span { file, offset, count, end }))
@@ -103,10 +102,9 @@ impl View {
 
     fn check_readable(&self, node: &Node, caller: Caller<'_>) -> Result<(), Error> {
         check_regular(self.kind(node))?;
-        let permissions = self.permissions(node)?;
-        let allowed = caller.owns(permissions)
-            || caller.may(Want::Read, Kind::Regular, permissions)
-            || caller.may(Want::Execute, Kind::Regular, permissions);
+        let allowed = caller.owns(self.permissions(node)?)
+            || self.allows(node, caller, Want::Read)?
+            || self.allows(node, caller, Want::Execute)?;
         if allowed { Ok(()) } else { Err(Error::Access) }
     }
 
@@ -115,10 +113,11 @@ impl View {
         node: &Node,
         offset: u64,
         into: &mut [u8],
+        caller: Caller<'_>,
         patience: Patience,
     ) -> Result<Read, Error> {
         if !self.is_exclusive(node) {
-            let file = self.data(node, false)?;
+            let file = self.data(node, false, caller)?;
             let count = read_at(&file, offset, into, patience, self.memory(node)?)?;
             // Whether more follows is not known yet, and the protocol wants it told.
             let end = count < into.len() || {
@@ -131,7 +130,7 @@ impl View {
         if wanted == 0 {
             return Ok(Read { count: 0, end });
         }
-        let file = self.data(node, false)?;
+        let file = self.data(node, false, caller)?;
         let count = read_at(&file, offset, &mut into[..wanted], patience, self.memory(node)?)?;
         Ok(Read { count, end: end || count < wanted })
     }
@@ -155,6 +154,9 @@ fn read_at(
     memory: &Memory,
 ) -> Result<usize, Error> {
     let Ok(start) = i64::try_from(offset) else { return Ok(0) };
+    // The host refuses to read beyond the largest offset, where no file goes on.
+    let left = usize::try_from(i64::MAX - start).unwrap_or(usize::MAX).min(into.len());
+    let into = &mut into[..left];
     let mut count = 0;
     while count < into.len() {
         let position = start.checked_add(count as i64).ok_or(Error::Invalid)?;

@@ -34,8 +34,10 @@ impl View {
         }
         let listing = self.listing(directory);
         let changes = match listing.lock().recall(name) {
-            // In another case it may be there.
-            Recalled::Absent if !self.tells_case(directory) => return self.ask(directory, name),
+            // In another case, or composed of other characters, it may be there.
+            Recalled::Absent if !self.tells_case(directory) || self.may_be_written_otherwise(name) => {
+                return self.ask(directory, name);
+            }
             Recalled::Absent => return Err(Error::NotFound),
             Recalled::Node(id) => Err(id),
             Recalled::Unknown { changes } => Ok(changes),
@@ -50,6 +52,12 @@ impl View {
         }
     }
 
+    /// Whether the host may know a name by other bytes: as HFS+ and APFS take letters with their marks composed and
+    /// decomposed for the same, whether they tell case or not.
+    fn may_be_written_otherwise(&self, name: &[u8]) -> bool {
+        self.abilities.normalizes_names && !name.is_ascii()
+    }
+
     /// A node that a name was known to lead to, unless it is gone.
     pub(crate) fn recall(&self, id: NodeId) -> Option<(Node, Attributes)> {
         self.with_attributes(Node::Host(self.nodes.get(id)?)).ok()
@@ -61,7 +69,7 @@ impl View {
         let stat = host::stat(&*holder, name.as_ref())?;
         let attributes = self.host_attributes(&stat);
         let identity = host::identity(&stat);
-        let node = self.nodes.intern(directory.part(), directory.id(), name, identity, &attributes);
+        let node = self.nodes.intern(directory.part(), directory.id(), name, identity, &attributes)?;
         if !self.is_exclusive(directory) {
             node.seen(|seen| seen.answered(seen.asked(), &attributes));
             return Ok((Node::Host(node), attributes));

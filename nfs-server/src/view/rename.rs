@@ -11,7 +11,6 @@ use super::case::folded;
 use super::change::{Writable, check_old_name};
 use super::error::Error;
 use super::host;
-use super::list::is_silly;
 use super::seen::Seen;
 
 impl Writable<'_> {
@@ -55,12 +54,15 @@ impl Writable<'_> {
         if let Some(stat) = &replaced {
             to_directory.check_sticky(caller, self.view.host_attributes(stat).permissions())?;
         }
-        self.rename_on_host(&source, from, &target, to)?;
+        self.rename_on_host((&source, from), (&target, to), caller)?;
         if let Some(stat) = &replaced {
             let links = self.view.host_attributes(stat).links;
             to_directory.name_went(to, host::identity(stat), links);
         }
         self.name_moved(from, to_directory, to, &moved);
+        if replaced.is_none() && self.node.id() == to_directory.node.id() {
+            self.note_silly_rename(to, &moved);
+        }
         Ok(())
     }
 
@@ -78,7 +80,8 @@ impl Writable<'_> {
     ) -> Result<(), Error> {
         let attributes = self.view.host_attributes(moved);
         self.check_sticky(caller, attributes.permissions())?;
-        if attributes.kind == Kind::Directory && self.node.id() != to_directory.node.id() {
+        let moves = self.node.id() != to_directory.node.id() && !self.host_decides();
+        if attributes.kind == Kind::Directory && moves {
             // Its `..` changes.
             caller.check(Want::Write, Kind::Directory, attributes.permissions())?;
         }
@@ -87,16 +90,18 @@ impl Writable<'_> {
 
     fn rename_on_host(
         &self,
-        source: &OwnedFd,
-        from: &[u8],
-        target: &OwnedFd,
-        to: &[u8],
+        (source, from): (&OwnedFd, &[u8]),
+        (target, to): (&OwnedFd, &[u8]),
+        caller: Caller<'_>,
     ) -> Result<(), Error> {
-        let rename = || nix::fcntl::renameat(source, from, target, to);
-        match rename().map_err(Error::from) {
+        let rename = || -> Result<(), Error> {
+            let _acting = self.act_as(caller)?;
+            Ok(nix::fcntl::renameat(source, from, target, to)?)
+        };
+        match rename() {
             Err(Error::NotEmpty | Error::Exists) => {
-                self.view.orphan_deleted_files(target, to, self.branch)?;
-                Ok(rename()?)
+                self.orphan_deleted_files(target, to, caller)?;
+                rename()
             }
             result => result,
         }
@@ -105,10 +110,7 @@ impl Writable<'_> {
     fn name_moved(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8], moved: &FileStat) {
         let (source, target) = (self.node.id(), to_directory.node.id());
         let node = self.view.nodes.find(self.branch, host::identity(moved));
-        self.view.orphans.went(source, from);
-        if is_silly(to) && self.view.is_exclusive(&to_directory.node) {
-            self.view.orphans.deleted(target, to);
-        }
+        self.view.silly.forget(source, from);
         self.view.listings.remove(source, from);
         self.view.listings.add(target, to, node.as_ref().map(|node| node.id));
         self.view.outdate(&self.node);

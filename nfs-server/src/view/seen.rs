@@ -14,6 +14,9 @@ pub(crate) struct Seen {
     current: bool,
     /// What was done so far.
     changes: u32,
+    /// Whether it has an access control list, and when it had last changed when that was asked.
+    #[cfg(target_os = "linux")]
+    list: Option<(Time, bool)>,
 }
 
 /// The moment at which the host is asked.
@@ -34,7 +37,7 @@ pub struct Before {
 impl Seen {
     /// What the host said just now of a node that was not known before.
     pub(crate) fn now(attributes: Attributes) -> Seen {
-        Seen { last: Some(attributes), current: true, changes: 0 }
+        Seen { last: Some(attributes), current: true, ..Seen::default() }
     }
 
     /// What was said last, true or not.
@@ -45,6 +48,19 @@ impl Seen {
     /// What was said last, if it is still so.
     pub(crate) fn current(&self) -> Option<Attributes> {
         self.last.filter(|_| self.current)
+    }
+
+    /// Whether it has an access control list, if nothing has changed since that was asked.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn has_list(&self) -> Option<bool> {
+        let (asked, has) = self.list?;
+        (Some(asked) == self.last.map(|last| last.changed)).then_some(has)
+    }
+
+    /// Takes note whether it has one, in the state that was seen last.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn note_list(&mut self, has: bool) {
+        self.list = self.last.map(|last| (last.changed, has));
     }
 
     /// Takes note that something was done.

@@ -14,7 +14,9 @@ use super::change::Writable;
 use super::descriptors::Open;
 use super::error::Error;
 use super::host;
-use super::locate::{Located, check_regular};
+#[cfg(target_os = "linux")]
+use super::locate::Located;
+use super::locate::check_regular;
 use super::node::Node;
 use super::patience::Patience;
 use super::seen::Seen;
@@ -96,16 +98,19 @@ impl Writable<'_> {
         patience: Patience,
     ) -> Result<Written, Error> {
         check_regular(self.view.kind(&self.node))?;
-        let permissions = self.permissions()?;
-        if !caller.owns(permissions) {
-            caller.check(Want::Write, Kind::Regular, permissions)?;
+        if !caller.owns(self.permissions()?) {
+            self.view.check(&self.node, caller, Want::Write)?;
         }
         let outlives = !self.branch()?.scratch;
         patience.check(sync && outlives)?;
-        let file = self.open_file()?;
+        let file = self.open_file(caller)?;
         let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
         start.checked_add(data.len() as i64).ok_or(Error::TooLarge)?;
-        let count = data.put(file.descriptor().as_fd(), offset)?;
+        let count = {
+            // Writing clears set-id bits and counts for quotas as the caller.
+            let _acting = self.act_as(caller)?;
+            data.put(file.descriptor().as_fd(), offset)?
+        };
         if sync && outlives {
             nix::unistd::fdatasync(file.descriptor())?;
         }
@@ -119,11 +124,11 @@ impl Writable<'_> {
     ///
     /// # Errors
     /// What the host says; [`Error::Busy`] as `patience` says.
-    pub fn commit(&self, patience: Patience) -> Result<(), Error> {
+    pub fn commit(&self, caller: Caller<'_>, patience: Patience) -> Result<(), Error> {
         check_regular(self.view.kind(&self.node))?;
         if !self.branch()?.scratch {
             patience.check(true)?;
-            nix::unistd::fsync(self.open_file()?.descriptor())?;
+            nix::unistd::fsync(self.open_file(caller)?.descriptor())?;
         }
         Ok(())
     }
@@ -133,25 +138,42 @@ impl Writable<'_> {
     /// # Errors
     /// [`Error::NotPermitted`] for what only the owner or root may do, and for set-id bits.
     pub fn set(&self, set: &SetAttributes, caller: Caller<'_>) -> Result<Attributes, Error> {
-        check_allowed(set, self.permissions()?, caller)?;
-        let result = self.set_on_host(set);
+        // A link has no mode of its own. The kernel's server takes no notice of one either (`nfsd_setattr`).
+        let set = &match self.view.kind(&self.node) {
+            Kind::Symlink => SetAttributes { mode: None, ..*set },
+            _ => *set,
+        };
+        if *set == SetAttributes::default() {
+            return self.attributes();
+        }
+        if self.host_decides() {
+            check_mode(set.mode.unwrap_or(0))?;
+        } else {
+            check_allowed(set, self.permissions()?, caller)?;
+        }
+        let result = self.set_on_host(set, caller);
         // Part of it may have been done.
         self.view.outdate(&self.node);
         result?;
         self.attributes()
     }
 
-    fn set_on_host(&self, set: &SetAttributes) -> Result<(), Error> {
+    fn set_on_host(&self, set: &SetAttributes, caller: Caller<'_>) -> Result<(), Error> {
         if set.size.is_some() {
             check_regular(self.view.kind(&self.node))?;
         }
-        if let Some(file) = self.opened(set.size.is_some())? {
+        if let Some(file) = self.opened(set.size.is_some(), caller)? {
+            let _acting = self.act_as(caller)?;
             return set_open(&file, set);
         }
         let located = match &self.node {
             Node::Host(node) => self.view.locate(node)?,
             Node::Declared(_) => self.view.locate_branch(self.branch()?)?,
         };
+        #[cfg(target_os = "linux")]
+        if self.host_decides() {
+            return self.set_itself(&located, set, caller);
+        }
         if set.uid.is_some() || set.gid.is_some() {
             let (uid, gid) = (set.uid.map(Into::into), set.gid.map(Into::into));
             nix::unistd::fchownat(
@@ -163,7 +185,7 @@ impl Writable<'_> {
             )?;
         }
         if let Some(mode) = set.mode {
-            self.set_mode(&located, mode)?;
+            host::set_mode(&*located.directory, &located.name, mode)?;
         }
         if let Some((accessed, modified)) = times(set) {
             nix::sys::stat::utimensat(
@@ -177,25 +199,39 @@ impl Writable<'_> {
         Ok(())
     }
 
-    fn set_mode(&self, located: &Located, mode: u32) -> Result<(), Error> {
-        if self.view.kind(&self.node) == Kind::Symlink {
-            return Err(Error::NotSupported);
+    /// Sets attributes of exactly the file that was located, as the caller: its name may lead to another by now.
+    #[cfg(target_os = "linux")]
+    fn set_itself(&self, located: &Located, set: &SetAttributes, caller: Caller<'_>) -> Result<(), Error> {
+        let file = host::open_itself(&*located.directory, &located.name)?;
+        if host::identity(&nix::sys::stat::fstat(&file)?) != host::identity(&located.stat) {
+            return Err(Error::Stale);
         }
-        Ok(host::set_mode(&*located.directory, &located.name, None, mode)?)
+        let _acting = self.act_as(caller)?;
+        if set.uid.is_some() || set.gid.is_some() {
+            let (uid, gid) = (set.uid.map(Into::into), set.gid.map(Into::into));
+            nix::unistd::fchownat(&file, "", uid, gid, AtFlags::AT_EMPTY_PATH)?;
+        }
+        if let Some(mode) = set.mode {
+            host::set_own_mode(&file, mode)?;
+        }
+        if let Some((accessed, modified)) = times(set) {
+            host::set_own_times(&file, &accessed, &modified)?;
+        }
+        Ok(())
     }
 
     /// The file as it is open already, which saves looking for its name; opened for the purpose where it has to be, or
     /// where it has no name any more.
-    fn opened(&self, needed: bool) -> Result<Option<Open>, Error> {
+    fn opened(&self, needed: bool, caller: Caller<'_>) -> Result<Option<Open>, Error> {
         let orphan = matches!(&self.node, Node::Host(node) if node.orphan().is_some());
         if needed || orphan {
-            return self.open_file().map(Some);
+            return self.open_file(caller).map(Some);
         }
         Ok(self.view.descriptors.files.get(&self.node.id()).map(Open::Named))
     }
 
-    fn open_file(&self) -> Result<Open, Error> {
-        self.view.data(&self.node, true)
+    fn open_file(&self, caller: Caller<'_>) -> Result<Open, Error> {
+        self.view.data(&self.node, true, caller)
     }
 }
 

@@ -1,11 +1,8 @@
-//! Attributes of nodes, the text of links, the state of the file system behind.
-
-use nix::sys::statvfs::Statvfs;
+//! Attributes of nodes and the text of links.
 
 use super::attributes::{Attributes, Kind, Permissions};
 use super::caller::{Caller, Want};
 use super::error::Error;
-use super::host;
 use super::node::Node;
 use super::seen::{Before, Seen};
 use super::spec::{Access, Owner};
@@ -97,7 +94,7 @@ impl View {
         if want == Want::Write && holds_data && !self.is_writable(node) {
             return Ok(false);
         }
-        Ok(caller.may(want, kind, self.permissions(node)?))
+        self.allows(node, caller, want)
     }
 
     /// Whether nobody changes the node, not even on the host.
@@ -135,22 +132,6 @@ impl View {
         Ok(std::os::unix::ffi::OsStringExt::into_vec(target))
     }
 
-    /// The file system behind a node; behind one that only the view has, that of the first scratch.
-    ///
-    /// # Errors
-    /// What the host says.
-    pub fn file_system(&self, node: &Node) -> Result<Statvfs, Error> {
-        let directory = match (node, self.branch(node)) {
-            (_, None) => match self.first_scratch() {
-                Some(scratch) => self.directory(scratch.id())?,
-                None => std::sync::Arc::new(host::open_root()?),
-            },
-            (Node::Declared(_), Some(branch)) => self.locate_branch(branch)?.directory,
-            (Node::Host(node), Some(_)) => self.locate(node)?.directory,
-        };
-        Ok(nix::sys::statvfs::fstatvfs(&*directory)?)
-    }
-
     /// Whether names that differ in case only are two names to the file system behind a node; behind one that only
     /// the view has, to that of the first scratch.
     #[must_use]
@@ -159,13 +140,6 @@ impl View {
             Some(branch) => branch.tells_case,
             None => self.tree.tells_case,
         }
-    }
-
-    fn first_scratch(&self) -> Option<Node> {
-        (0..)
-            .map_while(|index| self.tree.get(index).map(|entry| (index, entry)))
-            .find(|(_, entry)| matches!(&entry.shape, Shape::Branch(branch) if branch.scratch))
-            .map(|(index, _)| Node::Declared(index))
     }
 
     fn synthetic_attributes(&self, index: usize) -> Attributes {

@@ -29,6 +29,8 @@ pub(crate) struct Tree {
     source_directories: Vec<PathBuf>,
     /// The device most sources lie on.
     pub(crate) device: Option<u64>,
+    /// Of each device that sources lie on, the index of one that is a directory and, if there is such a one, writable.
+    pub(crate) devices: Vec<usize>,
     /// Whether the file system of the first scratch tells names apart that differ in case only.
     pub(crate) tells_case: bool,
 }
@@ -73,6 +75,8 @@ pub(crate) struct Branch {
     /// Its name there; `.` when it is the root of the host.
     pub(crate) source_name: Box<[u8]>,
     pub(crate) kind: Kind,
+    /// The device it lay on when the view was opened.
+    pub(crate) device: u64,
     pub(crate) access: Access,
     /// What is written there does not outlive the view's users.
     pub(crate) scratch: bool,
@@ -107,6 +111,7 @@ impl Tree {
         let device = builder.devices.iter().max_by_key(|(device, uses)| (uses.entries, **device));
         let mut tree = Tree {
             device: device.map(|(device, _)| *device),
+            devices: builder.representatives(),
             tells_case: builder.tells_case(),
             declared: builder.declared,
             source_directories: builder.source_directories,
@@ -134,6 +139,14 @@ impl Tree {
             self.declared[index].folded = Some(folded);
         }
         Ok(())
+    }
+
+    /// The nodes that show something of the host, each with its index.
+    pub(crate) fn branches(&self) -> impl Iterator<Item = (usize, &Branch)> {
+        self.declared.iter().enumerate().filter_map(|(index, declared)| match &declared.shape {
+            Shape::Branch(branch) => Some((index, branch)),
+            _ => None,
+        })
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Declared> {
@@ -243,7 +256,8 @@ impl Builder {
         scratch: bool,
     ) -> Result<Branch, OpenError> {
         let stat = examine(at, source)?;
-        let tells_case = self.device(host::identity(&stat).0, source);
+        let device = host::identity(&stat).0;
+        let tells_case = self.device(device, source);
         let source_name = source.file_name().map_or(&b"."[..], OsStrExt::as_bytes).into();
         let holder = source.parent().unwrap_or(Path::new("/"));
         let source_directory = self.source_directory(at, source, holder)?;
@@ -251,6 +265,7 @@ impl Builder {
             source_directory,
             source_name,
             kind: Kind::of(stat.st_mode),
+            device,
             access,
             scratch,
             tells_case,
@@ -265,6 +280,21 @@ impl Builder {
         let device = self.devices.entry(device).or_insert_with(|| Device { entries: 0, tells_case: ask() });
         device.entries += 1;
         device.tells_case
+    }
+
+    fn representatives(&self) -> Vec<usize> {
+        let mut found: BTreeMap<u64, (bool, usize)> = BTreeMap::new();
+        for (index, declared) in self.declared.iter().enumerate() {
+            let Shape::Branch(branch) = &declared.shape else { continue };
+            if branch.kind == Kind::Directory {
+                let writable = branch.access == Access::Rw;
+                let kept = found.entry(branch.device).or_insert((writable, index));
+                if writable && !kept.0 {
+                    *kept = (true, index);
+                }
+            }
+        }
+        found.into_values().map(|(_, index)| index).collect()
     }
 
     /// What the first scratch's file system does; without one, nothing can clash.

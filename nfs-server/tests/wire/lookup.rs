@@ -9,6 +9,22 @@ use crate::client::refused;
 use crate::world::{World, assert_is};
 
 #[test]
+fn what_unicode_takes_for_the_same_name_is_asked_of_a_host_that_does_too() {
+    let abilities = nfs_server::view::Abilities { normalizes_names: true, ..Default::default() };
+    let world = World::on(abilities);
+    let (mut client, build) = (world.builder(), world.at("build"));
+    for name in ["a", "b", "c", "d", "e"] {
+        assert_eq!(refused(client.lookup(&build, name.as_bytes())), nfsstat3::NFS3ERR_NOENT);
+    }
+    // The host finds them by bytes that the listing does not hold.
+    for name in ["\u{e9}t\u{e9}", "plain"] {
+        std::fs::write(world.host("build").join(name), "").unwrap();
+    }
+    client.lookup(&build, "\u{e9}t\u{e9}".as_bytes()).unwrap();
+    assert_eq!(refused(client.lookup(&build, b"plain")), nfsstat3::NFS3ERR_NOENT, "ASCII has one form");
+}
+
+#[test]
 fn a_name_leads_to_a_handle_with_its_attributes() {
     let world = World::new();
     let found = world.root().lookup(&world.at("package"), b"hello").unwrap();

@@ -1,7 +1,7 @@
 //! The server by a client that behaves as macOS's does: its calls in its order, read from its source (`nfs_vfsops.c`,
 //! `nfs_socket.c` and `nfs_vnops.c` of Apple's NFS), on a host that cannot make pipes and sockets, as a Mac cannot.
 
-use nfs_server::view::{Abilities, stands_in};
+use nfs_server::view::{Abilities, SillyNames, stands_in};
 use nfs3_types::mount::{mountres3, mountstat3};
 use nfs3_types::nfs3::{
     Nfs3Option, createhow3, ftype3, mknoddata3, nfs_fh3, nfsstat3, sattr3, set_atime, set_mtime, stable_how,
@@ -19,7 +19,7 @@ const EVERYTHING: u32 = 0x3f;
 const APPLE_DOUBLE: [u8; 4] = [0x00, 0x05, 0x16, 0x07];
 
 fn world() -> World {
-    World::on(Abilities { special_files: false, ..Abilities::default() })
+    World::on(Abilities { special_files: false, silly_names: SillyNames::Bsd, ..Abilities::default() })
 }
 
 /// MNT or UMNT of the export.
@@ -247,7 +247,9 @@ fn a_socket_that_is_removed_while_open_stays_until_it_is_closed() {
     client.mkdir(&world.at("build"), b"dir", mode(0o755)).unwrap();
     let directory = world.at("build/dir");
     let socket = client.mknod(&directory, b"socket", mknoddata3::NF3SOCK(mode(0o700))).unwrap().obj.unwrap();
+    assert_eq!(refused(client.lookup(&directory, silly)), nfsstat3::NFS3ERR_NOENT);
     client.rename((&directory, b"socket"), (&directory, silly)).unwrap();
+    client.lookup(&directory, silly).unwrap();
     client.rmdir(&world.at("build"), b"dir").unwrap();
     assert_eq!(client.getattr(&socket).unwrap().type_, ftype3::NF3SOCK);
     client.remove(&directory, silly).unwrap();

@@ -9,7 +9,13 @@ use nix::errno::Errno;
 use crate::cases::place::errno;
 use crate::cases::{Place, cases};
 
-cases![names_may_hold_any_bytes, names_may_be_255_bytes_long, case_is_kept_apart, deep_paths_are_reached];
+cases![
+    names_may_hold_any_bytes,
+    names_may_be_255_bytes_long,
+    case_is_kept_apart,
+    deep_paths_are_reached,
+    names_like_those_of_deleted_open_files_are_names,
+];
 
 fn names_may_hold_any_bytes(place: &Place) {
     let names: [&[u8]; 6] =
@@ -50,4 +56,31 @@ fn deep_paths_are_reached(place: &Place) {
     let file = place.file(format!("{deep}/f"), "deep");
     assert_eq!(fs::read(file).expect("read"), b"deep");
     place.shell("cd directory/directory && test -d .. && cd ../.. && test -d directory");
+}
+
+/// A client names files so that are removed while open; archives and repositories have files of such names too.
+fn names_like_those_of_deleted_open_files_are_names(place: &Place) {
+    const STRANGE: &str = ".nfs000000000076202f00000088";
+    const OTHERS: &str = ".nfs.20051025.01ff";
+    place.directory("d");
+    place.directory("empty");
+    place.file(format!("d/{STRANGE}"), "payload");
+    place.shell(&format!(
+        "cp -r d copy; tar cf t.tar d; mkdir x; tar xf t.tar -C x; touch d/f; mv d/f d/{OTHERS}"
+    ));
+    assert_eq!(place.names("d"), [OTHERS, STRANGE]);
+    assert_eq!(place.names("copy"), [STRANGE]);
+    assert_eq!(place.shell(&format!("cat x/d/{STRANGE}")), "payload");
+    // Its own number, as the name of a deleted file has it.
+    let file = place.file("copy/f", "mine");
+    let own = format!(".nfs{:016x}00000001", crate::cases::place::inode(&file));
+    fs::rename(&file, place.path("copy").join(&own)).expect("rename");
+    fs::remove_file(place.path("copy").join(STRANGE)).expect("unlink");
+    assert_eq!(place.names("copy"), [own]);
+    for full in ["d", "copy", "x/d"] {
+        assert_eq!(errno(fs::remove_dir(place.path(full))), Errno::ENOTEMPTY);
+        assert_eq!(errno(fs::rename(place.path("empty"), place.path(full))), Errno::ENOTEMPTY);
+    }
+    place.shell("rm -rf d copy x");
+    assert_eq!(place.names(""), ["empty", "t.tar"]);
 }

@@ -15,6 +15,8 @@ cases![
     what_is_shown_read_only_cannot_be_changed,
     what_is_shown_writable_is_the_hosts_own,
     a_writable_directory_of_another_user_stays_his,
+    files_named_like_deleted_open_ones_are_shown_and_kept,
+    a_mount_point_of_the_host_tells_of_its_own_file_system,
     a_tmpfs_is_empty_writable_and_gone_afterwards,
     without_a_network_there_is_a_loopback_interface_alone,
     with_a_network_the_hosts_interfaces_are_there,
@@ -73,6 +75,54 @@ fn what_is_shown_writable_is_the_hosts_own(place: &Place) {
     assert_eq!(fs::read_to_string(place.path("shown/new")).expect("it is there"), "new\n");
     use std::os::unix::fs::MetadataExt;
     assert_eq!(stat(place.path("shown/new")).uid(), USER);
+}
+
+fn files_named_like_deleted_open_ones_are_shown_and_kept(place: &Place) {
+    const NAME: &str = ".nfs000000000076202f00000088";
+    let directory = place.directory("shown");
+    for inner in ["rmdir", "moved", "shell"] {
+        place.directory(format!("shown/{inner}"));
+        place.file(format!("shown/{inner}/{NAME}"), "the host's");
+    }
+    let shown = format!("{}:/shown", directory.display());
+    let script = format!(
+        "ls -A /shown/rmdir; if rmdir /shown/rmdir; then exit 9; fi
+        mkdir /shown/new; if mv -T /shown/new /shown/moved; then exit 9; fi
+        rm -r /shown/shell; touch /shown/plain; mv /shown/plain /shown/new/{NAME}"
+    );
+    let words = ["--with", "ls", "--with", "rmdir", "--with", "mv", "--with", "rm", "--with", "mkdir"];
+    let words = [&words[..], &["--with", "touch", "--uid", "0", "--rw", &shown]].concat();
+    assert_eq!(shell(place, &words, &script), NAME);
+    assert_eq!(place.names("shown"), ["moved", "new", "rmdir"]);
+    for kept in ["moved", "new", "rmdir"] {
+        assert_eq!(place.names(format!("shown/{kept}")), [NAME]);
+    }
+}
+
+fn a_mount_point_of_the_host_tells_of_its_own_file_system(place: &Place) {
+    let mount = |directory: &str, size: &str| {
+        let at = place.directory(directory);
+        nix::mount::mount(Some("tmpfs"), &at, Some("tmpfs"), nix::mount::MsFlags::empty(), Some(size))
+            .expect("a tmpfs can be mounted");
+        at
+    };
+    let outer = mount("outer", "size=20m");
+    let inner = mount("outer/inner", "size=10m");
+    place.directory("outer/inner/below");
+    let shown = format!("{}:/shown", outer.display());
+    for way in ["--ro", "--rw"] {
+        let words = ["run", "--with", "stat", way, &shown, "--", "stat", "-f", "-c", "%b %S"];
+        let told =
+            Loopbox::at(place).good([&words[..], &["/shown", "/shown/inner", "/shown/inner/below"]].concat());
+        let mebibytes = |line: &str| {
+            let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().expect("a number")).collect();
+            numbers.iter().product::<u64>() >> 20
+        };
+        assert_eq!(told.lines().map(mebibytes).collect::<Vec<_>>(), [20, 10, 10], "{way}");
+    }
+    for directory in [inner, outer] {
+        nix::mount::umount(&directory).expect("nothing is left in it");
+    }
 }
 
 fn a_writable_directory_of_another_user_stays_his(place: &Place) {
