@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use mounter::jail::{Outcome, Stdio3};
-use mounter::stale::{Leftovers, StateDir};
+use mounter::stale::{Leftovers, Note, StateDir};
 use nix::unistd::{Gid, Uid};
 use serde::Deserialize;
 
@@ -146,7 +146,7 @@ impl Description {
         let leftovers = Leftovers { mount: None, temporary: vec![beside.clone()] };
         let note =
             external.state.note(leftovers).map_err(|error| BuildError::from(ScratchError::from(error)))?;
-        let place = Beside::make(&beside).map_err(BuildError::from)?;
+        let place = Beside::make(&beside, &note).map_err(BuildError::from)?;
         let user =
             User { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw(), groups: Vec::new() };
         let scratch = Scratch {
@@ -270,12 +270,15 @@ impl Description {
 }
 
 /// The directory beside the outputs. Dropping it removes it.
-struct Beside<'a>(&'a Path);
+struct Beside<'a> {
+    path: &'a Path,
+    note: &'a Note,
+}
 
 impl Beside<'_> {
-    fn make(path: &Path) -> Result<Beside<'_>, ScratchError> {
+    fn make<'a>(path: &'a Path, note: &'a Note) -> Result<Beside<'a>, ScratchError> {
         scratch::make_anew(path)?;
-        let beside = Beside(path);
+        let beside = Beside { path, note };
         for name in ["store", "tmp", "mount"] {
             scratch::make_private(&path.join(name))?;
         }
@@ -285,8 +288,8 @@ impl Beside<'_> {
 
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
-        if let Err(error) = scratch::remove(self.0) {
-            tracing::warn!(path = ?self.0, %error, "cannot remove a build's directory");
+        if let Err(error) = self.note.remove(self.path) {
+            tracing::warn!(path = ?self.path, %error, "cannot remove a build's directory");
         }
     }
 }

@@ -179,7 +179,7 @@ impl Drop for BuildDirectories {
     fn drop(&mut self) {
         let directories = [Some(&self.beside), (!self.kept).then_some(&self.top)];
         for directory in directories.into_iter().flatten() {
-            if let Err(error) = self.note.remove(directory, remove) {
+            if let Err(error) = self.note.remove(directory) {
                 tracing::warn!(?directory, %error, "cannot remove a build's directory");
             }
         }
@@ -213,18 +213,7 @@ fn while_making(path: &Path) -> impl FnOnce(io::Error) -> ScratchError {
     move |source| ScratchError::Make { path: path.into(), source }
 }
 
-/// Removes whatever is at a path, a whole tree too; nothing being there is fine. Root needs no permission bits for
-/// it; another user first gives itself those that it needs on the directory itself.
+/// Removes whatever is at a path, a whole tree too, whatever a build has made of it; nothing being there is fine.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    if !metadata.is_dir() {
-        return fs::remove_file(path);
-    }
-    if !nix::unistd::Uid::effective().is_root() {
-        fs::set_permissions(path, Permissions::from_mode(0o700))?;
-    }
-    fs::remove_dir_all(path)
+    mounter::tree::remove(path).map(drop)
 }

@@ -1,12 +1,13 @@
 //! Trees of directories whose files are hard links, and how they are taken apart.
 //!
 //! A recursive delete is the wrong way: where directories can be links too (HFS+), it would empty what they lead to.
-//! So a farm writes down every name that it puts somewhere and every directory that it makes, and
-//! [`own::OwnDirectory`] is the only way down: it cannot be had of a directory that the farm has not made. The list
-//! outlives a farm that is killed, and a later run takes it apart by the same code.
+//! So a farm writes down every name that it puts somewhere and every directory that it makes, and whoever takes it apart
+//! enters no directory that the farm has not made. The list outlives a farm that is killed, and a later run takes it apart
+//! by the same code.
 
 mod copy;
 mod error;
+mod link;
 mod list;
 mod own;
 
@@ -15,21 +16,16 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
-use nix::unistd::{Gid, LinkatFlags, Uid};
+use nix::unistd::{Gid, Uid};
 
 pub use error::FarmError;
 use error::failed;
 use list::List;
-use own::OwnDirectory;
 
 use crate::sources::Sources;
-
-/// How deep a linked tree may be. Each directory on the way down holds two descriptors, of which a process has 1024 where
-/// nobody has changed that; a store path goes down 64 directories at most.
-const MAX_DEPTH: usize = 400;
+use crate::tree;
 
 /// The bits of a mode that a view shows.
 const SHOWN_BITS: u32 = 0o1777;
@@ -94,9 +90,9 @@ impl Farm {
     ) -> Result<(), FarmError> {
         self.parents(top, at)?;
         let (holder, name) = self.put(at)?;
-        let made = OwnDirectory::make(&holder, name, &mut self.list)?;
+        let made = own::make(&holder, name, &|| at.into(), &mut self.list)?;
         self.counts.inodes += 1;
-        own(made.fd(), mode, uid, gid).map_err(|source| failed("set the owner of", at, source))
+        set_owner(made, mode, uid, gid).map_err(|source| failed("set the owner of", at, source))
     }
 
     /// Makes a file, root's.
@@ -111,7 +107,7 @@ impl Farm {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
             let file = openat(&holder, name, flags, Mode::empty())?;
             io::Write::write_all(&mut std::fs::File::from(file.try_clone()?), contents)?;
-            own(&file, mode, 0, 0)
+            set_owner(&file, mode, 0, 0)
         };
         write().map_err(|source| failed("make", at, source))
     }
@@ -166,8 +162,11 @@ impl Farm {
         let opened = self.sources.holder(source);
         let (from, source_name) = opened.map_err(|error| failed("open the directory of", source, error))?;
         let (to, name) = self.put(at)?;
-        let names = Names { from: from.as_fd(), source: source_name, to: to.as_fd(), name };
-        self.link_tree(&names, source, reader, 0)
+        let (source_holder, at_holder) = (holder_of(source), holder_of(at));
+        let from = from.as_fd().try_clone_to_owned();
+        from.and_then(|from| link::Linker::new(self, reader, (from, source_holder), (to, at_holder)))
+            .map_err(|error| failed("open the directory of", source, error))?
+            .run(source_name, name)
     }
 
     /// Takes it apart.
@@ -185,9 +184,9 @@ impl Farm {
         for path in between.into_iter().rev() {
             if path.symlink_metadata().is_err() {
                 let (holder, name) = self.put(path)?;
-                let made = OwnDirectory::make(&holder, name, &mut self.list)?;
+                let made = own::make(&holder, name, &|| path.into(), &mut self.list)?;
                 self.counts.inodes += 1;
-                own(made.fd(), 0o755, 0, 0).map_err(|source| failed("set the owner of", path, source))?;
+                set_owner(made, 0o755, 0, 0).map_err(|source| failed("set the owner of", path, source))?;
             }
         }
         Ok(())
@@ -200,71 +199,6 @@ impl Farm {
         let holder = nix::fcntl::open(holder, DIRECTORY, Mode::empty())
             .map_err(|errno| failed("open the directory of", at, errno.into()))?;
         Ok((holder, name))
-    }
-
-    fn link_tree(
-        &mut self,
-        names: &Names<'_>,
-        path: &Path,
-        reader: Reader<'_>,
-        depth: usize,
-    ) -> Result<(), FarmError> {
-        let status = names.status().map_err(|source| failed("look at", path, source))?;
-        let kind = kind(&status);
-        if kind != SFlag::S_IFLNK && reader.may_write(&status) {
-            return Err(FarmError::Writable { uid: reader.uid, path: path.into() });
-        }
-        if kind != SFlag::S_IFDIR {
-            return self.link_file(names, &status, path);
-        }
-        if names.link_directory() {
-            self.counts.links += 1;
-            return Ok(());
-        }
-        if depth >= MAX_DEPTH {
-            return Err(FarmError::Depth { path: path.into() });
-        }
-        let from = openat(names.from, names.source, DIRECTORY, Mode::empty())
-            .map_err(|errno| failed("open", path, errno.into()))?;
-        let made = OwnDirectory::make(names.to, names.name, &mut self.list)?;
-        self.counts.inodes += 1;
-        for name in own::names(&from).map_err(|source| failed("list", path, source))? {
-            let below = Names { from: from.as_fd(), source: &name, to: made.fd(), name: &name };
-            self.link_tree(&below, &path.join(&name), reader, depth + 1)?;
-        }
-        copy::attributes(made.fd(), &status).map_err(|source| failed("set the attributes of", path, source))
-    }
-
-    fn link_file(&mut self, names: &Names<'_>, status: &FileStat, path: &Path) -> Result<(), FarmError> {
-        // A view shows no set-id bits, and a link would.
-        let linked = if status.st_mode & 0o6000 != 0 && kind(status) == SFlag::S_IFREG {
-            Err(Errno::EPERM)
-        } else {
-            let flags = LinkatFlags::empty();
-            nix::unistd::linkat(names.from, names.source, names.to, names.name, flags)
-        };
-        match linked {
-            Ok(()) => {
-                self.counts.links += 1;
-                return Ok(());
-            }
-            // Another volume; as many links as there can be; a file that may have no more of them (immutable, or in
-            // a bundle of macOS, whose .app and .lproj are refused); a kind of file that has none.
-            Err(Errno::EXDEV | Errno::EMLINK | Errno::EPERM | Errno::EOPNOTSUPP) => {}
-            Err(errno) => return Err(failed("link", path, errno.into())),
-        }
-        self.counts.copies += 1;
-        self.counts.inodes += 1;
-        let copied = match kind(status) {
-            SFlag::S_IFLNK => readlinkat(names.from, names.source)
-                .and_then(|target| nix::unistd::symlinkat(&*target, names.to, names.name))
-                .map_err(io::Error::from)
-                .and_then(|()| copy::link_attributes(names.to, names.name, status))
-                .map(|()| 0),
-            _ => copy::file(names, status),
-        };
-        self.counts.copied_bytes += copied.map_err(|source| failed("copy", path, source))?;
-        Ok(())
     }
 }
 
@@ -283,53 +217,20 @@ pub fn take_apart(list: &Path) -> Result<(), FarmError> {
 /// into the directory must not.
 ///
 /// # Errors
-/// Those of `remove`.
-pub fn remove_around(
-    list: &Path,
-    directory: &Path,
-    remove: impl FnOnce(&Path) -> io::Result<()>,
-) -> io::Result<()> {
+/// What stays, and why.
+pub fn remove_around(list: &Path, directory: &Path) -> io::Result<()> {
     if list.symlink_metadata().is_ok() {
         let text = "the farm of links in it could not be taken apart; a later run tries again";
         return Err(io::Error::other(text));
     }
-    remove(directory)
+    tree::remove(directory).map(drop)
 }
 
-/// A source, and where its link goes: each a name in an open directory.
-struct Names<'a> {
-    from: std::os::fd::BorrowedFd<'a>,
-    source: &'a OsStr,
-    to: std::os::fd::BorrowedFd<'a>,
-    name: &'a OsStr,
+fn holder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }
 
-impl Names<'_> {
-    fn status(&self) -> io::Result<FileStat> {
-        Ok(stat::fstatat(self.from, self.source, AtFlags::AT_SYMLINK_NOFOLLOW)?)
-    }
-
-    /// HFS+ links directories too, where root asks for it; everybody else says no in some way.
-    #[cfg(target_os = "macos")]
-    fn link_directory(&self) -> bool {
-        nix::unistd::linkat(self.from, self.source, self.to, self.name, LinkatFlags::empty()).is_ok()
-    }
-
-    #[cfg(not(target_os = "macos"))]
-    fn link_directory(&self) -> bool {
-        false
-    }
-}
-
-impl Reader<'_> {
-    /// Whether the modes let this reader write there, or change the modes so that they do.
-    fn may_write(&self, status: &FileStat) -> bool {
-        let group = status.st_mode & 0o020 != 0 && self.groups.contains(&status.st_gid);
-        self.uid == 0 || status.st_uid == self.uid || group || status.st_mode & 0o002 != 0
-    }
-}
-
-fn own(file: impl AsFd, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
+fn set_owner(file: impl AsFd, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
     nix::unistd::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     Ok(stat::fchmod(&file, mode_of(mode))?)
 }

@@ -16,6 +16,7 @@ pub mod profile;
 mod sources;
 pub mod stale;
 mod sys;
+pub mod tree;
 pub mod ways;
 
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! Notes of what a run has mounted and made for a while, and their sweeping by a later run when it died.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
 #[cfg(target_os = "linux")]
@@ -9,7 +10,7 @@ mod orphans;
 use serde::{Deserialize, Serialize};
 
 use crate::process::{self, Process};
-use crate::{Source, farm, mount, options};
+use crate::{Source, farm, mount, options, tree};
 
 /// The longest note that is read, in bytes: one names a handful of paths.
 const NOTE_MAX: u64 = 1 << 16;
@@ -30,11 +31,13 @@ pub struct Leftovers {
     pub temporary: Vec<PathBuf>,
 }
 
-/// A note. Dropping it says that nothing is left.
+/// A note. Dropping it says that nothing is left but what could not be removed.
 #[derive(Debug)]
 pub struct Note {
     file: PathBuf,
     written: Written,
+    /// Directories that could not be removed.
+    left: Mutex<Vec<PathBuf>>,
 }
 
 /// What was found of one dead run.
@@ -115,7 +118,7 @@ impl StateDir {
     /// If the note cannot be written.
     pub fn note(&self, leftovers: Leftovers) -> Result<Note, StateError> {
         let written = Written { owner: Process::current(), leftovers, device: None };
-        let note = Note { file: self.unused_name(), written };
+        let note = Note::new(self.unused_name(), written);
         note.write(&note.written)?;
         Ok(note)
     }
@@ -147,7 +150,7 @@ impl StateDir {
                 written.device.as_deref().into_iter().for_each(mount::take_away_served);
                 let swept = written.leftovers.sweep(&farm_of(&file));
                 if swept.left.is_empty() {
-                    drop(Note { file, written });
+                    drop(Note::new(file, written));
                 }
                 swept
             })
@@ -209,9 +212,9 @@ impl Leftovers {
             swept.mount = Some(at.into());
         }
         for directory in &self.temporary {
-            match fs::remove_dir_all(directory) {
-                Ok(()) => swept.removed.push(directory.clone()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            match tree::remove(directory) {
+                Ok(true) => swept.removed.push(directory.clone()),
+                Ok(false) => {}
                 Err(error) => swept.left.push((directory.clone(), error.to_string())),
             }
         }
@@ -237,15 +240,26 @@ impl Note {
     }
 
     /// Removes a directory that the note is of. It is left as it is, for a later sweep, while what would go down into it
-    /// must not: through a mount it would remove what the host shows, and through a farm what is linked.
+    /// must not: through a mount it would remove what the host shows, and through a farm what is linked. A later sweep
+    /// tries again what cannot be removed.
     ///
     /// # Errors
-    /// Those of `remove`, and what is still there.
-    pub fn remove(&self, directory: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-        if let Some(at) = self.written.leftovers.mount.as_deref().filter(|at| mount::is_mount_point(at)) {
-            return Err(io::Error::other(format!("a view is still mounted at {at:?}")));
+    /// What is still there, and why.
+    pub fn remove(&self, directory: &Path) -> io::Result<()> {
+        let removed = match self.written.leftovers.mount.as_deref() {
+            Some(at) if mount::is_mount_point(at) => {
+                Err(io::Error::other(format!("a view is still mounted at {at:?}")))
+            }
+            _ => farm::remove_around(&self.farm(), directory),
+        };
+        if removed.is_err() {
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).push(directory.into());
         }
-        farm::remove_around(&self.farm(), directory, remove)
+        removed
+    }
+
+    fn new(file: PathBuf, written: Written) -> Note {
+        Note { file, written, left: Mutex::default() }
     }
 
     fn write(&self, written: &Written) -> Result<(), StateError> {
@@ -263,6 +277,14 @@ impl Drop for Note {
         let mounted = self.written.leftovers.mount.as_deref().is_some_and(mount::is_nfs);
         if mounted || self.farm().symlink_metadata().is_ok() {
             // Something of it is left, for a sweep once this process is gone.
+            return;
+        }
+        let left = std::mem::take(self.left.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !left.is_empty() {
+            let leftovers = Leftovers { mount: None, temporary: left };
+            if let Err(error) = self.write(&Written { leftovers, ..self.written.clone() }) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot note what is left");
+            }
             return;
         }
         if let Err(error) = fs::remove_file(&self.file)
@@ -342,6 +364,29 @@ mod tests {
         state.sweep().unwrap();
         assert!(!file(child.id()).exists());
         assert!(file(std::process::id()).exists());
+    }
+
+    #[test]
+    fn a_note_stays_until_what_it_is_of_can_be_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&place.path().join("state")).unwrap();
+        let (kept, other) = (place.path().join("kept"), place.path().join("file/other"));
+        fs::create_dir(&kept).unwrap();
+        // What is no directory has nothing in it, and says so in an error of its own.
+        fs::write(place.path().join("file"), "").unwrap();
+        let note =
+            state.note(Leftovers { mount: None, temporary: vec![kept.clone(), other.clone()] }).unwrap();
+        let file = note.file.clone();
+        let error = note.remove(&other).unwrap_err().to_string();
+        assert!(error.starts_with("cannot remove") && error.contains("file/other"), "{error}");
+        drop(note);
+        assert_eq!(state.sweep().unwrap().len(), 0, "the run is alive");
+        make_owner_dead(&file);
+        let swept = state.sweep().unwrap();
+        assert!(swept[0].left[0].0 == other && file.exists(), "{swept:?}");
+        fs::remove_file(place.path().join("file")).unwrap();
+        assert_eq!(state.sweep().unwrap()[0].left.len(), 0);
+        assert!(kept.exists() && !file.exists(), "what was not to be removed is not in the note any more");
     }
 
     fn make_owner_dead(note: &Path) {

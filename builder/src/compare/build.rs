@@ -338,7 +338,7 @@ fn told(error: &BuildError) -> String {
 /// derivation's does, which protects it from the garbage collector.
 struct Aside {
     directory: PathBuf,
-    _note: Note,
+    note: Note,
 }
 
 impl Aside {
@@ -347,7 +347,7 @@ impl Aside {
         let leftovers = Leftovers { mount: None, temporary: vec![directory.clone()] };
         let note = builder.state.note(leftovers).map_err(ScratchError::from)?;
         scratch::make_anew(&directory)?;
-        Ok(Aside { directory, _note: note })
+        Ok(Aside { directory, note })
     }
 
     fn output(&self, name: &str) -> PathBuf {
@@ -357,7 +357,7 @@ impl Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        if let Err(error) = scratch::remove(&self.directory) {
+        if let Err(error) = self.note.remove(&self.directory) {
             tracing::warn!(directory = ?self.directory, %error, "cannot remove outputs that were set aside");
         }
     }

@@ -156,7 +156,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if let Err(error) = self.note.remove(&self.path, scratch::remove) {
+        if let Err(error) = self.note.remove(&self.path) {
             tracing::warn!(directory = ?self.path, %error, "cannot remove a directory");
         }
     }

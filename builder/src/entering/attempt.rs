@@ -81,7 +81,7 @@ impl Attempt<'_> {
         let ended = Jail::spawn(self.loopbox, &spec, quiet).and_then(Jail::wait);
         realised.end()?;
         let arrived = written.join(PROOF).symlink_metadata().is_ok();
-        if let Err(error) = note.remove(&base, scratch::remove) {
+        if let Err(error) = note.remove(&base) {
             tracing::warn!(directory = ?base, %error, "cannot remove the directory of a trial");
         }
         Ok((ended?, arrived))

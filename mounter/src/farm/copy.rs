@@ -9,7 +9,8 @@ use nix::sys::stat::{self, FileStat, Mode, SFlag, UtimensatFlags};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid};
 
-use super::{Names, kind, mode_of};
+use super::link::Names;
+use super::{kind, mode_of};
 use crate::sys;
 
 /// Copies a regular file with its attributes, and says how many bytes that took.

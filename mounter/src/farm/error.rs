@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::MAX_DEPTH;
+use crate::tree::TreeError;
 
 /// Why a farm cannot be made or taken apart.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +41,18 @@ pub enum FarmError {
         /// What it is.
         path: PathBuf,
     },
-    /// A tree goes too deep.
-    #[error("{path:?} is more than {MAX_DEPTH} directories deep")]
-    Depth {
-        /// The directory.
-        path: PathBuf,
-    },
+}
+
+impl From<TreeError> for FarmError {
+    fn from(error: TreeError) -> FarmError {
+        match error {
+            TreeError::Step { step, path, error } => FarmError::Step { step, path, source: error },
+            TreeError::Foreign { path } => FarmError::Foreign { path },
+            TreeError::Mounted { ref path } | TreeError::Changing { ref path } => {
+                failed("remove", &path.clone(), error.into())
+            }
+        }
+    }
 }
 
 pub(super) fn failed(step: &'static str, path: &Path, source: io::Error) -> FarmError {

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat;
 use serde::{Deserialize, Serialize};
 
-use super::{DIRECTORY, FarmError, failed, own};
+use super::{DIRECTORY, FarmError, failed};
+use crate::tree;
 
 /// What tells one directory from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,7 +106,10 @@ impl List {
         while let Some(path) = self.names.last() {
             let (holder, name) = path.parent().zip(path.file_name()).unwrap_or((path, ".".as_ref()));
             match nix::fcntl::open(holder, DIRECTORY, stat::Mode::empty()) {
-                Ok(holder) => own::remove(holder.as_fd(), name, path, self)?,
+                Ok(opened) => {
+                    let made = |directory: BorrowedFd<'_>| Ok(self.has_made(Identity::of(directory)?));
+                    tree::remove_if(opened, holder, name, &made)?;
+                }
                 // It was in a directory that is gone as a whole.
                 Err(nix::errno::Errno::ENOENT) => {}
                 Err(errno) => return Err(failed("open the directory of", path, errno.into())),

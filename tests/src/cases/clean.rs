@@ -4,6 +4,7 @@ use super::Case;
 
 mod build;
 mod compare;
+mod deep;
 mod full;
 mod kept;
 mod moments;
@@ -15,6 +16,15 @@ mod traces;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, mount::CASES, build::CASES, compare::CASES, full::CASES, kept::CASES, stopped::CASES]
-        .concat()
+    [
+        run::CASES,
+        mount::CASES,
+        build::CASES,
+        compare::CASES,
+        full::CASES,
+        kept::CASES,
+        stopped::CASES,
+        deep::CASES,
+    ]
+    .concat()
 }

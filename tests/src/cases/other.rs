@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
+use nix::sys::stat::{Mode, mkdirat};
 
 use crate::sys::Shared;
 
@@ -40,6 +41,8 @@ pub enum Act {
     Lock { file: PathBuf, at: i64 },
     /// Writes to every page of a large file through a mapping, and ends.
     Fill { file: PathBuf },
+    /// Makes so many directories, each in the one before.
+    Deep { directory: PathBuf, depth: u32 },
     /// Locks one byte, says so, and then waits for the lock of another.
     LockBoth { file: PathBuf, first: i64, second: i64 },
 }
@@ -67,6 +70,7 @@ pub fn main(act: &Act) -> Result<ExitCode> {
         Act::Answer { file } => answer(file)?,
         Act::LookPast { file } => look_past(file)?,
         Act::Fill { file } => fill(file)?,
+        Act::Deep { directory, depth } => deep(directory, *depth)?,
         Act::Lock { file, at } => {
             let file = open(file)?;
             lock(&file, *at)?;
@@ -104,6 +108,16 @@ fn append(file: &Path, line: &str, count: u32) -> Result<()> {
     let line = format!("{line}\n");
     for _ in 0..count {
         file.write_all(line.as_bytes()).context("cannot append")?;
+    }
+    Ok(())
+}
+
+fn deep(directory: &Path, depth: u32) -> Result<()> {
+    let mut current = OwnedFd::from(File::open(directory).context("cannot open the directory")?);
+    for level in 0..depth {
+        let failed = || format!("cannot make directory {level}");
+        mkdirat(&current, "d", Mode::S_IRWXU).with_context(failed)?;
+        current = openat(&current, "d", OFlag::O_DIRECTORY, Mode::empty()).with_context(failed)?;
     }
     Ok(())
 }

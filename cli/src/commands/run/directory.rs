@@ -69,7 +69,7 @@ impl RunDirectory<'_> {
 
 impl Drop for RunDirectory<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.note.remove(&self.base, |base| fs::remove_dir_all(base)) {
+        if let Err(error) = self.note.remove(&self.base) {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }
     }

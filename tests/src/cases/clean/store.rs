@@ -94,7 +94,8 @@ impl Store {
         assert_eq!(traces::names(Path::new("/nix/var/nix/temproots")), [""; 0], "temporary roots");
     }
 
-    fn ask<'a>(&self, program: &str, words: impl IntoIterator<Item = &'a str>) -> String {
+    /// Asks a program of Nix.
+    pub fn ask<'a>(&self, program: &str, words: impl IntoIterator<Item = &'a str>) -> String {
         text(command(program, words).env("NIX_CONF_DIR", &self.configuration)).expect("Nix answers")
     }
 }

@@ -83,7 +83,7 @@ impl Ground {
             }),
             Err(error) => {
                 // What has not been made need not be removed.
-                let _ = note.remove(&base, |base| fs::remove_dir_all(base));
+                let _ = note.remove(&base);
                 Err(error)
             }
         }
@@ -112,7 +112,7 @@ impl Ground {
             server.stop();
         }
         if let Some(note) = lock(&self.note).take()
-            && let Err(error) = note.remove(&self.base, |base| fs::remove_dir_all(base))
+            && let Err(error) = note.remove(&self.base)
         {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }

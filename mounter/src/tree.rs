@@ -1,0 +1,61 @@
+//! Trees that a hostile program may have made: walked through and removed whatever their depth, with few descriptors.
+//!
+//! Such a tree can be deeper than any path is long (`PATH_MAX`), than a process may have descriptors and than a thread has
+//! stack; its directories may be closed to everybody; and whoever has a descriptor of one of them, passed out of a build
+//! through a socket, can still rename in it while it is walked. So nothing here recurses, goes by a path below the top, or
+//! follows a link.
+
+mod remove;
+mod stack;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use remove::remove;
+pub(crate) use remove::remove_if;
+pub use stack::{DirStack, Entry, Left, Mounts};
+
+/// What cannot be done in a tree. Each says all in one line, the reason too.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// A system call failed.
+    #[error("cannot {step} {path:?}: {error}")]
+    Step {
+        /// What was to be done.
+        step: &'static str,
+        /// With what. The middle of a path that is longer than any system call takes is left out.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Something is mounted in the tree. What is mounted there is not the tree's.
+    #[error("something is mounted at {path:?}: it is left alone")]
+    Mounted {
+        /// The mount point.
+        path: PathBuf,
+    },
+    /// Somebody keeps changing the tree.
+    #[error("{path:?} is being changed by somebody else while it is removed")]
+    Changing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory of somebody else's is in the way, with something in it.
+    #[error("{path:?} is not to be entered, and is not empty")]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+impl From<TreeError> for io::Error {
+    fn from(error: TreeError) -> io::Error {
+        let kind = match &error {
+            TreeError::Step { error, .. } => error.kind(),
+            TreeError::Mounted { .. } | TreeError::Changing { .. } => io::ErrorKind::ResourceBusy,
+            TreeError::Foreign { .. } => io::ErrorKind::DirectoryNotEmpty,
+        };
+        io::Error::new(kind, error)
+    }
+}

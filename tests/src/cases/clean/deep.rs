@@ -1,0 +1,105 @@
+//! Trees deeper than any path is long, and than loopbox may have descriptors or stack: removed like others.
+
+use std::process::Stdio;
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::store::Store;
+use super::traces;
+use crate::cases::loopbox::{Loopbox, Ran};
+use crate::cases::place::USER;
+use crate::cases::{Place, cases};
+
+cases![
+    a_deep_tree_of_a_run_is_removed,
+    a_deep_tree_of_a_killed_run_is_removed_by_the_next_loopbox,
+    deep_trees_of_builds_are_removed,
+    a_deep_output_fails_its_own_build_alone,
+];
+
+/// Levels. A recursion that holds something on the stack for each of them needs more than a thread's two megabytes.
+const DEEP: &str = "30000";
+/// Descriptors that loopbox may have, so that its stack would be used up before them.
+const DESCRIPTORS: u64 = 100_000;
+/// What the program of the cases needs to start in a build.
+const LIBRARIES: &str = "/lib64=/usr/lib64 /lib/x86_64-linux-gnu=/usr/lib/x86_64-linux-gnu";
+
+fn program() -> String {
+    std::env::current_exe().expect("this program has a path").display().to_string()
+}
+
+/// The words of `loopbox run` that make a deep tree in a view, and then do something else.
+fn run(then: &str) -> Vec<String> {
+    let script = format!("{} __other deep /tmp {DEEP} && {then}", program());
+    let user = USER.to_string();
+    let words =
+        ["run", "--with", &program(), "--with", "sh", "--with", "sleep", "--uid", &user, "--", "sh", "-c"];
+    words.iter().map(|word| (*word).to_owned()).chain([script]).collect()
+}
+
+fn a_deep_tree_of_a_run_is_removed(place: &Place) {
+    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    let loopbox = Loopbox::at(place);
+    loopbox.good(run("true"));
+    traces::assert_none(&loopbox);
+}
+
+fn a_deep_tree_of_a_killed_run_is_removed_by_the_next_loopbox(place: &Place) {
+    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    let loopbox = Loopbox::at(place);
+    let child = loopbox.command(run("exec sleep 1000")).stderr(Stdio::null()).spawn();
+    let mut child = child.expect("loopbox can be started");
+    let ended = || child.try_wait().is_ok_and(|status| status.is_some());
+    assert!(traces::wait_for(USER, "sleep 1000", ended), "the command did not run");
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).expect("it runs");
+    traces::wait_for_end(&mut child, &[USER]);
+    traces::wait_until_gone(&[USER]);
+    loopbox.good(["clean"]);
+    traces::assert_none(&loopbox);
+}
+
+/// Builds by a script, `$program __other deep` at its hand; how that ended.
+fn build(place: &Place, store: &mut Store, script: &str, words: &[&str]) -> Ran {
+    let busybox = store.ask("nix-store", ["--add", &place.path("busybox").to_string_lossy()]);
+    let expression = format!(
+        "derivation {{ name = \"deep\"; system = builtins.currentSystem; builder = \"${{busybox}}/bin/sh\"; \
+         busybox = builtins.storePath {busybox}; PATH = \"{busybox}/bin\"; args = [ \"-ec\" ''{script}'' ]; }}"
+    )
+    .replace("${busybox}", &busybox);
+    store.derivation = store.ask("nix-instantiate", ["--quiet", "-E", &expression]);
+    let shown = format!("/program={} {LIBRARIES}", program());
+    let mut command = store.build(&Loopbox::at(place));
+    command.args(["--sandbox-paths", &shown]).args(words).output().expect("loopbox can be started").into()
+}
+
+fn deep_trees_of_builds_are_removed(place: &Place) {
+    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    let mut store = Store::make(place);
+    for (number, backend) in ["nfs", "bind"].iter().enumerate() {
+        let script = format!(
+            "/program __other deep /build {DEEP}; /program __other deep /tmp {DEEP}; echo {number} > $out"
+        );
+        let ran = build(place, &mut store, &script, &["--backend", backend]);
+        assert_eq!(ran.status, 0, "{backend}: {}", ran.stderr);
+        traces::assert_none(&Loopbox::at(place));
+        assert_eq!(traces::names("/nix/var/nix/builds".as_ref()), [""; 0], "{backend}: build directories");
+        let beside = traces::names("/nix/store".as_ref());
+        assert!(!beside.iter().any(|name| name.ends_with(".chroot")), "{backend}: {beside:?}");
+    }
+}
+
+fn a_deep_output_fails_its_own_build_alone(place: &Place) {
+    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    let mut store = Store::make(place);
+    for backend in ["nfs", "bind"] {
+        let script = format!("mkdir $out; /program __other deep $out {DEEP}; echo {backend}");
+        let ran = build(place, &mut store, &script, &["--backend", backend]);
+        assert_eq!(ran.status, 1, "{backend}: {}", ran.stderr);
+        assert!(ran.stderr.contains("exceeds maximum NAR directory depth of 64"), "{}", ran.stderr);
+        traces::assert_none(&Loopbox::at(place));
+        let beside = traces::names("/nix/store".as_ref());
+        assert!(!beside.iter().any(|name| name.ends_with(".chroot")), "{backend}: {beside:?}");
+    }
+}
