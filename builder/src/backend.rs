@@ -37,6 +37,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When the view or what carries it cannot be made, or this backend cannot carry it. Nothing is left then.
     fn realise(&self, wish: Wish<'_>) -> Result<Box<dyn Realised>, BackendError>;
+
+    /// Whether what is in the view can hold descriptors of the host's own files, which it can hand to others and which are
+    /// good for as long as anybody has them.
+    fn exposes_host_files(&self) -> bool {
+        true
+    }
 }
 
 /// What is to be made real.

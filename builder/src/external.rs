@@ -16,7 +16,10 @@ use crate::build::BuildError;
 use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation, Method, Output};
 use crate::log::no_input;
-use crate::plan::{Host, Known, PlanError, Request, SandboxPath, Scratch, User, plan_decided};
+use crate::output::copy_all;
+use crate::plan::{
+    Host, Known, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, User, plan_decided,
+};
 use crate::run::{Act, Means, in_view};
 use crate::scratch::{self, ScratchError};
 use crate::store::{Settings, Store, StoreError};
@@ -188,7 +191,10 @@ impl Description {
         };
         let ended = in_view(&means, &plan, &beside.join("mount"), stdio, begin)?;
         if ended.outcome == Outcome::Exited(0) {
-            self.move_outputs(&scratch.store, &outputs)?;
+            let exposed = external.backend.exposes_host_files() || !plan.has_own_root();
+            let copies = beside.join("outputs");
+            let from = if exposed { copy_outputs(&plan, &copies)? } else { &scratch.store };
+            self.move_outputs(from, &outputs)?;
         }
         drop(place);
         Ok(ended.outcome)
@@ -267,6 +273,17 @@ impl Description {
         let read = |path: &String| StorePath::parse(path, &self.store_dir);
         Ok(paths.into_iter().map(read).collect::<Result<_, _>>()?)
     }
+}
+
+/// Copies those outputs that were made to a new directory: Nix takes what it finds in the store, to which nobody else may have
+/// a descriptor.
+fn copy_outputs<'a>(plan: &Plan, copies: &'a Path) -> Result<&'a Path, BuildError> {
+    let made = |output: &&PlannedOutput| {
+        // Nix itself says what it thinks of an output that was not made.
+        output.path.within(&plan.scratch.store).symlink_metadata().is_ok()
+    };
+    copy_all(&plan.outputs.iter().filter(made).collect::<Vec<_>>(), plan, copies)?;
+    Ok(copies)
 }
 
 /// The directory beside the outputs. Dropping it removes it.

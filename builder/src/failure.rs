@@ -106,6 +106,12 @@ pub enum BuildError {
     /// A hook failed. What was built is registered all the same.
     #[error("the post-build-hook failed")]
     Hook(#[from] HookError),
+    /// Something in loopbox itself is wrong.
+    #[error("loopbox failed while it built this: {message}")]
+    Panicked {
+        /// What it says.
+        message: String,
+    },
     /// It was asked to stop.
     #[error("interrupted")]
     Interrupted,

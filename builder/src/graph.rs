@@ -192,11 +192,8 @@ impl<'a> Schedule<'a> {
     fn join(&mut self, joined: Result<(Id, Result<Built, BuildError>), JoinError>) {
         let (id, result) = match joined {
             Ok((id, result)) => (id, result),
-            // A build does not panic; if it does, so do we.
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => (error.id(), Err(BuildError::Interrupted)),
-            },
+            // Whatever made it panic, the other builds are none the worse for it.
+            Err(error) => (error.id(), Err(panicked(error))),
         };
         if let Some(path) = self.names.remove(&id) {
             self.end(path, result);
@@ -217,5 +214,31 @@ impl<'a> Schedule<'a> {
                 self.finished.failed.push((path, error));
             }
         }
+    }
+}
+
+/// What a build's thread that did not end in order comes to.
+fn panicked(error: JoinError) -> BuildError {
+    match error.try_into_panic() {
+        Ok(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            BuildError::Panicked { message: text.unwrap_or_default() }
+        }
+        Err(_) => BuildError::Interrupted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_build_s_failure() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let panics = || -> Result<Built, BuildError> { panic!("a {}", "reason") };
+        let joined = runtime.block_on(async { tokio::task::spawn_blocking(panics).await });
+        let error = panicked(joined.map(drop).unwrap_err());
+        assert!(matches!(&error, BuildError::Panicked { message } if message == "a reason"), "{error}");
     }
 }

@@ -6,11 +6,13 @@
 
 mod canonicalise;
 mod checks;
+mod cycle;
 mod diff;
 mod fixed;
 mod mac_leavings;
 mod nar;
 mod place;
+mod renew;
 mod scan;
 mod tree;
 
@@ -33,6 +35,8 @@ pub use diff::{Difference, Differences, What, compare as compare_trees};
 pub use fixed::FixedError;
 pub use nar::write as write_nar;
 pub use place::Existing;
+pub use renew::Renewer;
+pub(crate) use renew::copy_all;
 pub use scan::ReferenceScanner;
 pub use tree::{Kind, TreeError};
 
@@ -43,6 +47,14 @@ pub enum OutputError {
     /// The directory that outputs are in cannot be opened.
     #[error("cannot open {path:?}, where the outputs should be")]
     Open {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The directory for copies of the outputs cannot be made, or what was kept in it meanwhile not be removed.
+    #[error("cannot copy the outputs to {path:?}")]
+    Copies {
         /// The directory.
         path: PathBuf,
         /// Why.
@@ -139,15 +151,17 @@ pub enum OutputError {
 /// The outputs of a build that ended well: canonical, hashed and checked, but not in the store.
 #[derive(Debug)]
 pub struct Made<'a> {
-    plan: &'a Plan,
     store: &'a Store,
+    /// Where they are.
+    directory: PathBuf,
     scratch: OwnedFd,
     wanted: Vec<&'a PlannedOutput>,
     infos: BTreeMap<String, PathInfo>,
 }
 
 impl<'a> Made<'a> {
-    /// Looks at all outputs but some that are not wanted. The caller holds the locks of the outputs' paths.
+    /// Looks at all outputs but some that are not wanted, or at copies of them in a new directory: where others may have been
+    /// given descriptors of what the build wrote. The caller holds the locks of the outputs' paths.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -155,14 +169,21 @@ impl<'a> Made<'a> {
         plan: &'a Plan,
         store: &'a Store,
         unwanted: &BTreeSet<StorePath>,
+        copies: Option<&Path>,
     ) -> Result<Made<'a>, OutputError> {
-        let scratch = open_directory(&plan.scratch.store)?;
-        // Shared between the outputs, since a file may be hard-linked into several.
-        let mut canonicaliser = Canonicaliser::new(plan.user.uid);
+        let written = open_directory(&plan.scratch.store)?;
         let wanted: Vec<&PlannedOutput> =
             plan.outputs.iter().filter(|output| !unwanted.contains(&output.path)).collect();
         for output in &wanted {
-            check_owner(&scratch, output, plan, store)?;
+            check_owner(&written, output, plan, store)?;
+        }
+        let (directory, scratch) = match copies {
+            Some(copies) => (copies.into(), copy_all(&wanted, plan, copies)?),
+            None => (plan.scratch.store.clone(), written),
+        };
+        // Shared between the outputs, since a file may be hard-linked into several.
+        let mut canonicaliser = Canonicaliser::new(plan.user.uid);
+        for output in &wanted {
             let in_tree = |source| OutputError::Tree { output: output.name.clone(), source };
             canonicaliser.run(&scratch, output.path.base()).map_err(in_tree)?;
         }
@@ -172,9 +193,9 @@ impl<'a> Made<'a> {
             fixed::check(&scratch, output, &info, &plan.derivation)?;
             infos.insert(output.name.clone(), info);
         }
-        no_cycle(&infos, &store.locate(&plan.derivation))?;
+        cycle::check(&infos, &store.locate(&plan.derivation))?;
         check(&wanted, &infos, store)?;
-        Ok(Made { plan, store, scratch, wanted, infos })
+        Ok(Made { store, directory, scratch, wanted, infos })
     }
 
     /// Moves them into the store and registers them; what has been registered, by output name.
@@ -217,10 +238,16 @@ impl<'a> Made<'a> {
         &self.infos
     }
 
+    /// The directory that they are in.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn compare(&self, output: &PlannedOutput, keep: bool) -> Result<Differing, OutputError> {
         let failed = |source| OutputError::Compare { output: output.name.clone(), source };
         let before = self.store.locate(&output.path);
-        let now = output.path.within(&self.plan.scratch.store);
+        let now = output.path.within(&self.directory);
         let differences = diff::compare(&before, &now).map_err(failed)?;
         let kept = keep.then(|| PathBuf::from(format!("{}.check", before.display())));
         if let Some(kept) = &kept {
@@ -354,33 +381,4 @@ fn check(
         }
     }
     Ok(())
-}
-
-/// Store paths never refer to each other in a circle; the database would refuse it, with less to say.
-fn no_cycle(infos: &BTreeMap<String, PathInfo>, derivation: &Path) -> Result<(), OutputError> {
-    let closures: BTreeMap<&str, BTreeSet<&str>> =
-        infos.keys().map(|name| (name.as_str(), reachable(name, infos))).collect();
-    for (first, others) in &closures {
-        if let Some(second) = others.iter().find(|other| *other != first && closures[**other].contains(first))
-        {
-            let (first, second) = ((*first).into(), (*second).into());
-            return Err(OutputError::Cycle { derivation: derivation.into(), first, second });
-        }
-    }
-    Ok(())
-}
-
-/// The outputs that an output refers to, by way of others too.
-fn reachable<'a>(from: &'a str, infos: &'a BTreeMap<String, PathInfo>) -> BTreeSet<&'a str> {
-    let mut left = vec![from];
-    let mut reached = BTreeSet::new();
-    while let Some(name) = left.pop() {
-        for (other, info) in infos {
-            if infos[name].references.contains(&info.path) && other != name && reached.insert(other.as_str())
-            {
-                left.push(other);
-            }
-        }
-    }
-    reached
 }

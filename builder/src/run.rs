@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub(crate) struct Attempt {
     pub ended: Ended,
     hidden: Hidden,
     began: Instant,
+    /// Where its outputs have to be copied to before anybody may rely on them.
+    pub copies: Option<PathBuf>,
     /// What it wrote is removed with this.
     place: BuildDirectories,
     /// Nobody else may be this user until they are taken.
@@ -47,8 +49,10 @@ pub(crate) fn run(
     job: &mut Job<'_>,
     turn: Turn<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, Measures), BuildError> {
-    let Attempt { plan, ended, hidden, began, place, user } = attempt(builder, job, &*builder.backend)?;
-    let infos = take(builder, job, &plan, user, turn)?;
+    let Attempt { plan, ended, hidden, began, copies, place, user } =
+        attempt(builder, job, &*builder.backend)?;
+    let made = Made::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())?;
+    let infos = take(builder, job, &plan, made, user, turn)?;
     drop(place);
     let Ended { times, spent, .. } = ended;
     let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
@@ -109,7 +113,9 @@ pub(crate) fn attempt(
         let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }
-    Ok(Attempt { plan, ended, hidden, began, place, user })
+    let exposed = backend.exposes_host_files() || !plan.has_own_root();
+    let copies = exposed.then(|| place.copies());
+    Ok(Attempt { plan, ended, hidden, began, copies, place, user })
 }
 
 /// Registers the outputs, or compares them with those that are registered. Once they are made, the user and the turn
@@ -118,10 +124,10 @@ fn take(
     builder: &Builder,
     job: &Job<'_>,
     plan: &Plan,
+    made: Made<'_>,
     user: BuildUser,
     turn: Turn<'_>,
 ) -> Result<BTreeMap<String, PathInfo>, BuildError> {
-    let made = Made::inspect(plan, &builder.store, &job.unwanted)?;
     match job.purpose {
         Purpose::Make => {
             drop(user);

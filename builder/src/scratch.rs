@@ -120,6 +120,11 @@ impl BuildDirectories {
         Ok(place)
     }
 
+    /// Where copies of the outputs can be made. Only root can enter it, and it is on the store's volume.
+    pub fn copies(&self) -> PathBuf {
+        self.beside.join("outputs")
+    }
+
     /// Puts a plan's files into the build directory, but for those that are there already.
     pub fn write_missing_files(&self, plan: &Plan) -> Result<(), ScratchError> {
         let missing = |name: &String| self.scratch.build.join(name).symlink_metadata().is_err();

@@ -48,6 +48,7 @@ impl Failures {
             | BuildError::KeptDirectory { .. }
             | BuildError::Watch(_)
             | BuildError::Jail(_)
+            | BuildError::Panicked { .. }
             | BuildError::InPlace(_) => self.own = true,
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing here knows the NFS wire format or Nix: a [`Source`] is an address and an export path, and the operating
 //! system's own NFS client does the rest.
 
+mod contents;
 mod errno;
 pub mod farm;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use contents::copy_contents;
 pub use mount::{Aborter, Mount, MountError, is_mount_point, unmount};
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;

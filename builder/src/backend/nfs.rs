@@ -39,6 +39,12 @@ impl Backend for Nfs {
         let root = Root::Nfs { source, options, mount_point: wish.at.into() };
         Ok(Box::new(Served { view, server, root, _network: network }))
     }
+
+    /// A client's descriptors are of its mount. Those of the host's files are the server's, which has closed them all when
+    /// it has stopped, and carries out no call any more.
+    fn exposes_host_files(&self) -> bool {
+        false
+    }
 }
 
 impl Realised for Served {

@@ -140,13 +140,15 @@ impl Collection {
         round: u32,
     ) -> Result<Built, CompareError> {
         let attempt = attempt(builder, job, &*backend.backend())?;
-        let made = Made::inspect(&attempt.plan, &builder.store, &job.unwanted).map_err(BuildError::from)?;
+        let copies = attempt.copies.as_deref();
+        let made = Made::inspect(&attempt.plan, &builder.store, &job.unwanted, copies);
+        let made = made.map_err(BuildError::from)?;
         let hash = |(name, info): (&String, &crate::store::PathInfo)| (name.clone(), info.nar_hash.clone());
         let nar_hashes: BTreeMap<String, String> = made.infos().iter().map(hash).collect();
         let Attempt { plan, ended: Ended { times, spent, .. }, .. } = &attempt;
         let now = |name: &str| {
             let output = plan.outputs.iter().find(|output| output.name == name);
-            output.map(|output| output.path.within(&plan.scratch.store))
+            output.map(|output| output.path.within(made.directory()))
         };
         match &self.first {
             None => {

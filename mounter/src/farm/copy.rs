@@ -1,8 +1,7 @@
 //! Copies of files that cannot be linked: clones, where the file system has them.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag, UtimensatFlags};
@@ -11,6 +10,8 @@ use nix::unistd::{Gid, Uid};
 
 use super::link::Names;
 use super::{kind, mode_of};
+use crate::copy_contents;
+#[cfg(target_os = "macos")]
 use crate::sys;
 
 /// Copies a regular file with its attributes, and says how many bytes that took.
@@ -32,16 +33,8 @@ pub(super) fn file(names: &Names<'_>, status: &FileStat) -> io::Result<u64> {
         return attributes(&to, status).map(|()| 0);
     }
     let to = openat(names.to, names.name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
-    let copied = contents(from, &to)?;
+    let copied = copy_contents(from.as_fd(), to.as_fd())?;
     attributes(&to, status).map(|()| copied)
-}
-
-fn contents(from: OwnedFd, to: &OwnedFd) -> io::Result<u64> {
-    #[cfg(target_os = "linux")]
-    if sys::clone_contents(from.as_fd(), to.as_fd()).is_ok() {
-        return Ok(0);
-    }
-    io::copy(&mut File::from(from), &mut File::from(to.try_clone()?))
 }
 
 /// Owner, mode and times of a source, without set-id bits. The times come last, as the others change them.

@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(5);
 fn it_stops_while_calls_run_and_gives_their_count() {
     let world = World::new();
     let build = world.at("build");
-    let address = world.server.addr();
+    let (address, host) = (world.server.addr(), world.host(""));
     let (mut clients, before) = ((0..4).map(|_| world.builder()).collect::<Vec<_>>(), world.server.calls());
     std::thread::scope(|scope| {
         for (index, client) in clients.iter_mut().enumerate() {
@@ -45,6 +45,10 @@ fn it_stops_while_calls_run_and_gives_their_count() {
         assert!(calls.total() >= before.total() + 200);
     });
     assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let open = open.filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok());
+    let left: Vec<_> = open.filter(|path| path.starts_with(&host)).collect();
+    assert!(left.is_empty(), "{left:?} are open: a build's outputs are taken as soon as it has stopped");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod build;
 mod compare;
 mod deep;
 mod full;
+mod handed;
 mod kept;
 mod moments;
 mod mount;
@@ -25,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         kept::CASES,
         stopped::CASES,
         deep::CASES,
+        handed::CASES,
     ]
     .concat()
 }

@@ -1,9 +1,12 @@
 //! What a case has other processes do in its directory: this very program, started as `xtask __other`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -13,6 +16,10 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::sys::stat::{Mode, mkdirat};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
 
 use crate::sys::Shared;
 
@@ -43,6 +50,8 @@ pub enum Act {
     Fill { file: PathBuf },
     /// Makes so many directories, each in the one before.
     Deep { directory: PathBuf, depth: u32 },
+    /// Hands a descriptor of a file, open for writing, to whoever listens on the abstract socket of this name.
+    Hand { socket: String, file: PathBuf },
     /// Locks one byte, says so, and then waits for the lock of another.
     LockBoth { file: PathBuf, first: i64, second: i64 },
 }
@@ -70,6 +79,7 @@ pub fn main(act: &Act) -> Result<ExitCode> {
         Act::Answer { file } => answer(file)?,
         Act::LookPast { file } => look_past(file)?,
         Act::Fill { file } => fill(file)?,
+        Act::Hand { socket, file } => hand(socket, file)?,
         Act::Deep { directory, depth } => deep(directory, *depth)?,
         Act::Lock { file, at } => {
             let file = open(file)?;
@@ -110,6 +120,34 @@ fn append(file: &Path, line: &str, count: u32) -> Result<()> {
         file.write_all(line.as_bytes()).context("cannot append")?;
     }
     Ok(())
+}
+
+fn hand(socket: &str, file: &Path) -> Result<()> {
+    let file = open(file)?;
+    let address = SocketAddr::from_abstract_name(socket).context("the socket has no such name")?;
+    let mut stream = UnixStream::connect_addr(&address).context("nobody listens")?;
+    let (mut space, descriptors) =
+        ([MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))], [file.as_fd()]);
+    let mut handed = SendAncillaryBuffer::new(&mut space);
+    handed.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(&stream, &[IoSlice::new(b"x")], &mut handed, SendFlags::empty()).context("cannot hand it")?;
+    // Until it has been taken.
+    stream.read_exact(&mut [0]).context("nobody took it")
+}
+
+/// What is handed so, by the first who does.
+pub fn take_handed(listener: &UnixListener) -> Result<OwnedFd> {
+    let (mut stream, _) = listener.accept().context("nobody hands anything")?;
+    let (mut byte, mut space) = ([0], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))]);
+    let mut handed = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(&stream, &mut [IoSliceMut::new(&mut byte)], &mut handed, RecvFlags::CMSG_CLOEXEC)?;
+    let taken = handed.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    let taken = taken.context("there is no descriptor")?;
+    stream.write_all(b"x").context("cannot say that it was taken")?;
+    Ok(taken)
 }
 
 fn deep(directory: &Path, depth: u32) -> Result<()> {

@@ -6,9 +6,9 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::store::Store;
+use super::store::{Store, program};
 use super::traces;
-use crate::cases::loopbox::{Loopbox, Ran};
+use crate::cases::loopbox::Loopbox;
 use crate::cases::place::USER;
 use crate::cases::{Place, cases};
 
@@ -23,13 +23,6 @@ cases![
 const DEEP: &str = "30000";
 /// Descriptors that loopbox may have, so that its stack would be used up before them.
 const DESCRIPTORS: u64 = 100_000;
-/// What the program of the cases needs to start in a build.
-const LIBRARIES: &str = "/lib64=/usr/lib64 /lib/x86_64-linux-gnu=/usr/lib/x86_64-linux-gnu";
-
-fn program() -> String {
-    std::env::current_exe().expect("this program has a path").display().to_string()
-}
-
 /// The words of `loopbox run` that make a deep tree in a view, and then do something else.
 fn run(then: &str) -> Vec<String> {
     let script = format!("{} __other deep /tmp {DEEP} && {then}", program());
@@ -60,20 +53,6 @@ fn a_deep_tree_of_a_killed_run_is_removed_by_the_next_loopbox(place: &Place) {
     traces::assert_none(&loopbox);
 }
 
-/// Builds by a script, `$program __other deep` at its hand; how that ended.
-fn build(place: &Place, store: &mut Store, script: &str, words: &[&str]) -> Ran {
-    let busybox = store.ask("nix-store", ["--add", &place.path("busybox").to_string_lossy()]);
-    let expression = format!(
-        "derivation {{ name = \"deep\"; system = builtins.currentSystem; builder = \"${{busybox}}/bin/sh\"; \
-         busybox = builtins.storePath {busybox}; PATH = \"{busybox}/bin\"; args = [ \"-ec\" ''{script}'' ]; }}"
-    )
-    .replace("${busybox}", &busybox);
-    store.derivation = store.ask("nix-instantiate", ["--quiet", "-E", &expression]);
-    let shown = format!("/program={} {LIBRARIES}", program());
-    let mut command = store.build(&Loopbox::at(place));
-    command.args(["--sandbox-paths", &shown]).args(words).output().expect("loopbox can be started").into()
-}
-
 fn deep_trees_of_builds_are_removed(place: &Place) {
     setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
     let mut store = Store::make(place);
@@ -81,7 +60,7 @@ fn deep_trees_of_builds_are_removed(place: &Place) {
         let script = format!(
             "/program __other deep /build {DEEP}; /program __other deep /tmp {DEEP}; echo {number} > $out"
         );
-        let ran = build(place, &mut store, &script, &["--backend", backend]);
+        let ran = store.build_script(place, &script, "", &["--backend", backend]);
         assert_eq!(ran.status, 0, "{backend}: {}", ran.stderr);
         traces::assert_none(&Loopbox::at(place));
         assert_eq!(traces::names("/nix/var/nix/builds".as_ref()), [""; 0], "{backend}: build directories");
@@ -95,7 +74,7 @@ fn a_deep_output_fails_its_own_build_alone(place: &Place) {
     let mut store = Store::make(place);
     for backend in ["nfs", "bind"] {
         let script = format!("mkdir $out; /program __other deep $out {DEEP}; echo {backend}");
-        let ran = build(place, &mut store, &script, &["--backend", backend]);
+        let ran = store.build_script(place, &script, "", &["--backend", backend]);
         assert_eq!(ran.status, 1, "{backend}: {}", ran.stderr);
         assert!(ran.stderr.contains("exceeds maximum NAR directory depth of 64"), "{}", ran.stderr);
         traces::assert_none(&Loopbox::at(place));

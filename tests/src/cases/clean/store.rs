@@ -10,7 +10,7 @@ use nix::mount::{MsFlags, mount};
 use walkdir::WalkDir;
 
 use crate::cases::Place;
-use crate::cases::loopbox::Loopbox;
+use crate::cases::loopbox::{Loopbox, Ran};
 use crate::command::{command, quiet, text};
 use crate::lab::{Lab, store};
 
@@ -20,6 +20,8 @@ use super::traces;
 const COMMANDS: [&str; 14] =
     ["chmod", "cp", "dd", "echo", "grep", "ln", "mkdir", "mv", "rm", "seq", "sh", "sleep", "usleep", "cat"];
 const STORE: &str = "/nix/store";
+/// What the program of the cases needs to start in a build.
+const LIBRARIES: &str = "/lib64=/usr/lib64 /lib/x86_64-linux-gnu=/usr/lib/x86_64-linux-gnu";
 /// Nix's own directory of files that are the same; it makes it at times.
 const LINKS: &str = ".links";
 
@@ -65,6 +67,21 @@ impl Store {
         build
     }
 
+    /// Builds by a script of busybox's shell, which has the program of the cases at `/program`; how that ended. `attributes`
+    /// are further ones of the derivation, which [`Store::derivation`] is from then on.
+    pub fn build_script(&mut self, place: &Place, script: &str, attributes: &str, words: &[&str]) -> Ran {
+        let busybox = self.ask("nix-store", ["--add", &place.path("busybox").to_string_lossy()]);
+        let expression = format!(
+            "derivation {{ name = \"script\"; system = builtins.currentSystem; {attributes} \
+             builder = \"${{builtins.storePath {busybox}}}/bin/sh\"; args = [ \"-ec\" ''{script}'' ]; \
+             PATH = \"${{builtins.storePath {busybox}}}/bin\"; }}"
+        );
+        self.derivation = self.ask("nix-instantiate", ["--quiet", "-E", &expression]);
+        let shown = format!("/program={} {LIBRARIES}", program());
+        let mut command = self.build(&Loopbox::at(place));
+        command.args(["--sandbox-paths", &shown]).args(words).output().expect("loopbox can be started").into()
+    }
+
     /// Nothing but registered outputs was added since the store was made, and nothing was changed. The outputs are
     /// taken away again, and how many there were is the answer.
     pub fn assert_unchanged(&self) -> usize {
@@ -105,6 +122,11 @@ impl Drop for Store {
         // What keeps it in use has made the case fail already.
         let _ = quiet(&mut command("umount", ["-l", "/nix"]));
     }
+}
+
+/// The program of the cases.
+pub fn program() -> String {
+    std::env::current_exe().expect("this program has a path").display().to_string()
 }
 
 fn users() -> Vec<u32> {
