@@ -1,8 +1,11 @@
 //! How many files a build can see of the host.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use mounter::tree::{DirStack, Entry, Left, Mounts};
 
 use crate::build::Job;
 use crate::store::Store;
@@ -30,17 +33,54 @@ fn counted(path: PathBuf) -> u64 {
     count
 }
 
+/// What cannot be read counts as having nothing in it.
 fn walk(top: &Path) -> u64 {
-    let mut count = 1;
-    let mut left = vec![top.to_path_buf()];
-    while let Some(directory) = left.pop() {
-        // What is no directory, or cannot be read, has nothing in it.
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            count += 1;
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                left.push(entry.path());
+    let (Some(holder), Some(name)) = (top.parent(), top.file_name()) else { return 1 };
+    let Ok(mut stack) = DirStack::open(holder, Mounts::Enter) else { return 1 };
+    let (mut count, mut next) = (1, Some(name.to_owned()));
+    // For each directory on the way down, those in it that have not been entered.
+    let mut levels: Vec<Vec<OsString>> = Vec::new();
+    loop {
+        if let Some(name) = next.take()
+            && stack.enter(&name).is_ok()
+        {
+            let mut below = Vec::new();
+            while let Some(Ok(Entry { name, is_directory })) = stack.next_entry() {
+                count += 1;
+                // Whether it is one, entering it tells.
+                below.extend((is_directory != Some(false)).then_some(name));
+            }
+            levels.push(below);
+        }
+        match levels.last_mut().map(Vec::pop) {
+            None => return count,
+            Some(Some(name)) => next = Some(name),
+            Some(None) => {
+                levels.pop();
+                if !matches!(stack.leave(), Ok(Left::Directory { .. })) {
+                    return count;
+                }
             }
         }
     }
-    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_below_counts_and_links_are_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let top = place.path().join("top");
+        std::fs::create_dir_all(top.join("one/two")).unwrap();
+        std::fs::create_dir_all(top.join("three")).unwrap();
+        for file in ["file", "one/two/file", "three/file"] {
+            std::fs::write(top.join(file), "").unwrap();
+        }
+        std::os::unix::fs::symlink("one", top.join("link")).unwrap();
+        assert_eq!(walk(&top), 8);
+        assert_eq!(walk(&top.join("file")), 1);
+        assert_eq!(walk(&top.join("link")), 1);
+    }
 }

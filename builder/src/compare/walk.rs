@@ -23,6 +23,9 @@ const MOST: usize = 2_000_000;
 /// A name that nothing in a view has.
 const NEW: &str = ".loopbox-may-be-made-here";
 
+/// The longest path that a system call takes, in bytes, with the zero at its end.
+const PATH_MAX: usize = libc::PATH_MAX as usize;
+
 /// Bytes of a file that are read at once.
 const CHUNK: usize = 256 << 10;
 
@@ -123,6 +126,7 @@ impl<W: Write> Walk<W> {
                 self.left.checked_sub(1).ok_or_else(|| io::Error::other("there are too many files"))?;
             let metadata = path.symlink_metadata()?;
             let below = if metadata.is_dir() { names(&path) } else { Ok(Vec::new()) };
+            let below = below.and_then(|names| reachable(&path, names));
             let seen = self.look(&path, &metadata, &below);
             serde_json::to_writer(&mut self.to, &seen)?;
             self.to.write_all(b"\n")?;
@@ -181,6 +185,15 @@ impl<W: Write> Walk<W> {
 
 fn names(directory: &Path) -> io::Result<Vec<OsString>> {
     fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}
+
+/// The names of a directory, if all of them have paths that a process can use: what lies deeper in a tree is not looked at.
+fn reachable(directory: &Path, names: Vec<OsString>) -> io::Result<Vec<OsString>> {
+    let longest = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    if directory.as_os_str().len() + 1 + longest < PATH_MAX {
+        return Ok(names);
+    }
+    Err(nix::errno::Errno::ENAMETOOLONG.into())
 }
 
 fn kind_name(kind: fs::FileType) -> &'static str {

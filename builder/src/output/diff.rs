@@ -82,8 +82,32 @@ pub enum What {
 /// When one of them cannot be read.
 pub fn compare(before: &Path, now: &Path) -> io::Result<Differences> {
     let mut differences = Differences::default();
-    differences.compare(before, now, Path::new(""))?;
+    // What is to be looked at, the next one last: no deeper than a path is long.
+    let mut waiting = vec![(PathBuf::new(), Side::Both)];
+    while let Some((path, side)) = waiting.pop().filter(|_| !differences.more) {
+        match side {
+            Side::Before => differences.add(&path, What::Gone),
+            Side::Now => differences.add(&path, What::New),
+            Side::Both => {
+                let below = differences.compare(&joined(before, &path), &joined(now, &path), &path)?;
+                waiting.extend(below.into_iter().rev().map(|(name, side)| (path.join(name), side)));
+            }
+        }
+    }
     Ok(differences)
+}
+
+/// Which of two trees has something.
+#[derive(Clone, Copy)]
+enum Side {
+    Before,
+    Now,
+    Both,
+}
+
+/// The top itself has no name below it, and a path that ends in a slash would be another.
+fn joined(top: &Path, path: &Path) -> PathBuf {
+    if path.as_os_str().is_empty() { top.into() } else { top.join(path) }
 }
 
 impl Differences {
@@ -95,20 +119,19 @@ impl Differences {
         }
     }
 
-    fn compare(&mut self, before: &Path, now: &Path, path: &Path) -> io::Result<()> {
+    /// Compares what has this path in both; the answer is what is below it if both are directories.
+    fn compare(&mut self, before: &Path, now: &Path, path: &Path) -> io::Result<Vec<(OsString, Side)>> {
         let (old, new) = (fs::symlink_metadata(before)?, fs::symlink_metadata(now)?);
         let kinds = (kind(&old), kind(&new));
         if kinds.0 != kinds.1 {
             self.add(path, What::Kind { before: kinds.0, now: kinds.1 });
-            return Ok(());
-        }
-        if old.is_symlink() {
+        } else if old.is_symlink() {
             let targets = (fs::read_link(before)?, fs::read_link(now)?);
             if targets.0 != targets.1 {
                 self.add(path, What::Target { before: targets.0, now: targets.1 });
             }
         } else if old.is_dir() {
-            self.entries(before, now, path)?;
+            return entries(before, now);
         } else {
             let executable = |metadata: &fs::Metadata| metadata.permissions().mode() & 0o100 != 0;
             if executable(&old) != executable(&new) {
@@ -120,24 +143,19 @@ impl Differences {
                 self.add(path, What::Contents { at, size_before, size_now, before, now });
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
+}
 
-    fn entries(&mut self, before: &Path, now: &Path, path: &Path) -> io::Result<()> {
-        let (old, new) = (names(before)?, names(now)?);
-        for name in old.union(&new) {
-            if self.more {
-                return Ok(());
-            }
-            let below = path.join(name);
-            match (old.contains(name), new.contains(name)) {
-                (true, true) => self.compare(&before.join(name), &now.join(name), &below)?,
-                (true, false) => self.add(&below, What::Gone),
-                (false, _) => self.add(&below, What::New),
-            }
-        }
-        Ok(())
-    }
+/// The names in two directories, in order.
+fn entries(before: &Path, now: &Path) -> io::Result<Vec<(OsString, Side)>> {
+    let (old, new) = (names(before)?, names(now)?);
+    let side = |name: &OsString| match (old.contains(name), new.contains(name)) {
+        (true, false) => Side::Before,
+        (false, _) => Side::Now,
+        (true, true) => Side::Both,
+    };
+    Ok(old.union(&new).map(|name| (name.clone(), side(name))).collect())
 }
 
 impl fmt::Display for Differences {
