@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 
 /// Files up to this size are read and written at once, in bytes; for more, the kernel copies.
 const SMALL: u64 = 64 << 10;
@@ -71,6 +73,8 @@ fn copy_data(from: &mut File, to: &mut File, _: u64) -> io::Result<u64> {
 mod tests {
     use std::fs::OpenOptions;
     use std::io::{Seek, SeekFrom};
+    #[cfg(not(target_os = "linux"))]
+    use std::os::fd::AsFd;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
