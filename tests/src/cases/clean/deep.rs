@@ -21,8 +21,12 @@ cases![
 
 /// Levels. A recursion that holds something on the stack for each of them needs more than a thread's two megabytes.
 const DEEP: &str = "30000";
-/// Descriptors that loopbox may have, so that its stack would be used up before them.
-const DESCRIPTORS: u64 = 100_000;
+/// Descriptors that loopbox may have then, so that its stack would be used up before them.
+const MANY: u64 = 100_000;
+/// Levels that are more than it may have descriptors otherwise.
+const DEEP_ENOUGH: &str = "3000";
+/// What a process may have where nobody has changed that.
+const USUAL: u64 = 1024;
 /// The words of `loopbox run` that make a deep tree in a view, and then do something else.
 fn run(then: &str) -> Vec<String> {
     let script = format!("{} __other deep /tmp {DEEP} && {then}", program());
@@ -32,15 +36,19 @@ fn run(then: &str) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).chain([script]).collect()
 }
 
+fn allow_descriptors(number: u64) {
+    setrlimit(Resource::RLIMIT_NOFILE, number, MANY).expect("root may have as many as it wants");
+}
+
 fn a_deep_tree_of_a_run_is_removed(place: &Place) {
-    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    allow_descriptors(MANY);
     let loopbox = Loopbox::at(place);
     loopbox.good(run("true"));
     traces::assert_none(&loopbox);
 }
 
 fn a_deep_tree_of_a_killed_run_is_removed_by_the_next_loopbox(place: &Place) {
-    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    allow_descriptors(MANY);
     let loopbox = Loopbox::at(place);
     let child = loopbox.command(run("exec sleep 1000")).stderr(Stdio::null()).spawn();
     let mut child = child.expect("loopbox can be started");
@@ -54,11 +62,11 @@ fn a_deep_tree_of_a_killed_run_is_removed_by_the_next_loopbox(place: &Place) {
 }
 
 fn deep_trees_of_builds_are_removed(place: &Place) {
-    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    allow_descriptors(USUAL);
     let mut store = Store::make(place);
     for (number, backend) in ["nfs", "bind"].iter().enumerate() {
         let script = format!(
-            "/program __other deep /build {DEEP}; /program __other deep /tmp {DEEP}; echo {number} > $out"
+            "/program __other deep /build {DEEP_ENOUGH}; /program __other deep /tmp {DEEP_ENOUGH}; echo {number} > $out"
         );
         let ran = store.build_script(place, &script, "", &["--backend", backend]);
         assert_eq!(ran.status, 0, "{backend}: {}", ran.stderr);
@@ -70,10 +78,10 @@ fn deep_trees_of_builds_are_removed(place: &Place) {
 }
 
 fn a_deep_output_fails_its_own_build_alone(place: &Place) {
-    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may have many descriptors");
+    allow_descriptors(USUAL);
     let mut store = Store::make(place);
     for backend in ["nfs", "bind"] {
-        let script = format!("mkdir $out; /program __other deep $out {DEEP}; echo {backend}");
+        let script = format!("mkdir $out; /program __other deep $out {DEEP_ENOUGH}; echo {backend}");
         let ran = store.build_script(place, &script, "", &["--backend", backend]);
         assert_eq!(ran.status, 1, "{backend}: {}", ran.stderr);
         assert!(ran.stderr.contains("exceeds maximum NAR directory depth of 64"), "{}", ran.stderr);
