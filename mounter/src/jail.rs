@@ -3,7 +3,8 @@
 //! Three processes take part. *loopbox* serves the view and asks for the jail ([`Jail::spawn`]). The *supervisor* is
 //! the same binary, run again with a hidden word ([`enter`]): in a session of its own it mounts the view where only
 //! its own mount namespace sees it, starts the program, and takes the mount away when the program has ended or
-//! loopbox has died. The *program* is process 1 of a process namespace: when it ends, the kernel kills the rest.
+//! loopbox has died. The *program* is process 1 of a process namespace, or the only child of one of loopbox's
+//! own ([`JailSpec::own_init`]): when process 1 ends, the kernel kills the rest.
 //!
 //! macOS has no namespaces: there everybody sees the mount, though nobody else may enter it, and the supervisor kills
 //! what is left of the program, by its user where that does nothing else.
@@ -15,6 +16,8 @@ mod error;
 #[cfg(target_os = "linux")]
 mod filter;
 mod handle;
+#[cfg(target_os = "linux")]
+mod init;
 #[cfg(target_os = "linux")]
 mod inside;
 mod launch;

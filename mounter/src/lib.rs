@@ -29,7 +29,7 @@ pub use contents::copy_contents;
 pub use mount::{Aborter, Mount, MountError, is_mount_point, unmount};
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;
-pub use sys::signal_text;
+pub use sys::{inherited, signal_text};
 
 /// What a server offers: where it listens and the path of its export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The only unsafe code of this crate: system calls that no safe wrapper covers.
 #![allow(unsafe_code)]
 
-pub use unix::signal_text;
+pub use unix::{inherited, signal_text};
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
@@ -11,7 +11,7 @@ pub(crate) use macos::*;
 pub(crate) use unix::check;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::in_own_session;
-pub(crate) use unix::{control_by_stdin, fork_single_threaded, in_own_session_with, inherited};
+pub(crate) use unix::{control_by_stdin, fork_single_threaded, in_own_session_with};
 
 mod unix {
     use std::ffi::CStr;
@@ -43,7 +43,10 @@ mod unix {
     }
 
     /// Takes over a descriptor that was inherited by number, and keeps it from being inherited again.
-    pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    ///
+    /// # Errors
+    /// When nothing is open there.
+    pub fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
         // SAFETY: fcntl(2) on a number that may or may not be open; the answer says which.
         check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
         // SAFETY: it is open, and the command line named it for this use only.

@@ -25,6 +25,9 @@ pub(super) enum Report {
     Started { pid: i32 },
     /// It never did.
     Failed(JailError),
+    /// It has stopped, by a signal that stops and does not end (SIGTSTP, say).
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "sent by process 1 of a namespace"))]
+    Stopped,
     /// It ended, and the view is unmounted as well as it could be.
     Ended { outcome: Outcome, unmounted: Result<(), MountError>, unmounting: Duration },
     /// It ended nobody knows how.
@@ -39,6 +42,16 @@ pub(super) enum Inside {
     WantsIds,
     /// A step failed.
     Failed(JailError),
+}
+
+/// From a process 1 of loopbox's own ([`JailSpec::own_init`](super::JailSpec)) to the supervisor, of the program.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// It has stopped.
+    Stopped,
+    /// It has ended.
+    Ended(Outcome),
 }
 
 pub(super) fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {

@@ -7,13 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
-use rustix::process::{WaitOptions, waitpid};
+use rustix::process::{WaitOptions, WaitStatus, waitpid};
 
 use super::Outcome;
 
 /// Of a child, whatever it tells its parent with when it ends (waitpid(2)).
 #[cfg(target_os = "linux")]
-const WHICHEVER: WaitOptions = WaitOptions::from_bits_retain(libc::__WALL as u32);
+pub(super) const WHICHEVER: WaitOptions = WaitOptions::from_bits_retain(libc::__WALL as u32);
 #[cfg(not(target_os = "linux"))]
 const WHICHEVER: WaitOptions = WaitOptions::empty();
 
@@ -93,13 +93,16 @@ pub(crate) fn reap(child: Pid) -> io::Result<Outcome> {
             Ok(None) | Err(rustix::io::Errno::INTR) => continue,
             Err(errno) => return Err(errno.into()),
         };
-        if let Some(code) = status.exit_status() {
-            return Ok(Outcome::Exited(code));
-        }
-        if let Some(signal) = status.terminating_signal() {
-            return Ok(Outcome::Signaled(signal));
+        if let Some(outcome) = outcome(status) {
+            return Ok(outcome);
         }
     }
+}
+
+/// What a status says of the end of a process, if it says that it has ended.
+pub(super) fn outcome(status: WaitStatus) -> Option<Outcome> {
+    let exited = status.exit_status().map(Outcome::Exited);
+    exited.or_else(|| status.terminating_signal().map(Outcome::Signaled))
 }
 
 impl AsFd for Handle {

@@ -20,6 +20,7 @@ use nix::unistd::{Gid, Uid};
 
 use super::become_program::{execute, or_report, start_session};
 use super::control::{self, Inside};
+use super::init::fork_program;
 use super::limits::limit;
 use super::{JailError, JailSpec, Task, User};
 use crate::sys;
@@ -35,11 +36,16 @@ const MOUNT_NAMESPACES: (&str, &[u8]) = ("user/max_mnt_namespaces", b"0");
 const NOTHING: Option<&str> = None;
 
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
-pub(super) fn become_program(spec: &JailSpec, task: Task, channel: &UnixStream) -> ! {
-    or_report(take_steps(spec, task, channel), channel)
+pub(super) fn become_program(spec: &JailSpec, task: Task, channel: &UnixStream, reports: &UnixStream) -> ! {
+    or_report(take_steps(spec, task, channel, reports), channel)
 }
 
-fn take_steps(spec: &JailSpec, task: Task, channel: &UnixStream) -> Result<Infallible, JailError> {
+fn take_steps(
+    spec: &JailSpec,
+    task: Task,
+    channel: &UnixStream,
+    reports: &UnixStream,
+) -> Result<Infallible, JailError> {
     die_with_parent(channel)?;
     own_namespaces(spec.network)?;
     // The jail's own may be read-only by then, or missing.
@@ -64,6 +70,9 @@ fn take_steps(spec: &JailSpec, task: Task, channel: &UnixStream) -> Result<Infal
         // It stays this very program: nothing of it has to be in the view.
         sys::close_from(3).map_err(cannot_close)?;
         process::exit(task(&spec.argv));
+    }
+    if spec.own_init {
+        fork_program(spec, reports)?;
     }
     sys::close_on_exec_from(3).map_err(cannot_close)?;
     execute(spec, |image| sys::exec(&image.program, &image.argv, &image.env))

@@ -22,11 +22,15 @@ pub struct Jail {
     supervisor: Child,
     control: Arc<UnixStream>,
     program: Option<Handle>,
+    stopped: Option<Stopped>,
     /// Where everybody sees the view, which its supervisor takes away unless it is killed.
     #[cfg(not(target_os = "linux"))]
     mount_point: Option<std::path::PathBuf>,
     over: bool,
 }
+
+/// Is called when the program of a jail has stopped.
+struct Stopped(Box<dyn Fn() + Send>);
 
 /// Kills everything inside a jail, from any thread. It may outlive the jail, and then does nothing.
 #[derive(Clone, Debug)]
@@ -94,6 +98,7 @@ impl Jail {
             supervisor,
             control: Arc::new(ours),
             program: None,
+            stopped: None,
             #[cfg(not(target_os = "linux"))]
             mount_point: matches!(spec.root, super::Root::Nfs { .. }).then(|| spec.root.path().into_owned()),
             over: false,
@@ -106,8 +111,16 @@ impl Jail {
                 Ok(jail)
             }
             Report::Failed(error) | Report::Lost(error) => Err(error),
-            Report::Ended { .. } => Err(JailError::SupervisorDied),
+            Report::Stopped | Report::Ended { .. } => Err(JailError::SupervisorDied),
         }
+    }
+
+    /// Has something done whenever the program stops, as by Ctrl-Z on its terminal: while this process waits for its
+    /// end. Only a program that is not process 1 ([`JailSpec::own_init`]) stops so.
+    #[must_use]
+    pub fn when_stopped(mut self, stopped: impl Fn() + Send + 'static) -> Jail {
+        self.stopped = Some(Stopped(Box::new(stopped)));
+        self
     }
 
     /// A handle to kill what is inside.
@@ -133,10 +146,15 @@ impl Jail {
     /// # Errors
     /// [`JailError::SupervisorDied`], and whatever else leaves the outcome unknown.
     pub fn wait_for_both(mut self) -> Result<End, JailError> {
-        match self.receive()? {
-            Report::Ended { outcome, unmounted, unmounting } => Ok(End { outcome, unmounted, unmounting }),
-            Report::Failed(error) | Report::Lost(error) => Err(error),
-            Report::Started { .. } => Err(JailError::SupervisorDied),
+        loop {
+            match self.receive()? {
+                Report::Stopped => self.stopped.iter().for_each(|Stopped(stopped)| stopped()),
+                Report::Ended { outcome, unmounted, unmounting } => {
+                    return Ok(End { outcome, unmounted, unmounting });
+                }
+                Report::Failed(error) | Report::Lost(error) => return Err(error),
+                Report::Started { .. } => return Err(JailError::SupervisorDied),
+            }
         }
     }
 
@@ -144,7 +162,7 @@ impl Jail {
     fn receive(&mut self) -> Result<Report, JailError> {
         match control::receive(&self.control) {
             Ok(Some(report)) => {
-                self.over = !matches!(report, Report::Started { .. });
+                self.over = !matches!(report, Report::Started { .. } | Report::Stopped);
                 Ok(report)
             }
             Ok(None) => Err(JailError::SupervisorDied),
@@ -174,6 +192,12 @@ impl Drop for Jail {
         self.kill_program();
         #[cfg(not(target_os = "linux"))]
         self.mount_point.iter().for_each(|at| crate::mount::force_unmount(at));
+    }
+}
+
+impl std::fmt::Debug for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopped")
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Ready {
     pub kill: bool,
     /// Something else.
     pub other: bool,
+    /// Yet something else.
+    pub second: bool,
 }
 
 impl Orders<'_> {
@@ -31,17 +33,32 @@ impl Orders<'_> {
 
     /// Waits until there is an order, the other descriptor can be read from, or that took too long. The order is taken.
     pub fn wait_for(&mut self, other: BorrowedFd<'_>, timeout: PollTimeout) -> Result<Ready, JailError> {
-        let mut waiting = vec![PollFd::new(other, PollFlags::POLLIN)];
+        self.wait_for_either(other, None, timeout)
+    }
+
+    /// The same with two other descriptors.
+    pub fn wait_for_either(
+        &mut self,
+        other: BorrowedFd<'_>,
+        second: Option<BorrowedFd<'_>>,
+        timeout: PollTimeout,
+    ) -> Result<Ready, JailError> {
+        let unread = |fd| PollFd::new(fd, PollFlags::POLLIN);
         // At its end it would be readable for ever.
-        if !self.loopbox_died {
-            waiting.push(PollFd::new(self.control.as_fd(), PollFlags::POLLIN));
-        }
+        let control = (!self.loopbox_died).then(|| self.control.as_fd());
+        let mut waiting = vec![unread(other)];
+        waiting.extend(control.map(unread));
+        waiting.extend(second.map(unread));
         match poll(&mut waiting, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(JailError::Wait { source: errno.into() }),
         }
         let happened = |at: usize| waiting.get(at).and_then(PollFd::any).unwrap_or(false);
-        let ready = Ready { kill: happened(1), other: happened(0) };
+        let ready = Ready {
+            kill: control.is_some() && happened(1),
+            other: happened(0),
+            second: second.is_some() && happened(1 + usize::from(control.is_some())),
+        };
         if ready.kill {
             // A byte, or the end of the stream.
             self.loopbox_died |= !matches!(self.control.read(&mut [0]), Ok(1..));

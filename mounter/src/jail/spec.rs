@@ -60,6 +60,10 @@ pub struct JailSpec {
     /// Whether its standard input is a terminal that is to control this session: for a person at work inside.
     #[serde(default)]
     pub terminal: bool,
+    /// Whether process 1 inside is one of loopbox's, and starts the program: process 1 has to reap orphans, and is ended
+    /// by no signal that it does not handle. On macOS, which has no such process, it means nothing.
+    #[serde(default)]
+    pub own_init: bool,
     /// Whether loopbox's own [`Task`](super::Task) runs inside, with these arguments, rather than the program.
     #[serde(default)]
     pub own_task: bool,
@@ -173,6 +177,7 @@ impl JailSpec {
             system_calls: SystemCalls::strict(),
             new_session: true,
             terminal: false,
+            own_init: false,
             own_task: false,
             mac: None,
         }

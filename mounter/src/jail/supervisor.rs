@@ -14,7 +14,7 @@ use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::unistd::{ForkResult, Pid};
 
-use super::control::{self, Inside, Report};
+use super::control::{self, Inside, Report, Told};
 use super::enter::forget_streams;
 use super::handle::{Handle, reap};
 use super::orders::Orders;
@@ -44,7 +44,7 @@ pub(super) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Re
     };
     // A failure to send is a death of loopbox, which the wait below notices.
     let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
-    let outcome = program.wait(&mut orders, mount.nfs());
+    let outcome = program.wait(&mut orders, mount.nfs(), control);
     let ended = Instant::now();
     let unmounted = match mount {
         Mounted::Nfs(mount, _guard) if orders.loopbox_died => {
@@ -127,6 +127,10 @@ struct Program {
     handle: Handle,
     /// Its messages until it is executed.
     channel: UnixStream,
+    /// What a process 1 of loopbox's own tells of the program; at its end at once if there is none.
+    reports: Option<UnixStream>,
+    /// How the program ended, if process 1 has told.
+    told: Option<Outcome>,
     reaped: bool,
 }
 
@@ -134,16 +138,18 @@ impl Program {
     fn start(spec: &JailSpec, task: Task) -> Result<Program, JailError> {
         let failed = |source: io::Error| JailError::Fork { source };
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
+        let (reports, told) = UnixStream::pair().map_err(failed)?;
         let own_processes = File::open("/proc/self/ns/pid").map_err(failed)?;
         nix::sched::unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| failed(errno.into()))?;
         match sys::fork_single_threaded().map_err(failed)? {
             ForkResult::Child => {
-                drop(channel);
-                inside::become_program(spec, task, &theirs)
+                drop((channel, reports));
+                inside::become_program(spec, task, &theirs, &told)
             }
             ForkResult::Parent { child } => {
                 let handle = Handle::of(child).map_err(failed)?;
-                let program = Program { pid: child, handle, channel, reaped: false };
+                let reports = Some(reports);
+                let program = Program { pid: child, handle, channel, reports, told: None, reaped: false };
                 // Children of this process, its threads included, are born where it is itself again.
                 nix::sched::setns(own_processes, CloneFlags::CLONE_NEWPID)
                     .map_err(|errno| failed(errno.into()))?;
@@ -177,11 +183,20 @@ impl Program {
     }
 
     /// Waits for the end of the program, and so of everything inside, and kills it when loopbox says so or dies.
-    fn wait(&mut self, orders: &mut Orders<'_>, mount: Option<&Mount>) -> Result<Outcome, JailError> {
+    fn wait(
+        &mut self,
+        orders: &mut Orders<'_>,
+        mount: Option<&Mount>,
+        control: &UnixStream,
+    ) -> Result<Outcome, JailError> {
         loop {
             let timeout =
                 if orders.loopbox_died { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE };
-            let ready = orders.wait_for(self.handle.as_fd(), timeout)?;
+            let reports = self.reports.as_ref().map(UnixStream::as_fd);
+            let ready = orders.wait_for_either(self.handle.as_fd(), reports, timeout)?;
+            if ready.second {
+                self.hear(control);
+            }
             if ready.kill {
                 self.kill();
             }
@@ -191,9 +206,26 @@ impl Program {
                 mount.aborter().abort_calls();
             }
             if ready.other {
+                // Whoever could write there is dead.
+                while self.reports.is_some() {
+                    self.hear(control);
+                }
                 self.reaped = true;
-                return reap(self.pid).map_err(|source| JailError::Wait { source });
+                let ended = reap(self.pid).map_err(|source| JailError::Wait { source })?;
+                return Ok(self.told.unwrap_or(ended));
             }
+        }
+    }
+
+    /// Takes one report of process 1.
+    fn hear(&mut self, control: &UnixStream) {
+        match self.reports.as_ref().map(control::receive::<Told>) {
+            Some(Ok(Some(Told::Stopped))) => {
+                // A failure to send is a death of loopbox, which the orders tell.
+                let _ = control::send(control, &Report::Stopped);
+            }
+            Some(Ok(Some(Told::Ended(outcome)))) => self.told = Some(outcome),
+            _ => self.reports = None,
         }
     }
 

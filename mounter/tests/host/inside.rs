@@ -324,3 +324,48 @@ fn a_missing_supervisor_is_named() {
         mounter::jail::Jail::spawn("/absent".as_ref(), &place.spec("true"), mounter::jail::Stdio3::inherit());
     insta::assert_snapshot!(error.unwrap_err(), @r#"cannot start the supervisor of the jail, "/absent""#);
 }
+
+#[test]
+fn a_program_that_is_not_process_1_is_ended_by_signals_and_leaves_no_orphans() {
+    let place = Place::new();
+    let mut spec = place.spec("echo $$; kill -TERM $$; echo not ended");
+    assert_eq!(run(&spec).unwrap(), ("1\nnot ended\n".into(), Outcome::Exited(0)));
+    spec.own_init = true;
+    assert_eq!(run(&spec).unwrap(), ("2\n".into(), Outcome::Signaled(15)));
+    for script in
+        ["kill -34 $$", "exit 5", "(exit 3 & exit 0); sleep 0.1; ls /proc | grep -c '^[0-9]'; exit 6"]
+    {
+        let mut spec = place.spec(script);
+        spec.own_init = true;
+        let expected = match script {
+            "kill -34 $$" => Outcome::Signaled(34),
+            "exit 5" => Outcome::Exited(5),
+            _ => Outcome::Exited(6),
+        };
+        assert_eq!(run(&spec).unwrap().1, expected, "{script}");
+    }
+}
+
+#[test]
+fn process_1_of_loopbox_s_own_shows_nothing_of_itself() {
+    let place = Place::new();
+    let script = "cat /proc/1/exe /proc/1/fd/0 /proc/1/mem /proc/1/environ; ls /proc/1/cwd/ /proc/1/root/; ls /proc/1/map_files; :";
+    let mut spec = place.spec(script);
+    spec.own_init = true;
+    for user in [USER, MAPPED, ROOT] {
+        spec.user = user;
+        let (output, _) = run(&spec).unwrap();
+        let refused = |line: &&str| line.contains("denied") || line.contains("not permitted");
+        assert_eq!((output.lines().filter(refused).count(), output.lines().count()), (7, 7), "{output}");
+    }
+}
+
+#[test]
+fn a_child_of_process_1_that_cannot_be_executed_is_told_too() {
+    let place = Place::new();
+    let mut spec = place.spec("true");
+    spec.own_init = true;
+    spec.program = "/bin/absent".into();
+    let error = run(&spec).unwrap_err();
+    assert!(matches!(error, JailError::Exec { .. }), "{error}");
+}
