@@ -24,6 +24,9 @@ pub use message::Heard;
 /// The longest line that is passed on as one. Longer ones are cut, so that a build cannot fill our memory.
 const LINE_MAX: usize = 64 << 10;
 
+/// The longest character in UTF-8, in bytes.
+const UTF8_MAX: usize = 4;
+
 /// The most of a build's output that is kept in a file, in bytes: a build that writes for ever does not fill the disk.
 const FILE_MAX: u64 = 1 << 30;
 
@@ -120,7 +123,7 @@ struct Reader<F> {
 
 impl<F: Fn(&Heard<'_>)> Reader<F> {
     fn run(mut self, mut master: File) -> VecDeque<String> {
-        let (mut buffer, mut pending) = (vec![0; CHUNK], Vec::new());
+        let (mut buffer, mut pending) = (vec![0; CHUNK], Line::default());
         loop {
             let read = match master.read(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -131,18 +134,15 @@ impl<F: Fn(&Heard<'_>)> Reader<F> {
             self.keep.ear.hear(read.len());
             self.write(read);
             for byte in read {
-                if *byte == b'\n' || pending.len() == LINE_MAX {
-                    self.pass_on(&pending);
-                    pending.clear();
+                if *byte == b'\n' || pending.is_full(*byte) {
+                    self.pass_on(&pending.take());
                 }
-                if *byte != b'\n' {
-                    pending.push(*byte);
-                }
+                pending.put(*byte);
             }
         }
         self.keep.closed.cancel();
-        if !pending.is_empty() {
-            self.pass_on(&pending);
+        if !pending.bytes.is_empty() {
+            self.pass_on(&pending.take());
         }
         if let Some(copy) = self.keep.copy {
             copy.finish();
@@ -170,6 +170,40 @@ impl<F: Fn(&Heard<'_>)> Reader<F> {
         if self.keep.tail > 0 {
             self.tail.push_back(line);
         }
+    }
+}
+
+/// The line that is being written. As in Nix, a carriage return goes back to its beginning, and what follows takes the
+/// place of what was there: of a progress bar, the last state is told.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Line {
+    /// Whether it has to be passed on before this byte. No character is cut in two.
+    fn is_full(&self, next: u8) -> bool {
+        let continues = (0x80..0xc0).contains(&next) && self.at < LINE_MAX + UTF8_MAX;
+        self.at >= LINE_MAX && !continues
+    }
+
+    fn put(&mut self, byte: u8) {
+        match byte {
+            b'\n' => {}
+            b'\r' => self.at = 0,
+            byte => {
+                match self.bytes.get_mut(self.at) {
+                    Some(old) => *old = byte,
+                    None => self.bytes.push(byte),
+                }
+                self.at += 1;
+            }
+        }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        std::mem::take(self).bytes
     }
 }
 
@@ -204,10 +238,30 @@ mod tests {
         assert_eq!(log.finish(), ["two", "three"]);
         assert_eq!(
             lines.iter().collect::<Vec<_>>(),
-            [r#"Line("one\r")"#, r#"Line("two")"#, r#"Line("three")"#]
+            [r#"Line("one")"#, r#"Line("two")"#, r#"Line("three")"#]
         );
         assert_eq!(std::fs::read(log_path(place.path(), &derivation, false)).unwrap(), b"one\r\ntwo\nthree");
         assert_eq!(watch.end(), None, "the limit is reached, and not passed");
         assert!(closed.is_cancelled());
+    }
+
+    #[test]
+    fn a_carriage_return_writes_over_the_line_and_long_lines_are_cut_between_characters() {
+        let lines = |text: &[u8]| {
+            let (mut line, mut lines) = (Line::default(), Vec::new());
+            for byte in text {
+                if *byte == b'\n' || line.is_full(*byte) {
+                    lines.push(String::from_utf8(line.take()).unwrap());
+                }
+                line.put(*byte);
+            }
+            lines
+        };
+        assert_eq!(lines(b"10 %\r20 %\r100 %\r\nlong text\rshort\n\r\n"), ["100 %", "shorttext", ""]);
+        let long = format!("{}é\nb\n", "a".repeat(LINE_MAX - 1));
+        assert_eq!(lines(long.as_bytes()), [long.lines().next().unwrap(), "b"]);
+        let longer = "é".repeat(LINE_MAX) + "\n";
+        let cut = lines(longer.as_bytes());
+        assert_eq!((cut.len(), cut.concat() + "\n"), (2, longer));
     }
 }

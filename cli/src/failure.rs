@@ -76,13 +76,34 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Error: {}", self.error)?;
+        writeln!(f, "Error: {}", indented(&self.error.to_string()))?;
         for cause in chain(&*self.error).skip(1) {
-            writeln!(f, "Caused by: {cause}")?;
+            writeln!(f, "Caused by: {}", indented(&cause.to_string()))?;
         }
         for hint in chain(&*self.error).flat_map(hints::of) {
-            writeln!(f, "Hint: {hint}")?;
+            writeln!(f, "Hint: {}", indented(&hint))?;
         }
         Ok(())
+    }
+}
+
+/// With every line but the first indented: a name with a line end in it cannot begin a line with words of loopbox's.
+fn indented(text: &str) -> String {
+    let mut lines = text.split('\n');
+    let mut shown = String::from(lines.next().unwrap_or_default());
+    for line in lines {
+        shown.push_str(if line.is_empty() || line.starts_with(' ') { "\n" } else { "\n  " });
+        shown.push_str(line);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indented;
+
+    #[test]
+    fn no_line_of_an_error_but_its_first_begins_at_the_margin() {
+        assert_eq!(indented("one\ntwo\n   three\n\nHint: four"), "one\n  two\n   three\n\n  Hint: four");
     }
 }

@@ -10,7 +10,6 @@ mod itself;
 mod output;
 mod signals;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use arguments::Arguments;
@@ -59,8 +58,8 @@ fn log_to_stderr() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(|| output::TracingOutput)
+        .with_ansi(output::stderr_has_colour())
         // What cannot be written would be told with `eprintln!`.
         .log_internal_errors(false)
         .without_time()

@@ -23,6 +23,7 @@ mod nix;
 mod other;
 mod place;
 mod program;
+mod pty;
 mod runner;
 mod shell;
 mod verify;

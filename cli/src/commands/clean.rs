@@ -26,15 +26,15 @@ pub fn execute(globals: &Globals) -> Answer {
     let (state, store) = (StateDir::open(&globals.state_dir)?, Store::from_environment());
     for swept in sweep_and_make_writable(&state, store.directory())? {
         if let Some(mount) = &swept.mount {
-            output::print(format!("unmounted {}", mount.display()))?;
+            output::print(format!("unmounted {}", output::name(mount)))?;
         }
         for path in &swept.removed {
-            output::print(format!("removed {}", path.display()))?;
+            output::print(format!("removed {}", output::name(path)))?;
         }
         left = left.or(swept.left.into_iter().next());
     }
     for path in builder::sweep::sweep(&globals.state_dir, &store)? {
-        output::print(format!("removed {}", path.display()))?;
+        output::print(format!("removed {}", output::name(path)))?;
     }
     match left {
         Some((path, problem)) => Err(Left { path, problem }.into()),

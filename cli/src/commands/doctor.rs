@@ -80,7 +80,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     findings.extend(system::findings(globals));
     findings.push(nix());
     if arguments.json {
-        output::print(serde_json::to_string_pretty(&findings)?)?;
+        output::print_json(&findings)?;
     } else {
         output::print(findings.iter().map(Finding::for_people).collect::<String>())?;
     }

@@ -75,7 +75,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     #[cfg(target_os = "linux")]
     let _guard = mount.start_guard(&itself::program()?)?;
     mount.share();
-    output::tell(format_args!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", at.display()));
+    output::tell(format_args!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", output::name(&at)));
 
     let _stopped_by_signals = interrupt.cancel().on_cancel(move || {
         // The other end lives as long as anybody waits for it.

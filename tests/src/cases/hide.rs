@@ -4,10 +4,11 @@ use super::Case;
 
 mod decoy;
 mod impure;
+mod log;
 mod paths;
 pub mod store;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [decoy::CASES, paths::CASES, impure::CASES].concat()
+    [decoy::CASES, paths::CASES, impure::CASES, log::CASES].concat()
 }

@@ -13,7 +13,7 @@ use mounter::jail::Outcome;
 use serde_json::{Value, json};
 
 use crate::failure::{FAILED, Failure, Status};
-use crate::output::{self, OutputError as PrintError};
+use crate::output::{self, OutputError as PrintError, Printable};
 
 /// Hidden paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
@@ -28,7 +28,7 @@ struct NotBuilt {
 
 /// Prints a value to standard output, for people as well as for programs.
 pub fn print(value: &Value) -> Result<(), PrintError> {
-    output::print(format!("{value:#}"))
+    output::print_json(value)
 }
 
 /// The plans of everything that is missing. What has to wait for other builds has none yet: the closure of its inputs
@@ -99,7 +99,7 @@ fn tail_of_log(derivation: &str, error: &BuildError) {
     if !failure.log.is_empty() {
         output::tell(format_args!("Last {} log lines:", failure.log.len()));
         for line in &failure.log {
-            output::tell(format_args!("> {line}"));
+            output::tell_printable(Printable::log_line("> ", line));
         }
     }
     if failure.log_file.is_some() {
@@ -122,7 +122,7 @@ pub fn list_hidden(finished: &Finished) {
         let name = derivation.short_name();
         output::tell(format_args!("{name} asked for paths of this machine that are not in its view:"));
         for path in hidden.paths.iter().take(LISTED) {
-            output::tell(format_args!("  {}", path.display()));
+            output::tell(format_args!("  {}", output::name(path)));
         }
         match hidden.paths.len().saturating_sub(LISTED) {
             0 if hidden.incomplete => output::tell("  and perhaps more"),

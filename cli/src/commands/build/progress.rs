@@ -1,7 +1,6 @@
 //! Shows how builds go on: on a terminal with a line for each that runs, elsewhere as plain lines.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,10 +8,13 @@ use builder::build::{BuildError, Event, Heard, Observer};
 use builder::store_path::StorePath;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::output;
+use crate::output::{self, Printable};
 
 /// How often a running build's line moves.
 const TICK: Duration = Duration::from_millis(120);
+
+/// The longest name of a phase that is shown, in characters: more than a line of a terminal holds beside the rest.
+const PHASE_MAX: usize = 80;
 
 /// Shows events on standard error. Clones show on the same lines.
 #[derive(Clone)]
@@ -38,7 +40,7 @@ struct State {
 impl Progress {
     /// With or without what builds write.
     pub fn new(quiet: bool) -> Progress {
-        let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
+        let bars = output::stderr_can_redraw().then(MultiProgress::new);
         Progress { shared: Arc::new(Shared { quiet, bars, state: Mutex::default() }) }
     }
 
@@ -51,25 +53,32 @@ impl Progress {
     }
 
     fn say(&self, line: &str) {
+        self.show(Printable::message(line));
+    }
+
+    fn show(&self, line: Printable) {
         match &self.shared.bars {
             Some(bars) => {
-                let _ = bars.println(line);
+                let _ = bars.println(line.as_str());
             }
-            None => output::tell(line),
+            None => output::tell_printable(line),
         }
     }
 
     /// Phases are for those who watch; on a terminal only.
     fn hear(&self, path: &StorePath, heard: &Heard<'_>) {
+        // With several builds, lines have to say whose they are.
+        let whose = if self.lock().total > 1 { format!("{}> ", path.short_name()) } else { String::new() };
         match heard {
             Heard::Line(_) if self.shared.quiet => {}
-            // With several builds, lines have to say whose they are.
-            Heard::Line(line) if self.lock().total > 1 => self.say(&format!("{}> {line}", path.short_name())),
-            Heard::Line(line) => self.say(line),
-            Heard::Message(message) => self.say(message),
+            Heard::Line(line) => self.show(Printable::log_line(&whose, line)),
+            Heard::Message(message) => {
+                message.lines().for_each(|line| self.show(Printable::log_line(&whose, line)));
+            }
             Heard::Phase(phase) => {
                 if let Some(bar) = self.lock().running.get(path) {
-                    bar.set_message(phase.clone());
+                    let phase: String = phase.chars().take(PHASE_MAX).collect();
+                    bar.set_message(output::in_one_line(&phase));
                 }
             }
             Heard::Detail => {}
@@ -117,7 +126,7 @@ impl Observer for Progress {
                 self.start(path);
             }
             Event::Heard(path, heard) => self.hear(path, heard),
-            Event::Hook(hook, line) => self.say(&format!("{hook}: {line}")),
+            Event::Hook(hook, line) => self.show(Printable::log_line(&format!("{hook}: "), line)),
             Event::Built(built) => {
                 let done = self.stop(&built.derivation);
                 let how = match &built.build {

@@ -51,7 +51,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         written.map_err(|source| WriteError { path: path.clone(), source })?;
     }
     if arguments.json {
-        output::print(serde_json::to_string_pretty(&report)?)?;
+        output::print_json(&report)?;
     } else {
         output::print(table::text(&report))?;
     }

@@ -97,8 +97,11 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         }
         Err(error) => report.add(Item::new(CHECKS[0].0, Err(Trouble::failed("", &error)), made.elapsed())),
     }
-    let text = if arguments.json { serde_json::to_string_pretty(&report)? } else { report.for_people() };
-    output::print(text)?;
+    if arguments.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(report.for_people())?;
+    }
     Ok(if report.is_good() { Status::Done } else { Status::Exited(UNFIT) })
 }
 

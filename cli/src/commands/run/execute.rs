@@ -25,7 +25,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let simplest = Plan::make(arguments, &directory::unused(), entering::simplest())?;
     simplest.view.validate()?;
     if arguments.dry_run {
-        output::print(simplest.to_json()?)?;
+        output::print_json(&simplest.to_json()?)?;
         return Ok(Status::Done);
     }
     need_root()?;

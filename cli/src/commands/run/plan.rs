@@ -149,13 +149,13 @@ impl Plan {
     }
 
     /// The view and the jail. The root of the jail is known only when the view is served, so it is left out.
-    pub fn to_json(&self) -> Result<String, Failure> {
+    pub fn to_json(&self) -> Result<serde_json::Value, Failure> {
         let word = PathBuf::from(&self.command[0]);
         let mut jail = serde_json::to_value(self.jail(Root::Directory(self.base.clone()), word))?;
         if let Some(fields) = jail.as_object_mut() {
             fields.remove("root");
         }
-        Ok(serde_json::to_string_pretty(&serde_json::json!({ "view": self.view, "jail": jail }))?)
+        Ok(serde_json::json!({ "view": self.view, "jail": jail }))
     }
 
     fn variable(&self, name: &str) -> Option<&OsStr> {

@@ -52,9 +52,20 @@ impl Builds {
 
     /// `loopbox build` of a derivation.
     pub fn run(&self, derivation: &str, words: &[&str]) -> Ran {
+        self.build_command(derivation, words).output().expect("loopbox can be started").into()
+    }
+
+    /// The same, ready to be started.
+    pub fn build_command(&self, derivation: &str, words: &[&str]) -> Command {
         let mut build = self.loopbox.command(["build", "--no-out-link", derivation]);
         build.args(words).env("NIX_CONF_DIR", &self.configuration);
-        build.output().expect("loopbox can be started").into()
+        build
+    }
+
+    /// The log of a derivation's build, as Nix has it.
+    pub fn log(&self, derivation: &str) -> String {
+        let mut log = command("nix-store", ["--read-log", derivation]);
+        text(log.env("NIX_CONF_DIR", &self.configuration)).expect("Nix finds the log")
     }
 
     /// `loopbox shell` of a derivation.
