@@ -15,7 +15,7 @@ use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation};
 use crate::output::is_whole;
 use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
-use crate::store::{BuildUsers, Maker, PathInfo, PathLocks, Settings, Store, StoreError, When};
+use crate::store::{BuildUsers, Maker, PathInfo, Settings, Store, StoreError, When};
 use crate::store_path::StorePath;
 use crate::sweep::Pending;
 use crate::watch::Limits;
@@ -24,6 +24,7 @@ use crate::{hooks, run, visible};
 pub use crate::failure::{BuildError, Failure, Lack};
 pub use crate::hooks::Hooks;
 pub use crate::log::Heard;
+pub use crate::waiting::Awaited;
 
 /// What all builds of one run share.
 pub struct Builder {
@@ -85,6 +86,8 @@ pub enum Event<'a> {
     NotFetched(&'a BTreeSet<StorePath>, Option<&'a StoreError>),
     /// So many derivations are to be built.
     Planned(usize),
+    /// Nothing goes on before somebody else is done with something.
+    Waiting(&'a Awaited<'a>),
     /// A build begins.
     Started(&'a StorePath),
     /// A build has written something.
@@ -206,7 +209,7 @@ impl Builder {
         self.store.hold(&needed, &paths)?;
 
         let places = paths.iter().map(|path| self.store.locate(path)).collect();
-        let _locks = PathLocks::acquire(&places, &self.cancel)?.ok_or(BuildError::Interrupted)?;
+        let _locks = self.lock(&places)?;
         let _pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
         let unwanted = self.unwanted(path, &paths, purpose)?;
         let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };

@@ -1,10 +1,13 @@
 //! Asking running builds to stop.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often something is tried that tells nobody when it can be had. Nix itself looks every five seconds.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How long something is tried before somebody is told that it is waited for.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A request to stop that has been made or not. Clones are the same request.
 #[derive(Clone, Default)]
@@ -43,13 +46,24 @@ impl Cancel {
 
     /// Tries something until it can be had; `None` once it has been asked to stop. It is for what the kernel cannot
     /// wait for and be interrupted: locks, of which one of several will do or which somebody may hold for hours.
+    /// `waiting` is called once when it takes longer than a moment.
     ///
     /// # Errors
     /// Those of the attempts.
-    pub fn until<T, E>(&self, mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
+    pub fn until<T, E>(
+        &self,
+        mut attempt: impl FnMut() -> Result<Option<T>, E>,
+        waiting: impl FnOnce(),
+    ) -> Result<Option<T>, E> {
+        let (began, mut waiting) = (Instant::now(), Some(waiting));
         while !self.is_cancelled() {
             if let Some(had) = attempt()? {
                 return Ok(Some(had));
+            }
+            if began.elapsed() >= QUIET
+                && let Some(waiting) = waiting.take()
+            {
+                waiting();
             }
             std::thread::sleep(POLL);
         }

@@ -31,4 +31,5 @@ pub mod sweep;
 #[cfg(target_os = "linux")]
 pub mod through_nix;
 mod visible;
+mod waiting;
 pub mod watch;

@@ -66,7 +66,7 @@ pub(crate) fn attempt(
     backend: &dyn Backend,
 ) -> Result<Attempt, BuildError> {
     let began = Instant::now();
-    let user = builder.users.acquire(&builder.cancel)?.ok_or(BuildError::Interrupted)?;
+    let user = builder.acquire_user(None)?;
     kill_processes(&user)?;
     let mut place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;

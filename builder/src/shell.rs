@@ -64,11 +64,7 @@ impl Builder {
         derivation.check_buildable(self.store.directory())?;
         let inputs = self.inputs(derivation)?;
         self.store.hold(&inputs, &BTreeSet::new())?;
-        let user = match &session.build {
-            None => self.users.acquire(&self.cancel)?,
-            Some(build) => self.users.acquire_one(owner(build)?, &self.cancel)?,
-        };
-        let user = user.ok_or(BuildError::Interrupted)?;
+        let user = self.acquire_user(session.build.as_deref().map(owner).transpose()?)?;
         kill_processes(&user)?;
         let given = session.build.is_some();
         let place =

@@ -19,7 +19,6 @@ use crate::log::no_input;
 use crate::output::{self, Made};
 use crate::run::{Act, Attempt, Ended, Means, attempt, in_view, kill_processes};
 use crate::scratch::{self, BuildDirectories, ScratchError};
-use crate::store::PathLocks;
 use crate::store_path::StorePath;
 
 /// What is to be compared.
@@ -45,9 +44,7 @@ pub fn compare_builds(
     let outputs = derivation.output_paths(builder.store.directory()).map_err(BuildError::from)?;
     let paths: BTreeSet<StorePath> = outputs.iter().map(|(_, path)| path.clone()).collect();
     let places = paths.iter().map(|path| builder.store.locate(path)).collect();
-    let _locks = PathLocks::acquire(&places, &builder.cancel)
-        .map_err(BuildError::from)?
-        .ok_or(BuildError::Interrupted)?;
+    let _locks = builder.lock(&places)?;
     let mut collection = Collection::new(builder, path)?;
     for round in 1..=wanted.rounds {
         // Each is the first one at times: what the first one finds in no cache, the others do.
@@ -290,8 +287,7 @@ impl Round {
 
 /// What a process sees that is where the builder would be.
 fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk::Seen>, CompareError> {
-    let user = builder.users.acquire(&builder.cancel).map_err(BuildError::from)?;
-    let user = user.ok_or(BuildError::Interrupted)?;
+    let user = builder.acquire_user(None)?;
     let place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
     let plan = builder.plan(job, &user.as_user(), &place.scratch).map_err(BuildError::from)?;

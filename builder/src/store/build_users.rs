@@ -126,19 +126,25 @@ impl BuildUsers {
     }
 
     /// Takes a user that no other build has, of Nix or of loopbox. When all are taken, waits for whichever becomes
-    /// free first; `None` when that is cancelled.
+    /// free first; `None` when that is cancelled. `waiting` is called when that takes long.
     ///
     /// # Errors
     /// When the lock files cannot be made.
-    pub fn acquire(&self, cancel: &Cancel) -> Result<Option<BuildUser>, UserError> {
-        cancel.until(|| self.try_acquire())
+    pub fn acquire(&self, cancel: &Cancel, waiting: impl FnOnce()) -> Result<Option<BuildUser>, UserError> {
+        cancel.until(|| self.try_acquire(), waiting)
     }
 
-    /// Takes the user of a number, waiting until no other build has it; `None` when that is cancelled.
+    /// Takes the user of a number, waiting until no other build has it; `None` when that is cancelled. `waiting` is
+    /// called when that takes long.
     ///
     /// # Errors
     /// When it is no build user, or its lock file cannot be made.
-    pub fn acquire_one(&self, uid: u32, cancel: &Cancel) -> Result<Option<BuildUser>, UserError> {
+    pub fn acquire_one(
+        &self,
+        uid: u32,
+        cancel: &Cancel,
+        waiting: impl FnOnce(),
+    ) -> Result<Option<BuildUser>, UserError> {
         let not_ours = || UserError::NotOurs { uid };
         let Some(Members { gid, users }) = &self.group else {
             let ourselves = BuildUser::ourselves();
@@ -147,7 +153,7 @@ impl BuildUsers {
         let user = users.iter().find(|user| user.uid.as_raw() == uid).ok_or_else(not_ours)?;
         std::fs::create_dir_all(&self.pool)
             .map_err(|source| UserError::Lock { path: self.pool.clone(), source })?;
-        cancel.until(|| self.try_acquire_one(user, *gid))
+        cancel.until(|| self.try_acquire_one(user, *gid), waiting)
     }
 
     /// Some user, for a plan that nobody is going to run.
@@ -236,7 +242,7 @@ mod tests {
     #[test]
     fn without_a_group_builds_run_as_ourselves() {
         let users = BuildUsers::of_group("", Path::new("/nonexistent")).unwrap();
-        let user = users.acquire(&Cancel::default()).unwrap().unwrap();
+        let user = users.acquire(&Cancel::default(), || ()).unwrap().unwrap();
         assert_eq!((user.uid, user.is_dedicated(), users.count()), (Uid::effective().as_raw(), false, None));
     }
 
@@ -254,7 +260,7 @@ mod tests {
         let group = Some(Members { gid: 1, users: vec![user(30_001), user(30_002)] });
         let users = BuildUsers { pool: pool.path().into(), group };
         let cancel = Cancel::default();
-        let acquire = || users.acquire(&cancel).unwrap();
+        let acquire = || users.acquire(&cancel, || ()).unwrap();
         let (first, second) = (acquire().unwrap(), acquire().unwrap());
         assert_eq!((first.uid, second.uid, users.example().uid), (30_001, 30_002, 30_001));
         std::thread::scope(|scope| {

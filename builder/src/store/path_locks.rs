@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::LockHolder;
 use crate::cancel::Cancel;
 
 /// Locked paths. Dropping it removes the lock files.
@@ -25,14 +26,20 @@ pub struct LockError {
 
 impl PathLocks {
     /// Locks paths, waiting for those that another process has. Always in the same order, so that two processes
-    /// never wait for each other. `None` when it is cancelled.
+    /// never wait for each other. `None` when it is cancelled. `waiting` is told of each path that takes long to get.
     ///
     /// # Errors
     /// When a lock file cannot be made.
-    pub fn acquire(paths: &BTreeSet<PathBuf>, cancel: &Cancel) -> Result<Option<PathLocks>, LockError> {
+    pub fn acquire(
+        paths: &BTreeSet<PathBuf>,
+        cancel: &Cancel,
+        waiting: impl Fn(&Path, Option<&LockHolder>),
+    ) -> Result<Option<PathLocks>, LockError> {
         let mut locks = PathLocks { held: Vec::new() };
-        for path in paths.iter().map(lock_file) {
-            let locked = cancel.until(|| try_lock(&path));
+        for locked in paths {
+            let path = lock_file(locked);
+            let waits = || waiting(locked, LockHolder::of(&path).as_ref());
+            let locked = cancel.until(|| try_lock(&path), waits);
             match locked.map_err(|source| LockError { path: path.clone(), source })? {
                 Some(file) => locks.held.push((path, file)),
                 None => return Ok(None),
@@ -103,7 +110,7 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let paths = BTreeSet::from([store.path().join("a"), store.path().join("b")]);
         let cancel = Cancel::default();
-        let acquire = || PathLocks::acquire(&paths, &cancel).unwrap();
+        let acquire = || PathLocks::acquire(&paths, &cancel, |_, _| ()).unwrap();
         let first = acquire();
         assert!(PathLocks::try_acquire(&paths).unwrap().is_none());
         std::thread::scope(|scope| {
@@ -117,5 +124,26 @@ mod tests {
             assert!(waiting.join().unwrap().is_none());
         });
         assert_eq!(std::fs::read_dir(store.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn who_waits_long_is_told_for_what_and_for_whom() {
+        let store = tempfile::tempdir().unwrap();
+        let path = store.path().join("a");
+        let paths = BTreeSet::from([path.clone()]);
+        let held = PathLocks::try_acquire(&paths).unwrap();
+        let (cancel, told) = (Cancel::default(), std::sync::Mutex::new(Vec::new()));
+        let waiting = |path: &Path, holder: Option<&LockHolder>| {
+            told.lock().unwrap().push((path.to_owned(), holder.cloned()));
+            cancel.cancel();
+        };
+        assert!(PathLocks::acquire(&paths, &cancel, waiting).unwrap().is_none());
+        let told = told.into_inner().unwrap();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].0, path);
+        if cfg!(target_os = "linux") {
+            assert_eq!(told[0].1.as_ref().map(|holder| holder.pid), Some(std::process::id()));
+        }
+        drop(held);
     }
 }

@@ -13,6 +13,7 @@ use mounter::stale::StateDir;
 
 use super::{Arguments, Report, html, table};
 use crate::arguments::Globals;
+use crate::commands::build::progress::waiting_for;
 use crate::commands::builds::{self, Start};
 use crate::commands::{mount, need_root};
 use crate::failure::{Answer, Failure, Status, Usage};
@@ -120,7 +121,11 @@ fn compare_one(
 struct Quiet;
 
 impl Observer for Quiet {
-    fn observe(&self, _: &Event<'_>) {}
+    fn observe(&self, event: &Event<'_>) {
+        if let Event::Waiting(awaited) = event {
+            output::tell(waiting_for(awaited));
+        }
+    }
 }
 
 impl Report {

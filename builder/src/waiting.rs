@@ -1,0 +1,38 @@
+//! What a build waits for before it begins: locks that other processes have, of this program or of Nix.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::build::{BuildError, Builder, Event};
+use crate::store::{BuildUser, LockHolder, PathLocks};
+
+/// What is waited for.
+#[derive(Debug)]
+pub enum Awaited<'a> {
+    /// The lock of an output's path, and the process that has it.
+    Path(&'a Path, Option<&'a LockHolder>),
+    /// A build user who builds nothing.
+    User,
+}
+
+impl Builder {
+    /// Locks the paths of outputs.
+    pub(crate) fn lock(&self, places: &BTreeSet<PathBuf>) -> Result<PathLocks, BuildError> {
+        let waiting = |path: &Path, holder: Option<&LockHolder>| self.tell(&Awaited::Path(path, holder));
+        PathLocks::acquire(places, &self.cancel, waiting)?.ok_or(BuildError::Interrupted)
+    }
+
+    /// Takes a build user, or the one of this number.
+    pub(crate) fn acquire_user(&self, uid: Option<u32>) -> Result<BuildUser, BuildError> {
+        let waiting = || self.tell(&Awaited::User);
+        let user = match uid {
+            None => self.users.acquire(&self.cancel, waiting)?,
+            Some(uid) => self.users.acquire_one(uid, &self.cancel, waiting)?,
+        };
+        user.ok_or(BuildError::Interrupted)
+    }
+
+    fn tell(&self, awaited: &Awaited<'_>) {
+        self.observer.observe(&Event::Waiting(awaited));
+    }
+}
