@@ -132,10 +132,19 @@ impl Derivation<'_> {
         found.map(|(_, value)| value.as_ref())
     }
 
-    /// Whether its one output's contents are known beforehand. Such builds may use the network.
+    /// Whether its outputs differ from time to time (`__impure`). Such builds may use the network, and only fixed ones
+    /// and others of their kind may need them.
+    #[must_use]
+    pub fn is_impure(&self) -> bool {
+        self.outputs.iter().any(|(_, output)| matches!(output, Output::Impure { .. }))
+    }
+
+    /// Whether the contents of its outputs are known beforehand. Such builds may use the network.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
-        matches!(self.outputs.as_slice(), [(_, Output::Fixed { .. })])
+        // Of Nix's own fixed derivations each has one output, but who stands for an impure one may have several.
+        !self.outputs.is_empty()
+            && self.outputs.iter().all(|(_, output)| matches!(output, Output::Fixed { .. }))
     }
 
     /// Whether Nix performs it without a process of its own kind.

@@ -100,6 +100,8 @@ pub enum ExternalError {
 pub struct External<'a> {
     /// Paths that are shown besides the inputs.
     pub sandbox_paths: &'a [SandboxPath],
+    /// Whether it is known that the build may use the network, as an impure one may.
+    pub network: bool,
     /// Where what could be left behind is noted.
     pub state: &'a StateDir,
     /// This very program.
@@ -158,7 +160,7 @@ impl Description {
             tmp: beside.join("tmp"),
             mount: None,
         };
-        let derivation = self.derivation();
+        let derivation = self.derivation(external.network);
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {
             store: &self.store_dir,
@@ -201,9 +203,10 @@ impl Description {
     }
 
     /// What Nix built from, as far as it tells.
-    fn derivation(&self) -> Derivation<'_> {
-        // Whether the contents are fixed is seen from the environment alone; Nix itself compares the hash.
-        let fixed = self.env.contains_key("outputHash");
+    fn derivation(&self, network: bool) -> Derivation<'_> {
+        // Whether the contents are fixed is seen from the environment alone; Nix itself compares the hash. Impure builds
+        // have the same view, and nothing in the description tells them from others.
+        let fixed = network || self.env.contains_key("outputHash");
         let output = |path: &'_ String| match fixed {
             true => Output::Fixed {
                 path: Cow::Owned(path.clone()),

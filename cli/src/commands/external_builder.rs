@@ -10,6 +10,9 @@ pub use execute::execute;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
+    /// Give every build the network: for impure derivations, which Nix's description does not tell from others
+    #[arg(long)]
+    network: bool,
     /// Host paths for builds to see, TARGET[=SOURCE][?], and last the file in which Nix describes the build
     #[arg(required = true, value_name = "TARGET[=SOURCE]... BUILD.JSON")]
     words: Vec<String>,

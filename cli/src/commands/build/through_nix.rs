@@ -35,7 +35,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &
         state: &globals.state_dir,
         cancel: interrupt.cancel(),
     };
-    let ended = through.realise(store, settings)?;
+    let realised = through.realise(store, settings)?;
+    let ended = realised.status;
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
@@ -44,7 +45,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &
         (Some(code), _) => return Ok(Status::Exited(code)),
         (None, signal) => return Ok(Status::Signaled(signal.unwrap_or_default())),
     }
-    let outputs = through.outputs(store)?;
+    let outputs = through.outputs(store, &realised)?;
     if !arguments.no_out_link {
         links::make(store, &arguments.out_link, &outputs)?;
     }

@@ -30,6 +30,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     sweep_and_make_writable(&state, description.real_store())?;
     let external = External {
         sandbox_paths: &sandbox_paths,
+        network: arguments.network,
         state: &state,
         loopbox: &itself::program()?,
         backend: &Nfs::default(),
