@@ -25,6 +25,7 @@ use crate::log::{self, Heard, Keep, Log, Terminal};
 use crate::output::{Existing, Made, OutputError};
 use crate::plan::{Plan, Word};
 use crate::scratch::BuildDirectories;
+use crate::shell::SessionTerminal;
 use crate::store::{BuildUser, PathInfo, When, log_path};
 use crate::watch::{Ear, Watch};
 use crate::{hooks, program};
@@ -171,12 +172,12 @@ pub(crate) struct Means<'a> {
 }
 
 /// Who acts in a view.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// The plan's program.
     Program,
-    /// The plan's program, for a person: the streams are a terminal that is to control the session.
-    Session,
+    /// The plan's program, for a person: the streams are this terminal, which is to control the session.
+    Session(Arc<dyn SessionTerminal>),
     /// loopbox itself, with these arguments: the walk of a comparison.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "backends are compared on Linux"))]
     Task(Vec<OsString>),
@@ -225,11 +226,14 @@ pub(crate) fn in_view(
     let mut jail = plan.jail(served.root());
     match &means.act {
         Act::Program => {}
-        Act::Session => jail.terminal = true,
+        Act::Session(_) => (jail.terminal, jail.own_init) = (true, true),
         Act::Task(arguments) => (jail.own_task, jail.argv) = (true, arguments.clone()),
     }
-    let jail =
+    let mut jail =
         Jail::spawn(means.loopbox, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
+    if let Act::Session(terminal) = means.act.clone() {
+        jail = jail.when_stopped(move || terminal.stopped());
+    }
     let started = Instant::now();
     let outcome = wait(means, jail);
     let unmounted = Instant::now();

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, io};
 
 use mounter::jail::{Mac, Outcome, Stdio3};
 use mounter::profile::{Files, Profile};
@@ -45,8 +47,20 @@ pub struct Session {
     pub build: Option<PathBuf>,
     /// What it reads and writes.
     pub stdio: Stdio3,
-    /// Whether that is a terminal for this session alone.
-    pub terminal: bool,
+    /// The terminal that these are for this session alone; none where they are something else.
+    pub terminal: Option<Arc<dyn SessionTerminal>>,
+}
+
+/// The other side of a terminal that a session alone has.
+pub trait SessionTerminal: fmt::Debug + Send + Sync {
+    /// The session is about to begin, as this user.
+    ///
+    /// # Errors
+    /// When the terminal cannot be made ready.
+    fn begin(&self, uid: u32) -> io::Result<()>;
+
+    /// The session's program has stopped, as by Ctrl-Z.
+    fn stopped(&self);
 }
 
 impl Builder {
@@ -82,13 +96,16 @@ impl Builder {
         }
         plan.keep_from_store();
         session.wish.put_into(&mut plan);
+        if let Some(terminal) = &session.terminal {
+            terminal.begin(user.uid).map_err(BuildError::Terminal)?;
+        }
         let means = Means {
             backend: &*self.backend,
             note: &place.note,
             loopbox: &self.loopbox,
             cancel: &self.cancel,
             stop: &Cancel::default(),
-            act: if session.terminal { Act::Session } else { Act::Program },
+            act: session.terminal.map_or(Act::Program, Act::Session),
         };
         let ended = in_view(&means, &plan, &place.mount_point, session.stdio, || ());
         kill_processes(&user)?;

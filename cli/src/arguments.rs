@@ -1,5 +1,6 @@
 //! The command line as a whole: options of every command, and what a wrong one is answered with.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use clap::error::ErrorKind;
 use crate::commands::Command;
 use crate::failure::{Failure, Usage};
 use crate::output;
+use crate::terminal::Inner;
 
 const EXIT_CODES: &str = "\
 Exit codes: 'run' ends with the status of its command, 128+N if signal N ended it, 'build' with those of nix-build \
@@ -41,15 +43,20 @@ pub struct Globals {
         default_value = STATE_DIR
     )]
     pub state_dir: PathBuf,
+    /// The terminal that this process was started on for its program, by another loopbox.
+    #[arg(skip)]
+    pub terminal: Option<Inner>,
 }
 
 /// Why the command line led to no command.
 pub struct Stop(clap::Error);
 
 impl Arguments {
-    /// Reads this process's arguments.
-    pub fn read() -> Result<Arguments, Stop> {
-        Arguments::try_parse().map_err(Stop)
+    /// Reads the words of a command line, its name first.
+    pub fn read(words: Vec<OsString>, terminal: Option<Inner>) -> Result<Arguments, Stop> {
+        let mut arguments = Arguments::try_parse_from(words).map_err(Stop)?;
+        arguments.globals.terminal = terminal;
+        Ok(arguments)
     }
 }
 

@@ -9,7 +9,9 @@ mod hints;
 mod itself;
 mod output;
 mod signals;
+mod terminal;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::Arguments;
@@ -25,14 +27,16 @@ const INSIDE: mounter::jail::Task = |_| 2;
 
 fn main() -> ExitCode {
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
-    if std::env::args_os().nth(1).is_some_and(|word| word == mounter::jail::WORD) {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == mounter::jail::WORD) {
         return mounter::jail::enter(INSIDE);
     }
     #[cfg(target_os = "linux")]
-    if std::env::args_os().nth(1).is_some_and(|word| word == mounter::guard::WORD) {
+    if words.get(1).is_some_and(|word| word == mounter::guard::WORD) {
         return mounter::guard::watch();
     }
-    match Arguments::read() {
+    let terminal = terminal::take_word(&mut words);
+    match Arguments::read(words, terminal) {
         Ok(arguments) => {
             log_to_stderr();
             match arguments.command.execute(&arguments.globals) {

@@ -35,12 +35,17 @@ impl Interrupt {
         thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
                 if signal != SIGTSTP {
-                    watcher.signal.get_or_init(|| signal);
-                    watcher.cancel.cancel();
+                    watcher.stop(signal);
                 }
             }
         })?;
         Ok(interrupt)
+    }
+
+    /// Asks to stop as if this signal had come.
+    pub fn stop(&self, signal: i32) {
+        self.signal.get_or_init(|| signal);
+        self.cancel.cancel();
     }
 
     /// How loopbox ends if it was asked to stop.

@@ -3,6 +3,7 @@
 mod bind;
 mod defaults;
 mod directory;
+mod environment;
 mod execute;
 mod mac;
 mod plan;
@@ -35,9 +36,13 @@ pub struct Arguments {
     /// An empty directory that the command may write, gone afterwards
     #[arg(long, value_name = "AT")]
     tmpfs: Vec<PathBuf>,
-    /// A variable of the environment; without a value, loopbox's own
+    /// A variable of the environment; without a value, loopbox's own. The command has HOME=/tmp and loopbox's own PATH
+    /// (as far as its directories are in the view), LANG, LANGUAGE, LC_*, TZ, TERM, COLORTERM and NO_COLOR
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<OsString>,
+    /// Give the command all of loopbox's environment, as bwrap does, passwords and keys in it too
+    #[arg(long)]
+    preserve_env: bool,
     /// Where the command starts
     #[arg(long, value_name = "DIR", default_value = "/")]
     chdir: PathBuf,

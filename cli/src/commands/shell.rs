@@ -1,7 +1,6 @@
 //! `loopbox shell`: a person at work where a derivation is built, or would be.
 
 mod execute;
-mod terminal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

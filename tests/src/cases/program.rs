@@ -9,9 +9,19 @@ mod late;
 mod live;
 mod mount;
 mod run;
+mod terminal;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [run::CASES, backend::CASES, explain::CASES, late::CASES, live::CASES, mount::CASES, doctor::CASES]
-        .concat()
+    [
+        run::CASES,
+        backend::CASES,
+        explain::CASES,
+        late::CASES,
+        live::CASES,
+        mount::CASES,
+        doctor::CASES,
+        terminal::CASES,
+    ]
+    .concat()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nfs_server::view::{Entry, Owner};
 
-/// Where programs are looked for inside.
+/// Where programs are looked for inside when nothing of the caller's own PATH is there.
 pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Devices that only compute: name and minor number; the major number is 1 (`memory`) but for `tty`.
@@ -77,6 +77,13 @@ pub fn is_directory(entries: &[Entry], at: &str) -> Option<PathBuf> {
             _ => false,
         })
         .then(|| at.into())
+}
+
+/// Whether a directory has something in it that is in the view, as far as can be told without opening that.
+pub fn shows_directory(entries: &[Entry], at: &Path) -> bool {
+    let link = |entry: &Entry| matches!(entry, Entry::Symlink { at: place, .. } if place == at);
+    entries.iter().any(|entry| (entry.at().starts_with(at) && entry.at() != at) || link(entry))
+        || is_directory(entries, &at.to_string_lossy()).is_some()
 }
 
 fn passwd(user: Owner) -> String {

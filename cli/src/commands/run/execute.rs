@@ -5,10 +5,12 @@ use std::path::Path;
 use builder::backend::{Backend, BackendError, Wish};
 use builder::plan::User;
 use builder::program;
+use builder::shell::SessionTerminal;
 use mounter::MountOptions;
 use mounter::jail::{Jail, JailError, Outcome, Stdio3};
 use mounter::stale::{Leftovers, StateDir};
 use nfs_server::view::{Owner, View};
+use nix::unistd::geteuid;
 
 use super::directory::{self, RunDirectory};
 use super::plan::Plan;
@@ -19,9 +21,16 @@ use crate::failure::{Answer, Failure, Status};
 use crate::itself;
 use crate::output;
 use crate::signals::Interrupt;
+use crate::terminal::{self, TerminalError};
 
 /// Makes the view real, runs the command in it, kills what it left, and takes the view away.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    if !arguments.dry_run
+        && geteuid().is_root()
+        && let Some(status) = terminal::front(globals)?
+    {
+        return Ok(status);
+    }
     let simplest = Plan::make(arguments, &directory::unused(), entering::simplest())?;
     simplest.view.validate()?;
     if arguments.dry_run {
@@ -30,6 +39,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     }
     need_root()?;
     let interrupt = Interrupt::watch()?;
+    if let Some(inner) = &globals.terminal {
+        inner.watch(&interrupt)?;
+    }
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
     let loopbox = itself::program()?;
@@ -52,8 +64,16 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     });
     let realised = realised.map_err(whole)?;
     let program = plan.program(realised.view())?;
-    let jail = plan.jail(realised.root(), program.clone());
+    let mut jail = plan.jail(realised.root(), program.clone());
+    if let Some(inner) = &globals.terminal {
+        jail.terminal = true;
+        inner.begin(uid).map_err(TerminalError)?;
+    }
     let ended = Jail::spawn(&loopbox, &jail, Stdio3::inherit()).and_then(|jail| {
+        let jail = match globals.terminal.clone() {
+            Some(inner) => jail.when_stopped(move || inner.stopped()),
+            None => jail,
+        };
         let killer = jail.killer();
         let _killed_by_signals = interrupt.cancel().on_cancel(move || killer.kill());
         jail.wait()

@@ -14,7 +14,7 @@ use mounter::options::Changes;
 use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 
 use super::bind::{Bind, without_slash};
-use super::{Arguments, RunError, defaults, mac};
+use super::{Arguments, RunError, defaults, environment, mac};
 use crate::failure::Failure;
 
 /// All of one run as plain data.
@@ -65,6 +65,7 @@ impl Plan {
             None => defaults::entries(user, &arguments.hostname, &tmp),
             Some(host) => mac::entries(host, user, &arguments.hostname, &tmp),
         };
+        let own_root = mac.as_ref().is_none_or(|host| host.way.changes_root());
         let mut entries = defaults::without_replaced(defaults, &own);
         if entries.iter().any(|entry| matches!(entry, Entry::Scratch { source, .. } if *source == tmp)) {
             scratch.push(tmp);
@@ -72,7 +73,12 @@ impl Plan {
         if mac.is_none() {
             entries.append(&mut own);
         }
-        let mut env = environment(&arguments.env, &places);
+        let shown = |directory: &Path| match own_root {
+            true => defaults::shows_directory(&entries, directory),
+            false => directory.is_dir(),
+        };
+        let caller = std::env::vars_os().collect();
+        let mut env = environment::make(&caller, &arguments.env, arguments.preserve_env, &places, shown);
         let mac = match mac {
             None => None,
             Some(host) => Some(mac::enter(host, &mut entries, own, &mut env, base, arguments.net)?),
@@ -143,6 +149,7 @@ impl Plan {
             cwd: self.cwd.clone(),
             // Programs that are no builders may well set modes and attributes of their own files.
             system_calls: SystemCalls::default(),
+            own_init: true,
             mac: self.mac.clone(),
             ..JailSpec::new(root, user, program, self.command.clone())
         }
@@ -212,34 +219,4 @@ fn programs(words: &[PathBuf], own: &[Entry]) -> Result<(Vec<Entry>, Vec<PathBuf
         own.iter().any(|own| matches!(own, Entry::Graft { .. }) && entry.at().starts_with(own.at()))
     };
     Ok((found.into_values().filter(|entry| !shown(entry)).collect(), places))
-}
-
-/// The default environment with the caller's words over it.
-fn environment(words: &[OsString], program_places: &[PathBuf]) -> Vec<(OsString, OsString)> {
-    let mut places = program_places.to_vec();
-    places.extend(std::env::split_paths(defaults::PATH));
-    let mut unique: Vec<PathBuf> = Vec::new();
-    for place in places {
-        if !unique.contains(&place) {
-            unique.push(place);
-        }
-    }
-    let path = std::env::join_paths(unique).unwrap_or_else(|_| defaults::PATH.into());
-    let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
-    env.insert("PATH".into(), path);
-    env.insert("HOME".into(), "/tmp".into());
-    env.extend(std::env::var_os("TERM").map(|term| ("TERM".into(), term)));
-    for word in words {
-        let bytes = word.as_bytes();
-        match bytes.iter().position(|byte| *byte == b'=') {
-            Some(at) => {
-                env.insert(
-                    OsStr::from_bytes(&bytes[..at]).into(),
-                    OsStr::from_bytes(&bytes[at + 1..]).into(),
-                );
-            }
-            None => env.extend(std::env::var_os(word).map(|value| (word.clone(), value))),
-        }
-    }
-    env.into_iter().collect()
 }

@@ -7,23 +7,29 @@ use std::sync::Arc;
 use builder::build::{Options, Purpose};
 use builder::graph;
 use builder::plan::Word;
-use builder::shell::{Session, Wish};
+use builder::shell::{Session, SessionTerminal, Wish};
 use builder::store::Settings;
 use mounter::jail::{Outcome, Stdio3};
 
 use super::Arguments;
-use super::terminal::Passage;
 use crate::arguments::Globals;
 use crate::commands::build::{answer, progress::Progress};
 use crate::commands::builds::{self, Start};
 use crate::commands::need_root;
 use crate::failure::{Answer, Failure, Status, Usage};
 use crate::signals::Interrupt;
+use crate::terminal;
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     need_root()?;
+    if let Some(status) = terminal::front(globals)? {
+        return Ok(status);
+    }
     let start = Start::make(Interrupt::watch()?)?;
+    if let Some(inner) = &globals.terminal {
+        inner.watch(&start.interrupt)?;
+    }
     let Start { store, settings, interrupt } = &start;
     let targets = std::slice::from_ref(&arguments.target);
     let roots = builds::derivations(store, targets, arguments.attribute.as_deref())?;
@@ -46,16 +52,13 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     }
 
     let derivation = builder.store.derivation(root)?;
-    let (passage, stdio) = Passage::open()?.unzip();
     let session = Session {
         wish: arguments.wish(),
         build: arguments.keep_dir()?,
-        stdio: stdio.unwrap_or_else(Stdio3::inherit),
-        terminal: passage.is_some(),
+        stdio: Stdio3::inherit(),
+        terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
     };
-    let passage = passage.map(Passage::carry).transpose()?;
     let outcome = builder.shell(root, &derivation, session);
-    drop(passage);
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
