@@ -1,11 +1,13 @@
 //! The command line as a whole: options of every command, and what a wrong one is answered with.
 
+mod unknown;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::commands::Command;
 use crate::failure::{Failure, Usage};
@@ -49,12 +51,16 @@ pub struct Globals {
 }
 
 /// Why the command line led to no command.
-pub struct Stop(clap::Error);
+pub struct Stop {
+    error: clap::Error,
+    words: Vec<OsString>,
+}
 
 impl Arguments {
     /// Reads the words of a command line, its name first.
     pub fn read(words: Vec<OsString>, terminal: Option<Inner>) -> Result<Arguments, Stop> {
-        let mut arguments = Arguments::try_parse_from(words).map_err(Stop)?;
+        let parsed = Arguments::try_parse_from(&words);
+        let mut arguments = parsed.map_err(|error| Stop { error, words })?;
         arguments.globals.terminal = terminal;
         Ok(arguments)
     }
@@ -63,16 +69,34 @@ impl Arguments {
 impl Stop {
     /// Prints help or the version if that was asked for; everything else is a failure to report.
     pub fn into_failure(self) -> Result<ExitCode, Failure> {
-        match self.0.kind() {
+        match self.error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                output::print(self.0.render().to_string())?;
+                output::print(self.error.render().to_string())?;
                 Ok(ExitCode::SUCCESS)
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 Err(Usage { message: "no command given".into(), hints: vec![help_hint()] }.into())
             }
-            _ => Err(usage(&self.0.render().to_string()).into()),
+            ErrorKind::UnknownArgument => Err(self.unknown().into()),
+            _ => Err(usage(&self.error.render().to_string()).into()),
         }
+    }
+}
+
+impl Stop {
+    /// What is said of a word that is none of the command's.
+    fn unknown(&self) -> Usage {
+        let mut usage = usage(&self.error.render().to_string());
+        let word = match self.error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(word)) => word.clone(),
+            _ => return usage,
+        };
+        if let Some(better) = unknown::explain(&self.words, &word) {
+            usage.message = better.message;
+            usage.hints.retain(|hint| hint.starts_with("usage: ") || *hint == help_hint());
+            usage.hints.splice(0..0, better.hints);
+        }
+        usage
     }
 }
 
@@ -86,7 +110,10 @@ fn usage(text: &str) -> Usage {
     for paragraph in paragraphs {
         for line in paragraph.lines().map(str::trim) {
             if let Some(tip) = line.strip_prefix("tip: ") {
-                hints.push(tip.to_string());
+                // No command takes a misspelt option as a value: after '--' comes a program.
+                if !tip.starts_with("to pass '") {
+                    hints.push(tip.to_string());
+                }
             } else if let Some(usage) = line.strip_prefix("Usage: ") {
                 hints.push(format!("usage: {usage}"));
             }

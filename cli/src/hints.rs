@@ -16,6 +16,7 @@ use nfs_server::view::{OpenError, SpecError};
 
 use crate::commands::RunError;
 use crate::failure::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE, Usage};
+use crate::output;
 
 type Any = dyn Error + 'static;
 
@@ -59,6 +60,8 @@ pub fn exit_code(error: &Any) -> Option<u8> {
         RunError::NotInPath(_) | RunError::NoProgram(_) => Some(NOT_FOUND),
         RunError::CannotStart(..) => Some(CANNOT_EXECUTE),
         RunError::NotRoot | RunError::NeedsRoot(_) => None,
+        #[cfg(target_os = "linux")]
+        RunError::ExternalNotRoot { .. } => None,
         #[cfg(not(target_os = "linux"))]
         RunError::NoExternal => None,
     }
@@ -71,17 +74,17 @@ fn mount(error: &MountError) -> Option<String> {
             "'modprobe nfsv3' loads the client where the kernel has it as a module; 'loopbox doctor' looks further"
         }
         MountError::NoPoint { at } => {
-            return Some(format!("make the directory first: mkdir {}", at.display()));
+            return Some(format!("make the directory first: mkdir {}", output::name(at)));
         }
         MountError::Busy { at } => {
             return Some(format!(
                 "'loopbox unmount {0}' if it is loopbox's; 'loopbox clean' if loopbox was killed there",
-                at.display()
+                output::name(at)
             ));
         }
         MountError::NotMounted { .. } => "'grep nfs /proc/mounts' lists what is mounted",
         MountError::InUse { at } => {
-            return Some(format!("'fuser -vm {}' lists who uses a mount; end them first", at.display()));
+            return Some(format!("'fuser -vm {}' lists who uses a mount; end them first", output::name(at)));
         }
         MountError::Unanswered { .. } => {
             "was loopbox stopped, or the host's disk held up? The same again may go well"
@@ -99,11 +102,15 @@ fn network(_: &NetworkError) -> Option<String> {
 fn run(error: &RunError) -> Option<String> {
     match error {
         RunError::NotRoot => Some(AS_ROOT.into()),
+        #[cfg(target_os = "linux")]
+        RunError::ExternalNotRoot { .. } => Some(
+            "'build-users-group =' in nix.conf has Nix build as root; 'sudo loopbox build' has build users and needs no external builder".into(),
+        ),
         RunError::NotInPath(name) => {
-            Some(format!("'--with {name}' shows this machine's {name} with all that it needs"))
+            Some(format!("'--with {0}' shows this machine's {0} with all that it needs", output::name(name)))
         }
         RunError::NoProgram(path) => {
-            Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", path.display()))
+            Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", output::name(path)))
         }
         RunError::CannotStart(..) => None,
         RunError::NeedsRoot(_) => {
@@ -118,19 +125,19 @@ fn trouble(error: &Trouble) -> Option<String> {
     match error {
         Trouble::Interpreter { interpreter, .. } => Some(format!(
             "'--with {0}' shows this machine's {0} with all that it needs",
-            interpreter.display()
+            output::name(interpreter)
         )),
         Trouble::Loader { program, loader } => Some(format!(
             "'--with {}' shows a program of this machine with its loader and libraries; '--ro {}' the loader alone",
-            program.display(),
-            loader.display()
+            output::name(program),
+            output::name(loader)
         )),
         Trouble::Library { object, library } => Some(format!(
             "'--with {}' shows it with its libraries; '--ro DIR/{}' the library alone",
-            object.display(),
-            library.display()
+            output::name(object),
+            output::name(library)
         )),
-        Trouble::NotExecutable { path } => Some(format!("chmod +x {}", path.display())),
+        Trouble::NotExecutable { path } => Some(format!("chmod +x {}", output::name(path))),
         _ => None,
     }
 }
@@ -138,7 +145,7 @@ fn trouble(error: &Trouble) -> Option<String> {
 fn program(error: &ProgramError) -> Option<String> {
     match error {
         ProgramError::Relative(path) => {
-            Some(format!("write the whole path, as in \"$PWD/{}\"", path.display()))
+            Some(format!("write the whole path, as in \"$PWD/{}\"", output::name(path)))
         }
         _ => None,
     }
@@ -147,7 +154,7 @@ fn program(error: &ProgramError) -> Option<String> {
 fn spec(error: &SpecError) -> Option<String> {
     let hint = match error {
         SpecError::Relative { path, .. } => {
-            return Some(format!("write the whole path, as in \"$PWD/{}\"", path.display()));
+            return Some(format!("write the whole path, as in \"$PWD/{}\"", output::name(path)));
         }
         SpecError::Overlap { .. } => "a directory that is shown as a whole cannot have others put into it",
         SpecError::Twice { .. } => "give one of the two another place: SRC:AT",
@@ -162,7 +169,7 @@ fn spec(error: &SpecError) -> Option<String> {
 fn open(error: &OpenError) -> Option<String> {
     match error {
         OpenError::Missing { source_path, .. } => {
-            Some(format!("'ls -ld {}' has to find it on this machine", source_path.display()))
+            Some(format!("'ls -ld {}' has to find it on this machine", output::name(source_path)))
         }
         OpenError::Case { .. } => {
             Some("a volume that tells case holds both: 'diskutil info' says which do".into())
@@ -191,7 +198,8 @@ fn state(error: &StateError) -> Option<String> {
 fn plan(error: &PlanError) -> Option<String> {
     match error {
         PlanError::ImpureHostDep { path } => Some(format!(
-            "allow it with 'allowed-impure-host-deps = {path}' in nix.conf, or show it with '--sandbox-paths {path}'"
+            "allow it with 'allowed-impure-host-deps = {0}' in nix.conf, or show it with '--sandbox-paths {0}'",
+            output::name(path)
         )),
         PlanError::System { .. } => {
             Some("'extra-platforms' in nix.conf lists other systems that this machine can run, 'system-features' what it has".into())

@@ -28,11 +28,70 @@ fn an_unknown_option() {
     insta::assert_snapshot!(loopbox(&["run", "--frobnicate", "--", "true"]), @"
     Error: unexpected argument '--frobnicate' found
     Hint: a similar argument exists: '--ro'
-    Hint: to pass '--frobnicate' as a value, use '-- --frobnicate'
     Hint: usage: loopbox run --ro <SRC[:AT]> -- <CMD>...
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     exit status 2
     ");
+}
+
+/// What is wrong, and the first hint.
+fn answer(words: &[&str]) -> String {
+    loopbox(words).lines().take(2).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn options_of_nix_are_answered_with_what_does_the_same() {
+    insta::assert_snapshot!(answer(&["build", "--argstr", "name", "value"]), @"
+    Error: 'loopbox build' has no option '--argstr'
+    Hint: Nix can evaluate: loopbox build $(nix-instantiate FILE --argstr NAME VALUE)
+    ");
+    insta::assert_snapshot!(answer(&["shell", "--option", "cores", "2"]), @"
+    Error: 'loopbox shell' has no option '--option'
+    Hint: settings of Nix are read from the environment: NIX_CONFIG='NAME = VALUE' loopbox shell …
+    ");
+    insta::assert_snapshot!(answer(&["build", "--expr", "1"]), @"
+    Error: 'loopbox build' has no option '--expr'
+    Hint: Nix can evaluate: loopbox build $(nix-instantiate --expr 'EXPRESSION')
+    ");
+    insta::assert_snapshot!(answer(&["build", "-f", "x.nix"]), @"
+    Error: 'loopbox build' has no option '-f'
+    Hint: a file needs no option: loopbox build FILE -A ATTR
+    ");
+    insta::assert_snapshot!(answer(&["compare", "--print-build-logs"]), @"
+    Error: 'loopbox compare' has no option '--print-build-logs'
+    Hint: 'loopbox build' always shows what builds write; '--no-build-output' leaves it out
+    ");
+    insta::assert_snapshot!(answer(&["build", "--sandbox"]), @"
+    Error: 'loopbox build' has no option '--sandbox'
+    Hint: for a setting of Nix, NIX_CONFIG='NAME = VALUE'; to evaluate with other options, loopbox build $(nix-instantiate …)
+    ");
+}
+
+#[test]
+fn a_command_without_the_dashes_before_it() {
+    insta::assert_snapshot!(loopbox(&["run", "--ro", "/usr", "ls", "-l"]), @"
+    Error: 'ls' is not an option of 'loopbox run'
+    Hint: the command comes after '--': loopbox run … -- ls …
+    Hint: usage: loopbox run [OPTIONS] -- <CMD>...
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    exit status 2
+    ");
+}
+
+#[test]
+fn names_in_messages_control_no_terminal() {
+    insta::assert_snapshot!(answer(&["\u{1b}]0;OWNED\u{7}\u{9b}2J\u{202e}"]), @r"
+    Error: unrecognized subcommand '\u{9b}2J\u{202e}'
+    Hint: usage: loopbox [OPTIONS] <COMMAND>
+    ");
+    insta::assert_snapshot!(answer(&["run", "--", "a\u{1b}[2J\nHint: b\u{202e}"]), @r#"
+    Error: "a\u{1b}[2J\nHint: b\u{202e}" is in no directory of the PATH in the view
+    Hint: '--with a\u{1b}[2J\nHint: b\u{202e}' shows this machine's a\u{1b}[2J\nHint: b\u{202e} with all that it needs
+    "#);
+    insta::assert_snapshot!(answer(&["mount", "view\n\u{9d}0;OWNED\u{9c}.json", "/mnt"]), @r#"
+    Error: cannot read the view "view\n\u{9d}0;OWNED\u{9c}.json"
+    Caused by: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
@@ -163,6 +222,22 @@ fn no_root() {
     insta::assert_snapshot!(told(&output), @"
     Error: this needs root: nobody else may mount file systems
     Hint: run it with sudo
+    exit status 125
+    ");
+}
+
+#[test]
+fn an_external_builder_that_nix_runs_as_a_build_user() {
+    let state = tempfile::tempdir().unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(own_copy(state.path()))
+        .args(["external-builder", "/bin/sh=/usr/bin/busybox", "build.json"])
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(told(&output), @"
+    Error: Nix runs this as the build user 'nobody', and only root may mount file systems
+    Hint: 'build-users-group =' in nix.conf has Nix build as root; 'sudo loopbox build' has build users and needs no external builder
     exit status 125
     ");
 }

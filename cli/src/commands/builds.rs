@@ -14,7 +14,7 @@ use mounter::stale::{StateDir, Swept};
 
 use super::{entering, need_root};
 use crate::arguments::Globals;
-use crate::failure::Failure;
+use crate::failure::{Failure, Usage};
 use crate::itself;
 use crate::signals::Interrupt;
 
@@ -54,6 +54,7 @@ pub fn derivations(
 ) -> Result<Vec<StorePath>, Failure> {
     let mut roots = Vec::new();
     for target in targets {
+        check_target(target, store)?;
         if target.extension().is_some_and(|extension| extension == "drv") {
             let path = std::path::absolute(target)?;
             let parsed = StorePath::parse(&path.to_string_lossy(), store.directory());
@@ -65,6 +66,46 @@ pub fn derivations(
     let mut seen = BTreeSet::new();
     roots.retain(|root| seen.insert(root.clone()));
     Ok(roots)
+}
+
+/// Refuses what other programs of Nix take as a target and this one does not, with the words that do the same.
+fn check_target(target: &Path, store: &Store) -> Result<(), Usage> {
+    let text = target.to_string_lossy();
+    let refused = |message: String, hint: String| Err(Usage { message, hints: vec![hint] });
+    if let Some((derivation, outputs)) = text.split_once(".drv^").or_else(|| text.split_once(".drv!")) {
+        let message =
+            format!("the outputs {outputs:?} cannot be chosen: all outputs of a derivation are built");
+        return refused(message, format!("leave them out: {derivation}.drv"));
+    }
+    if target.extension().is_some_and(|extension| extension == "drv") {
+        return Ok(());
+    }
+    if text.contains('#') && !target.exists() {
+        let message =
+            format!("{text:?} is an installable of a flake, and loopbox takes derivations and Nix files");
+        return refused(message, format!("loopbox build $(nix path-info --derivation '{text}')"));
+    }
+    let is_output = StorePath::parse(&text, store.directory()).is_ok();
+    if is_output && target.extension().is_none_or(|extension| extension != "nix") && !has_default(target) {
+        let message = format!("{text:?} is a path of the store, and no derivation");
+        let hint = match target.exists() {
+            true => format!("its derivation, if the store knows it: nix-store --query --deriver {text}"),
+            false => format!("'nix-store --realise {text}' fetches it, if it can be fetched"),
+        };
+        return refused(message, hint);
+    }
+    if !text.contains(['/', '<', '(', ':', '.']) && !target.exists() {
+        let message = format!("there is no file {text:?} here");
+        return refused(
+            message,
+            format!("'-A {text}' names an attribute of default.nix, 'FILE -A {text}' one of another file"),
+        );
+    }
+    Ok(())
+}
+
+fn has_default(directory: &Path) -> bool {
+    directory.join("default.nix").exists()
 }
 
 /// The host paths that the settings and the command line show.
@@ -81,6 +122,7 @@ pub fn builder(
     globals: &Globals,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<Builder>, Failure> {
+    need_root()?;
     let Start { interrupt, store, settings } = start;
     let state = StateDir::open(&globals.state_dir)?;
     sweep_and_make_writable(&state, store.directory())?;
@@ -125,4 +167,51 @@ pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finish
         builder.settings.check_store()?;
     }
     Ok(graph::build(builder, graph, jobs)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Store, check_target};
+
+    fn refusal(target: &str) -> String {
+        let store = Store::at("/nix/store".into(), "/nix/var/nix".into(), "/nix/var/log/nix".into());
+        let refused = check_target(Path::new(target), &store).expect_err("it is no target");
+        format!("{}\n{}", refused.message, refused.hints.join("\n"))
+    }
+
+    #[test]
+    fn what_only_other_programs_of_nix_take_is_refused_with_what_does_the_same() {
+        insta::assert_snapshot!(refusal(".#hello"), @r#"
+        ".#hello" is an installable of a flake, and loopbox takes derivations and Nix files
+        loopbox build $(nix path-info --derivation '.#hello')
+        "#);
+        insta::assert_snapshot!(refusal("nixpkgs#hello"), @r#"
+        "nixpkgs#hello" is an installable of a flake, and loopbox takes derivations and Nix files
+        loopbox build $(nix path-info --derivation 'nixpkgs#hello')
+        "#);
+        insta::assert_snapshot!(refusal("/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-hello"), @r#"
+        "/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-hello" is a path of the store, and no derivation
+        'nix-store --realise /nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-hello' fetches it, if it can be fetched
+        "#);
+        insta::assert_snapshot!(refusal("/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-hello.drv^out,dev"), @r#"
+        the outputs "out,dev" cannot be chosen: all outputs of a derivation are built
+        leave them out: /nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-hello.drv
+        "#);
+        insta::assert_snapshot!(refusal("hello"), @r#"
+        there is no file "hello" here
+        '-A hello' names an attribute of default.nix, 'FILE -A hello' one of another file
+        "#);
+    }
+
+    #[test]
+    fn derivations_files_and_what_nix_itself_looks_up_are_targets() {
+        let store = Store::at("/nix/store".into(), "/nix/var/nix".into(), "/nix/var/log/nix".into());
+        for target in
+            ["/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv", "./absent.nix", "<nixpkgs>", "src", "/a/b"]
+        {
+            assert!(check_target(Path::new(target), &store).is_ok(), "{target}");
+        }
+    }
 }

@@ -79,6 +79,13 @@ pub enum RunError {
     /// Where the machine's root stays, things are where they are.
     #[error("{0:?} cannot be shown in a view on this Mac, whose root stays the machine's")]
     NeedsRoot(PathBuf),
+    /// Nix runs external builders as a build user, where there are some.
+    #[cfg(target_os = "linux")]
+    #[error("Nix runs this as the build user '{user}', and only root may mount file systems")]
+    ExternalNotRoot {
+        /// The build user.
+        user: String,
+    },
     /// Mounting, namespaces and users need root.
     #[error("this needs root: nobody else may mount file systems")]
     NotRoot,

@@ -9,6 +9,7 @@ use mounter::jail::JailError;
 
 use super::Any;
 use crate::failure::{CANNOT_EXECUTE, NOT_FOUND};
+use crate::output;
 
 /// The hint for one error, if it is one of these.
 pub fn hint(error: &Any) -> Option<String> {
@@ -52,6 +53,7 @@ fn jail(error: &JailError) -> Option<String> {
             "'sysctl user.max_user_namespaces' has to be above zero; 'loopbox doctor' looks further"
         }
         JailError::WorkingDirectory { .. } => "--chdir names a directory in the view that the user may enter",
+        JailError::Exec { source, .. } if source.kind() == ErrorKind::ArgumentListTooLong => TOO_LONG,
         JailError::SupervisorDied => "was it the kernel, out of memory? 'dmesg' would tell",
         _ => return None,
     };
@@ -60,9 +62,24 @@ fn jail(error: &JailError) -> Option<String> {
 
 fn build(error: &BuildError) -> Option<String> {
     match error {
+        BuildError::Execute { error, .. } if error.kind() == ErrorKind::ArgumentListTooLong => {
+            Some(format!("{TOO_LONG}; 'passAsFile' has Nix write long attributes to files"))
+        }
+        BuildError::Execute { error, program, .. } if error.kind() == ErrorKind::PermissionDenied => {
+            Some(format!(
+                "'ls -l {0}': a builder has to be a file that everybody may execute",
+                output::name(program)
+            ))
+        }
+        BuildError::Execute { error, program, .. } if error.raw_os_error() == Some(libc::ENOEXEC) => {
+            Some(format!(
+                "'file {0}': is it a program of this machine, or a script that begins with '#!'?",
+                output::name(program)
+            ))
+        }
         BuildError::Execute { program, .. } => Some(format!(
             "a builder and all that it needs have to be inputs; '--sandbox-paths {}' shows a path of this machine",
-            program.display()
+            output::name(program)
         )),
         BuildError::Builder(failure) if failure.disk_full => {
             Some("the build may have failed for lack of free disk space".into())
@@ -89,4 +106,29 @@ fn farm(error: &FarmError) -> Option<String> {
     }
 }
 
+/// What the kernel takes (execve(2)): `MAX_ARG_STRLEN` for one text, and a quarter of the stack's limit for all.
+const TOO_LONG: &str = "the kernel takes at most 128 KiB for each argument and variable, and a quarter of 'ulimit -s' for all together";
+
 const OTHER_BACKEND: &str = "'--backend nfs' shows it, and lets nobody write it";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_builder_that_cannot_be_executed_is_hinted_at_by_the_reason() {
+        let hint = |number| {
+            let error = io::Error::from_raw_os_error(number);
+            hint(&BuildError::Execute { program: "/b".into(), error, source: None }).unwrap_or_default()
+        };
+        assert!(hint(libc::E2BIG).starts_with(TOO_LONG) && hint(libc::E2BIG).contains("passAsFile"));
+        assert!(hint(libc::EACCES).starts_with("'ls -l /b'"));
+        assert!(hint(libc::ENOEXEC).starts_with("'file /b'"));
+        assert!(hint(libc::ENOENT).contains("--sandbox-paths /b"));
+        let error =
+            JailError::Exec { program: "/b".into(), source: io::Error::from_raw_os_error(libc::E2BIG) };
+        assert_eq!(super::hint(&error).as_deref(), Some(TOO_LONG));
+    }
+}

@@ -8,9 +8,11 @@ use builder::external::{Description, External};
 use builder::plan::SandboxPath;
 use mounter::jail::Outcome;
 use mounter::stale::StateDir;
+use nix::unistd::{User, geteuid};
 
 use super::Arguments;
 use crate::arguments::Globals;
+use crate::commands::RunError;
 use crate::commands::builds::sweep_and_make_writable;
 use crate::failure::{Answer, Status};
 use crate::itself;
@@ -21,6 +23,9 @@ const SET_UP: &[u8] = b"\x02\n";
 
 /// Runs the one build that Nix describes, and ends as its builder did.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+    if !geteuid().is_root() {
+        return Err(RunError::ExternalNotRoot { user: this_user() }.into());
+    }
     let (description, paths) = arguments.split();
     let description = Description::read(&description)?;
     let sandbox_paths = SandboxPath::parse_all(paths.iter().map(String::as_str))?;
@@ -47,6 +52,12 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         Outcome::Exited(status) => Ok(Status::Exited(status)),
         Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
     }
+}
+
+/// The name of the user that loopbox runs as, or the number.
+fn this_user() -> String {
+    let uid = geteuid();
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 impl Arguments {
