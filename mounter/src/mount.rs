@@ -248,8 +248,10 @@ impl Mount {
         };
         let answered = system::check_answered(&self.client, &self.at);
         let result = system::unmount(&self.at);
-        self.client.shut_down();
-        if result.is_err() {
+        if result.is_ok() {
+            self.client.end();
+        } else {
+            self.client.shut_down();
             force_unmount(&self.at);
         }
         written.and(answered).and(result)

@@ -4,10 +4,19 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, major, minor};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+/// How long a client whose mount is gone may take for the calls that it still has to send: a few over the loopback, with room
+/// for a machine under load. It takes longer only where somebody holds a file of the mount.
+const ENDING_MAX: Duration = Duration::from_secs(1);
+
+/// How often it is asked whether it has ended; nothing tells of that.
+const ENDING_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The client of a mount.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +45,23 @@ impl Client {
     /// Its switch, if it has one.
     pub(crate) fn switch(&self) -> Option<&File> {
         self.switch.as_deref()
+    }
+
+    /// Lets a client whose mount is gone send what it still has to, such as the removal of files that were deleted while they
+    /// were open, and shuts it down if it is still there then.
+    pub(crate) fn end(&self) {
+        let start = Instant::now();
+        while !self.has_ended() && start.elapsed() < ENDING_MAX {
+            thread::sleep(ENDING_INTERVAL);
+        }
+        self.shut_down();
+    }
+
+    /// Whether the kernel has no such client any more. Its switch refuses every number but 1.
+    fn has_ended(&self) -> bool {
+        self.switch.as_ref().is_none_or(|switch| {
+            (&**switch).write_all(b"0").is_err_and(|error| error.raw_os_error() == Some(libc::ENODEV))
+        })
     }
 
     /// Ends every call that waits for the server, and every call to come, with EIO, for good: nothing is sent to

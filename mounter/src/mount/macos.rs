@@ -38,6 +38,10 @@ pub(crate) struct Client;
 impl Client {
     /// Nothing.
     pub(crate) fn shut_down(&self) {}
+
+    /// Nothing has to be shut down here.
+    #[allow(clippy::unused_self, reason = "as on Linux")]
+    pub(crate) fn end(&self) {}
 }
 
 /// Nothing is told through an open root there.
