@@ -11,7 +11,10 @@ fn the_machine_has_all_that_is_needed(place: &Place) {
     let answer = Loopbox::at(place).good(["doctor", "--json"]);
     let findings: Vec<Value> = serde_json::from_str(&answer).expect("the findings are a JSON list");
     let subjects: Vec<&str> = findings.iter().filter_map(|finding| finding["subject"].as_str()).collect();
-    assert_eq!(subjects, ["root", "NFS client", "ports", "user namespaces", "process file system", "Nix"]);
+    assert_eq!(
+        subjects,
+        ["root", "NFS client", "ports", "user namespaces", "process file system", "Nix store", "Nix"]
+    );
     for finding in &findings {
         assert_eq!(finding["state"], "good", "{finding}");
     }
