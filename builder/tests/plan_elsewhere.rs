@@ -15,7 +15,7 @@ const OUT: &str = "q3b0hd0q850n5gqdwdfd5dlyc9vwpp2v-out";
 const DERIVATION: &str = "q3b0hd0q850n5gqdwdfd5dlyc9vwpp2v-out.drv";
 
 fn path(base: &str) -> StorePath {
-    StorePath::new(base).unwrap()
+    StorePath::new(base).expect("a store path")
 }
 
 #[test]
