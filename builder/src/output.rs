@@ -12,6 +12,7 @@ mod fixed;
 mod mac_leavings;
 mod nar;
 mod place;
+mod registrations;
 mod renew;
 mod scan;
 mod tree;
@@ -204,10 +205,10 @@ impl<'a> Made<'a> {
     /// When that is not possible. Nothing has been registered then, and the store is as it was.
     pub fn register(self, existing: Existing, when: When) -> Result<BTreeMap<String, PathInfo>, OutputError> {
         let moved = place::move_in(&self.scratch, &self.wanted, self.store, existing)?;
-        let infos = self.infos.values().cloned().collect::<Vec<_>>();
+        let registrations = self.registrations();
         let registered = match existing {
-            Existing::Remove => self.store.register(&infos, when),
-            Existing::Exchange => self.store.register_again(&infos),
+            Existing::Remove => self.store.register(registrations, when),
+            Existing::Exchange => self.store.register_again(registrations),
         };
         registered.map_err(OutputError::Register)?;
         moved.keep();

@@ -141,6 +141,7 @@ fn take(
             let hook = builder.settings.diff_hook.as_deref();
             let outputs = made.differing(builder.options.keep_failed || hook.is_some())?;
             if outputs.is_empty() {
+                made.trust()?;
                 return Ok(made.infos().clone());
             }
             let derivation = builder.store.locate(job.path);

@@ -1,15 +1,22 @@
-//! The Nix store, asked through Nix's own programs, and held alive while it is used.
+//! The Nix store, asked through its database and Nix's own programs, and held alive while it is used.
 
 mod build_log;
 mod build_users;
 mod command;
+#[cfg(target_os = "linux")]
+mod database;
+#[cfg(not(target_os = "linux"))]
+#[path = "store/no_database.rs"]
+mod database;
 mod derivation_file;
 mod error;
 mod lock_holder;
 mod memory;
 mod path_info;
 mod path_locks;
+mod register;
 mod registrar;
+mod registration;
 mod settings;
 mod temp_roots;
 #[cfg(target_os = "linux")]
@@ -23,18 +30,22 @@ use std::sync::OnceLock;
 use crate::derivation::Derivation;
 use crate::store_path::StorePath;
 
+use database::Database;
 use memory::Memory;
+use register::Policy;
 use registrar::Registrar;
 
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
 pub use command::CommandError;
+pub use database::DatabaseError;
 pub use derivation_file::read_derivation;
 pub use error::StoreError;
 pub use lock_holder::LockHolder;
 pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
 pub use registrar::{Maker, When};
+pub use registration::{KeyError, Registration};
 pub use settings::{Settings, SettingsError, settings_as_text};
 pub use temp_roots::{RootsError, TempRoots};
 #[cfg(target_os = "linux")]
@@ -49,6 +60,8 @@ pub struct Store {
     roots: OnceLock<TempRoots>,
     memory: Memory,
     registrar: Registrar,
+    policy: OnceLock<Policy>,
+    database: OnceLock<Option<Database>>,
 }
 
 impl Store {
@@ -65,7 +78,8 @@ impl Store {
     #[must_use]
     pub fn at(directory: PathBuf, state: PathBuf, logs: PathBuf) -> Store {
         let (roots, memory, registrar) = (OnceLock::new(), Memory::default(), Registrar::default());
-        Store { directory, state, logs, roots, memory, registrar }
+        let (policy, database) = (OnceLock::new(), OnceLock::new());
+        Store { directory, state, logs, roots, memory, registrar, policy, database }
     }
 
     /// The store directory.
@@ -100,12 +114,15 @@ impl Store {
         path.within(&self.directory)
     }
 
-    /// Nix's settings.
+    /// Nix's settings, which are those of this store from now on.
     ///
     /// # Errors
     /// When Nix is missing or says something that cannot be understood.
     pub fn settings(&self) -> Result<Settings, StoreError> {
-        Ok(Settings::ask()?)
+        let settings = Settings::ask()?;
+        // They stay what they were when they were first asked for.
+        let _ = self.policy.set(Policy::of(&settings));
+        Ok(settings)
     }
 
     /// Reads a derivation's file.
@@ -124,6 +141,9 @@ impl Store {
         if let Some(closure) = self.memory.closure(paths) {
             return Ok(closure);
         }
+        if let Some(database) = self.database() {
+            return database.closure(paths)?.map_err(|paths| StoreError::NotValid { paths });
+        }
         let mut closure = BTreeSet::new();
         self.in_batches(paths, |batch| {
             let printed =
@@ -140,6 +160,15 @@ impl Store {
     /// # Errors
     /// When one of them is not valid.
     pub fn infos(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeMap<StorePath, PathInfo>, StoreError> {
+        if let Some(database) = self.database() {
+            let found = database.infos(paths)?;
+            let lacking: Vec<StorePath> =
+                paths.iter().filter(|path| !found.contains_key(*path)).cloned().collect();
+            if !lacking.is_empty() {
+                return Err(StoreError::NotValid { paths: lacking });
+            }
+            return Ok(found.into_iter().map(|(path, (info, _))| (path, info)).collect());
+        }
         let mut infos = BTreeMap::new();
         self.in_batches(paths, |batch| {
             let printed = command::ask("nix-store", [&["--dump-db".into()], batch].concat())?;
@@ -159,6 +188,10 @@ impl Store {
         &self,
         paths: &BTreeSet<StorePath>,
     ) -> Result<BTreeMap<StorePath, String>, StoreError> {
+        if let Some(database) = self.database() {
+            let found = database.infos(paths)?.into_iter();
+            return Ok(found.filter_map(|(path, (_, address))| Some((path, address?))).collect());
+        }
         let mut addresses = BTreeMap::new();
         self.in_batches(paths, |batch| {
             let words = ["--extra-experimental-features", "nix-command", "path-info", "--json"];
@@ -176,6 +209,9 @@ impl Store {
     /// # Errors
     /// When Nix does not answer.
     pub fn invalid(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
+        if let Some(database) = self.database() {
+            return Ok(database.invalid(paths)?);
+        }
         let mut invalid = BTreeSet::new();
         self.in_batches(paths, |batch| {
             let words = ["--check-validity".into(), "--print-invalid".into()];
@@ -208,36 +244,6 @@ impl Store {
         } else {
             Err(StoreError::NotValid { paths: invalid.into_iter().collect() })
         }
-    }
-
-    /// A build begins that may have something to register.
-    #[must_use]
-    pub fn maker(&self) -> Maker<'_> {
-        self.registrar.maker()
-    }
-
-    /// Makes a build's paths valid, all or none, perhaps together with those of other builds. Their files have to be
-    /// in place in their canonical form already.
-    ///
-    /// # Errors
-    /// When Nix refuses.
-    pub fn register(&self, infos: &[PathInfo], when: When) -> Result<(), StoreError> {
-        self.registrar.register(infos, when, |infos| self.tell(infos, &[]))
-    }
-
-    /// Makes paths valid of which some may be so already, and what is known of them has changed.
-    ///
-    /// # Errors
-    /// When Nix refuses.
-    pub fn register_again(&self, infos: &[PathInfo]) -> Result<(), StoreError> {
-        self.tell(infos, &["--reregister"])
-    }
-
-    fn tell(&self, infos: &[PathInfo], how: &[&str]) -> Result<(), StoreError> {
-        let text: String = infos.iter().map(|info| info.registration(&self.directory)).collect();
-        let words = ["--register-validity", "--hash-given"].iter().chain(how).map(OsString::from);
-        command::tell("nix-store", words.collect::<Vec<_>>(), text.as_bytes())?;
-        Ok(())
     }
 
     /// The outputs of a derivation, which Nix makes if they are not there.

@@ -1,7 +1,7 @@
 # Inside the machine: builds COUNT trivial derivations that nobody has built before, two at a time, and prints how many
 # milliseconds that took.
 #
-# measure.sh nix|LOOPBOX EXPRESSION BUSYBOX COUNT SALT
+# measure.sh nix|LOOPBOX EXPRESSION BUSYBOX COUNT WIDTH SALT
 set -eu
 export NIX_CONFIG='experimental-features = nix-command
 build-users-group = nixbld
@@ -9,7 +9,7 @@ substituters =
 sandbox = true
 sandbox-fallback = false
 sandbox-paths ='
-derivations=$(nix-instantiate --quiet "$2" --argstr busybox "$3" --argstr count "$4" --argstr salt "$5" 2> /dev/null)
+derivations=$(nix-instantiate --quiet "$2" --argstr busybox "$3" --argstr count "$4" --argstr width "$5" --argstr salt "$6" 2> /dev/null)
 case $1 in
   nix) build='nix-store --quiet --realise -j 2 -Q' ;;
   *) build="$1 build -j 2 -Q --no-out-link" ;;

@@ -14,6 +14,12 @@ pub enum StoreError {
     /// A program of Nix failed.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Nix's database could not be read or written.
+    #[error("cannot use the database of Nix's store")]
+    Database(#[source] Box<super::DatabaseError>),
+    /// What is registered could not be signed.
+    #[error("cannot sign")]
+    Key(#[from] super::KeyError),
     /// A program of Nix printed something that is not a store path.
     #[error("'{program}' printed something that is not a store path")]
     Answer {

@@ -30,6 +30,14 @@ pub struct Settings {
     pub max_jobs: u32,
     /// The store that Nix's programs use (`NIX_REMOTE`).
     pub store: String,
+    /// Keys that what is built is signed with.
+    pub secret_key_files: Vec<PathBuf>,
+    /// Whether files are written out before their paths become valid.
+    pub sync_files: bool,
+    /// Whether what is registered survives a crash of the machine.
+    pub sync_metadata: bool,
+    /// Whether the database has a log of writes ahead, and the locks that belong to it.
+    pub use_sqlite_wal: bool,
     /// Where paths may be fetched from.
     pub substituters: Vec<String>,
     /// This system, as `x86_64-linux`.
@@ -177,6 +185,11 @@ impl Settings {
             cores: settings.number("cores")?.unwrap_or(0),
             max_jobs: settings.number("max-jobs")?.unwrap_or(1),
             store: settings.text("store")?.unwrap_or_default(),
+            secret_key_files: settings.words("secret-key-files")?.into_iter().map(PathBuf::from).collect(),
+            sync_files: settings.flag("sync-before-registering")?.unwrap_or(false)
+                || settings.flag("fsync-store-paths")?.unwrap_or(false),
+            sync_metadata: settings.flag("fsync-metadata")?.unwrap_or(true),
+            use_sqlite_wal: settings.flag("use-sqlite-wal")?.unwrap_or(true),
             substituters: settings.words("substituters")?,
             system: settings.text("system")?.unwrap_or_default(),
             extra_platforms: settings.words("extra-platforms")?,

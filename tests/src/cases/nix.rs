@@ -4,11 +4,12 @@ use super::Case;
 
 mod elsewhere;
 mod read_only;
+mod registered;
 mod remote;
 mod store;
 mod substitutes;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [read_only::CASES, elsewhere::CASES, substitutes::CASES, remote::CASES].concat()
+    [read_only::CASES, elsewhere::CASES, substitutes::CASES, remote::CASES, registered::CASES].concat()
 }

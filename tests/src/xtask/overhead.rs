@@ -11,7 +11,7 @@ use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 
 use super::setup;
-use crate::bench::statistics::summary;
+use crate::bench::statistics::{ratio, summary};
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
 use crate::lab::new_nix::NewNix;
@@ -21,19 +21,33 @@ use crate::vm::{Output, Vm};
 /// How much is built.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Derivations in each round.
+    /// Derivations in each round that do not need each other.
     #[arg(long, default_value_t = 200)]
     count: u32,
+    /// Derivations in each round each of which needs the one ten before.
+    #[arg(long, default_value_t = 100)]
+    dependent: u32,
     /// Rounds; in each, every way builds derivations of its own.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
 }
+
+/// How many dependent derivations can be built at any time: more than are built at once, so that nobody has to wait.
+const WIDTH: u32 = 10;
 
 /// The machine is killed after this.
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Ways to build: the version of Nix whose store it is, and who builds.
 const WAYS: [(&str, &str); 4] = [("2.8", "Nix"), ("2.8", "loopbox"), ("2.34", "Nix"), ("2.34", "loopbox")];
+
+/// What is built, and who builds it, with which Nix.
+type Way = (&'static str, &'static str, &'static str);
+
+/// Graphs, with how many derivations each has and how many of them do not need each other.
+fn graphs(options: &Options) -> [(&'static str, u32, u32); 2] {
+    [("independent", options.count, 0), ("dependent", options.dependent, WIDTH)]
+}
 
 /// Measures and prints the medians.
 pub fn run(options: &Options) -> Result<ExitCode> {
@@ -43,30 +57,41 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let samples = measure(&lab, options)?;
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    table.set_header(["Nix", "built by", "seconds each, every round", "median", "to Nix's own"]);
-    let mut own = 0.0;
-    for way in WAYS {
-        let rounds = samples.get(&way).context("a way was not measured")?;
-        let each: Vec<f64> = rounds.iter().map(|ms| ms / 1000.0 / f64::from(options.count)).collect();
-        let median = summary(&each).context("a way has no rounds")?.median;
-        if way.1 == "Nix" {
-            own = median;
+    table.set_header([
+        "derivations",
+        "Nix",
+        "built by",
+        "seconds each, every round",
+        "median",
+        "to Nix's own, round by round",
+    ]);
+    for (graph, count, _) in graphs(options) {
+        for (version, by) in WAYS {
+            let each = |by| {
+                let rounds = samples.get(&(graph, version, by)).context("a way was not measured")?;
+                let each = rounds.iter().map(|ms| ms / 1000.0 / f64::from(count));
+                anyhow::Ok(each.collect::<Vec<f64>>())
+            };
+            let (own, each) = (each("Nix")?, each(by)?);
+            let ratio = ratio(&each, &own).context("a way has no rounds")?;
+            let median = summary(&each).context("a way has no rounds")?.median;
+            let all: Vec<String> = each.iter().map(|seconds| format!("{seconds:.3}")).collect();
+            table.add_row([
+                format!("{count} {graph}"),
+                version.into(),
+                by.into(),
+                all.join(" "),
+                format!("{median:.3}"),
+                format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.min, ratio.max),
+            ]);
         }
-        let all: Vec<String> = each.iter().map(|seconds| format!("{seconds:.3}")).collect();
-        table.add_row([
-            way.0.into(),
-            way.1.into(),
-            all.join(" "),
-            format!("{median:.3}"),
-            format!("{:.2}", median / own),
-        ]);
     }
     println!("{table}");
     Ok(ExitCode::SUCCESS)
 }
 
 /// Milliseconds of each round by way.
-fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<(&'static str, &'static str), Vec<f64>>> {
+fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<Way, Vec<f64>>> {
     let workload = Workload::prepare(lab)?;
     let loopbox = release(lab)?;
     let nix = NewNix::bring(lab)?;
@@ -76,16 +101,18 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<(&'static str, &'sta
     let files = lab.checkout().join("tests/overhead");
     let enter: Vec<String> =
         nix.enter(lab, loopbox.parent())?.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut script = String::new();
+    let (mut script, mut ways) = (String::new(), Vec::new());
     for round in 0..options.rounds {
-        for (number, (version, by)) in WAYS.iter().enumerate() {
-            let enter = if *version == "2.34" { enter.join(" ") } else { String::new() };
-            let by = if *by == "Nix" { "nix".into() } else { loopbox.display().to_string() };
-            script += &format!(
-                "{enter} sh {0}/measure.sh {by} {0}/trivial.nix {busybox} {1} {round}-{number}\n",
-                files.display(),
-                options.count
-            );
+        for (graph, count, width) in graphs(options) {
+            for (number, (version, by)) in WAYS.into_iter().enumerate() {
+                ways.push((graph, version, by));
+                let enter = if version == "2.34" { enter.join(" ") } else { String::new() };
+                let by = if by == "Nix" { "nix".into() } else { loopbox.display().to_string() };
+                script += &format!(
+                    "{enter} sh {0}/measure.sh {by} {0}/trivial.nix {busybox} {count} {width} {round}-{graph}-{number}\n",
+                    files.display(),
+                );
+            }
         }
     }
     let vm = Vm { timeout: LIMIT, ..machine(&workload) };
@@ -95,8 +122,8 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<(&'static str, &'sta
     }
     let text = String::from_utf8_lossy(&finished.stdout);
     let mut samples: BTreeMap<_, Vec<f64>> = BTreeMap::new();
-    for (line, way) in text.lines().zip(WAYS.iter().cycle()) {
-        samples.entry(*way).or_default().push(line.parse().context("a time is no number")?);
+    for (line, way) in text.lines().zip(ways) {
+        samples.entry(way).or_default().push(line.parse().context("a time is no number")?);
     }
     Ok(samples)
 }

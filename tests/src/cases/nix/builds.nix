@@ -23,4 +23,20 @@ rec {
     builder = "${files}/busybox";
     args = [ "sh" "-c" "read mark < ${files}/mark; echo $mark > $out" ];
   };
+  # Refers to itself, and its outputs to each other.
+  several = make { name = "several-${salt}"; outputs = [ "out" "dev" ]; inherit dep; }
+    "echo $out $dev $dep > $out; echo ${salt} > $dev";
+  cyclic = make { name = "itself-${salt}"; } "echo $out > $out";
+  flat = make {
+    name = "flat";
+    outputHashAlgo = "sha256";
+    outputHashMode = "flat";
+    outputHash = builtins.hashString "sha256" "fixed\n";
+  } "echo fixed > $out";
+  recursive = make {
+    name = "recursive";
+    outputHashAlgo = "sha256";
+    outputHashMode = "recursive";
+    outputHash = "sha256-N8z8zjE1gJtQA9jNt9BzmdII3NGO59dM4e9+iSUVwx8=";
+  } "echo fixed > $out";
 }
