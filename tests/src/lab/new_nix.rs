@@ -49,10 +49,13 @@ impl NewNix {
     }
 }
 
-/// It has to know the setting by which builds are left to another program.
+/// It has to know the setting by which builds are left to another program. Nix looks for itself in /proc.
 fn try_out(root: &Path) -> Result<()> {
-    let ask = ["nix", "--extra-experimental-features", "nix-command external-builders", "config", "show"];
-    quiet(command("chroot", [root]).args(ask).arg("external-builders").env("NIX_REMOTE", "dummy://"))
+    const INSIDE: &str = "mount -t proc proc \"$1/proc\" && exec chroot \"$@\"";
+    let mut inside =
+        command("unshare", ["--mount", "--propagation", "private", "--", "sh", "-c", INSIDE, "sh"]);
+    inside.arg(root).args(["nix", "--extra-experimental-features", "nix-command external-builders"]);
+    quiet(inside.args(["config", "show", "external-builders"]).env("NIX_REMOTE", "dummy://"))
         .context("this Nix does not know external-builders")
 }
 
