@@ -1,3 +1,5 @@
+//! Nix's database as it is opened, read and written here, on tables made for the purpose.
+
 use super::*;
 
 const CLOSED: &str = "71fc7s32zl20dc955bhghy5dvalm7ndz-closed";
