@@ -4,7 +4,6 @@ use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use mounter::stale::{Leftovers, Note, StateDir, StateError};
 
@@ -103,8 +102,8 @@ impl BuildDirectories {
         };
         let builds = place.top.parent().unwrap_or(&place.top);
         fs::create_dir_all(builds).map_err(while_making(builds))?;
-        // What is there under these names is left from a build that died: the outputs are locked by us.
-        make_anew(&place.top)?;
+        make_private(&place.top)?;
+        // What is there is left from a build that died: the outputs are locked by us.
         make_anew(&place.beside)?;
         let Scratch { store, build, tmp, .. } = &place.scratch;
         for directory in [store, tmp, &place.mount_point] {
@@ -196,11 +195,9 @@ fn builds(store: &Store, settings: &Settings) -> PathBuf {
     settings.build_dir.clone().unwrap_or_else(|| store.state().join("builds"))
 }
 
-/// A name that no build has yet.
+/// A name that no build has yet: the setting `build-dir` may be a directory that everybody may write.
 fn unused(derivation: &StorePath) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("nix-build-{}-{}-{number}", derivation.short_name(), std::process::id())
+    mounter::unguessable(&format!("nix-build-{}", derivation.short_name()))
 }
 
 /// Makes a directory that nobody else can enter.

@@ -10,6 +10,7 @@ pub mod farm;
 pub mod guard;
 pub mod jail;
 mod mount;
+mod names;
 mod network;
 pub mod options;
 mod process;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use contents::copy_contents;
 pub use mount::{Aborter, Mount, MountError, is_mount_point, unmount};
+pub use names::unguessable;
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;
 pub use sys::{inherited, signal_text};

@@ -87,7 +87,7 @@ struct Directory {
 
 impl Directory {
     fn make(surroundings: Surroundings<'_>) -> Result<Directory, ScratchError> {
-        let path = surroundings.base.join(format!("loopbox-compare-{}", std::process::id()));
+        let path = surroundings.base.join(mounter::unguessable("loopbox-compare"));
         let note = surroundings.state.note(Leftovers { mount: None, temporary: vec![path.clone()] })?;
         let directory = Directory { path, note };
         scratch::make_private(&directory.path)?;

@@ -64,11 +64,11 @@ pub(super) enum AttemptError {
 impl Attempt<'_> {
     /// How the program ended, and whether it left something.
     pub(super) fn run(&self, program: Program) -> Result<(Outcome, bool), AttemptError> {
-        let base = Path::new(PLACE).join(format!("loopbox-trial-{}", std::process::id()));
+        let base = Path::new(PLACE).join(mounter::unguessable("loopbox-trial"));
         let (mount_point, written) = (base.join("view.noindex"), base.join("written"));
         let leftovers = Leftovers { mount: Some(mount_point.clone()), temporary: vec![base.clone()] };
         let note = self.state.note(leftovers)?;
-        scratch::make_anew(&base)?;
+        scratch::make_private(&base)?;
         scratch::make_private(&mount_point)?;
         scratch::make_private(&written)?;
         fs::set_permissions(&base, Permissions::from_mode(0o711)).map_err(AttemptError::Reach)?;

@@ -33,7 +33,7 @@ pub struct DirectoryError {
 pub fn unused() -> PathBuf {
     // The profiles of macOS know paths without links only.
     let within = if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() };
-    within.join(format!("loopbox-{}", std::process::id()))
+    within.join(mounter::unguessable("loopbox"))
 }
 
 /// Where a view is mounted in such a directory.

@@ -62,7 +62,7 @@ impl Ground {
         globals: &Globals,
         quick: bool,
     ) -> Result<Ground, GroundError> {
-        let base = within.join(format!("loopbox-verify-{}", std::process::id()));
+        let base = within.join(mounter::unguessable("loopbox-verify"));
         let at = base.join("view.noindex");
         let leftovers = Leftovers { mount: Some(at.clone()), temporary: vec![base.clone()] };
         let note = state.note(leftovers).map_err(while_at("cannot note the directory to try things in"))?;
