@@ -1,6 +1,7 @@
 //! How a view becomes a directory that a build can be put into: over NFS, by bind mounts, or by hard links.
 
 mod bind;
+mod devices;
 mod hardlink;
 mod nfs;
 #[cfg(feature = "nfsserve")]
@@ -24,6 +25,7 @@ use serde::Serialize;
 use crate::plan::User;
 
 pub use bind::Bind;
+pub use devices::devices;
 pub use hardlink::Hardlink;
 pub use nfs::Nfs;
 
@@ -89,7 +91,7 @@ pub struct Spent {
     pub files_copied: u64,
     /// Bytes that were copied, those that share the disk's blocks not included.
     pub bytes_copied: u64,
-    /// File systems that were mounted.
+    /// Mounts that were made, those of devices not included.
     pub mounts: u64,
 }
 

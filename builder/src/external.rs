@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use mounter::jail::{Outcome, Stdio3};
+use mounter::jail::{Outcome, StreamError, Streams};
 use mounter::stale::{Leftovers, Note, StateDir};
 use nix::unistd::{Gid, Uid};
 use serde::Deserialize;
@@ -15,7 +14,6 @@ use crate::backend::Backend;
 use crate::build::BuildError;
 use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation, Method, Output};
-use crate::log::no_input;
 use crate::output::copy_all;
 use crate::plan::{
     Host, Known, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, User, plan_decided,
@@ -83,6 +81,9 @@ pub enum ExternalError {
     /// The store did not say what the declared paths need.
     #[error("cannot find out what the given paths need of the store")]
     Store(#[from] StoreError),
+    /// What it writes does not reach Nix.
+    #[error("cannot pass on what the build writes")]
+    Stream(#[from] StreamError),
     /// The build could not be run.
     #[error("cannot run the build")]
     Build(#[from] BuildError),
@@ -178,11 +179,7 @@ impl Description {
             scratch: &scratch,
         })
         .map_err(BuildError::from)?;
-        let stdio = Stdio3 {
-            stdin: no_input().map_err(BuildError::Terminal)?,
-            stdout: Stdio::inherit(),
-            stderr: Stdio::inherit(),
-        };
+        let (streams, stdio) = Streams::carry_output(Some(user.uid))?;
         let means = Means {
             backend: external.backend,
             note: &note,
@@ -191,7 +188,10 @@ impl Description {
             stop: &Cancel::default(),
             act: Act::Program,
         };
-        let ended = in_view(&means, &plan, &beside.join("mount"), stdio, begin)?;
+        let ended = in_view(&means, &plan, &beside.join("mount"), stdio, begin);
+        let carried = streams.finish();
+        let ended = ended?;
+        carried?;
         if ended.outcome == Outcome::Exited(0) {
             let exposed = external.backend.exposes_host_files() || !plan.has_own_root();
             let copies = beside.join("outputs");

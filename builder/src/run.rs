@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use mounter::MountError;
@@ -15,7 +15,7 @@ use mounter::stale::Note;
 use nfs_server::view::View;
 
 use crate::access::{Hidden, HiddenPaths};
-use crate::backend::{Backend, Spent, Wish};
+use crate::backend::{Backend, Spent, Wish, devices};
 use crate::build::{
     BuildError, Builder, Event, Failure, Job, Lack, Measures, Purpose, Seconds, Turn, ViewSeconds,
 };
@@ -224,7 +224,11 @@ pub(crate) fn in_view(
         sink: Some(Arc::clone(&asked) as Arc<_>),
     })?;
     begin();
+    if plan.network {
+        tell_of_abstract_sockets();
+    }
     let mut jail = plan.jail(served.root());
+    jail.devices = devices(&plan.view);
     match &means.act {
         Act::Program => {}
         Act::Session(_) => (jail.terminal, jail.own_init) = (true, true),
@@ -243,6 +247,16 @@ pub(crate) fn in_view(
     let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
     let times = Times { begun, started, ended, gone: Instant::now() };
     Ok(Ended { outcome, times, spent, asked })
+}
+
+/// Once, however many builds there are.
+fn tell_of_abstract_sockets() {
+    static TOLD: Once = Once::new();
+    if cfg!(target_os = "linux") && !jail::can_scope_abstract_sockets() {
+        let why =
+            "this kernel cannot keep builds that use the machine's network from its abstract Unix sockets";
+        TOLD.call_once(|| tracing::warn!("{why} (landlock, Linux 6.12)"));
+    }
 }
 
 impl Times {

@@ -123,29 +123,6 @@ impl Farm {
         nix::unistd::symlinkat(target, &holder, name).map_err(|errno| failed("make", at, errno.into()))
     }
 
-    /// Makes a character device.
-    ///
-    /// # Errors
-    /// The step that failed.
-    pub fn device(
-        &mut self,
-        top: &Path,
-        at: &Path,
-        (major, minor): (u32, u32),
-        (mode, uid, gid): (u32, u32, u32),
-    ) -> Result<(), FarmError> {
-        self.parents(top, at)?;
-        self.put(at)?;
-        self.counts.inodes += 1;
-        let make = || {
-            stat::mknod(at, SFlag::S_IFCHR, Mode::empty(), device(major, minor))?;
-            std::os::unix::fs::lchown(at, Some(uid), Some(gid))?;
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode & SHOWN_BITS);
-            std::fs::set_permissions(at, mode)
-        };
-        make().map_err(|source| failed("make", at, source))
-    }
-
     /// Links a host file, or a host directory with all that is in it. Nobody who reads the farm may be able to write
     /// what is linked: a link has no mode of its own.
     ///
@@ -233,16 +210,6 @@ fn holder_of(path: &Path) -> &Path {
 fn set_owner(file: impl AsFd, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
     nix::unistd::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     Ok(stat::fchmod(&file, mode_of(mode))?)
-}
-
-#[cfg(target_os = "linux")]
-fn device(major: u32, minor: u32) -> libc::dev_t {
-    stat::makedev(major.into(), minor.into())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn device(major: u32, minor: u32) -> libc::dev_t {
-    libc::makedev(major as i32, minor as i32)
 }
 
 #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]

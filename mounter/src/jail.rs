@@ -11,8 +11,11 @@
 
 mod become_program;
 mod control;
+mod device;
 mod enter;
 mod error;
+#[cfg(target_os = "linux")]
+mod executable;
 #[cfg(target_os = "linux")]
 mod filter;
 mod handle;
@@ -27,6 +30,9 @@ mod orders;
 mod place;
 mod spec;
 #[cfg(target_os = "linux")]
+mod stage;
+mod streams;
+#[cfg(target_os = "linux")]
 mod supervisor;
 mod system_calls;
 mod text;
@@ -39,6 +45,7 @@ use mac::supervisor;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use mac::sys::start_time;
 
+pub use device::{Device, DeviceNode};
 #[cfg(target_os = "linux")]
 pub(crate) use enter::forget_streams;
 pub use enter::{Task, enter};
@@ -49,7 +56,8 @@ pub use launch::{End, Jail, Killer, Outcome, Stdio3};
 pub use mac::{Architecture, Mac};
 pub use place::{Place, Places, What};
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};
-pub use system_calls::SystemCalls;
+pub use streams::{StreamError, Streams};
+pub use system_calls::{SystemCalls, can_scope_abstract_sockets};
 pub use users::{KillError, kill_user};
 
 /// The hidden word that makes the binary call [`enter`].

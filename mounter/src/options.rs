@@ -37,10 +37,6 @@ pub struct MountOptions {
     /// Who else changes what is mounted.
     #[serde(default)]
     pub changes: Changes,
-    /// Whether device files in it are devices. Only for a view that whoever uses it cannot keep beyond its server's end:
-    /// another server could show him any device.
-    #[serde(default)]
-    pub devices: bool,
 }
 
 /// Who else changes what a mount shows.
@@ -194,7 +190,7 @@ mod tests {
 
     #[test]
     fn linux_line_of_a_mount_that_the_host_changes_too() {
-        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }, Recovery::Softerr), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=900,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
+        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live }, Recovery::Softerr), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=900,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
     }
 
     #[test]
@@ -210,7 +206,7 @@ mod tests {
 
     #[test]
     fn macos_arguments_of_a_mount_that_the_host_changes_too() {
-        insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }), @r#"
+        insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live }), @r#"
         [
             "-o",
             "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=1,nobrowse,nosuid,nodev,nonegnamecache",

@@ -117,28 +117,48 @@ mod linux {
         check(sent as libc::c_int)
     }
 
-    /// Has exec close every descriptor from `first` on (close_range(2)).
-    pub(crate) fn close_on_exec_from(first: libc::c_uint) -> io::Result<()> {
-        // SAFETY: nothing is closed now; exec closes them when no code of ours is left to use them.
-        let done = unsafe {
-            libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
-        };
-        check(done as libc::c_int)
+    /// Closes every descriptor but the standard streams and this one, those that something in this process still counts
+    /// on too (close_range(2)): the caller executes a program, or leaves with exit.
+    pub(crate) fn close_others(kept: BorrowedFd<'_>) -> io::Result<()> {
+        let kept = libc::c_uint::try_from(kept.as_raw_fd()).map_err(io::Error::other)?;
+        close_range(libc::STDERR_FILENO as libc::c_uint + 1, kept.saturating_sub(1))?;
+        close_range(kept + 1, libc::c_uint::MAX)
     }
 
     /// Closes every descriptor from `first` on (close_range(2)), those that something in this process still counts
     /// on too: the caller leaves with exit.
     pub(crate) fn close_from(first: libc::c_uint) -> io::Result<()> {
-        // SAFETY: no pointers; the caller uses none of them again.
-        let done = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
-        check(done as libc::c_int)
+        close_range(first, libc::c_uint::MAX)
     }
 
-    /// A mount of its own of what the descriptor stands for, with the mounts below, not attached anywhere yet:
-    /// without set-id programs, and read-only if asked for (open_tree(2), mount_setattr(2)).
-    pub(crate) fn clone_tree(from: BorrowedFd<'_>, read_only: bool) -> io::Result<OwnedFd> {
+    fn close_range(first: libc::c_uint, last: libc::c_uint) -> io::Result<()> {
+        if first > last {
+            return Ok(());
+        }
+        // SAFETY: no pointers; the callers see to it that none of these is used again.
+        check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } as libc::c_int)
+    }
+
+    /// What a mount of one's own leaves out (mount_setattr(2)), besides set-id programs, which each leaves out.
+    pub(crate) const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+    /// Device nodes cannot be opened.
+    pub(crate) const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
+    /// Nothing can be executed.
+    pub(crate) const NO_EXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
+
+    /// A mount of its own of what the descriptor stands for, with the mounts below, not attached anywhere yet
+    /// (open_tree(2), mount_setattr(2)).
+    pub(crate) fn clone_tree(from: BorrowedFd<'_>, attributes: u64) -> io::Result<OwnedFd> {
+        clone(from, attributes, libc::AT_EMPTY_PATH | libc::AT_RECURSIVE)
+    }
+
+    /// The same without the mounts below.
+    pub(crate) fn clone_mount(from: BorrowedFd<'_>, attributes: u64) -> io::Result<OwnedFd> {
+        clone(from, attributes, libc::AT_EMPTY_PATH)
+    }
+
+    fn clone(from: BorrowedFd<'_>, attributes: u64, itself: libc::c_int) -> io::Result<OwnedFd> {
         let empty = c"".as_ptr();
-        let itself = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
         let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | itself as libc::c_uint;
         // SAFETY: an empty string that ends with a NUL; the result is checked and is a new descriptor of ours.
         let tree = unsafe {
@@ -146,9 +166,8 @@ mod linux {
             check(fd as libc::c_int)?;
             OwnedFd::from_raw_fd(fd as RawFd)
         };
-        let read_only = if read_only { libc::MOUNT_ATTR_RDONLY } else { 0 };
         let attributes = libc::mount_attr {
-            attr_set: libc::MOUNT_ATTR_NOSUID | read_only,
+            attr_set: libc::MOUNT_ATTR_NOSUID | attributes,
             attr_clr: 0,
             propagation: libc::MS_PRIVATE,
             userns_fd: 0,

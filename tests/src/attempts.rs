@@ -11,6 +11,7 @@ use nix::errno::Errno;
 
 pub mod escape;
 pub mod graft;
+pub mod itself;
 pub mod namespaces;
 pub mod port;
 pub mod set_id;
@@ -54,6 +55,8 @@ pub enum Kind {
     Namespaces,
     /// Talking to the server.
     Port,
+    /// Changing the program that runs the view.
+    Itself,
 }
 
 /// What they aim at.
@@ -89,6 +92,7 @@ pub fn main(target: &Target) -> Result<ExitCode> {
         Kind::Escape => escape::ATTEMPTS,
         Kind::Namespaces => namespaces::ATTEMPTS,
         Kind::Port => port::ATTEMPTS,
+        Kind::Itself => itself::ATTEMPTS,
     };
     let alone = matches!(target.kind, Kind::Namespaces) && target.one.is_none();
     let mut wrong = 0;

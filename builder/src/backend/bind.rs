@@ -59,9 +59,8 @@ fn place(entry: &Entry) -> Place {
         Entry::Graft { source, .. } => What::Shown { source: source.clone() },
         Entry::Inline { contents, mode, .. } => What::File { contents: contents.clone(), mode: *mode },
         Entry::Symlink { target, .. } => What::Symlink { target: target.clone() },
-        Entry::Device { major, minor, mode, owner, .. } => {
-            What::Device { major: *major, minor: *minor, mode: *mode, uid: owner.uid, gid: owner.gid }
-        }
+        // The jail mounts the device on it.
+        Entry::Device { .. } => What::File { contents: String::new(), mode: 0 },
         Entry::Directory { mode, owner, .. } => {
             What::Directory { mode: *mode, uid: owner.uid, gid: owner.gid }
         }

@@ -12,7 +12,7 @@ use mounter::farm::{Farm, Reader};
 use mounter::jail::{Place, Places, Root, What};
 use nfs_server::view::{Access, Entry, View};
 
-use super::{Backend, BackendError, Kind, Realised, Spent, Wish, present};
+use super::{Backend, BackendError, Kind, Realised, Spent, Wish, devices, present};
 use crate::plan::User;
 
 /// The farm, in the directory that only root can enter.
@@ -113,8 +113,13 @@ impl Grower<'_> {
                 self.farm.file(&top, &at, contents.as_bytes(), *mode)?;
             }
             Entry::Symlink { target, .. } => self.farm.symlink(&top, &at, target.as_os_str())?,
-            Entry::Device { major, minor, mode, owner, .. } => {
-                self.farm.device(&top, &at, (*major, *minor), (*mode, owner.uid, owner.gid))?;
+            Entry::Device { at: place, .. } if cfg!(target_os = "macos") => {
+                return Err(unable(place, "this system has devices in /dev only"));
+            }
+            // The jail mounts the device on it.
+            Entry::Device { .. } => self.farm.file(&top, &at, &[], 0)?,
+            Entry::Graft { source, .. } if devices::has_devices(source) => {
+                self.point(source, (&top, &at))?;
             }
             Entry::Graft { at: place, source, access: Access::Rw, .. } => {
                 self.show(place, source, (&top, &at))?;
@@ -135,12 +140,18 @@ impl Grower<'_> {
 
     /// Leaves a writable path to the jail, which binds it.
     fn show(&mut self, place: &Path, source: &Path, (top, at): (&Path, &Path)) -> Result<(), BackendError> {
+        self.point(source, (top, at))?;
+        self.places.push(Place { at: place.into(), what: What::Writable { source: source.into() } });
+        Ok(())
+    }
+
+    /// Makes something of the same kind to mount a host path on.
+    fn point(&mut self, source: &Path, (top, at): (&Path, &Path)) -> Result<(), BackendError> {
         if source.is_dir() {
             self.farm.directory(top, at, (ROOT_MODE, 0, 0))?;
         } else {
             self.farm.file(top, at, &[], 0o444)?;
         }
-        self.places.push(Place { at: place.into(), what: What::Writable { source: source.into() } });
         Ok(())
     }
 

@@ -34,9 +34,7 @@ impl Backend for Nfs {
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
         wish.note.serves(&source)?;
-        // Views carry `/dev`.
-        let options = MountOptions { devices: true, ..self.options.clone() };
-        let root = Root::Nfs { source, options, mount_point: wish.at.into() };
+        let root = Root::Nfs { source, options: self.options.clone(), mount_point: wish.at.into() };
         Ok(Box::new(Served { view, server, root, _network: network }))
     }
 

@@ -99,8 +99,7 @@ impl Backend for Nfsserve {
         let server = server.map_err(BackendError::Nfsserve)?;
         let source = Source { namespace: network.path(), ..server.source().clone() };
         wish.note.serves(&source)?;
-        let options = MountOptions { devices: true, ..self.options.clone() };
-        let root = Root::Nfs { source, options, mount_point: wish.at.into() };
+        let root = Root::Nfs { source, options: self.options.clone(), mount_point: wish.at.into() };
         Ok(Box::new(Served { view, server, root, _network: network }))
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::walk::{self, Seen};
 use super::{CompareError, Walks};
-use crate::backend::{BackendError, Kind, Spent, Wish};
+use crate::backend::{BackendError, Kind, Spent, Wish, devices};
 use crate::build::ViewSeconds;
 use crate::cancel::Cancel;
 use crate::plan::User;
@@ -129,7 +129,7 @@ impl Directory {
         let in_jail = |source| CompareError::Jail { backend, source };
         let (reader, writer) = io::pipe().map_err(|source| CompareError::Walk { backend, source })?;
         let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::from(writer), stderr: Stdio::inherit() };
-        let jail = Jail::spawn(loopbox, &jail(realised.root()), stdio).map_err(in_jail)?;
+        let jail = Jail::spawn(loopbox, &jail(view, realised.root()), stdio).map_err(in_jail)?;
         let started = Instant::now();
         let seen = collect(reader);
         let killer = jail.killer();
@@ -181,7 +181,8 @@ pub(super) fn whole(
 }
 
 /// A jail with nothing in it but the walker.
-fn jail(root: mounter::jail::Root) -> JailSpec {
+fn jail(view: &ViewSpec, root: mounter::jail::Root) -> JailSpec {
     let nobody = mounter::jail::User::new(NOBODY, NOBODY);
-    JailSpec { own_task: true, ..JailSpec::new(root, nobody, "/", walk::arguments(true, &[])) }
+    let devices = devices(view);
+    JailSpec { own_task: true, devices, ..JailSpec::new(root, nobody, "/", walk::arguments(true, &[])) }
 }

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use builder::backend::devices;
 use mounter::options::Changes;
 use mounter::stale::{Leftovers, StateDir};
 use mounter::{Mount, MountOptions, Network, Source};
@@ -69,13 +70,18 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let server = network.within(|| Server::start(view, options))??;
     let source = Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };
     // The host goes on living beside the mount.
-    let options = MountOptions { changes: Changes::Live, ..MountOptions::default() };
+    let options = MountOptions { changes: Changes::Live };
     let note = state.note(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
     let mut mount = Mount::new(&source, &at, &options)?;
     #[cfg(target_os = "linux")]
     let _guard = mount.start_guard(&itself::program()?)?;
     mount.share();
     output::tell(format_args!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", output::name(&at)));
+    if !devices(&spec).is_empty() {
+        output::tell(
+            "note: its devices are there to be looked at: only a jail, as of 'loopbox run', has some that work",
+        );
+    }
 
     let _stopped_by_signals = interrupt.cancel().on_cancel(move || {
         // The other end lives as long as anybody waits for it.

@@ -102,6 +102,22 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
+    /// A device cannot be shown.
+    #[error("cannot show the device {at:?}")]
+    Device {
+        /// The place inside.
+        at: PathBuf,
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
+    /// There is no file system in memory to make devices in.
+    #[error("cannot mount a file system in memory for devices")]
+    Stage {
+        /// Why.
+        #[serde(with = "errno")]
+        source: io::Error,
+    },
     /// The system's disk image cannot be attached in the root.
     #[error("cannot attach the disk image {image:?} at {at:?}")]
     Image {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process;
@@ -22,12 +22,9 @@ use super::become_program::{execute, or_report, start_session};
 use super::control::{self, Inside};
 use super::init::fork_program;
 use super::limits::limit;
+use super::stage::Stage;
 use super::{JailError, JailSpec, Task, User};
 use crate::sys;
-
-/// Parts of /proc through which user 0 changes the host, whatever namespaces it is in: their files ask for the
-/// number and not for a capability.
-const KNOBS: [&str; 5] = ["sys", "sysrq-trigger", "irq", "bus", "fs"];
 
 /// How many mount namespaces there may be in the user namespace of user 0, and below it. In one of its own it could
 /// mount the control groups, whose files are the machine's user 0's, down from the group that loopbox itself is in.
@@ -51,12 +48,16 @@ fn take_steps(
     // The jail's own may be read-only by then, or missing.
     let knobs = knobs().map_err(|errno| cannot_limit(errno.into()))?;
     name_machine(spec)?;
-    change_root(&spec.root.path(), spec.root.is_mount())?;
+    let root = own_root(&spec.root.path(), spec.root.is_mount())?;
+    furnish(&root, spec)?;
+    change_root(&root, &spec.root.path())?;
+    drop(root);
     mount_special(spec)?;
     limit(&spec.limits)?;
     umask(Mode::from_bits_truncate(spec.umask));
     start_session(spec)?;
     become_user(&spec.user, channel, &knobs)?;
+    drop(knobs);
     if spec.no_new_privs {
         prctl::set_no_new_privs().map_err(|errno| JailError::NoNewPrivs { source: errno.into() })?;
     }
@@ -74,7 +75,8 @@ fn take_steps(
     if spec.own_init {
         fork_program(spec, reports)?;
     }
-    sys::close_on_exec_from(3).map_err(cannot_close)?;
+    // Now, and not by executing: the kernel looks for the program, and for what runs a script, while they are open.
+    sys::close_others(channel.as_fd()).map_err(cannot_close)?;
     execute(spec, |image| sys::exec(&image.program, &image.argv, &image.env))
 }
 
@@ -110,18 +112,39 @@ fn name_machine(spec: &JailSpec) -> Result<(), JailError> {
         .map_err(|source| JailError::Name { name: spec.domainname.clone(), source })
 }
 
-/// Enters the root and lets go of the host's tree. pivot_root(2) wants a mount as the new root, so it is bound onto
-/// itself; the old root then lies on top of the new one, and is detached with everything below it.
-fn change_root(root: &Path, is_mount: bool) -> Result<(), JailError> {
-    let unusable = |errno: Errno| JailError::Root { path: root.into(), source: errno.into() };
-    let stuck = |errno: Errno| JailError::Pivot { path: root.into(), source: errno.into() };
+/// Nothing that is mounted from here on is seen outside. pivot_root(2) wants a mount as the new root, so it is mounted on
+/// itself; neither devices nor set-id programs work on it, whatever its file system says.
+fn own_root(path: &Path, is_mount: bool) -> Result<OwnedFd, JailError> {
+    let unusable = |source: io::Error| JailError::Root { path: path.into(), source };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let open = || nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| unusable(errno.into()));
     nix::mount::mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
-        .map_err(unusable)?;
+        .map_err(|errno| unusable(errno.into()))?;
     if !is_mount {
-        nix::mount::mount(Some(root), root, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
+        let root = open()?;
+        sys::clone_tree(root.as_fd(), sys::NO_DEVICES)
+            .and_then(|own| sys::mount_tree(own.as_fd(), root.as_fd()))
             .map_err(unusable)?;
     }
-    nix::unistd::chdir(root).map_err(unusable)?;
+    open()
+}
+
+/// Puts into the root what is none of its file system's.
+fn furnish(root: &OwnedFd, spec: &JailSpec) -> Result<(), JailError> {
+    let stage = Stage::mount(root).map_err(|source| JailError::Stage { source })?;
+    stage.show_devices(&spec.devices)?;
+    stage.replace_streams(&spec.devices).map_err(|source| JailError::Stage { source })?;
+    match &spec.proc {
+        Some(at) => stage.mount_proc(at, spec.user.uid == 0),
+        None => Ok(()),
+    }
+}
+
+/// Enters the root and lets go of the host's tree: the old root lies on top of the new one, and is detached with
+/// everything below it.
+fn change_root(root: &OwnedFd, path: &Path) -> Result<(), JailError> {
+    let stuck = |errno: Errno| JailError::Pivot { path: path.into(), source: errno.into() };
+    nix::unistd::fchdir(root).map_err(stuck)?;
     nix::unistd::pivot_root(".", ".").map_err(stuck)?;
     nix::mount::umount2(".", MntFlags::MNT_DETACH).map_err(stuck)?;
     nix::unistd::chdir("/").map_err(stuck)
@@ -129,12 +152,6 @@ fn change_root(root: &Path, is_mount: bool) -> Result<(), JailError> {
 
 /// With no flags, as Nix does it: who can make neither devices nor gain privileges is not stopped by a flag first.
 fn mount_special(spec: &JailSpec) -> Result<(), JailError> {
-    if let Some(at) = &spec.proc {
-        special("proc", at, None)?;
-        if spec.user.uid == 0 {
-            KNOBS.iter().try_for_each(|knob| make_read_only(&at.join(knob)))?;
-        }
-    }
     if let Some(at) = &spec.pts {
         special("devpts", at, Some("newinstance,mode=0620,ptmxmode=0666"))?;
     }
@@ -147,16 +164,6 @@ fn mount_special(spec: &JailSpec) -> Result<(), JailError> {
 fn special(kind: &str, at: &Path, data: Option<&str>) -> Result<(), JailError> {
     nix::mount::mount(Some(kind), at, Some(kind), MsFlags::empty(), data)
         .map_err(|errno| JailError::Special { kind: kind.into(), at: at.into(), source: errno.into() })
-}
-
-fn make_read_only(path: &Path) -> Result<(), JailError> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-    nix::mount::mount(Some(path), path, NOTHING, MsFlags::MS_BIND, NOTHING)
-        .and_then(|()| nix::mount::mount(NOTHING, path, NOTHING, flags, NOTHING))
-        .map_err(|errno| JailError::Knob { path: path.into(), source: errno.into() })
 }
 
 /// Groups go first: in the user namespace they can no longer be changed.

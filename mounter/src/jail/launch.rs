@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -58,7 +59,8 @@ pub enum Outcome {
     Signaled(i32),
 }
 
-/// The standard streams of the program.
+/// The standard streams of the program, made for it alone: what the caller has itself is carried
+/// ([`Streams`](super::Streams)).
 #[derive(Debug)]
 pub struct Stdio3 {
     /// Descriptor 0.
@@ -67,14 +69,6 @@ pub struct Stdio3 {
     pub stdout: Stdio,
     /// Descriptor 2.
     pub stderr: Stdio,
-}
-
-impl Stdio3 {
-    /// loopbox's own three.
-    #[must_use]
-    pub fn inherit() -> Stdio3 {
-        Stdio3 { stdin: Stdio::inherit(), stdout: Stdio::inherit(), stderr: Stdio::inherit() }
-    }
 }
 
 impl Jail {
@@ -86,8 +80,13 @@ impl Jail {
         spec.validate()?;
         let launch = |source| JailError::Launch { program: loopbox.into(), source };
         let (ours, theirs) = UnixStream::pair().map_err(launch)?;
+        #[cfg(target_os = "linux")]
+        let executable = super::executable::Executable::of(loopbox).map_err(launch)?;
+        #[cfg(target_os = "linux")]
+        let mut command = Command::new(executable.path());
+        #[cfg(not(target_os = "linux"))]
         let mut command = Command::new(loopbox);
-        command.arg(WORD).arg(theirs.as_raw_fd().to_string()).env_clear().current_dir("/");
+        command.arg0("loopbox").arg(WORD).arg(theirs.as_raw_fd().to_string()).env_clear().current_dir("/");
         command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
         sys::in_own_session_with(&mut command, theirs.as_raw_fd());
         let supervisor = command.spawn().map_err(launch)?;

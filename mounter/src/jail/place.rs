@@ -52,19 +52,6 @@ pub enum What {
         /// Its text.
         target: PathBuf,
     },
-    /// A character device.
-    Device {
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-        /// Permission bits.
-        mode: u32,
-        /// Owner.
-        uid: u32,
-        /// Group.
-        gid: u32,
-    },
     /// A host file or directory, read-only for everybody; a host link is made again.
     Shown {
         /// The host path.
@@ -86,10 +73,12 @@ impl Places {
 
     /// The first place that is not a plain absolute path.
     pub(super) fn first_wrong(&self) -> Option<&Path> {
-        let plain = |path: &Path| {
-            path.is_absolute()
-                && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
-        };
-        self.places.iter().map(|place| place.at.as_path()).find(|at| !plain(at))
+        self.places.iter().map(|place| place.at.as_path()).find(|at| !is_plain(at))
     }
+}
+
+/// Whether a path is absolute, and goes down only.
+pub(super) fn is_plain(path: &Path) -> bool {
+    path.is_absolute()
+        && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{JailError, Mac, Places, SystemCalls, text};
+use super::place::is_plain;
+use super::{Device, JailError, Mac, Places, SystemCalls, text};
 use crate::{MountOptions, Source};
 
 /// How large shared memory may become where nobody says.
@@ -21,6 +22,9 @@ const NAME_MAX: usize = 64;
 pub struct JailSpec {
     /// The root directory.
     pub root: Root,
+    /// Devices in it: nothing else there works as one.
+    #[serde(default)]
+    pub devices: Vec<Device>,
     /// Who the program runs as.
     pub user: User,
     /// True for the host's network, false for one of its own with nothing but a loopback interface.
@@ -159,6 +163,7 @@ impl JailSpec {
     pub fn new(root: Root, user: User, program: impl Into<PathBuf>, argv: Vec<OsString>) -> JailSpec {
         JailSpec {
             root,
+            devices: Vec::new(),
             user,
             network: false,
             hostname: "localhost".into(),
@@ -201,6 +206,10 @@ impl JailSpec {
             let problem = format!("the place {at:?} is not a plain absolute path");
             return Err(JailError::Spec { problem });
         }
+        if let Some(device) = self.devices.iter().find(|device| !is_plain(&device.at)) {
+            let problem = format!("the place {:?} is not a plain absolute path", device.at);
+            return Err(JailError::Spec { problem });
+        }
         for name in [&self.hostname, &self.domainname] {
             if name.is_empty() || name.len() > NAME_MAX {
                 let problem = format!("the name {name:?} is empty or longer than {NAME_MAX} bytes");
@@ -228,6 +237,10 @@ impl JailSpec {
         if self.user.uid == 0 && self.user.inside.is_none() {
             // It could mount, make devices and load modules: the whole host is one such call away.
             return Err(JailError::Spec { problem: "root needs a user namespace of its own".into() });
+        }
+        if cfg!(target_os = "macos") && !self.devices.is_empty() {
+            // Its devices are where it mounts a devfs, and nowhere else.
+            return Err(JailError::Spec { problem: "macOS has no devices at places of one's own".into() });
         }
         if self.mac.is_some() != cfg!(target_os = "macos") {
             return Err(JailError::Spec { problem: "it is meant for another system".into() });

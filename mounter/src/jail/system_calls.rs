@@ -23,6 +23,20 @@ pub struct SystemCalls {
     pub same_addresses: bool,
 }
 
+/// Whether this kernel can keep a program from abstract Unix sockets of others ([`SystemCalls::own_abstract_sockets`]).
+/// Without a network of its own, a program reaches those of the machine otherwise.
+#[must_use]
+pub fn can_scope_abstract_sockets() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        apply::can_scope()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        false
+    }
+}
+
 impl SystemCalls {
     /// All is refused that can be; the kernel says of itself what it is.
     #[must_use]

@@ -81,7 +81,7 @@ impl Tree {
             tree.put(place)?;
         }
         if tree.in_memory {
-            let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID;
+            let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
             nix::mount::mount(NOTHING, &tree.mount_point, NOTHING, flags, NOTHING)
                 .map_err(|errno| failed("/".as_ref(), "make read-only", errno.into()))?;
         }
@@ -91,14 +91,15 @@ impl Tree {
     fn mount_root(&self) -> io::Result<()> {
         if self.in_memory {
             let data = Some("mode=0700,size=50%,nr_inodes=0");
-            nix::mount::mount(Some("loopbox"), &self.mount_point, Some("tmpfs"), MsFlags::MS_NOSUID, data)?;
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+            nix::mount::mount(Some("loopbox"), &self.mount_point, Some("tmpfs"), flags, data)?;
             fs::create_dir(self.mount_point.join(ASIDE))?;
             fs::create_dir(&self.root)?;
             fs::set_permissions(&self.root, std::os::unix::fs::PermissionsExt::from_mode(PARENT_MODE))?;
         }
         // pivot_root(2) wants a mount, and what is mounted from here on has to be on it.
         let root = nix::fcntl::open(&self.root, DIRECTORY, Mode::empty())?;
-        let own = sys::clone_tree(root.as_fd(), false)?;
+        let own = sys::clone_tree(root.as_fd(), sys::NO_DEVICES)?;
         sys::mount_tree(own.as_fd(), root.as_fd())
     }
 
@@ -159,7 +160,8 @@ impl Tree {
                 self.aside += 1;
                 make(&aside, unused.as_ref(), what)?;
                 let made = openat(&aside, unused.as_str(), ITSELF, Mode::empty())?;
-                sys::mount_tree(sys::clone_tree(made.as_fd(), false)?.as_fd(), point.as_fd())
+                let own = sys::clone_tree(made.as_fd(), sys::NO_DEVICES)?;
+                sys::mount_tree(own.as_fd(), point.as_fd())
             }
         }
     }
@@ -167,7 +169,8 @@ impl Tree {
     /// Mounts a host file or directory.
     fn show(&mut self, source: &OwnedFd, point: &OwnedFd, at: &Path, what: &What) -> io::Result<()> {
         let writable = matches!(what, What::Writable { .. });
-        sys::mount_tree(sys::clone_tree(source.as_fd(), !writable)?.as_fd(), point.as_fd())?;
+        let attributes = if writable { sys::NO_DEVICES } else { sys::NO_DEVICES | sys::READ_ONLY };
+        sys::mount_tree(sys::clone_tree(source.as_fd(), attributes)?.as_fd(), point.as_fd())?;
         if writable {
             self.writable.insert(at.into(), self.writable_sources.len());
             self.writable_sources.push(source.try_clone()?);
@@ -292,11 +295,6 @@ fn make(directory: &OwnedFd, name: &OsStr, what: &What) -> io::Result<()> {
             let file = openat(directory, name, flags, Mode::empty())?;
             File::from(file).write_all(contents.as_bytes())?;
             own(directory, name, *mode, 0, 0)
-        }
-        What::Device { major, minor, mode, uid, gid } => {
-            let device = stat::makedev((*major).into(), (*minor).into());
-            stat::mknodat(directory, name, SFlag::S_IFCHR, Mode::empty(), device)?;
-            own(directory, name, *mode, *uid, *gid)
         }
         // These go through the tree, which opens their sources and minds who may remove them.
         What::Symlink { .. } | What::Shown { .. } | What::Writable { .. } => Err(Errno::EINVAL.into()),

@@ -100,8 +100,7 @@ fn attach(source: &Source, at: &Path, options: &MountOptions, recovery: Recovery
 /// After every read the client forgets when the file was last read, and asks for its attributes at the next stat(2),
 /// unless the mount says that nobody is interested (`nfs_getattr` in `fs/nfs/inode.c`).
 fn flags(options: &MountOptions) -> MsFlags {
-    let mut flags = MsFlags::MS_NOSUID;
-    flags.set(MsFlags::MS_NODEV, !options.devices);
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     flags.set(MsFlags::MS_NOATIME, options.changes == Changes::Exclusive);
     flags
 }

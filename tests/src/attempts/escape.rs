@@ -1,12 +1,14 @@
 //! Reaching files and processes of the host that the view does not show.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, chdir, chroot};
+use walkdir::WalkDir;
 
 use super::{Attempt, Gain, Target, errno};
 use crate::sys;
@@ -66,6 +68,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     },
     Attempt { name: "the program for modules", run: |_| write("/proc/sys/kernel/modprobe"), refusals: KNOB },
     Attempt { name: "the magic key", run: |_| write("/proc/sysrq-trigger"), refusals: KNOB },
+    Attempt { name: "any file of /proc but a process's", run: |_| all_of_proc(), refusals: KNOB },
+    Attempt { name: "what only root may read in /proc", run: |_| secrets_of_proc(), refusals: KNOB },
     Attempt {
         name: "a file by its handle",
         run: |target| errno(sys::open_by_handle(&target.scratch)).map(|()| Gain::Host),
@@ -83,6 +87,61 @@ fn read(path: &Path) -> nix::Result<Gain> {
 /// Opening is enough: nothing is written.
 fn write(path: &str) -> nix::Result<Gain> {
     errno(fs::OpenOptions::new().write(true).open(path)).map(|_| Gain::Host)
+}
+
+/// Files of /proc that belong to no process, directories gone through.
+fn all_of_proc() -> nix::Result<Gain> {
+    let mut last = Errno::ENOENT;
+    for entry in WalkDir::new("/proc").into_iter().filter_entry(|entry| !is_process(entry.path())).flatten() {
+        if entry.file_type().is_file() {
+            match errno(fs::OpenOptions::new().write(true).open(entry.path())) {
+                Ok(_) => {
+                    println!("{} can be written", entry.path().display());
+                    return Ok(Gain::Host);
+                }
+                Err(errno) => last = errno,
+            }
+        }
+    }
+    Err(last)
+}
+
+/// What they are called by container run-times, which hide them, and what is in them if anything.
+fn secrets_of_proc() -> nix::Result<Gain> {
+    const SECRETS: [&str; 10] = [
+        "kcore",
+        "kpageflags",
+        "kpagecount",
+        "kpagecgroup",
+        "vmallocinfo",
+        "timer_list",
+        "slabinfo",
+        "pagetypeinfo",
+        "kmsg",
+        "sys/net/ipv4/tcp_fastopen_key",
+    ];
+    let mut last = Errno::ENOENT;
+    for name in SECRETS {
+        // A pipe of messages is waited for otherwise.
+        let opened = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(Path::new("/proc").join(name));
+        match errno(opened.and_then(|mut file| file.read(&mut [0; 16]))) {
+            Ok(1..) => {
+                println!("{name} can be read");
+                return Ok(Gain::Host);
+            }
+            Ok(0) => last = Errno::EACCES,
+            Err(errno) => last = errno,
+        }
+    }
+    Err(last)
+}
+
+fn is_process(path: &Path) -> bool {
+    let name = path.strip_prefix("/proc").ok().and_then(|below| below.iter().next()?.to_str());
+    name.is_some_and(|name| name.parse::<u32>().is_ok() || name.ends_with("self"))
 }
 
 /// The secret by way of more `..` than there are directories.

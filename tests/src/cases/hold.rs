@@ -5,6 +5,7 @@ use super::Case;
 mod build;
 mod graft;
 mod host;
+mod itself;
 mod outside;
 mod port;
 mod programs;
@@ -12,5 +13,14 @@ mod take_over;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [graft::CASES, programs::CASES, outside::CASES, port::CASES, take_over::CASES, build::CASES].concat()
+    [
+        graft::CASES,
+        programs::CASES,
+        outside::CASES,
+        port::CASES,
+        take_over::CASES,
+        build::CASES,
+        itself::CASES,
+    ]
+    .concat()
 }

@@ -9,6 +9,7 @@ mod late;
 mod live;
 mod mount;
 mod run;
+mod streams;
 mod terminal;
 
 /// All of them.
@@ -22,6 +23,7 @@ pub fn cases() -> Vec<Case> {
         mount::CASES,
         doctor::CASES,
         terminal::CASES,
+        streams::CASES,
     ]
     .concat()
 }

@@ -12,7 +12,7 @@ use crate::arguments::Globals;
 const RESERVED: u32 = 1024;
 
 pub(super) fn findings(_globals: &Globals) -> Vec<Finding> {
-    let mut findings = vec![client(), ports(), user_namespaces(), process_filesystem()];
+    let mut findings = vec![client(), ports(), user_namespaces(), process_filesystem(), abstract_sockets()];
     findings.extend(store(Store::from_environment().directory()));
     findings
 }
@@ -101,6 +101,20 @@ fn process_filesystem() -> Finding {
         return Finding::good("process file system", "it is mounted at /proc");
     }
     Finding::other("process file system", State::Bad, "it is not mounted", "mount -t proc proc /proc")
+}
+
+/// Builds that use the machine's network reach these by name, with no file in between.
+fn abstract_sockets() -> Finding {
+    const SUBJECT: &str = "abstract sockets";
+    if mounter::jail::can_scope_abstract_sockets() {
+        return Finding::good(SUBJECT, "the kernel keeps builds from those of others");
+    }
+    Finding::other(
+        SUBJECT,
+        State::Missing,
+        "the kernel cannot keep builds that use the machine's network from those of others",
+        "use Linux 6.12 or later with landlock among its security modules (CONFIG_LSM, lsm=)",
+    )
 }
 
 /// Nothing is said of a store that is not there.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use builder::backend::{Backend, BackendError, Wish};
+use builder::backend::{Backend, BackendError, Wish, devices};
 use builder::plan::User;
 use builder::program;
 use builder::shell::SessionTerminal;
 use mounter::MountOptions;
-use mounter::jail::{Jail, JailError, Outcome, Stdio3};
+use mounter::jail::{Jail, JailError, Outcome, Streams};
 use mounter::stale::{Leftovers, StateDir};
 use nfs_server::view::{Owner, View};
 use nix::unistd::geteuid;
@@ -65,11 +65,13 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let realised = realised.map_err(whole)?;
     let program = plan.program(realised.view())?;
     let mut jail = plan.jail(realised.root(), program.clone());
+    jail.devices = devices(&plan.view);
     if let Some(inner) = &globals.terminal {
         jail.terminal = true;
         inner.begin(uid).map_err(TerminalError)?;
     }
-    let ended = Jail::spawn(&loopbox, &jail, Stdio3::inherit()).and_then(|jail| {
+    let (streams, stdio) = Streams::carry(Some(uid), globals.terminal.is_some())?;
+    let ended = Jail::spawn(&loopbox, &jail, stdio).and_then(|jail| {
         let jail = match globals.terminal.clone() {
             Some(inner) => jail.when_stopped(move || inner.stopped()),
             None => jail,
@@ -78,18 +80,20 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         let _killed_by_signals = interrupt.cancel().on_cancel(move || killer.kill());
         jail.wait()
     });
+    let carried = streams.finish();
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
     let answer = explain(realised.view(), &program, &plan, ended);
     realised.end()?;
+    carried?;
     answer
 }
 
 impl Arguments {
     /// What is shown writable may be changed by the host at the same time, which only an NFS client has to know.
     fn backend(&self, plan: &Plan) -> Box<dyn Backend> {
-        self.backend.mounted_with(MountOptions { changes: plan.changes, ..MountOptions::default() })
+        self.backend.mounted_with(MountOptions { changes: plan.changes })
     }
 }
 

@@ -9,7 +9,7 @@ use builder::graph;
 use builder::plan::Word;
 use builder::shell::{Session, SessionTerminal, Wish};
 use builder::store::Settings;
-use mounter::jail::{Outcome, Stdio3};
+use mounter::jail::{Outcome, Streams};
 
 use super::Arguments;
 use crate::arguments::Globals;
@@ -52,17 +52,21 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     }
 
     let derivation = builder.store.derivation(root)?;
+    let (streams, stdio) = Streams::carry(None, globals.terminal.is_some())?;
     let session = Session {
         wish: arguments.wish(),
         build: arguments.keep_dir()?,
-        stdio: Stdio3::inherit(),
+        stdio,
         terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
     };
     let outcome = builder.shell(root, &derivation, session);
+    let carried = streams.finish();
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    match outcome? {
+    let outcome = outcome?;
+    carried?;
+    match outcome {
         Outcome::Exited(code) => Ok(Status::Exited(code)),
         Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
     }

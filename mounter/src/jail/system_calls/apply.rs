@@ -32,6 +32,12 @@ impl SystemCalls {
     }
 }
 
+/// Whether rules that ask for it can be made.
+pub(super) fn can_scope() -> bool {
+    let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    rules.scope(Scope::AbstractUnixSocket).and_then(landlock::Ruleset::create).is_ok()
+}
+
 fn scope_abstract_sockets() -> Result<(), landlock::RulesetError> {
     let rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
     rules.scope(Scope::AbstractUnixSocket)?.create()?.restrict_self()?;

@@ -62,4 +62,12 @@ rec {
     name = "looking";
     inherit script;
   } // (if impure == "" then { } else { __impureHostDeps = [ impure ]; }));
+
+  # Starts a host path, which a case shows it, to attack the program that runs the build.
+  started = derivation {
+    name = "started";
+    system = "x86_64-linux";
+    builder = script;
+    args = [ "/attacker" "__attempts" "itself" ];
+  };
 }

@@ -3,13 +3,16 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+
 use crate::cases::loopbox::Loopbox;
-use crate::cases::place::USER;
+use crate::cases::place::{USER, stat};
 use crate::cases::{Place, cases};
 
 cases![
     a_view_is_the_same_in_every_backend,
     nothing_is_left_of_any_backend,
+    what_is_shown_as_a_device_works_and_nothing_else_does,
     a_farm_links_what_is_on_its_own_volume,
     what_the_user_could_write_is_not_linked,
     root_gets_no_farm,
@@ -64,6 +67,37 @@ fn a_view_is_the_same_in_every_backend(place: &Place) {
         assert_eq!(other, nfs, "{backend}");
     }
     assert!(nfs.contains("cannot write /shown/new") && nfs.contains("busy"), "{nfs}");
+}
+
+/// A device by itself, those of the machine's directory of devices, and one that lies in an ordinary directory.
+fn what_is_shown_as_a_device_works_and_nothing_else_does(place: &Place) {
+    let loopbox = prepare(place);
+    let (null, mode) = (makedev(1, 3), Mode::from_bits_truncate(0o444));
+    mknod(&place.path("shown/null"), SFlag::S_IFCHR, mode, null).expect("root can make a device");
+    let script = "echo x > /dev/full || echo full; true > /dev/null && true > /one && true > /all/null \
+        && true < /all/zero && echo all; [ -c /shown/null ] && true < /shown/null; chmod 777 /one /all/null";
+    let before = stat("/dev/null");
+    for (backend, user) in [("nfs", 0), ("nfs", USER), ("bind", 0), ("bind", USER), ("hardlink", USER)] {
+        let mut words = shell(place, backend, script);
+        let user = user.to_string();
+        let more = ["--with", "chmod", "--ro", "/dev:/all", "--ro", "/dev/null:/one", "--uid", &user];
+        // The later of two words for a user counts no more than the earlier.
+        let at = words.iter().position(|word| word == "--uid").expect("it is there");
+        words.drain(at..at + 2);
+        words.splice(1..1, more.map(String::from));
+        let ran = loopbox.run(words);
+        let told = format!("{backend} as {user}: {}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.stdout, "full\nall", "{told}");
+        let refused =
+            |of: &str, error: &str| ran.stderr.lines().any(|line| line.contains(of) && line.contains(error));
+        assert!(refused("/shown/null", "Permission denied"), "{told}");
+        for device in ["/one", "/all/null"] {
+            assert!(refused(device, "Read-only file system"), "{told}");
+        }
+        assert_eq!(ran.stderr.lines().count(), 4, "{told}");
+    }
+    let after = stat("/dev/null");
+    assert_eq!((after.mode(), after.mtime(), after.ctime()), (before.mode(), before.mtime(), before.ctime()));
 }
 
 fn nothing_is_left_of_any_backend(place: &Place) {
