@@ -40,13 +40,17 @@ pub struct Target {
     pub triple: &'static str,
     /// As a program's first bytes call it (`CPU_TYPE_ARM64` and `CPU_TYPE_X86_64` of `mach/machine.h`).
     pub processor: u32,
+    /// As Zig calls it, with [`OLDEST`], which it heeds rather than what rustc tells it.
     zig: &'static str,
 }
 
+/// The oldest system that programs are linked for, as major and minor version.
+pub const OLDEST: (u32, u32) = (12, 0);
+
 /// Both kinds.
 pub const TARGETS: [Target; 2] = [
-    Target { triple: "aarch64-apple-darwin", processor: 0x0100_000c, zig: "aarch64-macos" },
-    Target { triple: "x86_64-apple-darwin", processor: 0x0100_0007, zig: "x86_64-macos" },
+    Target { triple: "aarch64-apple-darwin", processor: 0x0100_000c, zig: "aarch64-macos.12.0" },
+    Target { triple: "x86_64-apple-darwin", processor: 0x0100_0007, zig: "x86_64-macos.12.0" },
 ];
 
 impl Toolchain {

@@ -7,8 +7,10 @@ use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use goblin::container::Endian;
+use goblin::mach::load_command::{CommandVariant, LoadCommand};
 
-use crate::lab::macos::{TARGETS, Target, Toolchain};
+use crate::lab::macos::{OLDEST, TARGETS, Target, Toolchain};
 use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
 
@@ -20,6 +22,11 @@ const PROGRAM: &str = "loopbox";
 
 /// What a program of 64 bits starts with (`MH_MAGIC_64` of `mach-o/loader.h`); its processor's number follows.
 const MAGIC: u32 = 0xfeed_facf;
+/// The numbers of its header (`mach_header_64`); the fifth is how many load commands follow.
+const HEADER: usize = 8;
+const COMMANDS: usize = 4;
+/// The most that is read of a program, in bytes: far more than its load commands take.
+const BEGINNING_MAX: u64 = 1 << 16;
 
 /// Something that was linked.
 struct Linked {
@@ -106,18 +113,40 @@ fn look(tools: &Toolchain, target: Target, linked: &[Linked]) -> Result<usize> {
 }
 
 fn check_header(program: &Path, target: Target) -> Result<()> {
-    let mut header = [[0; 4]; 2];
-    let read = File::open(program).and_then(|mut file| file.read_exact(header.as_flattened_mut()));
+    let mut beginning = Vec::new();
+    let read = File::open(program).and_then(|file| file.take(BEGINNING_MAX).read_to_end(&mut beginning));
     read.with_context(|| format!("cannot read {}", program.display()))?;
-    if header.map(u32::from_le_bytes) != [MAGIC, target.processor] {
+    let header = header(&beginning).with_context(|| format!("{} is no program", program.display()))?;
+    if header[..2] != [MAGIC, target.processor] {
         bail!("{} is no program for this kind of Mac", program.display());
+    }
+    let oldest = oldest(&beginning, header[COMMANDS]);
+    if oldest != Some(OLDEST) {
+        let (program, (major, minor)) = (program.display(), OLDEST);
+        bail!("{program} is for {oldest:?} and later, not for macOS {major}.{minor}");
     }
     Ok(())
 }
 
+fn header(program: &[u8]) -> Option<[u32; HEADER]> {
+    let (numbers, _) = program.as_chunks::<4>();
+    Some(numbers.first_chunk::<HEADER>()?.map(u32::from_le_bytes))
+}
+
+/// The oldest macOS that a program's load commands let it start on (`LC_BUILD_VERSION`), as major and minor version.
+fn oldest(program: &[u8], commands: u32) -> Option<(u32, u32)> {
+    let mut at = HEADER * 4;
+    (0..commands).map_while(|_| LoadCommand::parse(program, &mut at, Endian::Little).ok()).find_map(|found| {
+        match found.command {
+            CommandVariant::BuildVersion(version) => Some((version.minos >> 16, version.minos >> 8 & 0xff)),
+            _ => None,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::artifact;
+    use super::{COMMANDS, MAGIC, artifact, header, oldest};
 
     #[test]
     fn programs_are_found_in_what_cargo_says() {
@@ -128,5 +157,20 @@ mod tests {
         assert!(artifact(library).unwrap().is_none());
         assert!(artifact(r#"{"reason":"build-finished","success":true}"#).unwrap().is_none());
         assert!(artifact("warning").is_err());
+    }
+
+    #[test]
+    fn a_program_says_what_system_it_needs() {
+        const UUID: u32 = 0x1b;
+        const BUILD_VERSION: u32 = 0x32;
+        let header_of = [MAGIC, 0x0100_000c, 0, 2, 2, 48, 0, 0];
+        let commands = [UUID, 24, 1, 2, 3, 4, BUILD_VERSION, 24, 1, 0x000c_0300, 0x000f_0000, 0];
+        let program: Vec<u8> =
+            header_of.iter().chain(&commands).flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(header(&program).unwrap()[COMMANDS], 2);
+        assert_eq!(oldest(&program, 2), Some((12, 3)));
+        assert_eq!(oldest(&program, 1), None);
+        assert_eq!(oldest(&program[..60], 2), None);
+        assert_eq!(header(b"#!/bin/sh"), None);
     }
 }
