@@ -14,6 +14,11 @@ use nix::unistd::{LinkatFlags, linkat, symlinkat};
 use super::{DIRECTORY, Farm, FarmError, Reader, copy, failed, kind, own};
 use crate::tree::{DirStack, Left, Mounts};
 
+/// What is copied since it cannot be linked: it is on another volume; has as many links as there can be; may have no more
+/// of them (immutable, or in a bundle of macOS, whose .app and .lproj are refused); is of a kind, or on a file system,
+/// that has none. macOS has two numbers for the last, and gives `ENOTSUP` (`err_link` in `bsd/vfs/vfs_support.c`).
+const UNLINKABLE: [Errno; 5] = [Errno::EXDEV, Errno::EMLINK, Errno::EPERM, Errno::ENOTSUP, Errno::EOPNOTSUPP];
+
 /// Links what one reader is to see.
 pub(super) struct Linker<'a> {
     farm: &'a mut Farm,
@@ -122,9 +127,7 @@ impl Names<'_> {
                 farm.counts.links += 1;
                 return Ok(());
             }
-            // Another volume; as many links as there can be; a file that may have no more of them (immutable, or in
-            // a bundle of macOS, whose .app and .lproj are refused); a kind of file that has none.
-            Err(Errno::EXDEV | Errno::EMLINK | Errno::EPERM | Errno::EOPNOTSUPP) => {}
+            Err(errno) if UNLINKABLE.contains(&errno) => {}
             Err(errno) => return Err(("link", errno.into())),
         }
         farm.counts.copies += 1;
