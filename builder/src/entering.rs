@@ -109,11 +109,33 @@ pub fn look() -> Facts {
 /// Tries one way, and says how it went.
 #[must_use]
 pub fn attempt(way: Way, image: Option<&Path>, state: &StateDir, loopbox: &Path) -> Trial {
-    let attempt = Attempt { way, image, state, loopbox };
-    match attempt.run(Program::Touch) {
-        Ok((Outcome::Exited(0), true)) => Trial::Works,
-        Ok((Outcome::Exited(0), false)) => Trial::Fails("what was written did not arrive".into()),
+    judge(&Attempt { way, image, state, loopbox }, Program::Touch)
+}
+
+/// Tries whether a shell of the system's starts below another root. Since macOS 13 its programs may be bound to the
+/// system's volume by launch constraints, which no source tells of.
+#[must_use]
+pub fn attempt_shell(state: &StateDir, loopbox: &Path) -> Trial {
+    judge(&Attempt { way: Way::Chroot, image: None, state, loopbox }, Program::Shell)
+}
+
+/// Tries whether a program that is signed as Nix's are, by nobody, starts below another root when it is told to map the
+/// shared cache for itself: dyld then asks nothing of the cache's files but that they can be mapped
+/// (`mapSplitCachePrivate` in `SharedCacheRuntime.cpp`), if the system lets the program choose
+/// (`AMFI_DYLD_OUTPUT_ALLOW_CUSTOM_SHARED_CACHE`).
+#[must_use]
+pub fn attempt_private_cache(state: &StateDir, loopbox: &Path) -> Trial {
+    judge(&Attempt { way: Way::Chroot, image: None, state, loopbox }, Program::Own)
+}
+
+fn judge(attempt: &Attempt<'_>, program: Program) -> Trial {
+    match attempt.run(program) {
+        Ok((Outcome::Exited(0), arrived)) if arrived || !program.writes() => Trial::Works,
+        Ok((Outcome::Exited(0), _)) => Trial::Fails("what was written did not arrive".into()),
         Ok((Outcome::Exited(status), _)) => Trial::Fails(format!("the program ended with status {status}")),
+        Ok((Outcome::Signaled(libc::SIGKILL), _)) => Trial::Fails(
+            "the program was killed, as the kernel does with those that it does not let start".into(),
+        ),
         Ok((Outcome::Signaled(signal), _)) => Trial::Fails(format!("the program ended by signal {signal}")),
         Err(error) => Trial::Fails(causes::in_a_line(&error)),
     }

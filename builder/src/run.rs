@@ -229,6 +229,7 @@ pub(crate) fn in_view(
     }
     let mut jail = plan.jail(served.root());
     jail.devices = devices(&plan.view);
+    jail.noted_in(means.note);
     match &means.act {
         Act::Program => {}
         Act::Session(_) => (jail.terminal, jail.own_init) = (true, true),

@@ -145,6 +145,7 @@ fn below_another_root_a_build_sees_the_system_s_libraries_and_its_closure() {
     let plan = Case::of(Way::Chroot).plan().unwrap();
     insta::assert_snapshot!(places(&plan), @r#"
     / directory
+    /Library/Apple/System/Library/LaunchDaemons/com.apple.oahd.plist graft?
     /Library/Apple/usr/libexec/oah graft?
     /System/Cryptexes graft?
     /System/Library graft?
@@ -203,9 +204,12 @@ fn below_the_machine_s_root_the_view_is_a_place_to_build_in_and_the_profile_clos
     / directory
     /build scratch 0700 351:350 <- /nix/var/nix/builds/nix-build-jq-4711-0/build
     "#);
-    let Files::Listed { fixed, read, write } = files(&plan) else { panic!("no files are listed") };
+    let Files::Listed { fixed, read, write, lists_above: true } = files(&plan) else {
+        panic!("no files are listed")
+    };
     assert_eq!(*fixed, CLOSURE.map(|path| Path::new("/nix/store").join(path)));
     insta::assert_snapshot!(lines(read), @r#"
+    /Library/Apple/System/Library/LaunchDaemons/com.apple.oahd.plist
     /Library/Apple/usr/libexec/oah
     /System/Cryptexes
     /System/Library

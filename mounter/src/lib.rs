@@ -8,6 +8,8 @@ mod errno;
 pub mod farm;
 #[cfg(target_os = "linux")]
 pub mod guard;
+#[cfg(any(test, not(target_os = "linux")))]
+mod image;
 pub mod jail;
 mod mount;
 mod names;
@@ -27,7 +29,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use contents::copy_contents;
-pub use mount::{Aborter, Mount, MountError, is_mount_point, unmount};
+pub use mount::{Aborter, Mount, MountError, is_mount_point, mount_path, unmount};
 pub use names::unguessable;
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;

@@ -27,9 +27,9 @@ use crate::guard::Guard;
 use crate::{MountOptions, Source, errno};
 
 use system::Client;
-pub(crate) use system::{force_unmount, is_nfs};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use system::{take_away, take_away_served};
+pub(crate) use system::{by_force, take_away, take_away_served};
+pub(crate) use system::{force_unmount, is_nfs};
 
 /// How often the calls to a server that is gone are aborted while something still makes new ones.
 pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);
 /// The server has to answer until the mount is gone: unmounting writes back what is still in the client's cache.
 #[derive(Debug)]
 pub struct Mount {
-    at: PathBuf,
+    place: system::Place,
     mounted: bool,
     /// Open from the beginning, so that it hears of every write that failed meanwhile.
     root: Option<File>,
@@ -204,14 +204,15 @@ impl Mount {
             }
             Err(source) => return Err(MountError::Point { at: at.into(), source }),
         }
-        let (root, client) = system::mount(source, at, options)?;
-        Ok(Mount { at: at.into(), mounted: true, root, client })
+        let (place, root, client) = system::mount(source, at, options)?;
+        Ok(Mount { place, mounted: true, root, client })
     }
 
-    /// Where it is.
+    /// Where it is, in the kernel's words: on a volume that takes several spellings of a name for the same, perhaps not
+    /// the one that was asked for.
     #[must_use]
     pub fn at(&self) -> &Path {
-        &self.at
+        system::path_of(&self.place)
     }
 
     /// Lets others unmount it: from now on this handle does not keep the mount in use.
@@ -224,7 +225,7 @@ impl Mount {
     /// # Errors
     /// If the system does not tell of mounts.
     pub fn wait_until_gone(&self, stop: BorrowedFd<'_>) -> Result<(), MountError> {
-        system::wait_until_gone(&self.at, stop)
+        system::wait_until_gone(&self.place, stop)
     }
 
     /// Says that somebody else has unmounted it.
@@ -243,16 +244,16 @@ impl Mount {
     pub fn unmount(mut self) -> Result<(), MountError> {
         self.mounted = false;
         let written = match self.root.take() {
-            Some(root) => system::write_back(&root, &self.at),
+            Some(root) => system::write_back(&root, self.at()),
             None => Ok(()),
         };
-        let answered = system::check_answered(&self.client, &self.at);
-        let result = system::unmount(&self.at);
+        let answered = system::check_answered(&self.client, self.at());
+        let result = system::unmount_place(&self.place);
         if result.is_ok() {
             self.client.end();
         } else {
             self.client.shut_down();
-            force_unmount(&self.at);
+            system::force_unmount_place(&self.place);
         }
         written.and(answered).and(result)
     }
@@ -269,14 +270,14 @@ impl Mount {
             let aborter = self.aborter();
             thread::scope(|scope| {
                 // It fails, which is what it is for.
-                let writing = scope.spawn(|| drop(system::write_back(&root, &self.at)));
+                let writing = scope.spawn(|| drop(system::write_back(&root, self.at())));
                 while !writing.is_finished() {
                     aborter.abort_calls();
                     thread::sleep(ABORT_INTERVAL);
                 }
             });
         }
-        force_unmount(&self.at);
+        system::force_unmount_place(&self.place);
     }
 
     /// Another process that shuts the client down when this one ends, made by a fork: this one has one thread.
@@ -301,8 +302,14 @@ impl Mount {
     /// A handle to abort calls with while the mount itself is being unmounted.
     #[must_use]
     pub fn aborter(&self) -> Aborter {
-        Aborter { at: self.at.clone(), client: self.client.clone() }
+        Aborter { at: self.at().into(), client: self.client.clone() }
     }
+}
+
+/// A mount point as the kernel's table of mounts writes it; nothing is looked up in the mount itself.
+#[must_use]
+pub fn mount_path(at: &Path) -> PathBuf {
+    system::resolve(at)
 }
 
 /// Whether something is mounted there, found in the kernel's table: nothing is looked up in the mount itself.
@@ -346,10 +353,10 @@ impl Drop for Mount {
     fn drop(&mut self) {
         self.root = None;
         if self.mounted {
-            let unmounted = system::unmount(&self.at);
+            let unmounted = system::unmount_place(&self.place);
             self.client.shut_down();
             if unmounted.is_err() {
-                force_unmount(&self.at);
+                system::force_unmount_place(&self.place);
             }
         }
     }

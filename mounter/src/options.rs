@@ -30,6 +30,30 @@ const RESEND_ONCE: u32 = 90;
 /// How often a call is sent again before the client reports, or fails it.
 const RESENDS: u32 = 1;
 
+/// Defaults of `/sbin/mount_nfs` that are asked for all the same: `nfs.client.mount.options` of `/etc/nfs.conf` is read
+/// before the command line, whose options then count (`handle_mntopts` of Apple's `mount_nfs.c`). One that a version
+/// does not know is passed over with a warning.
+const MACOS_DEFAULTS: [&str; 13] = [
+    // Files: all can be written and executed, have the owners that the server says, and hide nothing below.
+    "rw",
+    "exec",
+    "owners",
+    "nounion",
+    "noquarantine",
+    "nosync",
+    "noasync",
+    // Names of files are bytes.
+    "nonfc",
+    // Who may do what is the server's to say, of all groups that a user has.
+    "opaque_auth",
+    "maxgroups=16",
+    // The server speaks TCP only, MOUNT too, and knows the kernel by its socket rather than by its port.
+    "nomntudp",
+    "noresvport",
+    // Who starts mount_nfs waits for it.
+    "nobg",
+];
+
 /// What the user of a mount may choose; the rest of the line follows from what loopbox's server is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,7 +166,8 @@ pub fn macos(source: &Source, options: &MountOptions) -> Vec<String> {
     let mut line: Vec<String> = vec![
         // With both ports and the version given, the portmapper is not asked.
         "vers=3".into(),
-        "tcp".into(),
+        // The family of addresses too, which `tcp` leaves to what was said before.
+        "proto=tcp".into(),
         format!("port={port}"),
         format!("mountport={port}"),
         "sec=sys".into(),
@@ -167,10 +192,12 @@ pub fn macos(source: &Source, options: &MountOptions) -> Vec<String> {
         // Devices are on a devfs of their own there.
         "nodev".into(),
     ];
-    if options.changes == Changes::Live {
+    line.push(match options.changes {
+        Changes::Exclusive => "negnamecache".into(),
         // What the host adds is not seen for as long as its absence is remembered.
-        line.push("nonegnamecache".into());
-    }
+        Changes::Live => "nonegnamecache".into(),
+    });
+    line.extend(MACOS_DEFAULTS.map(String::from));
     vec!["-o".into(), line.join(","), device(source)]
 }
 
@@ -198,7 +225,7 @@ mod tests {
         insta::assert_debug_snapshot!(macos(&source(), &MountOptions::default()), @r#"
         [
             "-o",
-            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=3600,nobrowse,nosuid,nodev",
+            "vers=3,proto=tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=3600,nobrowse,nosuid,nodev,negnamecache,rw,exec,owners,nounion,noquarantine,nosync,noasync,nonfc,opaque_auth,maxgroups=16,nomntudp,noresvport,nobg",
             "127.0.0.1:/3f9a",
         ]
         "#);
@@ -209,7 +236,7 @@ mod tests {
         insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live }), @r#"
         [
             "-o",
-            "vers=3,tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=1,nobrowse,nosuid,nodev,nonegnamecache",
+            "vers=3,proto=tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=1,nobrowse,nosuid,nodev,nonegnamecache,rw,exec,owners,nounion,noquarantine,nosync,noasync,nonfc,opaque_auth,maxgroups=16,nomntudp,noresvport,nobg",
             "127.0.0.1:/3f9a",
         ]
         "#);

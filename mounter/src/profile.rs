@@ -42,6 +42,8 @@ pub enum Files {
         read: Vec<PathBuf>,
         /// Trees that it writes to.
         write: Vec<PathBuf>,
+        /// Whether it may list the directories above all these, and not only look names up there.
+        lists_above: bool,
     },
 }
 
@@ -98,7 +100,9 @@ const SYSTEM: &str = "\
   (literal \"/System/Library/CoreServices/SystemVersion.plist\")
   (literal \"/System/Library/CoreServices/SystemVersionCompat.plist\")
   (subpath \"/usr/share/locale\") (subpath \"/usr/share/zoneinfo\")
-  (subpath \"/Library/Apple/usr/libexec/oah\") (subpath \"/System/Library/Apple/usr/libexec/oah\"))
+  (subpath \"/Library/Apple/usr/libexec/oah\") (subpath \"/System/Library/Apple/usr/libexec/oah\")
+  (literal \"/System/Library/LaunchDaemons/com.apple.oahd.plist\")
+  (literal \"/Library/Apple/System/Library/LaunchDaemons/com.apple.oahd.plist\"))
 ";
 
 /// The system's resolver, without which not even `localhost` is found.
@@ -131,7 +135,9 @@ impl Profile {
         let mut text = String::from(COMMON);
         match &self.files {
             Files::View => text += VIEW,
-            Files::Listed { fixed, read, write } => text += &(listed(fixed, read, write) + NO_FLAGS),
+            Files::Listed { fixed, read, write, lists_above } => {
+                text += &(listed(fixed, read, write, *lists_above) + NO_FLAGS);
+            }
         }
         text += NO_SET_ID;
         text += match self.network {
@@ -154,11 +160,14 @@ impl Profile {
 
 /// Without leave to write, access(2) says `EPERM` of what is read-only, where programs expect `EACCES` (Nix found
 /// that). What nobody may write by its mode can have it; nothing else gets it.
-fn listed(fixed: &[PathBuf], read: &[PathBuf], write: &[PathBuf]) -> String {
+///
+/// realpath(3) of a relative path lists every directory up to the root in programs that were compiled for POSIX alone
+/// (`getcwd.c` and `realpath.c` of Apple's Libc; the others ask `F_GETPATH`), so Nix lets builders list them.
+fn listed(fixed: &[PathBuf], read: &[PathBuf], write: &[PathBuf], lists_above: bool) -> String {
     let mut text = String::from(SYSTEM);
     let all: Vec<&Path> = fixed.iter().chain(read).chain(write).map(PathBuf::as_path).collect();
     let above: BTreeSet<&Path> = all.iter().flat_map(|path| path.ancestors().skip(1)).collect();
-    text += &allow("file-read-metadata", "literal", above);
+    text += &allow(if lists_above { "file-read*" } else { "file-read-metadata" }, "literal", above);
     text += &allow("file-read* file-write* process-exec", "subpath", fixed);
     text += &allow("file-read* process-exec", "subpath", read);
     text += &allow("file* process-exec network-inbound network-outbound", "subpath", write);

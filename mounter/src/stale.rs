@@ -45,6 +45,8 @@ pub struct Note {
 pub struct Swept {
     /// The mount that was taken away.
     pub mount: Option<PathBuf>,
+    /// The disk image that was detached.
+    pub detached: Option<PathBuf>,
     /// The directories that were removed.
     pub removed: Vec<PathBuf>,
     /// What could not be removed, and why.
@@ -144,11 +146,17 @@ impl StateDir {
         let dead = self.notes()?.into_iter().filter(|(_, written)| !written.owner.is_alive());
         Ok(dead
             .map(|(file, written)| {
+                // First, as its mount in the view tells that it is ours.
+                let image = sweep_image(&image_of(&file));
                 #[cfg(target_os = "linux")]
                 written.device.as_deref().into_iter().for_each(orphans::end);
                 #[cfg(not(target_os = "linux"))]
                 written.device.as_deref().into_iter().for_each(mount::take_away_served);
-                let swept = written.leftovers.sweep(&farm_of(&file));
+                let mut swept = written.leftovers.sweep(&farm_of(&file));
+                match image {
+                    Ok(detached) => swept.detached = detached,
+                    Err(error) => swept.left.push((image_of(&file), error.to_string())),
+                }
                 if swept.left.is_empty() {
                     drop(Note::new(file, written));
                 }
@@ -196,7 +204,7 @@ impl StateDir {
 
 impl Leftovers {
     fn sweep(&self, farm: &Path) -> Swept {
-        let mut swept = Swept { mount: None, removed: Vec::new(), left: Vec::new() };
+        let mut swept = Swept { mount: None, detached: None, removed: Vec::new(), left: Vec::new() };
         if let Err(error) = farm::take_apart(farm) {
             // What follows would go down into it, through links that may be directories' too.
             swept.left.push((farm.into(), error.to_string()));
@@ -232,11 +240,30 @@ impl Note {
         self.write(&Written { device: Some(options::device(source)), ..self.written.clone() })
     }
 
+    /// Says where the mount is in the kernel's words, by which it is looked for from now on: on a volume that takes several
+    /// spellings of a name for the same, perhaps not where it was noted.
+    ///
+    /// # Errors
+    /// If the note cannot be written.
+    pub fn mounted_at(&mut self, at: &Path) -> Result<(), StateError> {
+        if self.written.leftovers.mount.as_deref() == Some(at) {
+            return Ok(());
+        }
+        self.written.leftovers.mount = Some(at.into());
+        self.write(&self.written)
+    }
+
     /// Where a farm of hard links writes down what it puts where. Should this process be killed, the next sweep takes
     /// the farm apart by that list, before it removes anything else.
     #[must_use]
     pub fn farm(&self) -> PathBuf {
         farm_of(&self.file)
+    }
+
+    /// Where a jail writes down the disk image that it attaches. Should its supervisor be killed, the next sweep detaches it.
+    #[must_use]
+    pub fn image(&self) -> PathBuf {
+        image_of(&self.file)
     }
 
     /// Removes a directory that the note is of. It is left as it is, for a later sweep, while what would go down into it
@@ -275,7 +302,7 @@ impl Note {
 impl Drop for Note {
     fn drop(&mut self) {
         let mounted = self.written.leftovers.mount.as_deref().is_some_and(mount::is_nfs);
-        if mounted || self.farm().symlink_metadata().is_ok() {
+        if mounted || [self.farm(), self.image()].iter().any(|list| list.symlink_metadata().is_ok()) {
             // Something of it is left, for a sweep once this process is gone.
             return;
         }
@@ -299,6 +326,23 @@ fn farm_of(note: &Path) -> PathBuf {
     note.with_extension("farm")
 }
 
+fn image_of(note: &Path) -> PathBuf {
+    note.with_extension("image")
+}
+
+/// The image that was detached.
+#[cfg(not(target_os = "linux"))]
+fn sweep_image(record: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(crate::image::Image::sweep(record)?.map(|image| image.file))
+}
+
+/// Nothing else attaches any.
+#[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_wraps, reason = "it fails on macOS")]
+fn sweep_image(_record: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(None)
+}
+
 /// A note that cannot be read is none: it was removed meanwhile, or is not of our making.
 fn read_note(file: &Path) -> Option<Written> {
     let small =
@@ -310,88 +354,4 @@ fn read_note(file: &Path) -> Option<Written> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use super::{Leftovers, StateDir, StateError};
-
-    #[test]
-    fn a_live_run_is_not_swept() {
-        let place = tempfile::tempdir().unwrap();
-        let state = StateDir::open(&place.path().join("state")).unwrap();
-        let kept = place.path().join("kept");
-        fs::create_dir(&kept).unwrap();
-        let note = state.note(Leftovers { mount: None, temporary: vec![kept.clone()] }).unwrap();
-        assert_eq!(state.sweep().unwrap().len(), 0);
-        assert!(kept.exists());
-        drop(note);
-        assert_eq!(fs::read_dir(place.path().join("state")).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn what_a_dead_run_left_is_removed_and_its_note_with_it() {
-        let place = tempfile::tempdir().unwrap();
-        let state = StateDir::open(&place.path().join("state")).unwrap();
-        let left = place.path().join("left");
-        fs::create_dir_all(left.join("deep")).unwrap();
-        let note = state.note(Leftovers { mount: None, temporary: vec![left.clone()] }).unwrap();
-        make_owner_dead(&note.file);
-        std::mem::forget(note);
-        let swept = state.sweep().unwrap();
-        assert_eq!(swept[0].removed, std::slice::from_ref(&left));
-        assert!(!left.exists());
-        assert_eq!(state.sweep().unwrap().len(), 0);
-    }
-
-    #[test]
-    fn a_directory_that_others_may_write_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let place = tempfile::tempdir().unwrap();
-        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(StateDir::open(place.path()), Err(StateError::NotOurs { .. })));
-    }
-
-    #[test]
-    fn a_note_that_was_being_written_is_removed_once_its_writer_is_dead() {
-        let place = tempfile::tempdir().unwrap();
-        let state = StateDir::open(&place.path().join("state")).unwrap();
-        let file = |pid: u32| place.path().join(format!("state/{pid}-0.json.new"));
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        child.wait().unwrap();
-        fs::write(file(child.id()), "{").unwrap();
-        fs::write(file(std::process::id()), "{").unwrap();
-        state.sweep().unwrap();
-        assert!(!file(child.id()).exists());
-        assert!(file(std::process::id()).exists());
-    }
-
-    #[test]
-    fn a_note_stays_until_what_it_is_of_can_be_removed() {
-        let place = tempfile::tempdir().unwrap();
-        let state = StateDir::open(&place.path().join("state")).unwrap();
-        let (kept, other) = (place.path().join("kept"), place.path().join("file/other"));
-        fs::create_dir(&kept).unwrap();
-        // What is no directory has nothing in it, and says so in an error of its own.
-        fs::write(place.path().join("file"), "").unwrap();
-        let note =
-            state.note(Leftovers { mount: None, temporary: vec![kept.clone(), other.clone()] }).unwrap();
-        let file = note.file.clone();
-        let error = note.remove(&other).unwrap_err().to_string();
-        assert!(error.starts_with("cannot remove") && error.contains("file/other"), "{error}");
-        drop(note);
-        assert_eq!(state.sweep().unwrap().len(), 0, "the run is alive");
-        make_owner_dead(&file);
-        let swept = state.sweep().unwrap();
-        assert!(swept[0].left[0].0 == other && file.exists(), "{swept:?}");
-        fs::remove_file(place.path().join("file")).unwrap();
-        assert_eq!(state.sweep().unwrap()[0].left.len(), 0);
-        assert!(kept.exists() && !file.exists(), "what was not to be removed is not in the note any more");
-    }
-
-    fn make_owner_dead(note: &Path) {
-        let mut written: serde_json::Value = serde_json::from_slice(&fs::read(note).unwrap()).unwrap();
-        written["owner"]["started"] = 1.into();
-        fs::write(note, written.to_string()).unwrap();
-    }
-}
+mod tests;

@@ -281,6 +281,7 @@ mod macos {
     use std::io;
     use std::os::fd::{AsRawFd, BorrowedFd};
     use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
     use std::ptr;
 
     use super::unix::check;
@@ -295,11 +296,14 @@ mod macos {
     /// How often the table of mounts is asked for while it keeps growing.
     const GROWN_MAX: usize = 8;
 
+    /// A mount's number, which no other has for as long as it is mounted (`fsid_t` of `sys/_types/_fsid_t.h`).
+    pub(crate) type FsId = [i32; 2];
+
     /// What the kernel is asked about a mount by its number (`struct vfsidctl` of `sys/mount.h`).
     #[repr(C)]
     struct Request {
         version: c_int,
-        id: libc::fsid_t,
+        id: FsId,
         data: *const c_void,
         length: usize,
         spare: [u32; 12],
@@ -314,7 +318,7 @@ mod macos {
 
     /// Unmounts by the mount's number: no path is looked up, which would ask a server that may be dead
     /// (`vfs.generic.ctlbyfsid`, `sysctl_vfs_ctlbyfsid` of `bsd/vfs/vfs_subr.c`).
-    pub(crate) fn unmount(id: libc::fsid_t, force: bool) -> io::Result<()> {
+    pub(crate) fn unmount(id: FsId, force: bool) -> io::Result<()> {
         let flags = if force { libc::MNT_FORCE } else { 0 };
         let mut request = Request {
             version: VERSION,
@@ -345,7 +349,7 @@ mod macos {
     }
 
     /// All mounts, later ones last, without asking any server (getfsstat(2) with `MNT_NOWAIT`).
-    pub(crate) fn mounts() -> Vec<Entry<libc::fsid_t>> {
+    pub(crate) fn mounts() -> Vec<Entry<FsId>> {
         for _ in 0..GROWN_MAX {
             // SAFETY: a null buffer asks for the number of mounts.
             let count = unsafe { libc::getfsstat(ptr::null_mut(), 0, libc::MNT_NOWAIT) };
@@ -364,10 +368,20 @@ mod macos {
         Vec::new()
     }
 
-    fn entry(of: &libc::statfs) -> Entry<libc::fsid_t> {
+    fn entry(of: &libc::statfs) -> Entry<FsId> {
         let lossy = |field| text(field).to_string_lossy().into_owned();
         let (kind, device) = (lossy(&of.f_fstypename), lossy(&of.f_mntfromname));
-        Entry { at: text(&of.f_mntonname).into(), kind, device, id: of.f_fsid }
+        // SAFETY: two numbers in a struct, whose field the crate does not show.
+        let id = unsafe { std::mem::transmute::<libc::fsid_t, FsId>(of.f_fsid) };
+        Entry { at: text(&of.f_mntonname).into(), kind, device, flags: of.f_flags, id }
+    }
+
+    /// Whether the volume of a directory tells names apart that differ in case only (pathconf(2)).
+    pub(crate) fn tells_case(directory: &Path) -> io::Result<bool> {
+        let path = CString::new(directory.as_os_str().as_bytes())?;
+        // SAFETY: a path that ends with a NUL.
+        let answer = unsafe { libc::pathconf(path.as_ptr(), libc::_PC_CASE_SENSITIVE) };
+        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer != 0) }
     }
 
     fn text(bytes: &[libc::c_char]) -> &OsStr {

@@ -157,6 +157,7 @@ impl Way {
                 "what is hidden answers 'Operation not permitted', not 'No such file or directory'",
                 "the store is the machine's own: outputs are written at their places in it while they are built",
                 "/tmp is closed; TMPDIR leads into the view",
+                "the names in the store, and beside the build directory, can be listed",
                 "paths can be shown only where they are, and none can be made up",
                 "what was looked for in vain is not reported, as the server is not asked",
                 "outputs that exist cannot be built again: '--check' and '--repair' need a root of their own",

@@ -1,10 +1,11 @@
 //! One attempt to have a program of the system's run in a view.
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use mounter::jail::{Jail, JailError, JailSpec, Mac, Outcome, Root, Stdio3, User};
 use mounter::profile::{Files, Network, Profile};
@@ -19,6 +20,12 @@ use crate::scratch::{self, ScratchError};
 /// Programs of the system's, which need its shared cache.
 const TOUCH: &str = "/usr/bin/touch";
 const CONNECT: &str = "/usr/bin/nc";
+const SHELL: &str = "/bin/bash";
+/// Signs programs where they are.
+const CODESIGN: &str = "/usr/bin/codesign";
+
+/// The copy of loopbox in the directory that is written to.
+const OWN: &str = "program";
 
 /// What the first leaves.
 const PROOF: &str = "proof";
@@ -44,6 +51,10 @@ pub(super) enum Program {
     Touch,
     /// It connects to a port of this machine, or else to the server's.
     Connect(Option<u16>),
+    /// A shell of the system's, which leaves the same.
+    Shell,
+    /// loopbox itself, signed by nobody, with the shared cache mapped for it alone. It does nothing.
+    Own,
 }
 
 /// Why nothing was run.
@@ -55,6 +66,10 @@ pub(super) enum AttemptError {
     Make(#[from] ScratchError),
     #[error("cannot let the program reach its view")]
     Reach(#[source] io::Error),
+    #[error("cannot copy loopbox to be signed")]
+    Copy(#[source] io::Error),
+    #[error("codesign does not sign the copy of loopbox: {0}")]
+    Sign(String),
     #[error(transparent)]
     Backend(#[from] BackendError),
     #[error(transparent)]
@@ -72,11 +87,15 @@ impl Attempt<'_> {
         scratch::make_private(&mount_point)?;
         scratch::make_private(&written)?;
         fs::set_permissions(&base, Permissions::from_mode(0o711)).map_err(AttemptError::Reach)?;
-        let view = self.view(program.path(), &written);
+        if let Program::Own = program {
+            sign(self.loopbox, &written.join(OWN))?;
+        }
+        let view = self.view(program, &written);
         let user = plan::User { uid: NOBODY, gid: NOBODY, groups: Vec::new() };
         let wish = Wish { view: &view, user: &user, at: &mount_point, note: &note, sink: None };
         let realised = Nfs::default().realise(wish)?;
-        let spec = self.jail(program, &mount_point, realised.root());
+        let mut spec = self.jail(program, &mount_point, realised.root());
+        spec.noted_in(&note);
         let quiet = Stdio3 { stdin: Stdio::null(), stdout: Stdio::null(), stderr: Stdio::null() };
         let ended = Jail::spawn(self.loopbox, &spec, quiet).and_then(Jail::wait);
         realised.end()?;
@@ -87,7 +106,7 @@ impl Attempt<'_> {
         Ok((ended?, arrived))
     }
 
-    fn view(&self, program: &str, written: &Path) -> ViewSpec {
+    fn view(&self, program: Program, written: &Path) -> ViewSpec {
         let directory = |at: &str| Entry::Directory { at: at.into(), mode: 0o755, owner: Owner::default() };
         let owner = Owner { uid: NOBODY, gid: NOBODY };
         let mut entries =
@@ -99,7 +118,7 @@ impl Attempt<'_> {
             entries.extend((self.way == Way::Cryptex).then(|| directory(mac::CRYPTEX)));
             entries.extend(mac::links());
             entries.extend(mac::system_paths(self.way).into_iter().map(graft));
-            entries.push(graft(program.into()));
+            entries.extend(program.of_the_system().map(|path| graft(path.into())));
         }
         ViewSpec { entries }
     }
@@ -108,44 +127,55 @@ impl Attempt<'_> {
         let own_root = self.way.changes_root();
         let build = if own_root { PathBuf::from("/build") } else { mount_point.join("build") };
         let image = self.image.filter(|_| self.way == Way::Cryptex);
-        let mut argv = vec![program.path().into()];
+        let path = program.of_the_system().map_or_else(|| build.join(OWN), PathBuf::from);
+        let mut argv = vec![path.clone()];
         argv.extend(program.arguments(&root, &build));
         let argv = argv.into_iter().map(PathBuf::into_os_string).collect();
         JailSpec {
             mac: Some(Mac {
                 way: self.way,
                 profile: Profile {
-                    files: self.files(program.path(), &build),
+                    files: self.files(program, &build),
                     network: program.network(),
                     extra: String::new(),
                 },
                 devices: own_root.then(|| "/dev".into()),
                 image: image.map(|image| (image.into(), mac::CRYPTEX.into())),
+                record: None,
                 architecture: None,
                 // Other programs of the system run as this user.
                 alone: false,
             }),
+            env: program.environment(),
             cwd: build,
-            ..JailSpec::new(root, User::new(NOBODY, NOBODY), program.path(), argv)
+            ..JailSpec::new(root, User::new(NOBODY, NOBODY), path, argv)
         }
     }
 
-    fn files(&self, program: &str, build: &Path) -> Files {
+    fn files(&self, program: Program, build: &Path) -> Files {
         if self.way.changes_root() {
             return Files::View;
         }
         let mut read = mac::system_paths(self.way);
-        read.push(program.into());
-        Files::Listed { fixed: Vec::new(), read, write: vec![build.into()] }
+        read.extend(program.of_the_system().map(PathBuf::from));
+        Files::Listed { fixed: Vec::new(), read, write: vec![build.into()], lists_above: false }
     }
 }
 
 impl Program {
-    fn path(self) -> &'static str {
+    /// Its path, if it is a program of the system's.
+    fn of_the_system(self) -> Option<&'static str> {
         match self {
-            Program::Touch => TOUCH,
-            Program::Connect(_) => CONNECT,
+            Program::Touch => Some(TOUCH),
+            Program::Connect(_) => Some(CONNECT),
+            Program::Shell => Some(SHELL),
+            Program::Own => None,
         }
+    }
+
+    /// Whether it leaves something when it has run.
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Program::Touch | Program::Shell)
     }
 
     fn arguments(self, root: &Root, build: &Path) -> Vec<PathBuf> {
@@ -155,6 +185,10 @@ impl Program {
         };
         match self {
             Program::Touch => vec![build.join(PROOF)],
+            Program::Shell => {
+                ["-c", ": >\"$0\""].map(PathBuf::from).into_iter().chain([build.join(PROOF)]).collect()
+            }
+            Program::Own => vec!["--version".into()],
             Program::Connect(port) => {
                 let port = port.unwrap_or(server).to_string();
                 ["-z", "-w", "2", "127.0.0.1", &port].map(PathBuf::from).into()
@@ -162,10 +196,32 @@ impl Program {
         }
     }
 
+    /// What dyld reads (`DyldProcessConfig.cpp`).
+    fn environment(self) -> Vec<(OsString, OsString)> {
+        if !matches!(self, Program::Own) {
+            return Vec::new();
+        }
+        let directory = mac::CACHE_DIRECTORIES.into_iter().find(|directory| Path::new(directory).exists());
+        let directory = directory.map(|directory| ("DYLD_SHARED_CACHE_DIR".into(), directory.into()));
+        directory.into_iter().chain([("DYLD_SHARED_REGION".into(), "private".into())]).collect()
+    }
+
     fn network(self) -> Network {
         match self {
-            Program::Touch => Network::None,
             Program::Connect(_) => Network::Local,
+            Program::Touch | Program::Shell | Program::Own => Network::None,
         }
     }
+}
+
+/// Makes a copy of a program with a signature that names nobody, as linkers give it.
+fn sign(program: &Path, copy: &Path) -> Result<(), AttemptError> {
+    fs::copy(program, copy).map_err(AttemptError::Copy)?;
+    let mut codesign = Command::new(CODESIGN);
+    codesign.args(["--force", "--sign", "-"]).arg(copy).stdin(Stdio::null());
+    let output = codesign.output().map_err(AttemptError::Copy)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(AttemptError::Sign(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }

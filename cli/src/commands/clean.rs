@@ -28,6 +28,9 @@ pub fn execute(globals: &Globals) -> Answer {
         if let Some(mount) = &swept.mount {
             output::print(format!("unmounted {}", output::name(mount)))?;
         }
+        if let Some(image) = &swept.detached {
+            output::print(format!("detached {}", image.display()))?;
+        }
         for path in &swept.removed {
             output::print(format!("removed {}", output::name(path)))?;
         }

@@ -59,6 +59,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     spec.validate()?;
     let at = std::path::absolute(&arguments.directory)?;
     need_root()?;
+    let at = mounter::mount_path(&at);
     let interrupt = Interrupt::watch()?;
     let (stopped, stop) = io::pipe()?;
     let state = StateDir::open(&globals.state_dir)?;
@@ -71,12 +72,14 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let source = Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };
     // The host goes on living beside the mount.
     let options = MountOptions { changes: Changes::Live };
-    let note = state.note(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
+    let mut note = state.note(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
     let mut mount = Mount::new(&source, &at, &options)?;
+    note.mounted_at(mount.at())?;
     #[cfg(target_os = "linux")]
     let _guard = mount.start_guard(&itself::program()?)?;
     mount.share();
-    output::tell(format_args!("mounted at {0}; 'loopbox unmount {0}' or Ctrl-C ends it", output::name(&at)));
+    let at = output::name(mount.at());
+    output::tell(format_args!("mounted at {at}; 'loopbox unmount {at}' or Ctrl-C ends it"));
     if !devices(&spec).is_empty() {
         output::tell(
             "note: its devices are there to be looked at: only a jail, as of 'loopbox run', has some that work",

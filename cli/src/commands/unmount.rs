@@ -23,7 +23,7 @@ pub struct Arguments {
 /// Unmounts. The loopbox that serves the mount notices, and ends.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     need_root()?;
-    let at = std::path::absolute(&arguments.directory)?;
+    let at = mounter::mount_path(&std::path::absolute(&arguments.directory)?);
     let state = StateDir::open(&globals.state_dir)?;
     // A mount whose server is dead would not let itself be unmounted in order.
     let swept = state.sweep()?;

@@ -31,6 +31,9 @@ pub struct Mac {
     pub devices: Option<PathBuf>,
     /// A disk image to attach read-only, and the directory of the view for it.
     pub image: Option<(PathBuf, PathBuf)>,
+    /// Where the image is written down while it is attached, for a sweep (`Note::image`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<PathBuf>,
     /// The processor that the program is made for, where the system runs programs for two.
     pub architecture: Option<Architecture>,
     /// Whether all processes of the user are the program's: they are killed when it ends.

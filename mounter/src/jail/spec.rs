@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::is_plain;
 use super::{Device, JailError, Mac, Places, SystemCalls, text};
+use crate::stale::Note;
 use crate::{MountOptions, Source};
 
 /// How large shared memory may become where nobody says.
@@ -185,6 +186,13 @@ impl JailSpec {
             own_init: false,
             own_task: false,
             mac: None,
+        }
+    }
+
+    /// Has what outlives a jail whose supervisor is killed written down beside the run's note, for a sweep.
+    pub fn noted_in(&mut self, note: &Note) {
+        if let Some(mac) = &mut self.mac {
+            mac.record = Some(note.image());
         }
     }
 

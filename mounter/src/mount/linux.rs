@@ -7,7 +7,7 @@ mod untold;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use nix::errno::Errno;
@@ -21,6 +21,9 @@ use crate::{Source, network};
 
 pub(crate) use client::Client;
 
+pub(crate) use self::{force_unmount as force_unmount_place, unmount as unmount_place};
+pub(crate) use super::table::resolve;
+
 /// How many mounts on top of each other at one point are taken away: enough for any real stack, and an end.
 const STACK: usize = 16;
 
@@ -28,15 +31,22 @@ const STACK: usize = 16;
 /// to fail by themselves. A writer makes a call or two more after the one that failed, before it is gone.
 const ABORTS: usize = 20;
 
+/// A mount of ours: paths have one spelling.
+pub(crate) type Place = PathBuf;
+
 /// The mount's root, and the client behind it, which lives where the server is.
 pub(crate) fn mount(
     source: &Source,
     at: &Path,
     options: &MountOptions,
-) -> Result<(Option<File>, Client), MountError> {
+) -> Result<(Place, Option<File>, Client), MountError> {
     let make = || mount_here(source, at, options);
-    let Some(path) = &source.namespace else { return make() };
-    network::within(path, make).map_err(|source| MountError::Namespace { path: path.clone(), source })?
+    let (root, client) = match &source.namespace {
+        None => make()?,
+        Some(path) => network::within(path, make)
+            .map_err(|source| MountError::Namespace { path: path.clone(), source })??,
+    };
+    Ok((at.into(), root, client))
 }
 
 fn mount_here(
@@ -95,6 +105,11 @@ fn attach(source: &Source, at: &Path, options: &MountOptions, recovery: Recovery
             }
         },
     )
+}
+
+/// Where it is.
+pub(crate) fn path_of(place: &Place) -> &Path {
+    place
 }
 
 /// After every read the client forgets when the file was last read, and asks for its attributes at the next stat(2),
@@ -204,6 +219,6 @@ pub(crate) fn is_nfs(at: &Path) -> bool {
 
 /// The mount on top at this point, found in the kernel's table: nothing is looked up in the mount itself.
 fn topmost(at: &Path) -> Option<MountEntry> {
-    let at = table::resolve(at);
+    let at = resolve(at);
     table::read().ok()?.into_iter().rfind(|entry| entry.at == at)
 }

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::order::{Entry, places_of, to_unmount};
+use super::order::{self, Entry};
 use super::{MountError, nfsstat};
+use crate::Source;
 use crate::options::{self, MountOptions};
-use crate::{Source, sys};
+use crate::sys::{self, FsId};
 
 /// The system's own program; its place does not depend on any search path.
 const MOUNT_NFS: &str = "/sbin/mount_nfs";
@@ -30,6 +31,9 @@ const TRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Milliseconds between two looks at the table of mounts: a person waits for the end of a command.
 const LOOK_INTERVAL: u16 = 300;
+
+/// A mount of ours, as the kernel's table has it: its path may be written otherwise than the one that was asked for.
+pub(crate) type Place = Entry<FsId>;
 
 /// The client of a mount. There is no way to end it and keep the mount.
 #[derive(Clone, Debug, Default)]
@@ -49,12 +53,9 @@ pub(crate) fn mount(
     source: &Source,
     at: &Path,
     options: &MountOptions,
-) -> Result<(Option<File>, Client), MountError> {
-    let failed = |error: io::Error| MountError::Mount {
-        device: options::device(source),
-        at: at.into(),
-        source: error,
-    };
+) -> Result<(Place, Option<File>, Client), MountError> {
+    let device = options::device(source);
+    let failed = |source: io::Error| MountError::Mount { device: device.clone(), at: at.into(), source };
     let output = Command::new(MOUNT_NFS)
         .args(options::macos(source, options))
         .arg(at)
@@ -64,32 +65,41 @@ pub(crate) fn mount(
             io::ErrorKind::NotFound => MountError::NoClient { source: error },
             _ => failed(error),
         })?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
-        return Err(failed(io::Error::other(said)));
-    }
-    check(source, at).map_err(|error| {
-        force_unmount(at);
+    let checked = match output.status.success() {
+        true => find(&device).and_then(|place| check(&place, source).map(|()| place)),
+        false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_string())),
+    };
+    let place = checked.map_err(|error| {
+        take_away_served(&device);
         failed(error)
     })?;
-    Ok((None, Client))
+    Ok((place, None, Client))
+}
+
+/// What a server offers has a name that no other server's has.
+fn find(device: &str) -> io::Result<Place> {
+    let table = sys::mounts();
+    let place = order::served(&table, device).next().cloned();
+    place.ok_or_else(|| io::Error::other("the kernel's table does not have the mount"))
 }
 
 /// `/etc/nfs.conf` adds options to every mount, and a mount with another version, or one that gives up on a slow server,
 /// is not the one that was asked for.
-fn check(source: &Source, at: &Path) -> io::Result<()> {
-    let output = Command::new(NFSSTAT).arg("-m").arg(at).stdin(Stdio::null()).output()?;
-    let device = options::device(source);
-    let mounts = nfsstat::mounts(&String::from_utf8_lossy(&output.stdout));
-    let mount = mounts.iter().rfind(|mount| mount.device == device);
-    let mount = mount.ok_or_else(|| io::Error::other("nfsstat does not know of the mount"))?;
-    let port = format!("port={}", source.addr.port());
-    match mount.lacks(&["vers=3", "tcp", &port, "hard", "locallocks"]) {
+fn check(place: &Place, source: &Source) -> io::Result<()> {
+    // Asked of all mounts: given a path, it would look at the mount itself.
+    let output = Command::new(NFSSTAT).arg("-m").stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let has = nfsstat::parameters(&said, &place.at.to_string_lossy(), &place.device);
+    let has = has.ok_or_else(|| io::Error::other("nfsstat does not know of the mount"))?;
+    match order::fault(place.flags).or_else(|| nfsstat::fault(&has, source.addr.port())) {
         None => Ok(()),
-        Some(lacking) => {
-            Err(io::Error::other(format!("it is not {lacking:?}, as was asked for: see /etc/nfs.conf")))
-        }
+        Some(fault) => Err(io::Error::other(format!("{fault}: see /etc/nfs.conf"))),
     }
+}
+
+/// Where it is.
+pub(crate) fn path_of(place: &Place) -> &Path {
+    &place.at
 }
 
 pub(crate) fn open_root(_at: &Path) -> Result<Option<File>, MountError> {
@@ -110,16 +120,27 @@ pub(crate) fn unmount(at: &Path) -> Result<(), MountError> {
     if !is_nfs(at) {
         return Err(MountError::NotMounted { at: at.into() });
     }
-    for mount in to_unmount(&sys::mounts(), &resolve(at)) {
-        unmount_one(&mount).map_err(|source| match source.raw_os_error() {
-            Some(libc::EBUSY) => MountError::InUse { at: at.into() },
-            _ => MountError::Unmount { at: at.into(), source },
-        })?;
-    }
-    Ok(())
+    in_order(&order::to_unmount(&sys::mounts(), &resolve(at)), at)
 }
 
-fn unmount_one(mount: &Entry<libc::fsid_t>) -> io::Result<()> {
+/// The same for a mount of ours, whatever lies at its path by now.
+pub(crate) fn unmount_place(place: &Place) -> Result<(), MountError> {
+    in_order(&order::to_unmount_one(&sys::mounts(), &place.id), &place.at)
+}
+
+fn in_order(mounts: &[Place], at: &Path) -> Result<(), MountError> {
+    if mounts.is_empty() {
+        return Err(MountError::NotMounted { at: at.into() });
+    }
+    mounts.iter().try_for_each(|mount| {
+        unmount_one(mount).map_err(|source| match source.raw_os_error() {
+            Some(libc::EBUSY) => MountError::InUse { at: at.into() },
+            _ => MountError::Unmount { at: at.into(), source },
+        })
+    })
+}
+
+fn unmount_one(mount: &Place) -> io::Result<()> {
     for _ in 1..TRIES {
         match sys::unmount(mount.id, false) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => thread::sleep(TRY_INTERVAL),
@@ -130,8 +151,8 @@ fn unmount_one(mount: &Entry<libc::fsid_t>) -> io::Result<()> {
 }
 
 /// Nothing there tells of mounts but the table itself, so it is looked at every now and then.
-pub(crate) fn wait_until_gone(at: &Path, stop: BorrowedFd<'_>) -> Result<(), MountError> {
-    while is_nfs(at) {
+pub(crate) fn wait_until_gone(place: &Place, stop: BorrowedFd<'_>) -> Result<(), MountError> {
+    while sys::mounts().iter().any(|entry| entry.id == place.id) {
         let mut events = [PollFd::new(stop, PollFlags::POLLIN)];
         if matches!(poll(&mut events, PollTimeout::from(LOOK_INTERVAL)), Ok(1..)) {
             break;
@@ -146,24 +167,32 @@ pub(crate) fn force_unmount(at: &Path) {
     }
 }
 
-/// Takes away by force what is mounted at a path of the kernel's table, and below it. `MNT_FORCE` ends the calls that wait
-/// for a server and takes the mount away, in use or not.
+pub(crate) fn force_unmount_place(place: &Place) {
+    by_force(&order::to_unmount_one(&sys::mounts(), &place.id));
+}
+
+/// Takes away by force what is mounted at a path of the kernel's table, and below it.
 pub(crate) fn take_away(at: &Path) {
-    for mount in to_unmount(&sys::mounts(), at) {
+    by_force(&order::to_unmount(&sys::mounts(), at));
+}
+
+/// Takes away every mount of what a server that is gone had offered.
+pub(crate) fn take_away_served(device: &str) {
+    for place in order::served(&sys::mounts(), device) {
+        force_unmount_place(place);
+    }
+}
+
+/// `MNT_FORCE` ends the calls that wait for a server and takes the mount away, in use or not.
+pub(crate) fn by_force(mounts: &[Place]) {
+    for mount in mounts {
         if let Err(error) = sys::unmount(mount.id, true) {
             tracing::warn!("cannot unmount {:?}: {error}", mount.at);
         }
     }
 }
 
-/// Takes away every mount of what a server that is gone had offered.
-pub(crate) fn take_away_served(device: &str) {
-    for at in places_of(&sys::mounts(), device) {
-        take_away(&at);
-    }
-}
-
-/// There is no way to do so and keep the mount; `deadtimeout` ends the calls.
+/// There is no way to do so and keep the mount.
 pub(crate) fn abort_calls(_at: &Path) {}
 
 pub(crate) fn is_mount_point(at: &Path) -> bool {
@@ -180,10 +209,14 @@ fn mounted_kind(at: &Path) -> Option<String> {
     sys::mounts().into_iter().rfind(|entry| entry.at == at).map(|entry| entry.kind)
 }
 
-/// The path as the table writes it. The last name is not resolved, for it may be a mount whose server is dead.
-fn resolve(at: &Path) -> PathBuf {
-    match (at.parent().map(Path::canonicalize), at.file_name()) {
-        (Some(Ok(parent)), Some(name)) => parent.join(name),
-        _ => at.to_path_buf(),
-    }
+/// The path as the table writes it. The last name is not looked up, for it may be a mount whose server is dead: it is
+/// found in the table, in whatever case or form of Unicode it is typed.
+pub(crate) fn resolve(at: &Path) -> PathBuf {
+    let (Some(Ok(parent)), Some(name)) = (at.parent().map(Path::canonicalize), at.file_name()) else {
+        return at.to_path_buf();
+    };
+    // What does not say is taken for the system's own volumes.
+    let tells_case = sys::tells_case(&parent).unwrap_or(false);
+    let table = sys::mounts();
+    order::spelling(&table, &parent, name, tells_case).map_or_else(|| parent.join(name), Path::to_path_buf)
 }

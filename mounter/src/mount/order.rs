@@ -1,6 +1,9 @@
-//! In which order mounts are taken away on macOS: one that others lie on is busy.
+//! The kernel's table of mounts on macOS: which of them is ours, and in which order they are taken away.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use unicode_normalization::UnicodeNormalization;
 
 /// A mount in the kernel's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,26 +14,90 @@ pub(crate) struct Entry<Id> {
     pub(crate) kind: String,
     /// What is mounted, in the file system's own words.
     pub(crate) device: String,
+    /// Its flags (`sys/mount.h`).
+    pub(crate) flags: u32,
     /// What the kernel knows it by, whatever its path leads to by then.
     pub(crate) id: Id,
 }
 
-/// The uppermost mount at a place and those below it, in the order in which they can be taken away: later ones lie on
-/// earlier ones.
+/// Flags that decide what programs can do with a mount of loopbox's, and whether they have to be set.
+const FLAGS: [(u32, bool, &str); 6] = [
+    (0x0000_0001, false, "rdonly"),
+    (0x0000_0004, false, "noexec"),
+    (0x0000_0008, true, "nosuid"),
+    (0x0000_0010, true, "nodev"),
+    (0x0000_0020, false, "union"),
+    (0x0020_0000, false, "noowners"),
+];
+
+/// The uppermost mount at a place and those below it, in the order in which they can be taken away: one that others lie
+/// on is busy, and later ones lie on earlier ones.
 pub(crate) fn to_unmount<Id: Clone>(table: &[Entry<Id>], at: &Path) -> Vec<Entry<Id>> {
-    let Some(from) = table.iter().rposition(|entry| entry.at == at) else { return Vec::new() };
+    table.iter().rposition(|entry| entry.at == at).map_or_else(Vec::new, |from| with_those_below(table, from))
+}
+
+/// The same for one mount, also when others lie at the same place.
+pub(crate) fn to_unmount_one<Id: Clone + PartialEq>(table: &[Entry<Id>], id: &Id) -> Vec<Entry<Id>> {
+    table.iter().position(|entry| entry.id == *id).map_or_else(Vec::new, |from| with_those_below(table, from))
+}
+
+fn with_those_below<Id: Clone>(table: &[Entry<Id>], from: usize) -> Vec<Entry<Id>> {
+    let at = &table[from].at;
     table[from..].iter().rev().filter(|entry| entry.at.starts_with(at)).cloned().collect()
 }
 
 /// Where what a server offered is mounted, the uppermost first.
-pub(crate) fn places_of<Id>(table: &[Entry<Id>], device: &str) -> Vec<PathBuf> {
-    let served = table.iter().rev().filter(|entry| entry.kind == "nfs" && entry.device == device);
-    served.map(|entry| entry.at.clone()).collect()
+pub(crate) fn served<'a, Id>(
+    table: &'a [Entry<Id>],
+    device: &'a str,
+) -> impl Iterator<Item = &'a Entry<Id>> + use<'a, Id> {
+    table.iter().rev().filter(move |entry| entry.kind == "nfs" && entry.device == device)
+}
+
+/// The place of a mount as the table writes it, when its path is given in other letters: a volume may take `View` and
+/// `view`, and the two forms of `é`, for the same name, and the table has the one that the directory was made with.
+/// The directory that it is in is given as the table would write it.
+pub(crate) fn spelling<'a, Id>(
+    table: &'a [Entry<Id>],
+    parent: &Path,
+    name: &OsStr,
+    tells_case: bool,
+) -> Option<&'a Path> {
+    let places = || table.iter().rev().map(|entry| entry.at.as_path());
+    let exact = parent.join(name);
+    places().find(|at| *at == exact).or_else(|| {
+        places().find(|at| {
+            at.parent() == Some(parent)
+                && at.file_name().is_some_and(|found| same_name(found, name, tells_case))
+        })
+    })
+}
+
+/// Whether a volume takes two names for one. APFS does not tell forms of Unicode apart, and cases where it was not asked
+/// to. Lower case stands for its folding of case: they differ in a handful of letters.
+fn same_name(one: &OsStr, other: &OsStr, tells_case: bool) -> bool {
+    let (Some(one), Some(other)) = (one.to_str(), other.to_str()) else { return one == other };
+    if tells_case {
+        return one.nfd().eq(other.nfd());
+    }
+    let folded = |name: &str| name.nfd().flat_map(char::to_lowercase).nfd().collect::<String>();
+    folded(one) == folded(other)
+}
+
+/// What is wrong with a mount's flags, if anything is: `/etc/nfs.conf` may have added to them.
+pub(crate) fn fault(flags: u32) -> Option<String> {
+    let (_, wanted, name) = FLAGS.into_iter().find(|(flag, wanted, _)| (flags & flag != 0) != *wanted)?;
+    Some(match wanted {
+        true => format!("it is not {name:?}, as was asked for"),
+        false => format!("it is {name:?}, which was not asked for"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, places_of, to_unmount};
+    use std::path::Path;
+
+    use super::{Entry, fault, served, spelling, to_unmount, to_unmount_one};
 
     fn table(entries: &[(&str, &str)]) -> Vec<Entry<usize>> {
         let numbered = entries.iter().enumerate();
@@ -38,19 +105,25 @@ mod tests {
             at: at.into(),
             kind: (*kind).into(),
             device: format!("127.0.0.1:{at}"),
+            flags: 0,
             id,
         };
         numbered.map(entry).collect()
     }
 
+    fn numbers(entries: &[Entry<usize>]) -> Vec<usize> {
+        entries.iter().map(|entry| entry.id).collect()
+    }
+
     fn order(entries: &[(&str, &str)], at: &str) -> Vec<usize> {
-        to_unmount(&table(entries), at.as_ref()).into_iter().map(|entry| entry.id).collect()
+        numbers(&to_unmount(&table(entries), at.as_ref()))
     }
 
     #[test]
     fn what_lies_on_a_mount_goes_first() {
         let entries = [("/", "apfs"), ("/root", "nfs"), ("/root/dev", "devfs"), ("/rootless", "nfs")];
         assert_eq!(order(&entries, "/root"), [2, 1]);
+        assert_eq!(numbers(&to_unmount_one(&table(&entries), &1)), [2, 1]);
     }
 
     #[test]
@@ -60,14 +133,66 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_that_others_cover_goes_after_them() {
+        let entries = [("/root", "nfs"), ("/root", "smbfs"), ("/root/dev", "devfs"), ("/other", "nfs")];
+        assert_eq!(numbers(&to_unmount_one(&table(&entries), &0)), [2, 1, 0]);
+        assert_eq!(numbers(&to_unmount_one(&table(&entries), &9)), [0; 0]);
+    }
+
+    #[test]
     fn where_nothing_is_mounted_nothing_goes() {
         assert_eq!(order(&[("/root", "nfs"), ("/root/other/deep", "devfs")], "/root/other"), [0; 0]);
     }
 
     #[test]
     fn a_servers_mounts_are_found_by_what_it_offered() {
-        let table = table(&[("/one", "nfs"), ("/two", "nfs"), ("/one", "smbfs")]);
-        assert_eq!(places_of(&table, "127.0.0.1:/one"), [std::path::Path::new("/one")]);
-        assert_eq!(places_of(&table, "127.0.0.1:/"), [""; 0].map(std::path::PathBuf::from));
+        let table = table(&[("/one", "nfs"), ("/two", "nfs"), ("/one", "smbfs"), ("/one", "nfs")]);
+        let found = |device: &str| served(&table, device).map(|entry| entry.id).collect::<Vec<_>>();
+        assert_eq!(found("127.0.0.1:/one"), [3, 0]);
+        assert_eq!(found("127.0.0.1:/"), [0; 0]);
+    }
+
+    #[test]
+    fn a_place_is_found_however_its_name_is_typed() {
+        let table =
+            table(&[("/Users", "apfs"), ("/p/View", "nfs"), ("/p/caf\u{e9}", "nfs"), ("/q/x", "nfs")]);
+        let found = |parent: &str, name: &str, tells_case| {
+            spelling(&table, parent.as_ref(), name.as_ref(), tells_case).map(Path::to_path_buf)
+        };
+        for (name, tells_case, place) in [
+            ("View", true, Some("/p/View")),
+            ("VIEW", true, None),
+            ("VIEW", false, Some("/p/View")),
+            ("cafe\u{301}", true, Some("/p/caf\u{e9}")),
+            ("CAF\u{c9}", true, None),
+            ("CAFE\u{301}", false, Some("/p/caf\u{e9}")),
+            ("x", false, None),
+        ] {
+            assert_eq!(found("/p", name, tells_case), place.map(Into::into), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_two_names_that_differ_in_case_the_typed_one_is_meant() {
+        let table = table(&[("/p/view", "nfs"), ("/p/View", "nfs")]);
+        let found = spelling(&table, "/p".as_ref(), "view".as_ref(), false);
+        assert_eq!(found, Some(Path::new("/p/view")));
+    }
+
+    #[test]
+    fn flags_that_nobody_asked_for_are_found_out() {
+        // As `nobrowse,nosuid,nodev` gives them, and what the kernel adds.
+        let good = 0x0410_0018;
+        assert_eq!(fault(good), None);
+        let faults = [good | 1, good | 4, good & !8, good & !16, good | 32, good | 0x20_0000].map(fault);
+        let faults: Vec<String> = faults.into_iter().flatten().collect();
+        insta::assert_snapshot!(faults.join("\n"), @r#"
+        it is "rdonly", which was not asked for
+        it is "noexec", which was not asked for
+        it is not "nosuid", as was asked for
+        it is not "nodev", as was asked for
+        it is "union", which was not asked for
+        it is "noowners", which was not asked for
+        "#);
     }
 }

@@ -13,6 +13,7 @@ fn listed(fixed: Vec<PathBuf>) -> Profile {
         fixed,
         read: vec!["/System/Library".into(), "/usr/lib".into()],
         write: vec![build.into(), "/nix/store/mmmm-hello".into()],
+        lists_above: true,
     };
     Profile { files, network: Network::None, extra: String::new() }
 }
@@ -55,7 +56,7 @@ fn without_a_view_every_path_is_named() {
     let text = profile.text(Some(40123));
     let own = text.strip_prefix(&[COMMON, SYSTEM].concat()).unwrap_or_default();
     insta::assert_snapshot!(own, @r#"
-    (allow file-read-metadata
+    (allow file-read*
       (literal "/")
       (literal "/System")
       (literal "/nix")
@@ -78,6 +79,14 @@ fn without_a_view_every_path_is_named() {
     (deny file-write-setugid)
     (deny network-outbound (remote ip "localhost:40123"))
     "#);
+}
+
+#[test]
+fn what_is_above_a_person_s_files_is_not_listed() {
+    let read = vec!["/Users/me/src".into()];
+    let files = Files::Listed { fixed: Vec::new(), read, write: Vec::new(), lists_above: false };
+    let text = Profile { files, network: Network::None, extra: String::new() }.text(None);
+    assert!(text.contains("(allow file-read-metadata\n  (literal \"/\")\n  (literal \"/Users\")"), "{text}");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use crate::store::Settings;
 
 /// What every program needs of the system: its libraries, of which most are in a shared cache alone, and what these
 /// read. Not all of `/System`, which has everybody's files below its `Volumes`.
-const SYSTEM: [&str; 9] = [
+const SYSTEM: [&str; 10] = [
+    "/Library/Apple/System/Library/LaunchDaemons/com.apple.oahd.plist",
     "/Library/Apple/usr/libexec/oah",
     "/System/Library",
     "/private/var/db/timezone",
@@ -28,6 +29,10 @@ const SYSTEM: [&str; 9] = [
 
 /// Where the shared cache is, as the system's own root has it.
 const CACHE: [&str; 2] = ["/System/Cryptexes", "/System/Volumes/Preboot/Cryptexes"];
+
+/// The directories of its files, the one of macOS 13 and later first.
+pub const CACHE_DIRECTORIES: [&str; 2] =
+    ["/System/Volumes/Preboot/Cryptexes/OS/System/Library/dyld", "/System/Library/dyld"];
 
 /// Where dyld looks for it first, and where the system's disk image is attached.
 pub const CRYPTEX: &str = "/System/Cryptexes/OS";
@@ -115,6 +120,7 @@ pub(super) fn add(
         profile: Profile { files, network, extra },
         devices: host.way.changes_root().then(|| "/dev".into()),
         image: host.image.clone().filter(|_| host.way == Way::Cryptex).map(|image| (image, CRYPTEX.into())),
+        record: None,
         architecture: Architecture::of_system(&request.derivation.platform),
         alone: true,
     })
@@ -184,6 +190,8 @@ fn listed(
         fixed: super::closure(request, outputs).map(|path| path.within(request.store)).collect(),
         read: shown.iter().map(|path| path.target.clone()).collect(),
         write: std::iter::once(request.settings.sandbox_build_dir.clone()).chain(own).collect(),
+        // As with Nix.
+        lists_above: true,
     })
 }
 

@@ -54,7 +54,7 @@ type Verdict = Result<String, Trouble>;
 type Check = (&'static str, Duration, fn(&Ground) -> Verdict);
 
 /// All of them, in the order in which they are tried: what ends the mount comes last.
-const CHECKS: [Check; 20] = [
+const CHECKS: [Check; 22] = [
     ("a view is mounted", PATIENCE, files::view),
     ("what is shown read-only is read-only", PATIENCE, files::read_only),
     ("what exists is not made again", PATIENCE, files::exclusive),
@@ -69,6 +69,8 @@ const CHECKS: [Check; 20] = [
     ("a program runs in a view", PATIENCE, entering::run),
     ("way in: chroot", PATIENCE, entering::chroot),
     ("way in: chroot with the system's disk image", PATIENCE, entering::cryptex),
+    ("way in: chroot with a shared cache of its own", PATIENCE, entering::private_cache),
+    ("a shell of the system's starts below another root", PATIENCE, entering::shell),
     ("way in: sandbox profile", PATIENCE, entering::profile),
     ("a profile closes the server's port", PATIENCE, entering::port),
     ("more is written than the memory holds", MUCH_PATIENCE, large::more_than_memory),

@@ -66,6 +66,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let program = plan.program(realised.view())?;
     let mut jail = plan.jail(realised.root(), program.clone());
     jail.devices = devices(&plan.view);
+    jail.noted_in(&note);
     if let Some(inner) = &globals.terminal {
         jail.terminal = true;
         inner.begin(uid).map_err(TerminalError)?;

@@ -62,6 +62,7 @@ pub fn enter(
         profile: Profile { files, network, extra: String::new() },
         devices: own_root.then(|| "/dev".into()),
         image: host.image.filter(|_| host.way == Way::Cryptex).map(|image| (image, mac::CRYPTEX.into())),
+        record: None,
         architecture: None,
         // The user has other processes, which are none of our business.
         alone: false,
@@ -83,7 +84,8 @@ fn listed(own: Vec<Entry>, tmp: PathBuf) -> Result<Files, RunError> {
             entry => return Err(RunError::NeedsRoot(entry.at().into())),
         }
     }
-    Ok(Files::Listed { fixed, read, write })
+    // The names beside what a person shows are nobody's business.
+    Ok(Files::Listed { fixed, read, write, lists_above: false })
 }
 
 #[cfg(test)]
@@ -123,7 +125,7 @@ mod tests {
         let mut env = vec![("HOME".into(), "/tmp".into())];
         let own = vec![graft("/etc/x", "/etc/x", Access::Ro), graft("/w", "/w", Access::Rw)];
         let mac = enter(host(Way::Profile), &mut view, own, &mut env, Path::new("/b"), true);
-        let Files::Listed { fixed, read, write } = mac.expect("it can be entered").profile.files else {
+        let Files::Listed { fixed, read, write, .. } = mac.expect("it can be entered").profile.files else {
             panic!("its files are listed");
         };
         assert!(fixed.is_empty() && read.contains(&"/private/etc/x".into()), "{read:?}");

@@ -1,30 +1,31 @@
 //! What is mounted for a jail on macOS, where everybody sees it: the view, and devices and a disk image in it.
 
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::{Mac, sys};
+use crate::image::Image;
 use crate::jail::{JailError, Root};
 use crate::{Mount, MountError};
-
-/// The system's own program; its place does not depend on any search path.
-const HDIUTIL: &str = "/usr/bin/hdiutil";
 
 /// The mounts, innermost last. Dropping it takes them away, the last one first, by force if need be.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
     view: Option<Mount>,
     devices: Option<Devices>,
-    image: Option<Image>,
+    image: Option<Attached>,
 }
 
 /// Where the kernel's table has the devices: once the view is dead, looking for them would hang.
 #[derive(Debug)]
 struct Devices(PathBuf);
 
+/// A disk image, and where it is written down.
 #[derive(Debug)]
-struct Image(PathBuf);
+struct Attached {
+    image: Image,
+    record: Option<PathBuf>,
+}
 
 impl Mounts {
     /// Mounts what the jail asks for.
@@ -40,19 +41,18 @@ impl Mounts {
             }
             Root::Directory(_) => {}
         }
+        // In the kernel's words, by which what lies in it is found later without looking there.
+        let view = mounts.view.as_ref().map_or_else(|| root.path().into_owned(), |view| view.at().into());
         if let Some(at) = &mac.devices {
-            let at = below(&root.path(), at);
+            let at = below(&view, at);
             sys::mount_devices(&at).map_err(|source| JailError::Devices { at: at.clone(), source })?;
-            mounts.devices = Some(Devices(at.canonicalize().unwrap_or(at)));
+            mounts.devices = Some(Devices(at));
         }
-        if let Some((image, at)) = &mac.image {
-            let at = below(&root.path(), at);
-            attach(image, &at).map_err(|source| JailError::Image {
-                image: image.clone(),
-                at: at.clone(),
-                source,
-            })?;
-            mounts.image = Some(Image(at));
+        if let Some((file, at)) = &mac.image {
+            let (at, record) = (below(&view, at), mac.record.clone());
+            let image = Image::attach(file, &view, &at, record.as_deref());
+            let image = image.map_err(|source| JailError::Image { image: file.clone(), at, source })?;
+            mounts.image = Some(Attached { image, record });
         }
         Ok(mounts)
     }
@@ -83,10 +83,13 @@ impl Drop for Devices {
     }
 }
 
-impl Drop for Image {
+impl Drop for Attached {
     fn drop(&mut self) {
-        if let Err(error) = hdiutil(&["detach", "-force"], &[&self.0]) {
-            tracing::warn!("cannot detach the disk image at {:?}: {error}", self.0);
+        let detached = self.image.detach();
+        // The record of what is left stays, for a sweep.
+        let forgotten = detached.and_then(|()| self.record.as_ref().map_or(Ok(()), fs::remove_file));
+        if let Err(error) = forgotten {
+            tracing::warn!("cannot detach the disk image {:?}: {error}", self.image.file);
         }
     }
 }
@@ -94,20 +97,4 @@ impl Drop for Image {
 /// A path inside as one of the host.
 fn below(root: &Path, inside: &Path) -> PathBuf {
     root.join(inside.strip_prefix("/").unwrap_or(inside))
-}
-
-/// With its owners, as the kernel wants the shared cache to be root's; it is signed as a whole, so that checking it
-/// again would only take time.
-fn attach(image: &Path, at: &Path) -> io::Result<()> {
-    let how =
-        ["attach", "-readonly", "-nobrowse", "-noverify", "-noautofsck", "-owners", "on", "-mountpoint"];
-    hdiutil(&how, &[at, image])
-}
-
-fn hdiutil(words: &[&str], paths: &[&Path]) -> io::Result<()> {
-    let output = Command::new(HDIUTIL).args(words).args(paths).stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }

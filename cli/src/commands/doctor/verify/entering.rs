@@ -1,7 +1,7 @@
 //! The ways into a view.
 
 #[cfg(target_os = "macos")]
-use mounter::ways::{Trial, Way};
+use mounter::ways::{Sip, Trial, Way};
 
 use super::ground::Ground;
 use super::{Doing, Verdict, demand, loopbox};
@@ -41,6 +41,27 @@ pub fn profile(ground: &Ground) -> Verdict {
     attempt(ground, Way::Profile)
 }
 
+/// No way that views are entered by: what it is good for is known once somebody has seen it work.
+#[cfg(target_os = "macos")]
+pub fn private_cache(ground: &Ground) -> Verdict {
+    let loopbox = itself::program().doing("finding this program")?;
+    let trial = builder::entering::attempt_private_cache(&ground.notes, &loopbox);
+    explain(trial, "a program that is signed as Nix's are started, and mapped the shared cache for itself")
+}
+
+/// The system's programs may be bound to the system's volume (launch constraints), whatever is protected.
+#[cfg(target_os = "macos")]
+pub fn shell(ground: &Ground) -> Verdict {
+    if builder::entering::look().sip == Sip::Protects {
+        return Err(super::Trouble::NotHere(
+            "this system's files are protected, so that nothing starts there".into(),
+        ));
+    }
+    let loopbox = itself::program().doing("finding this program")?;
+    let trial = builder::entering::attempt_shell(&ground.notes, &loopbox);
+    explain(trial, "/bin/bash ran, and wrote to the view")
+}
+
 #[cfg(target_os = "macos")]
 pub fn port(ground: &Ground) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
@@ -53,23 +74,30 @@ pub fn port(ground: &Ground) -> Verdict {
 fn attempt(ground: &Ground, way: Way) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
     let facts = builder::entering::look();
-    let protection = format!("System Integrity Protection: {:?}", facts.sip);
     if way == Way::Cryptex && facts.cryptex.is_none() {
         return Err(super::Trouble::NotHere("this system has no such disk image".into()));
     }
     match builder::entering::attempt(way, facts.cryptex.as_deref(), &ground.notes, &loopbox) {
-        Trial::Works => Ok(format!("a program of the system's ran, and wrote to the view ({protection})")),
-        // Where files are protected, this is what is to be expected, and no fault.
-        Trial::Fails(said) if way != Way::Profile => {
+        Trial::Fails(said) if way == Way::Profile => Err(super::Trouble::Failed(said)),
+        trial => explain(trial, "a program of the system's ran, and wrote to the view"),
+    }
+}
+
+/// What came of trying what need not work: where files are protected, failing is to be expected, and no fault.
+#[cfg(target_os = "macos")]
+fn explain(trial: Trial, works: &str) -> Verdict {
+    let protection = format!("System Integrity Protection: {:?}", builder::entering::look().sip);
+    match trial {
+        Trial::Works => Ok(format!("{works} ({protection})")),
+        Trial::Fails(said) => {
             Err(super::Trouble::NotHere(format!("it does not work here: {said} ({protection})")))
         }
-        Trial::Fails(said) => Err(super::Trouble::Failed(said)),
         Trial::Untried => Err(super::Trouble::Failed("it was not tried".into())),
     }
 }
 
 #[cfg(not(target_os = "macos"))]
-pub use elsewhere::{chroot, cryptex, port, profile};
+pub use elsewhere::{chroot, cryptex, port, private_cache, profile, shell};
 
 #[cfg(not(target_os = "macos"))]
 mod elsewhere {
@@ -82,6 +110,14 @@ mod elsewhere {
 
     pub fn cryptex(_ground: &Ground) -> Verdict {
         only_on_macos("has a shared cache in a disk image")
+    }
+
+    pub fn private_cache(_ground: &Ground) -> Verdict {
+        only_on_macos("has a shared cache of libraries")
+    }
+
+    pub fn shell(_ground: &Ground) -> Verdict {
+        only_on_macos("binds its programs to a volume")
     }
 
     pub fn profile(_ground: &Ground) -> Verdict {
