@@ -23,6 +23,10 @@ pub(super) struct Ready {
     /// Something else.
     pub other: bool,
     /// Yet something else.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "only a process 1 of Linux waits for two")
+    )]
     pub second: bool,
 }
 
