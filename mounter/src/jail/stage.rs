@@ -124,7 +124,7 @@ impl Stage<'_> {
     }
 
     fn open_in_root(&self, at: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = flags | OFlags::CLOEXEC;
         let below = at.strip_prefix("/").unwrap_or(at);
         Ok(rustix::fs::openat2(self.root, below, flags, rustix::fs::Mode::empty(), resolve)?)
     }

@@ -22,14 +22,14 @@ impl Terminal {
     pub fn like(outer: impl AsFd, user: Option<Uid>) -> io::Result<Terminal> {
         let (master, inner) = open()?;
         let mut settings = tcgetattr(&outer)?;
-        let kept_outside = LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK | LocalFlags::ECHOCTL;
-        settings.local_flags.remove(kept_outside | LocalFlags::ISIG);
+        settings.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
         settings.output_flags.remove(OutputFlags::OPOST);
         tcsetattr(&inner, SetArg::TCSANOW, &settings)?;
         // A terminal without a size is one all the same.
         let _ = rustix::termios::tcgetwinsize(&outer)
             .and_then(|size| rustix::termios::tcsetwinsize(&inner, size));
-        if let Some(user) = user {
+        // Root needs no right to open it again.
+        if let Some(user) = user.filter(|user| !user.is_root()) {
             fchown(&inner, Some(user), None)?;
             fchmod(&inner, Mode::S_IRUSR | Mode::S_IWUSR)?;
         }
