@@ -43,7 +43,8 @@ fn its_exit_status_is_passed_on_and_names_are_looked_up(place: &Place) {
     let builds = Builds::new(place);
     let derivation = builds.derivation("looking", &[("script", "exit 1")]);
     let ran = |words: &[&str]| builds.shell(&derivation, words);
-    assert_eq!(ran(&["--run", "exit 7"]).status, 7);
+    let seven = ran(&["--run", "exit 7"]);
+    assert_eq!(seven.status, 7, "{}", seven.stderr);
     assert_eq!(ran(&["--", "sh", "-c", "exit $1", "sh", "9"]).status, 9);
     assert_eq!(ran(&["--", "echo", "a  b", "c"]).stdout, "a  b c");
     let missing = ran(&["--", "/no/such/program"]);

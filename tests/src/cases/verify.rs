@@ -39,6 +39,8 @@ fn all_that_applies_passes_and_nothing_is_left(place: &Place) {
         "signed programs start from the mount",
         "way in: chroot",
         "way in: chroot with the system's disk image",
+        "way in: chroot with a shared cache of its own",
+        "a shell of the system's starts below another root",
         "way in: sandbox profile",
         "a profile closes the server's port",
     ];
