@@ -58,7 +58,7 @@ in
     about = "files that are named like deleted ones that an NFS client has open, and one that is such a file";
     script = ''
       mkdir -p $out/d; name=.nfs000000000076202f00000088
-      echo x > $out/d/$name; cp -r $out/d $out/copy; echo y > plain; mv plain $out/$name
+      echo x > $out/d/$name; cp -r $out/d $out/copy; echo "none like it" > plain; mv plain $out/$name
       exec 3> $out/open; echo open >&3; rm $out/open
     '';
     look = metadata;

@@ -84,6 +84,13 @@ pub fn assert_none(loopbox: &Loopbox) {
     assert_eq!(names(&loopbox.state), [""; 0], "notes");
     assert_eq!(names(&loopbox.temporary), [""; 0], "temporary directories");
     assert_not_mounted();
+    assert_root_writable();
+}
+
+/// Whoever unmounts a root by mistake makes the machine's file system read-only.
+fn assert_root_writable() {
+    let root = nix::sys::statvfs::statvfs("/").expect("there is a root");
+    assert!(!root.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY), "the machine's root is read-only");
 }
 
 /// No NFS mount of loopbox's is on this machine.
