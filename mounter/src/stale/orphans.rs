@@ -3,7 +3,7 @@
 //! The kernel kills the first process inside with its supervisor, and all others with it. One that waits for the
 //! server, or has something to write back, ends only with its calls, and nobody aborts these any more.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use crate::mount::table::{self, MountEntry};
+use crate::mount::table;
 
 /// How long a sweep waits for them: what was not written back is given up a batch at a time, within some hundred
 /// milliseconds. A later sweep finds those that take longer.
@@ -29,7 +29,7 @@ pub(super) fn end(device: &str) {
             tracing::warn!("process {pid} still waits for a server that is gone");
             return;
         }
-        abort_calls(pid, at);
+        abort_calls(pid, at, device.into());
         thread::sleep(INTERVAL);
     }
 }
@@ -38,12 +38,14 @@ pub(super) fn end(device: &str) {
 /// machine's own root.
 fn who_sees(device: &OsStr) -> Option<(u32, PathBuf)> {
     let numbers = fs::read_dir("/proc").ok()?.flatten();
-    numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find_map(|pid| {
-        // A process that ended meanwhile sees nothing.
-        let mounts = table::read_of(pid).unwrap_or_default();
-        let of_device = |entry: &MountEntry| entry.kind == "nfs" && entry.device == device;
-        mounts.into_iter().find(of_device).map(|entry| (pid, entry.at))
-    })
+    let mut numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.find_map(|pid| mount_of(pid, device).map(|at| (pid, at)))
+}
+
+/// Where a process sees the mount. One that ended meanwhile sees nothing.
+fn mount_of(pid: u32, device: &OsStr) -> Option<PathBuf> {
+    let mounts = table::read_of(pid).unwrap_or_default();
+    mounts.into_iter().find(|entry| entry.kind == "nfs" && entry.device == device).map(|entry| entry.at)
 }
 
 /// Aborts the calls on the mount at `at` in the process's mount namespace (umount2(2), `MNT_FORCE`). A thread of its own
@@ -51,7 +53,7 @@ fn who_sees(device: &OsStr) -> Option<(u32, PathBuf)> {
 ///
 /// Never on the root of this process's own namespace, nor on any that is not the mount: to unmount a root is to make its
 /// file system read-only (`do_umount_root` in `fs/namespace.c`), and that may be the machine's.
-fn abort_calls(pid: u32, at: PathBuf) {
+fn abort_calls(pid: u32, at: PathBuf, device: OsString) {
     thread::spawn(move || {
         // Whatever fails, the next look finds the process again, or finds it gone.
         let Ok(namespace) = File::open(format!("/proc/{pid}/ns/mnt")) else { return };
@@ -59,8 +61,7 @@ fn abort_calls(pid: u32, at: PathBuf) {
             return;
         }
         // The process may have ended before its namespace was opened, and its number be another's.
-        if !table::read_of(pid).unwrap_or_default().iter().any(|entry| entry.kind == "nfs" && entry.at == at)
-        {
+        if mount_of(pid, &device).as_ref() != Some(&at) {
             return;
         }
         if unshare(CloneFlags::CLONE_FS).and_then(|()| setns(namespace, CloneFlags::CLONE_NEWNS)).is_ok() {

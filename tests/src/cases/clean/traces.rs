@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::cases::loopbox::Loopbox;
 
-/// How long the processes of a killed loopbox may take to be gone: what is inside is killed within some tens of
-/// milliseconds, but a process that waits for the dead server in a place where nobody can abort its call waits until
-/// the mount gives up, 60 seconds after the call was made (`RESEND` and `RESENDS` in `mounter/src/options.rs`).
+/// How long the processes of a killed loopbox may take to be gone: what is inside is killed, and the client shut down, within
+/// some tens of milliseconds; the rest is room for a machine under load.
 const GONE: Duration = Duration::from_secs(75);
 /// Beyond this the wait is told, with what was waited for: it should not have come to that.
 const SLOW: Duration = Duration::from_secs(5);
