@@ -99,25 +99,41 @@ fn nothing_is_left_unfinished() {
     none(&faults);
 }
 
+/// Procedures of NFS version 3 (RFC 1813, section 3.3).
+const PROCEDURES: usize = 22;
+/// A procedure has a test of what it does, and more than one of what it refuses or of its edges.
+const TESTS_OF_A_PROCEDURE: usize = 3;
+
 #[test]
-fn every_procedure_is_tested() {
-    let all = files(&["rs"]);
-    let tests: Vec<&str> = all
-        .iter()
-        .filter(|(path, _)| path.starts_with("nfs-server/tests"))
-        .map(|(_, text)| text.as_str())
-        .collect();
-    let faults: Vec<String> = all
-        .iter()
-        .filter(|(path, _)| path.parent() == Some(Path::new("nfs-server/src/nfs")))
-        .filter(|(_, text)| text.lines().next().is_some_and(|first| first.contains("3.3.")))
-        .filter(|(path, text)| {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            !text.contains("#[cfg(test)]") && !tests.iter().any(|test| test.contains(name.as_ref()))
-        })
-        .map(|(path, _)| format!("{}: no test of nfs-server mentions it", path.display()))
-        .collect();
+fn every_procedure_has_a_file_of_wire_tests() {
+    let server = checkout().join("nfs-server");
+    let table = fs::read_to_string(server.join("src/nfs.rs")).expect("the table of procedures can be read");
+    let procedures = names_in_table(&table);
+    assert_eq!(procedures.len(), PROCEDURES, "{procedures:?}");
+    let wire = server.join("tests/wire");
+    let modules = fs::read_to_string(wire.join("main.rs")).expect("the list of wire tests can be read");
+    let mut faults = Vec::new();
+    for name in procedures.iter().map(|name| name.to_lowercase()) {
+        if !modules.lines().any(|line| line == format!("mod {name};")) {
+            faults.push(format!("nfs-server/tests/wire/main.rs: no `mod {name};`"));
+        }
+        let text = fs::read_to_string(wire.join(format!("{name}.rs"))).unwrap_or_default();
+        let tests = text.lines().filter(|line| line.trim() == "#[test]").count();
+        if tests < TESTS_OF_A_PROCEDURE {
+            faults.push(format!(
+                "nfs-server/tests/wire/{name}.rs: {tests} tests, at least {TESTS_OF_A_PROCEDURE}"
+            ));
+        }
+    }
     none(&faults);
+}
+
+/// The strings in capital letters between `PROCEDURES: …= [` and `];`.
+fn names_in_table(text: &str) -> Vec<&str> {
+    let table = text.split_once("PROCEDURES: ").and_then(|(_, rest)| rest.split_once("= ["));
+    let table = table.and_then(|(_, rest)| rest.split_once("\n];")).map_or("", |(table, _)| table);
+    let quoted = table.split('"').skip(1).step_by(2);
+    quoted.filter(|name| name.chars().all(|letter| letter.is_ascii_uppercase())).collect()
 }
 
 #[test]

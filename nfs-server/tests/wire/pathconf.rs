@@ -15,6 +15,19 @@ fn it_tells_what_names_may_be_like() {
 }
 
 #[test]
+fn it_answers_for_every_kind_of_node() {
+    let world = World::new();
+    let mut client = world.root();
+    for path in ["", "etc/passwd", "bin/sh", "dev/null", "empty", "package", "package/hello", "writable/note"]
+    {
+        let done = client.pathconf(&world.at(path)).unwrap();
+        assert_eq!((done.name_max, done.linkmax), (255, 65_000), "{path}");
+        let fileid = client.getattr(&world.at(path)).unwrap().fileid;
+        assert_eq!(done.obj_attributes.unwrap().fileid, fileid, "{path}");
+    }
+}
+
+#[test]
 fn a_foreign_handle_is_bad() {
     assert_eq!(refused(World::new().root().pathconf(&handle(&[0; 8]))), nfsstat3::NFS3ERR_BADHANDLE);
 }
