@@ -1,4 +1,24 @@
-//! Plan a build, make its view, run it, take its outputs.
+//! Builds Nix derivations in views.
+//!
+//! [`plan`] turns a derivation, its closure and Nix's settings into plain data; [`build`] carries that out and registers
+//! the outputs; [`graph`] does so for derivations that depend on each other. Nothing here prints.
+//!
+//! Derivations are read and printed byte for byte as Nix does:
+//!
+//! ```
+//! use builder::derivation::parse;
+//!
+//! let path = "/nix/store/0c8qx7rwazifyz8zz8qqlfv64b8ldyl5-hello";
+//! let text = format!(
+//!     r#"Derive([("out","{path}","","")],[],[],"x86_64-linux","/bin/sh",["-c","echo hello > $out"],[("out","{path}")])"#
+//! );
+//! let derivation = parse(text.as_bytes())?;
+//! let (name, output) = &derivation.output_paths("/nix/store".as_ref())?[0];
+//! assert_eq!((name.as_str(), output.name()), ("out", "hello"));
+//! assert_eq!(derivation.variable("out"), Some(path.as_bytes()));
+//! assert_eq!(derivation.print(), text.as_bytes());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod access;
 pub mod backend;

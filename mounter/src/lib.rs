@@ -1,7 +1,32 @@
-//! Put a served address at a path; enter a root; run a command there.
+//! Mounts an NFS export of this machine, and runs a program with that mount as its root.
 //!
-//! Nothing here knows the NFS wire format or Nix: a [`Source`] is an address and an export path, and the operating
-//! system's own NFS client does the rest.
+//! A [`Source`] is an address and an export path; the operating system's own NFS client does the rest, so nothing here
+//! knows the protocol, or Nix. What a client is told about a mount is made by pure functions:
+//!
+//! ```
+//! use mounter::options::{self, Recovery};
+//! use mounter::{MountOptions, Source};
+//!
+//! let source = Source { addr: ([127, 0, 0, 1], 2049).into(), export: "/view".into(), namespace: None };
+//! assert_eq!(options::device(&source), "127.0.0.1:/view");
+//! let line = options::linux(&source, &MountOptions::default(), Recovery::Hard);
+//! assert!(line.starts_with("vers=3,proto=tcp,addr=127.0.0.1,port=2049,"));
+//! ```
+//!
+//! Mounting needs root. A [`Mount`] is undone when it is dropped; [`Mount::unmount`] also reports what went wrong:
+//!
+//! ```no_run
+//! # fn example(source: &mounter::Source) -> Result<(), mounter::MountError> {
+//! use mounter::{Mount, MountOptions};
+//!
+//! let mount = Mount::new(source, "/mnt".as_ref(), &MountOptions::default())?;
+//! println!("mounted at {}", mount.at().display());
+//! mount.unmount()
+//! # }
+//! ```
+//!
+//! [`jail`] runs programs in there. A program that starts jails has to call [`jail::enter`] first thing in `main` when
+//! its first argument is [`jail::WORD`]: it is its own supervisor.
 
 mod contents;
 mod errno;

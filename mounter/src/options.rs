@@ -80,7 +80,7 @@ pub enum Changes {
 pub enum Recovery {
     /// It waits, for as long as it takes. Somebody has to end it when the server has died: see [`crate::guard`].
     Hard,
-    /// The call fails after two times [`RESEND_ONCE`] seconds with ETIMEDOUT, which a program may take for anything. That is
+    /// The call fails after 180 seconds with ETIMEDOUT, which a program may take for anything. That is
     /// for kernels on which nobody could end a client that waits.
     Softerr,
 }

@@ -8,12 +8,14 @@ use nix::fcntl::{Flock, FlockArg};
 
 pub mod apt;
 pub mod browser;
+pub mod checkers;
 pub mod kernel;
 pub mod macos;
 mod mark;
 pub mod new_nix;
 mod own;
 pub mod packages;
+pub mod pypi;
 pub mod store;
 pub mod suites;
 mod versions;

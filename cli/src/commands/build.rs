@@ -62,7 +62,7 @@ pub struct Arguments {
     /// How the view becomes a directory: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
     backend: builder::backend::Kind,
-    /// More host paths for builds to see: words TARGET[=SOURCE][?]
-    #[arg(long, value_name = "WORDS")]
+    /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
+    #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
 }

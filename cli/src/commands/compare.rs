@@ -34,8 +34,8 @@ pub struct Arguments {
     /// Cores for each build, 0 for all [default: Nix's setting cores]
     #[arg(long, value_name = "N")]
     cores: Option<u32>,
-    /// More host paths for builds to see: words TARGET[=SOURCE][?]
-    #[arg(long, value_name = "WORDS")]
+    /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
+    #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
     /// Print everything as JSON
     #[arg(long)]

@@ -13,7 +13,7 @@ pub struct Arguments {
     /// Give every build the network: for impure derivations, which Nix's description does not tell from others
     #[arg(long)]
     network: bool,
-    /// Host paths for builds to see, TARGET[=SOURCE][?], and last the file in which Nix describes the build
-    #[arg(required = true, value_name = "TARGET[=SOURCE]... BUILD.JSON")]
+    /// Host paths for builds to see (one that ends in '?' may be missing), and last the file in which Nix describes the build
+    #[arg(required = true, value_name = "TARGET[=SOURCE][?]... BUILD.JSON")]
     words: Vec<String>,
 }

@@ -28,8 +28,8 @@ pub struct Arguments {
     /// How the view becomes a directory: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
     backend: builder::backend::Kind,
-    /// More host paths for the build to see: words TARGET[=SOURCE][?]
-    #[arg(long, value_name = "WORDS")]
+    /// More host paths for the build to see, separated by spaces; one that ends in '?' may be missing
+    #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
     /// A command and its arguments, in place of a session with the shell
     #[arg(last = true, value_name = "CMD")]

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::{command, quiet, text};
 use crate::lab::apt::{Suite, codename};
+use crate::lab::pypi;
 use crate::lab::store::Store;
 use crate::lab::{Lab, say};
 
@@ -62,14 +63,8 @@ fn busybox(lab: &Lab) -> Result<PathBuf> {
 /// The Zig toolchain, for its clang and its linker.
 pub fn zig(lab: &Lab) -> Result<PathBuf> {
     lab.once("inputs/zig", "bringing the Zig toolchain", |at| {
-        let wheels = lab.directory("wheels")?;
-        quiet(
-            command("pip3", ["download", "-q", "--no-deps", "--only-binary", ":all:", ZIG, "-d"])
-                .arg(&wheels),
-        )?;
-        let wheel = find(&wheels, |name| name.starts_with("ziglang-") && name.ends_with(".whl"))?;
         let unpacked = at.with_extension("unpacked");
-        quiet(command("python3", ["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
+        pypi::unpack(lab, ZIG, &unpacked)?;
         fs::rename(unpacked.join("ziglang"), at)?;
         fs::remove_dir_all(&unpacked)?;
         fs::set_permissions(at.join("zig"), fs::Permissions::from_mode(0o755))

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::demo::Workload;
+use crate::lab::checkers::Checkers;
 use crate::lab::kernel::Kernel;
 use crate::lab::new_nix::NewNix;
 use crate::lab::suites::Tools;
@@ -19,6 +20,7 @@ pub fn run() -> Result<()> {
     Workload::prepare(&lab)?;
     NewNix::bring(&lab)?;
     Tools::bring(&lab)?;
+    Checkers::bring(&lab)?;
     say("everything is set up");
     Ok(())
 }

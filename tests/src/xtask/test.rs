@@ -14,6 +14,7 @@ use super::{check_macos, compare, fuzz, parity, probe, report, setup};
 use crate::command::command;
 use crate::demo::Workload;
 use crate::demo::ways::{machine, release};
+use crate::lab::checkers::Checkers;
 use crate::lab::new_nix::NewNix;
 use crate::lab::suites::Tools;
 use crate::lab::{Lab, say};
@@ -60,7 +61,7 @@ pub struct Options {
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// Formatting and lints.
+    /// Formatting, lints, documentation, and what is depended on.
     Style,
     /// What needs no virtual machine.
     Host,
@@ -117,15 +118,25 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Formatting and lints; each counts as one test.
+/// Formatting, lints, documentation and dependencies; each counts as one test.
 fn style(lab: &Lab) -> Result<Tally> {
-    say("formatting and lints");
+    let checkers = Checkers::bring(lab)?;
+    say("formatting, lints, documentation, dependencies");
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    // With examples, cargo takes the features that clippy has just checked the dependencies with.
+    let mut doc = cargo(lab, &["doc", "--workspace", "--no-deps", "--lib", "--bins", "--examples"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    let steps = [
+        cargo(lab, &["fmt", "--all", "--check"]),
+        cargo(lab, &clippy),
+        doc,
+        checkers.deny(),
+        checkers.shear(),
+    ];
     let mut tally = Tally::default();
-    for arguments in [
-        vec!["fmt", "--all", "--check"],
-        vec!["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-    ] {
-        let status = cargo(lab, &arguments).status().context("cannot start cargo")?;
+    for mut step in steps {
+        step.current_dir(lab.checkout()).stdin(Stdio::null());
+        let status = step.status().with_context(|| format!("cannot start {step:?}"))?;
         tally.add(Tally::one(status.success()));
     }
     Ok(tally)
