@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use nfs_server::view::{Decision, Entry, Sink, ViewSpec};
+use nfs_server::view::{AccessObserver, Entry, LookupOutcome, ViewSpec};
 
 /// Paths that are remembered. A configure script asks for some thousands that no machine has.
 const REMEMBERED: usize = 20_000;
@@ -31,9 +31,9 @@ pub struct Hidden {
     pub incomplete: bool,
 }
 
-impl Sink for HiddenPaths {
-    fn observe(&self, decision: Decision, path: &dyn Fn() -> PathBuf) {
-        if decision != Decision::Hidden {
+impl AccessObserver for HiddenPaths {
+    fn observe(&self, decision: LookupOutcome, path: &dyn Fn() -> PathBuf) {
+        if decision != LookupOutcome::Hidden {
             return;
         }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,9 +78,9 @@ mod tests {
         }
         let sink = HiddenPaths::default();
         for path in [&there, &missing, &own.join("file"), &store.join("undeclared")] {
-            sink.observe(Decision::Hidden, &|| path.clone());
+            sink.observe(LookupOutcome::Hidden, &|| path.clone());
         }
-        sink.observe(Decision::Found, &|| machine.path().into());
+        sink.observe(LookupOutcome::Found, &|| machine.path().into());
         let scratch = |at: &PathBuf| Entry::Scratch {
             at: at.clone(),
             source: "/x".into(),

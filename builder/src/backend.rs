@@ -18,8 +18,8 @@ use mounter::farm::FarmError;
 use mounter::jail::Root;
 use mounter::stale::{Note, StateError};
 use mounter::{MountOptions, NetworkError};
-use nfs_server::view::{Entry, OpenError, Sink, View, ViewSpec};
-use nfs_server::{Calls, ServerError};
+use nfs_server::view::{AccessObserver, Entry, OpenError, View, ViewSpec};
+use nfs_server::{CallCounts, ServerError};
 use serde::Serialize;
 
 use crate::plan::User;
@@ -59,7 +59,7 @@ pub struct Wish<'a> {
     /// Where what could be left behind is noted, for a later run to sweep.
     pub note: &'a Note,
     /// Who is told what the view is asked for. Only a backend that is asked can tell.
-    pub sink: Option<Arc<dyn Sink>>,
+    pub sink: Option<Arc<dyn AccessObserver>>,
 }
 
 /// A view that is real for as long as this lives.
@@ -82,7 +82,7 @@ pub trait Realised: Send {
 #[serde(rename_all = "camelCase")]
 pub struct Spent {
     /// Calls to the server by procedure.
-    pub nfs_calls: Calls,
+    pub nfs_calls: CallCounts,
     /// Files, directories and links that were made on the host's disks.
     pub inodes_created: u64,
     /// Names that were given to files that are there already.

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::credentials::Credentials;
 use crate::service::Service;
-use crate::view::{Error, Patience};
+use crate::view::{Blocking, Error};
 use crate::xdr::{Decoder, Encoder, Garbage};
 
 /// A procedure of a program, ready to be called.
@@ -36,7 +36,7 @@ pub(crate) enum Ended {
 pub(crate) struct Call<'a> {
     pub(crate) service: &'a Service,
     pub(crate) credentials: Credentials,
-    pub(crate) patience: Patience,
+    pub(crate) blocking: Blocking,
     /// What of the arguments was not received yet, if they are not all here.
     pub(crate) behind: Option<&'a dyn Behind>,
 }

@@ -1,8 +1,8 @@
 //! One connection: requests in, replies out.
 
-mod incoming;
+mod blocking_pool;
+mod payload;
 mod send;
-mod waiting;
 
 use std::io;
 use std::net::TcpStream;
@@ -11,13 +11,13 @@ use parking_lot::Mutex;
 
 use crate::call::Behind;
 use crate::limits::SEND_BUFFER;
-use crate::record::{RecordError, Records};
-use crate::rpc::{self, Answered, Replies, Request};
+use crate::record::{RecordError, RecordReader};
+use crate::rpc::{self, Answered, ReplyBuffer, Request};
 use crate::service::Service;
-use crate::view::{Patience, prepare_thread};
+use crate::view::{Blocking, prepare_thread};
 use crate::xdr::Garbage;
-use incoming::Incoming;
-use waiting::Waiting;
+use blocking_pool::BlockingPool;
+use payload::Incoming;
 
 /// Why a connection ended before its peer closed it.
 #[derive(Debug, thiserror::Error)]
@@ -49,35 +49,35 @@ type Output<'s> = Mutex<&'s TcpStream>;
 pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), ConnectionError> {
     prepare_thread();
     let output = Output::new(stream);
-    let waiting = Waiting::new(service, &output);
+    let pool = BlockingPool::new(service, &output);
     std::thread::scope(|scope| {
-        let _end = waiting.ends_with_this();
+        let _end = pool.guard();
         let mut input = stream;
         let incoming = Incoming::new(stream);
-        let mut records = Records::new()?;
-        let mut replies = Replies::new()?;
+        let mut records = RecordReader::new()?;
+        let mut replies = ReplyBuffer::new()?;
         loop {
             while let Some(record) = records.next()? {
-                let answered = rpc::answer(service, Request::whole(record, Patience::None), &mut replies)?;
-                if answered == Answered::Later && !waiting.take(record, scope) {
+                let answered = rpc::answer(service, Request::whole(record, Blocking::Never), &mut replies)?;
+                if answered == Answered::Later && !pool.submit(record, scope) {
                     // So many wait already that this one is waited for here, and nothing more is read meanwhile.
                     send::all(&output, &mut replies)?;
-                    rpc::answer(service, Request::whole(record, Patience::Any), &mut replies)?;
+                    rpc::answer(service, Request::whole(record, Blocking::Allowed), &mut replies)?;
                 }
-                if replies.attached.len() > 0 || replies.out.len() > SEND_BUFFER {
+                if replies.tail.len() > 0 || replies.out.len() > SEND_BUFFER {
                     send::all(&output, &mut replies)?;
                 }
             }
             send::all(&output, &mut replies)?;
-            if let Some((head, missing)) = records.begun() {
+            if let Some((head, missing)) = records.partial() {
                 incoming.begin(missing);
                 let behind: (usize, &dyn Behind) = (missing, &incoming);
-                let request = Request { record: head, behind: Some(behind), patience: Patience::None };
+                let request = Request { record: head, behind: Some(behind), blocking: Blocking::Never };
                 if rpc::answer(service, request, &mut replies)? == Answered::Now {
                     incoming.is_sound()?;
                     send::all(&output, &mut replies)?;
                     incoming.drop_rest()?;
-                    records.drop_begun();
+                    records.discard_partial();
                     continue;
                 }
             }

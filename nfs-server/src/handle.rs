@@ -20,22 +20,22 @@ pub(crate) struct FileHandle<'a>(&'a [u8]);
 
 /// A handle as it is sent.
 #[derive(Clone, Copy)]
-pub(crate) struct OwnHandle([u8; LENGTH]);
+pub(crate) struct SignedHandle([u8; LENGTH]);
 
 /// What handles are made and proved with. Whoever has the same secret understands the same handles, so handles
 /// outlive a restart of the server.
 #[derive(Clone, Copy)]
-pub struct Secret([u8; 16]);
+pub struct HandleKey([u8; 16]);
 
-impl Secret {
+impl HandleKey {
     /// A new secret.
     ///
     /// # Errors
     /// The system has no random numbers to give.
-    pub fn random() -> std::io::Result<Secret> {
+    pub fn random() -> std::io::Result<HandleKey> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
-        Ok(Secret(bytes))
+        Ok(HandleKey(bytes))
     }
 
     /// A path that cannot be guessed, and that says nothing about the secret it is made from.
@@ -46,38 +46,38 @@ impl Secret {
         format!("/{:032x}", hasher.finish128().as_u128())
     }
 
-    pub(crate) fn seal(&self, id: NodeId) -> OwnHandle {
+    pub(crate) fn sign(&self, id: NodeId) -> SignedHandle {
         let mut handle = [0; LENGTH];
         handle[..8].copy_from_slice(&id.to_be_bytes());
         handle[8..16].copy_from_slice(&MAGIC);
-        let proof = self.proof(&handle[..16]);
-        handle[16..].copy_from_slice(&proof);
-        OwnHandle(handle)
+        let mac = self.mac(&handle[..16]);
+        handle[16..].copy_from_slice(&mac);
+        SignedHandle(handle)
     }
 
     /// The number in a handle that was made with this secret.
-    pub(crate) fn open(&self, handle: FileHandle<'_>) -> Option<NodeId> {
+    pub(crate) fn verify(&self, handle: FileHandle<'_>) -> Option<NodeId> {
         let handle: &[u8; LENGTH] = handle.0.try_into().ok()?;
-        let (body, proof) = handle.split_at(16);
-        let genuine: bool = self.proof(body).ct_eq(proof).into();
+        let (body, mac) = handle.split_at(16);
+        let genuine: bool = self.mac(body).ct_eq(mac).into();
         let (id, magic) = body.split_first_chunk::<8>()?;
         (genuine && magic == MAGIC).then(|| NodeId::from_be_bytes(*id))
     }
 
-    fn proof(&self, body: &[u8]) -> [u8; 16] {
+    fn mac(&self, body: &[u8]) -> [u8; 16] {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(body);
         hasher.finish128().as_bytes()
     }
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for HandleKey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Secret(..)")
+        out.write_str("HandleKey(..)")
     }
 }
 
-impl OwnHandle {
+impl SignedHandle {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -89,7 +89,7 @@ impl<'a> Decode<'a> for FileHandle<'a> {
     }
 }
 
-impl Encode for OwnHandle {
+impl Encode for SignedHandle {
     fn encode(&self, to: &mut Encoder<'_>) {
         to.opaque(&self.0);
     }
@@ -100,16 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_handle_itself_opens() {
-        let secret = Secret([7; 16]);
-        let handle = secret.seal(12345);
-        assert_eq!(secret.open(FileHandle(handle.as_bytes())), Some(12345));
+    fn only_a_handle_of_this_key_is_verified() {
+        let handle_key = HandleKey([7; 16]);
+        let handle = handle_key.sign(12345);
+        assert_eq!(handle_key.verify(FileHandle(handle.as_bytes())), Some(12345));
         for bit in 0..LENGTH * 8 {
             let mut forged = handle.0;
             forged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(secret.open(FileHandle(&forged)), None, "bit {bit} flipped");
+            assert_eq!(handle_key.verify(FileHandle(&forged)), None, "bit {bit} flipped");
         }
-        assert_eq!(secret.open(FileHandle(&handle.0[..31])), None);
-        assert_eq!(Secret([8; 16]).open(FileHandle(handle.as_bytes())), None);
+        assert_eq!(handle_key.verify(FileHandle(&handle.0[..31])), None);
+        assert_eq!(HandleKey([8; 16]).verify(FileHandle(handle.as_bytes())), None);
     }
 }

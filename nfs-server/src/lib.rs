@@ -7,16 +7,16 @@
 //! [`view::View`] is the filtered tree and knows nothing of NFS; [`Server`] answers NFS and MOUNT calls on it.
 
 mod call;
-mod calls;
+mod call_counters;
+mod call_counts;
 mod connection;
-mod counts;
 mod credentials;
-mod duplicates;
 mod handle;
 mod limits;
 mod mount;
 mod nfs;
 mod record;
+mod reply_cache;
 mod rpc;
 mod server;
 mod service;
@@ -24,8 +24,8 @@ mod sys;
 pub mod view;
 mod xdr;
 
-pub use calls::Calls;
-pub use handle::Secret;
+pub use call_counts::CallCounts;
+pub use handle::HandleKey;
 pub use nfs::status_number;
 pub use server::{Peers, Server, ServerError, ServerOptions};
 pub use service::Users;

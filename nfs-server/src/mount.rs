@@ -64,7 +64,7 @@ fn mnt(
         return Ok(Ended::Done);
     }
     reply.u32(MNT3_OK);
-    reply.opaque(call.service.secret.seal(Node::id(&call.service.view.root())).as_bytes());
+    reply.opaque(call.service.handle_key.sign(Node::id(&call.service.view.root())).as_bytes());
     reply.u32(1);
     reply.u32(AUTH_SYS);
     Ok(Ended::Done)

@@ -29,7 +29,7 @@ mod symlink;
 mod write;
 
 use crate::call::{Call, Ended, Entry};
-use crate::counts;
+use crate::call_counters;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 pub use status::number as status_number;
 use status::{Failure, Status};
@@ -38,7 +38,7 @@ pub(crate) const PROGRAM: u32 = 100_003;
 pub(crate) const VERSION: u32 = 3;
 
 /// The procedures, each at its number.
-pub(crate) const PROCEDURES: [Entry; counts::PROCEDURES] = [
+pub(crate) const PROCEDURES: [Entry; call_counters::PROCEDURES] = [
     Entry { name: "NULL", once: false, early: false, anonymous: true, run: null },
     always::<getattr::GetAttr>("GETATTR"),
     once::<setattr::SetAttr>("SETATTR"),
@@ -47,7 +47,7 @@ pub(crate) const PROCEDURES: [Entry; counts::PROCEDURES] = [
     always::<readlink::ReadLink>("READLINK"),
     always::<read::Read>("READ"),
     early::<write::Write>("WRITE"),
-    once::<create::Create>("CREATE"),
+    once::<create::CreateMode>("CREATE"),
     once::<mkdir::MkDir>("MKDIR"),
     once::<symlink::Symlink>("SYMLINK"),
     once::<mknod::MkNod>("MKNOD"),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memmap2::MmapMut;
 
-use crate::limits::{CALL_HEAD_MAX, FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECEIVE_FIRST, RECORD_MAX};
+use crate::limits::{CALL_HEAD_MAX, FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECEIVE_CHUNK, RECORD_MAX};
 
 /// The bit in a fragment's header that marks a record's last.
 pub(crate) const LAST_FRAGMENT: u32 = 1 << 31;
@@ -22,16 +22,16 @@ pub(crate) enum RecordError {
 }
 
 /// A stream's records, several of which may wait in the buffer.
-pub(crate) struct Records {
+pub(crate) struct RecordReader {
     /// Pages of its own: most connections use few of them, and those that are not used take no memory.
     buffer: MmapMut,
     /// The part of the buffer that was received and not yet taken.
     filled: Range<usize>,
 }
 
-impl Records {
-    pub(crate) fn new() -> io::Result<Records> {
-        Ok(Records { buffer: MmapMut::map_anon(RECEIVE_BUFFER)?, filled: 0..0 })
+impl RecordReader {
+    pub(crate) fn new() -> io::Result<RecordReader> {
+        Ok(RecordReader { buffer: MmapMut::map_anon(RECEIVE_BUFFER)?, filled: 0..0 })
     }
 
     /// The next record that is here as a whole.
@@ -54,8 +54,8 @@ impl Records {
 
     /// A large record whose head is here while the rest is still to come: what is here, and how much is not.
     ///
-    /// Its data may be taken from the stream past this buffer; it is to be [dropped](Records::drop_begun) then.
-    pub(crate) fn begun(&self) -> Option<(&[u8], usize)> {
+    /// Its data may be taken from the stream past this buffer; it is to be [dropped](RecordReader::discard_partial) then.
+    pub(crate) fn partial(&self) -> Option<(&[u8], usize)> {
         let missing = self.missing()?;
         let (header, head) = self.buffer[self.filled.clone()].split_first_chunk::<HEADER>()?;
         let whole = u32::from_be_bytes(*header) & LAST_FRAGMENT != 0 && head.len() + missing <= RECORD_MAX;
@@ -63,7 +63,7 @@ impl Records {
     }
 
     /// Forgets the record that has begun: what is here of it. Nothing else is, then.
-    pub(crate) fn drop_begun(&mut self) {
+    pub(crate) fn discard_partial(&mut self) {
         self.filled = 0..0;
     }
 
@@ -77,7 +77,7 @@ impl Records {
             self.buffer.copy_within(self.filled.clone(), 0);
             self.filled = 0..self.filled.len();
         }
-        let wanted = self.missing().unwrap_or(RECEIVE_FIRST);
+        let wanted = self.missing().unwrap_or(RECEIVE_CHUNK);
         let room = &mut self.buffer[self.filled.end..];
         let most = room.len().min(wanted);
         let read = stream.read(&mut room[..most])?;
@@ -167,7 +167,7 @@ mod tests {
 
     fn records(stream: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, RecordError> {
         let mut stream = Pieces(stream, piece);
-        let mut records = Records::new().unwrap();
+        let mut records = RecordReader::new().unwrap();
         let mut found = Vec::new();
         loop {
             while let Some(record) = records.next()? {

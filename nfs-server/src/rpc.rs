@@ -9,12 +9,12 @@ use memmap2::MmapMut;
 
 use crate::call::{Behind, Call, Ended, Entry};
 use crate::credentials::{AuthStat, Credentials};
-use crate::duplicates::{Earlier, Key};
-use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
+use crate::limits::{READDIR_REPLY_MAX, TRANSFER_MAX};
 use crate::record::LAST_FRAGMENT;
+use crate::reply_cache::{CacheLookup, CallKey};
 use crate::service::Service;
-use crate::view::Patience;
-use crate::xdr::{Attached, Decoder, Encoder, Garbage, padding};
+use crate::view::Blocking;
+use crate::xdr::{Decoder, Encoder, Garbage, Tail, padding};
 use crate::{mount, nfs};
 
 const CALL: u32 = 0;
@@ -25,17 +25,17 @@ const RPC_VERSION: u32 = 2;
 const HEADER: usize = 4;
 
 /// What replies are made in. One for each connection, used again and again.
-pub(crate) struct Replies {
+pub(crate) struct ReplyBuffer {
     /// Replies that wait to be sent, each with its record mark.
     pub(crate) out: Vec<u8>,
     /// File data and directory entries on their way into a reply.
     pub(crate) bulk: MmapMut,
     /// What is to be sent behind `out`, with its padding.
-    pub(crate) attached: Attached,
+    pub(crate) tail: Tail,
 }
 
 /// Why a call was not carried out (RFC 5531, section 9).
-enum Refusal {
+enum RpcError {
     RpcMismatch,
     Auth(AuthStat),
     ProgramUnavailable,
@@ -45,7 +45,7 @@ enum Refusal {
 }
 
 /// The head of a call, before its credentials.
-struct Head {
+struct CallHeader {
     xid: u32,
     version: u32,
     program: u32,
@@ -53,10 +53,10 @@ struct Head {
     procedure: u32,
 }
 
-impl Replies {
-    pub(crate) fn new() -> io::Result<Replies> {
-        let bulk = MmapMut::map_anon(TRANSFER_MAX.max(LISTING_REPLY_MAX))?;
-        Ok(Replies { out: Vec::new(), bulk, attached: Attached::Nothing })
+impl ReplyBuffer {
+    pub(crate) fn new() -> io::Result<ReplyBuffer> {
+        let bulk = MmapMut::map_anon(TRANSFER_MAX.max(READDIR_REPLY_MAX))?;
+        Ok(ReplyBuffer { out: Vec::new(), bulk, tail: Tail::Nothing })
     }
 }
 
@@ -76,12 +76,12 @@ pub(crate) struct Request<'a> {
     pub(crate) record: &'a [u8],
     /// How many bytes are still to come, and from where.
     pub(crate) behind: Option<(usize, &'a dyn Behind)>,
-    pub(crate) patience: Patience,
+    pub(crate) blocking: Blocking,
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn whole(record: &'a [u8], patience: Patience) -> Request<'a> {
-        Request { record, behind: None, patience }
+    pub(crate) fn whole(record: &'a [u8], blocking: Blocking) -> Request<'a> {
+        Request { record, behind: None, blocking }
     }
 }
 
@@ -91,10 +91,10 @@ impl<'a> Request<'a> {
 pub(crate) fn answer(
     service: &Service,
     request: Request<'_>,
-    replies: &mut Replies,
+    replies: &mut ReplyBuffer,
 ) -> Result<Answered, Garbage> {
-    let mut from = Decoder::begun(request.record, request.behind.map_or(0, |(missing, _)| missing));
-    let head = Head::decode(&mut from)?;
+    let mut from = Decoder::partial(request.record, request.behind.map_or(0, |(missing, _)| missing));
+    let head = CallHeader::decode(&mut from)?;
     let start = replies.out.len();
     replies.out.extend_from_slice(&[0; HEADER]);
     match dispatch(service, &request, &head, from, replies, start) {
@@ -108,13 +108,13 @@ pub(crate) fn answer(
             return Ok(Answered::Later);
         }
         Err(refusal) => {
-            service.counts.refuse();
+            service.counters.refuse();
             replies.out.truncate(start + HEADER);
             refusal.encode(head.xid, &mut Encoder::new(&mut replies.out));
         }
     }
-    let attached = replies.attached.len();
-    let length = replies.out.len() - start - HEADER + attached + padding(attached);
+    let tail = replies.tail.len();
+    let length = replies.out.len() - start - HEADER + tail + padding(tail);
     let mark = LAST_FRAGMENT | length as u32;
     replies.out[start..start + HEADER].copy_from_slice(&mark.to_be_bytes());
     Ok(Answered::Now)
@@ -129,89 +129,89 @@ enum Outcome {
 fn dispatch(
     service: &Service,
     request: &Request<'_>,
-    head: &Head,
+    head: &CallHeader,
     mut from: Decoder<'_>,
-    replies: &mut Replies,
+    replies: &mut ReplyBuffer,
     start: usize,
-) -> Result<Outcome, Refusal> {
+) -> Result<Outcome, RpcError> {
     if head.version != RPC_VERSION {
-        return Err(Refusal::RpcMismatch);
+        return Err(RpcError::RpcMismatch);
     }
     let entry = find(head)?;
-    let (patience, early) = (request.patience, request.behind.is_some());
+    let (blocking, early) = (request.blocking, request.behind.is_some());
     if early && !entry.early {
         return Ok(Outcome::Later);
     }
-    let credentials = Credentials::decode(&mut from).map_err(Refusal::Auth)?;
+    let credentials = Credentials::decode(&mut from).map_err(RpcError::Auth)?;
     if !entry.anonymous {
-        let uid = credentials.uid().ok_or(Refusal::Auth(AuthStat::TooWeak))?;
+        let uid = credentials.uid().ok_or(RpcError::Auth(AuthStat::TooWeak))?;
         if !service.admits(uid) {
-            return Err(Refusal::Auth(AuthStat::BadCredentials));
+            return Err(RpcError::Auth(AuthStat::BadCredentials));
         }
     }
-    let key = entry.once.then(|| Key::new(head.xid, head.procedure, credentials.caller(), from.rest()));
-    let running = match key.map(|key| service.duplicates.begin(key)) {
+    let key = entry.once.then(|| CallKey::new(head.xid, head.procedure, credentials.caller(), from.rest()));
+    let pending = match key.map(|key| service.reply_cache.lookup(key)) {
         None => None,
-        Some(Earlier::None(running)) => Some(running),
-        Some(Earlier::Reply(reply)) => {
+        Some(CacheLookup::Miss(pending)) => Some(pending),
+        Some(CacheLookup::Hit(reply)) => {
             replies.out.truncate(start);
             replies.out.extend_from_slice(&reply);
             return Ok(Outcome::Reply);
         }
-        Some(Earlier::StillRunning) => return Ok(Outcome::Nothing),
+        Some(CacheLookup::InProgress) => return Ok(Outcome::Nothing),
     };
     match head.program {
-        _ if patience == Patience::Any => service.counts.count_waiting(),
-        mount::PROGRAM => service.counts.count_mount(),
+        _ if blocking == Blocking::Allowed => service.counters.count_blocking(),
+        mount::PROGRAM => service.counters.count_mount(),
         // If it is for later, it is counted then.
         _ if early => {}
-        _ => service.counts.count_nfs(head.procedure),
+        _ => service.counters.count_nfs(head.procedure),
     }
-    let call = Call { service, credentials, patience, behind: request.behind.map(|(_, end)| end) };
+    let call = Call { service, credentials, blocking, behind: request.behind.map(|(_, end)| end) };
     let mut reply = Encoder::new(&mut replies.out);
     accepted(head.xid, &mut reply);
     reply.u32(0);
     let ran = (entry.run)(&call, &mut from, &mut reply, &mut replies.bulk)
-        .map_err(|Garbage| Refusal::GarbageArgs)?;
+        .map_err(|Garbage| RpcError::GarbageArgs)?;
     // What is carried out only once has its reply, whatever it is.
-    if ran == Ended::Busy && patience == Patience::None && !entry.once {
+    if ran == Ended::Busy && blocking == Blocking::Never && !entry.once {
         return Ok(Outcome::Later);
     }
     if early {
-        service.counts.count_nfs(head.procedure);
+        service.counters.count_nfs(head.procedure);
     }
-    replies.attached = reply.attached();
-    if let Some(running) = running {
+    replies.tail = reply.tail();
+    if let Some(pending) = pending {
         let length = (replies.out.len() - start - HEADER) as u32;
         replies.out[start..start + HEADER].copy_from_slice(&(LAST_FRAGMENT | length).to_be_bytes());
-        running.finish(&replies.out[start..]);
+        pending.finish(&replies.out[start..]);
     }
     Ok(Outcome::Reply)
 }
 
-fn find(head: &Head) -> Result<&'static Entry, Refusal> {
+fn find(head: &CallHeader) -> Result<&'static Entry, RpcError> {
     let (table, low, high): (&[Entry], u32, u32) = match head.program {
         nfs::PROGRAM => (&nfs::PROCEDURES, nfs::VERSION, nfs::VERSION),
         mount::PROGRAM => (mount::procedures(head.program_version), mount::VERSION_1, mount::VERSION_3),
-        _ => return Err(Refusal::ProgramUnavailable),
+        _ => return Err(RpcError::ProgramUnavailable),
     };
     let known = head.program_version == low || head.program_version == high;
     if !known {
-        return Err(Refusal::ProgramMismatch { low, high });
+        return Err(RpcError::ProgramMismatch { low, high });
     }
     usize::try_from(head.procedure)
         .ok()
         .and_then(|index| table.get(index))
-        .ok_or(Refusal::ProcedureUnavailable)
+        .ok_or(RpcError::ProcedureUnavailable)
 }
 
-impl Head {
-    fn decode(from: &mut Decoder<'_>) -> Result<Head, Garbage> {
+impl CallHeader {
+    fn decode(from: &mut Decoder<'_>) -> Result<CallHeader, Garbage> {
         let xid = from.u32()?;
         if from.u32()? != CALL {
             return Err(Garbage);
         }
-        Ok(Head {
+        Ok(CallHeader {
             xid,
             version: from.u32()?,
             program: from.u32()?,
@@ -230,33 +230,33 @@ fn accepted(xid: u32, to: &mut Encoder<'_>) {
     to.u32(0); // of no bytes
 }
 
-impl Refusal {
+impl RpcError {
     fn encode(&self, xid: u32, to: &mut Encoder<'_>) {
         match self {
-            Refusal::RpcMismatch => {
+            RpcError::RpcMismatch => {
                 denied(xid, 0, to);
                 to.u32(RPC_VERSION);
                 to.u32(RPC_VERSION);
             }
-            Refusal::Auth(why) => {
+            RpcError::Auth(why) => {
                 denied(xid, 1, to);
                 to.u32(*why as u32);
             }
-            Refusal::ProgramUnavailable => {
+            RpcError::ProgramUnavailable => {
                 accepted(xid, to);
                 to.u32(1);
             }
-            Refusal::ProgramMismatch { low, high } => {
+            RpcError::ProgramMismatch { low, high } => {
                 accepted(xid, to);
                 to.u32(2);
                 to.u32(*low);
                 to.u32(*high);
             }
-            Refusal::ProcedureUnavailable => {
+            RpcError::ProcedureUnavailable => {
                 accepted(xid, to);
                 to.u32(3);
             }
-            Refusal::GarbageArgs => {
+            RpcError::GarbageArgs => {
                 accepted(xid, to);
                 to.u32(4);
             }

@@ -1,8 +1,8 @@
 //! The server: a loopback socket, and a thread for each connection to it.
 
 mod listener;
+mod log_limit;
 mod peer;
-mod refusals;
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter};
@@ -15,13 +15,13 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use parking_lot::{Condvar, Mutex};
 
+use log_limit::LogLimit;
 pub use peer::Peers;
-use refusals::Refusals;
 
-use crate::calls::Calls;
+use crate::call_counts::CallCounts;
 use crate::connection;
-use crate::handle::Secret;
-use crate::limits::{CLIENT_CLOSING_MAX, CONNECTIONS_MAX, PAUSE_MILLISECONDS};
+use crate::handle::HandleKey;
+use crate::limits::{ACCEPT_RETRY_MILLISECONDS, CLIENT_CLOSE_TIMEOUT, CONNECTIONS_MAX};
 use crate::service::{Service, Users};
 use crate::view::View;
 
@@ -33,7 +33,7 @@ pub struct ServerOptions {
     /// Whose connections are taken.
     pub peers: Peers,
     /// What handles and the export's path are made from; a new one when missing.
-    pub secret: Option<Secret>,
+    pub handle_key: Option<HandleKey>,
 }
 
 /// Why a server could not start.
@@ -65,8 +65,8 @@ pub struct Server {
 
 struct Shared {
     service: Service,
-    peers: peer::Check,
-    refusals: Refusals,
+    peers: peer::PeerCheck,
+    log_limit: LogLimit,
     connections: Mutex<Connections>,
     /// A connection ended.
     ended: Condvar,
@@ -87,18 +87,18 @@ impl Server {
     /// [`ServerError::Peers`] when the system lets every program use the ports that are to tell the kernel, or does not
     /// tell whose sockets are.
     pub fn start(view: Arc<View>, options: ServerOptions) -> Result<Server, ServerError> {
-        let secret = match options.secret {
-            Some(secret) => secret,
-            None => Secret::random().map_err(ServerError::Random)?,
+        let handle_key = match options.handle_key {
+            Some(handle_key) => handle_key,
+            None => HandleKey::random().map_err(ServerError::Random)?,
         };
-        let peers = peer::Check::new(options.peers).map_err(ServerError::Peers)?;
+        let peers = peer::PeerCheck::new(options.peers).map_err(ServerError::Peers)?;
         let listener = listener::listen().map_err(ServerError::Listen)?;
         let address = listener.local_addr().map_err(ServerError::Listen)?;
         let (woken, wake) = io::pipe().map_err(ServerError::Thread)?;
         let shared = Arc::new(Shared {
-            service: Service::new(view, secret, options.users),
+            service: Service::new(view, handle_key, options.users),
             peers,
-            refusals: Refusals::default(),
+            log_limit: LogLimit::default(),
             connections: Mutex::default(),
             ended: Condvar::new(),
         });
@@ -126,22 +126,22 @@ impl Server {
 
     /// The calls answered so far.
     #[must_use]
-    pub fn calls(&self) -> Calls {
-        Calls::of(&self.shared.service.counts)
+    pub fn calls(&self) -> CallCounts {
+        CallCounts::of(&self.shared.service.counters)
     }
 
     /// Ends every connection and closes every file of the view. Returns when no thread of the server is left.
     ///
     /// A client closes its connection when it has removed the last of the files that were deleted while open, which may be
     /// after its mount is gone. It is waited for then; what is left behind one that does not come to it is removed here.
-    pub fn stop(mut self) -> Calls {
+    pub fn stop(mut self) -> CallCounts {
         self.end();
         self.calls()
     }
 
     fn end(&mut self) {
         let view = &self.shared.service.view;
-        let unfinished = view.has_deleted_files() && !self.shared.are_closed_within(CLIENT_CLOSING_MAX);
+        let unfinished = view.has_deleted_files() && !self.shared.are_closed_within(CLIENT_CLOSE_TIMEOUT);
         drop(self.wake.take());
         if let Some(accepting) = self.accepting.take() {
             // A thread that panicked has said so; there is nothing to add here.
@@ -183,7 +183,7 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener, woken: &PipeReader) {
                 tracing::debug!(%error, "a connection could not be taken");
                 if is_shortage(&error) {
                     // It is still waiting, and would be found so again and again. The end may come meanwhile.
-                    let _ = nix::poll::poll(&mut waiting[1..], PollTimeout::from(PAUSE_MILLISECONDS));
+                    let _ = nix::poll::poll(&mut waiting[1..], PollTimeout::from(ACCEPT_RETRY_MILLISECONDS));
                 }
             }
         }
@@ -202,8 +202,8 @@ impl Shared {
         let own = stream.local_addr();
         let admitted = own.map_err(|_| "it has ended").and_then(|own| self.peers.admits(peer, own));
         if let Err(reason) = admitted {
-            self.service.counts.refuse();
-            if let Some(untold) = self.refusals.tell() {
+            self.service.counters.refuse();
+            if let Some(untold) = self.log_limit.tell() {
                 tracing::warn!(%peer, reason, untold, "a connection was refused");
             }
             return;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::counts::Counts;
-use crate::duplicates::Duplicates;
-use crate::handle::Secret;
+use crate::call_counters::CallCounters;
+use crate::handle::HandleKey;
+use crate::reply_cache::ReplyCache;
 use crate::view::View;
 
 /// Whose calls are answered.
@@ -19,22 +19,22 @@ pub enum Users {
 /// One view, with what it takes to answer calls on it.
 pub(crate) struct Service {
     pub(crate) view: Arc<View>,
-    pub(crate) secret: Secret,
+    pub(crate) handle_key: HandleKey,
     pub(crate) export: String,
     pub(crate) users: Users,
-    pub(crate) duplicates: Duplicates,
-    pub(crate) counts: Counts,
+    pub(crate) reply_cache: ReplyCache,
+    pub(crate) counters: CallCounters,
 }
 
 impl Service {
-    pub(crate) fn new(view: Arc<View>, secret: Secret, users: Users) -> Service {
+    pub(crate) fn new(view: Arc<View>, handle_key: HandleKey, users: Users) -> Service {
         Service {
             view,
-            export: secret.export_path(),
-            secret,
+            export: handle_key.export_path(),
+            handle_key,
             users,
-            duplicates: Duplicates::new(),
-            counts: Counts::default(),
+            reply_cache: ReplyCache::new(),
+            counters: CallCounters::default(),
         }
     }
 

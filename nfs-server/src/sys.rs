@@ -4,9 +4,9 @@
 #[cfg(not(target_os = "linux"))]
 mod macos;
 #[cfg(target_os = "linux")]
-mod ring;
+mod stat_ring;
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use macos::{tcp_sockets, tells_case};
+pub(crate) use macos::{case_sensitive, tcp_sockets};
 #[cfg(target_os = "linux")]
-pub(crate) use ring::Ring;
+pub(crate) use stat_ring::StatRing;

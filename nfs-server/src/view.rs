@@ -3,98 +3,97 @@
 //! A [`View`] is opened from a [`ViewSpec`]. Reading goes through the view itself; changing goes through a
 //! [`Writable`], which exists only for nodes that may be changed, so no procedure can forget to ask.
 
-mod abilities;
-mod acting;
+mod access;
+mod attr_cache;
 mod attributes;
+mod blocking;
 mod caller;
-mod case;
-mod change;
+mod case_folding;
 mod create;
-mod descriptors;
+mod dir_cache;
+mod dir_index;
 mod error;
-mod file_system;
+mod fd_cache;
 mod fileid;
 mod host;
-mod list;
-mod listing;
-mod listings;
-mod locate;
+mod host_capabilities;
+mod impersonate;
 mod lookup;
-#[cfg(target_os = "linux")]
-mod many;
+mod name_cache;
 mod node;
-mod patience;
+mod observer;
 mod read;
-mod recall;
+mod readdir;
 mod remove;
 mod rename;
-mod rights;
-mod seen;
+mod resolve;
 mod set;
 mod silly;
-mod sink;
 mod spec;
-mod stand_in;
+mod special_files;
 mod stat;
+#[cfg(target_os = "linux")]
+mod stat_batcher;
+mod statfs;
 mod tree;
+mod writable;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use abilities::Abilities;
-pub(crate) use acting::prepare_thread;
-pub use attributes::{Attributes, Kind, Time};
-pub use caller::{Caller, Want};
-pub use change::Writable;
-pub use create::{Create, New};
+pub use attributes::{Attributes, FileType, Time};
+pub use blocking::Blocking;
+pub use caller::{AccessMask, Caller};
+pub use create::{CreateMode, NewNode};
 pub use error::{Error, OpenError};
-pub use fileid::is_hosts_number;
-pub use list::Listed;
+pub use fileid::is_host_inode;
+pub use host_capabilities::HostCapabilities;
+pub(crate) use impersonate::prepare_thread;
 pub use lookup::Found;
 pub use node::{Node, NodeId};
-pub use patience::Patience;
-pub use read::{Read, Span};
-pub use seen::Before;
-pub use set::{Contents, SetAttributes, SetTime, Written};
+pub use observer::{AccessObserver, LookupOutcome};
+pub use read::{FileSegment, ReadOutcome};
+pub use readdir::DirEntry;
+pub use set::{Payload, SetAttributes, SetTime, WriteOutcome};
 pub use silly::SillyNames;
-pub use sink::{Decision, Sink};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
-pub use stand_in::stands_in;
+pub use special_files::is_special_file_marker;
+pub use writable::Writable;
 
 use create::ExclusiveCreates;
-use descriptors::Descriptors;
+use dir_cache::DirCache;
+use fd_cache::FdCache;
 use fileid::FileIds;
-use listings::Listings;
-#[cfg(target_os = "linux")]
-use many::Many;
-use node::Nodes;
+use node::NodeTable;
 use silly::SillyRenames;
-use stand_in::StandIns;
-use tree::{Declared, Tree};
+use special_files::SpecialFileMarkers;
+#[cfg(target_os = "linux")]
+use stat_batcher::StatBatcher;
+use tree::{DeclaredNode, Tree};
 
 /// A filtered tree of the host, as a [`ViewSpec`] declares it.
 pub struct View {
     tree: Tree,
-    nodes: Nodes,
+    nodes: NodeTable,
     fileids: FileIds,
-    descriptors: Descriptors,
-    listings: Listings,
+    fds: FdCache,
+    dir_cache: DirCache,
     #[cfg(target_os = "linux")]
-    many: Option<Many>,
+    stat_batcher: Option<StatBatcher>,
     silly: SillyRenames,
     exclusive: ExclusiveCreates,
-    stand_ins: StandIns,
-    abilities: Abilities,
+    special_files: SpecialFileMarkers,
+    capabilities: HostCapabilities,
     /// Held while names change: the host may give the inode number of a file that goes to one that comes.
     changing_names: Mutex<()>,
     /// The user and group that new files of the host get before they are given to the caller.
     identity: (u32, u32),
     /// Whether this process can act as its callers.
-    acts: bool,
+    can_impersonate: bool,
     /// When the view was opened.
     opened: Time,
-    sink: Option<Arc<dyn Sink>>,
+    observer: Option<Arc<dyn AccessObserver>>,
 }
 
 impl View {
@@ -102,38 +101,38 @@ impl View {
     ///
     /// # Errors
     /// The specification is wrong, or a source is missing or cannot be used.
-    pub fn open(spec: &ViewSpec, sink: Option<Arc<dyn Sink>>) -> Result<View, OpenError> {
-        View::open_on(spec, sink, Abilities::default())
+    pub fn open(spec: &ViewSpec, observer: Option<Arc<dyn AccessObserver>>) -> Result<View, OpenError> {
+        View::open_with(spec, observer, HostCapabilities::default())
     }
 
     /// The same on a host of which this is known.
     ///
     /// # Errors
     /// As [`View::open`].
-    pub fn open_on(
+    pub fn open_with(
         spec: &ViewSpec,
-        sink: Option<Arc<dyn Sink>>,
-        abilities: Abilities,
+        observer: Option<Arc<dyn AccessObserver>>,
+        capabilities: HostCapabilities,
     ) -> Result<View, OpenError> {
-        let tree = Tree::new(spec, abilities)?;
+        let tree = Tree::new(spec, capabilities)?;
         let identity = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         Ok(View {
             fileids: FileIds::new(tree.device),
             tree,
-            nodes: Nodes::new(),
-            descriptors: Descriptors::new(),
-            listings: Listings::new(),
+            nodes: NodeTable::new(),
+            fds: FdCache::new(),
+            dir_cache: DirCache::new(),
             #[cfg(target_os = "linux")]
-            many: Many::on(abilities),
-            silly: SillyRenames::new(abilities.silly_names),
+            stat_batcher: StatBatcher::on(capabilities),
+            silly: SillyRenames::new(capabilities.silly_names),
             exclusive: ExclusiveCreates::default(),
-            stand_ins: StandIns::default(),
-            abilities,
+            special_files: SpecialFileMarkers::default(),
+            capabilities,
             changing_names: Mutex::new(()),
             opened: Time::now(),
             identity,
-            acts: acting::can_act(identity),
-            sink,
+            can_impersonate: impersonate::is_supported(identity),
+            observer,
         })
     }
 
@@ -151,12 +150,12 @@ impl View {
 
     /// Closes every host file: from here on nothing in the view holds one open.
     pub fn close(&self) {
-        self.descriptors.clear();
+        self.fds.clear();
         self.silly.clear();
     }
 }
 
 /// A declared node. Indices come from the tree itself and from [`View::node`], which checks them.
-fn declared(tree: &Tree, index: usize) -> &Declared {
+fn declared(tree: &Tree, index: usize) -> &DeclaredNode {
     tree.get(index).unwrap_or_else(|| unreachable!("a declared node outside the tree"))
 }

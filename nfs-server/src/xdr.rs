@@ -1,7 +1,7 @@
 //! XDR (RFC 4506): bounded decoding that borrows from the request, encoding straight into the reply.
 
 use crate::limits::INLINE_DATA_MAX;
-use crate::view::Span;
+use crate::view::FileSegment;
 
 /// The bytes are not what the protocol says they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +28,18 @@ pub(crate) struct Decoder<'a> {
 /// A reply that grows.
 pub(crate) struct Encoder<'o> {
     out: &'o mut Vec<u8>,
-    attached: Attached,
+    tail: Tail,
 }
 
 /// Data that follows a reply without being copied into it.
 #[derive(Clone, Default)]
-pub(crate) enum Attached {
+pub(crate) enum Tail {
     #[default]
     Nothing,
     /// That many bytes from the start of the bulk buffer.
     Bulk(usize),
     /// Part of a file.
-    File(Span),
+    File(FileSegment),
 }
 
 impl<'a> Decoder<'a> {
@@ -48,7 +48,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A request of which `behind` bytes were not received yet.
-    pub(crate) fn begun(bytes: &'a [u8], behind: usize) -> Decoder<'a> {
+    pub(crate) fn partial(bytes: &'a [u8], behind: usize) -> Decoder<'a> {
         Decoder { left: bytes, behind }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Decoder<'a> {
 
     /// Opaque data of at most `max` bytes, the last item of a request: what of it is here, and how many bytes of it were
     /// not received yet.
-    pub(crate) fn opaque_begun(&mut self, max: usize) -> Result<(&'a [u8], usize), Garbage> {
+    pub(crate) fn opaque_partial(&mut self, max: usize) -> Result<(&'a [u8], usize), Garbage> {
         let length = usize::try_from(self.u32()?).map_err(|_| Garbage)?;
         if length > max || length + padding(length) > self.left.len() + self.behind {
             return Err(Garbage);
@@ -115,7 +115,7 @@ impl<'a> Decoder<'a> {
 
 impl<'o> Encoder<'o> {
     pub(crate) fn new(out: &'o mut Vec<u8>) -> Encoder<'o> {
-        Encoder { out, attached: Attached::Nothing }
+        Encoder { out, tail: Tail::Nothing }
     }
 
     pub(crate) fn u32(&mut self, value: u32) {
@@ -149,13 +149,13 @@ impl<'o> Encoder<'o> {
             return self.opaque(data);
         }
         self.length(data.len());
-        self.attached = Attached::Bulk(data.len());
+        self.tail = Tail::Bulk(data.len());
     }
 
     /// Opaque data from a file, the last item of a reply.
-    pub(crate) fn opaque_span(&mut self, span: &Span) {
-        self.length(span.count);
-        self.attached = Attached::File(span.clone());
+    pub(crate) fn opaque_segment(&mut self, segment: &FileSegment) {
+        self.length(segment.count);
+        self.tail = Tail::File(segment.clone());
     }
 
     /// A value that may be missing.
@@ -167,8 +167,8 @@ impl<'o> Encoder<'o> {
     }
 
     /// What follows the reply.
-    pub(crate) fn attached(self) -> Attached {
-        self.attached
+    pub(crate) fn tail(self) -> Tail {
+        self.tail
     }
 
     fn length(&mut self, length: usize) {
@@ -177,12 +177,12 @@ impl<'o> Encoder<'o> {
     }
 }
 
-impl Attached {
+impl Tail {
     pub(crate) fn len(&self) -> usize {
         match self {
-            Attached::Nothing => 0,
-            Attached::Bulk(length) => *length,
-            Attached::File(span) => span.count,
+            Tail::Nothing => 0,
+            Tail::Bulk(length) => *length,
+            Tail::File(segment) => segment.count,
         }
     }
 }
@@ -223,15 +223,19 @@ mod tests {
         Encoder::new(&mut out).opaque(b"12345");
         for here in 4..=out.len() {
             let behind = out.len() - here;
-            let decoded = Decoder::begun(&out[..here], behind).opaque_begun(5);
+            let decoded = Decoder::partial(&out[..here], behind).opaque_partial(5);
             let data = &out[4..here.min(9)];
             assert_eq!(decoded, Ok((data, 5 - data.len())), "{here} here");
-            assert_eq!(Decoder::begun(&out[..here], behind).opaque_begun(4), Err(Garbage), "over the limit");
+            assert_eq!(
+                Decoder::partial(&out[..here], behind).opaque_partial(4),
+                Err(Garbage),
+                "over the limit"
+            );
             if behind > 0 {
-                assert_eq!(Decoder::begun(&out[..here], behind - 1).opaque_begun(5), Err(Garbage));
+                assert_eq!(Decoder::partial(&out[..here], behind - 1).opaque_partial(5), Err(Garbage));
             }
         }
-        assert_eq!(Decoder::new(&[0xff; 8]).opaque_begun(usize::MAX - 3), Err(Garbage));
+        assert_eq!(Decoder::new(&[0xff; 8]).opaque_partial(usize::MAX - 3), Err(Garbage));
     }
 
     #[test]

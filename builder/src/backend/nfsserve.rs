@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use mounter::jail::Root;
 use mounter::{MountOptions, Network, Source};
-use nfs_server::Secret;
+use nfs_server::HandleKey;
 use nfs_server::view::View;
 use nfsserve::tcp::{NFSTcp, NFSTcpListener};
 use tokio::runtime::Runtime;
@@ -60,7 +60,7 @@ impl Server {
         let adapter = Adapter(Numbered::new(view, user));
         let mut listener = runtime.block_on(NFSTcpListener::bind(ANY_PORT, adapter))?;
         // It keeps nobody out, since the crate tells whoever asks. But what is mounted is told apart by its name.
-        let export = Secret::random()?.export_path();
+        let export = HandleKey::random()?.export_path();
         listener.with_export_name(&export);
         let source = Source {
             addr: (listener.get_listen_ip(), listener.get_listen_port()).into(),

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nfs_server::view::{Attributes, Caller, Create, Error, Listed, New, Patience, SetAttributes, View};
+use nfs_server::view::{
+    Attributes, Blocking, Caller, CreateMode, DirEntry, Error, NewNode, SetAttributes, View,
+};
 
 use crate::plan::User;
 
@@ -85,9 +87,9 @@ impl Numbered {
     pub fn read(&self, id: u64, offset: u64, count: u32) -> Result<(Vec<u8>, bool), Error> {
         let mut data = vec![0; count as usize];
         let node = self.view.node(id)?;
-        let read = self.view.read(&node, offset, &mut data, self.caller(), Patience::Any)?;
+        let read = self.view.read(&node, offset, &mut data, self.caller(), Blocking::Allowed)?;
         data.truncate(read.count);
-        Ok((data, read.end))
+        Ok((data, read.eof))
     }
 
     /// WRITE, all of it.
@@ -96,7 +98,7 @@ impl Numbered {
     /// As of LOOKUP; [`Error::NoSpace`] when the host took a part only.
     pub fn write(&self, id: u64, offset: u64, data: &[u8], sync: bool) -> Result<Attributes, Error> {
         let writable = self.view.writable(self.view.node(id)?)?;
-        let written = writable.write(offset, data, sync, self.caller(), Patience::Any)?;
+        let written = writable.write(offset, data, sync, self.caller(), Blocking::Allowed)?;
         if written.count < data.len() { Err(Error::NoSpace) } else { Ok(written.attributes) }
     }
 
@@ -108,7 +110,7 @@ impl Numbered {
         &self,
         directory: u64,
         name: &[u8],
-        how: Create,
+        how: CreateMode,
         set: &SetAttributes,
     ) -> Result<Made, Error> {
         let writable = self.view.writable(self.view.node(directory)?)?;
@@ -124,7 +126,7 @@ impl Numbered {
         &self,
         directory: u64,
         name: &[u8],
-        new: New<'_>,
+        new: NewNode<'_>,
         set: &SetAttributes,
     ) -> Result<Made, Error> {
         let writable = self.view.writable(self.view.node(directory)?)?;
@@ -216,9 +218,9 @@ impl Numbered {
         &self,
         directory: u64,
         cookie: u64,
-        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+        take: &mut dyn FnMut(&DirEntry<'_>) -> bool,
     ) -> Result<bool, Error> {
-        self.view.list(&self.view.node(directory)?, cookie, self.caller(), Patience::Any, take)
+        self.view.readdir(&self.view.node(directory)?, cookie, self.caller(), Blocking::Allowed, take)
     }
 
     fn behind(&self) -> MutexGuard<'_, HashMap<(u64, u64), u64>> {

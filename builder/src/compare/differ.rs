@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use nfs_server::view::{ViewSpec, is_hosts_number};
+use nfs_server::view::{ViewSpec, is_host_inode};
 use serde::Serialize;
 
 use super::origin::{Origin, Origins};
@@ -192,7 +192,7 @@ impl Pair<'_> {
     }
 
     fn is_numbered_by_nfs(&self) -> bool {
-        let by_nfs = |(kind, seen): (Kind, &Seen)| kind == Kind::Nfs && !is_hosts_number(seen.inode);
+        let by_nfs = |(kind, seen): (Kind, &Seen)| kind == Kind::Nfs && !is_host_inode(seen.inode);
         self.kinds.into_iter().zip([self.one, self.two]).any(by_nfs)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use nfs_server::view::stands_in;
+use nfs_server::view::is_special_file_marker;
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
@@ -29,7 +29,7 @@ fn leaving(name: &[u8], beginning: &[u8]) -> Option<Leaving> {
     if name.starts_with(b"._") && beginning.starts_with(&APPLE_DOUBLE) {
         return Some(Leaving::Attributes);
     }
-    stands_in(beginning).then_some(Leaving::StandIn)
+    is_special_file_marker(beginning).then_some(Leaving::StandIn)
 }
 
 /// The same of an open file.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nfs_server::view::{Kind, View};
+use nfs_server::view::{FileType, View};
 
 /// A tree of files, symbolic links followed inside it.
 pub(super) trait Files {
@@ -37,7 +37,10 @@ impl Files for Host {
 
 impl Files for View {
     fn resolve(&self, path: &Path) -> Option<PathBuf> {
-        self.find(path).ok().filter(|found| found.attributes.kind == Kind::Regular).map(|found| found.path)
+        self.find(path)
+            .ok()
+            .filter(|found| found.attributes.kind == FileType::Regular)
+            .map(|found| found.path)
     }
 
     fn mode(&self, path: &Path) -> u32 {

@@ -6,24 +6,24 @@ use std::net::TcpStream;
 use nix::errno::Errno;
 
 use super::Output;
-use crate::rpc::Replies;
-use crate::view::Span;
-use crate::xdr::{Attached, padding};
+use crate::rpc::ReplyBuffer;
+use crate::view::FileSegment;
+use crate::xdr::{Tail, padding};
 
 /// Sends all that waits.
-pub(super) fn all(output: &Output<'_>, replies: &mut Replies) -> io::Result<()> {
+pub(super) fn all(output: &Output<'_>, replies: &mut ReplyBuffer) -> io::Result<()> {
     if replies.out.is_empty() {
         return Ok(());
     }
     let held = output.lock();
     let mut stream = *held;
-    let attached = std::mem::take(&mut replies.attached);
-    let fill = &[0; 3][..padding(attached.len())];
-    match attached {
-        Attached::Nothing => stream.write_all(&replies.out)?,
-        Attached::Bulk(length) => parts(stream, &replies.out, &replies.bulk[..length], fill)?,
-        Attached::File(span) => {
-            file(stream, &replies.out, &span, &mut replies.bulk[..span.count])?;
+    let tail = std::mem::take(&mut replies.tail);
+    let fill = &[0; 3][..padding(tail.len())];
+    match tail {
+        Tail::Nothing => stream.write_all(&replies.out)?,
+        Tail::Bulk(length) => parts(stream, &replies.out, &replies.bulk[..length], fill)?,
+        Tail::File(segment) => {
+            file(stream, &replies.out, &segment, &mut replies.bulk[..segment.count])?;
             stream.write_all(fill)?;
         }
     }
@@ -48,7 +48,7 @@ fn parts(mut stream: &TcpStream, head: &[u8], data: &[u8], fill: &[u8]) -> io::R
 
 /// Sends `head`, and behind it part of a file without a copy in between.
 #[cfg(target_os = "linux")]
-fn file(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
+fn file(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8]) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 
     use nix::sys::sendfile::sendfile;
@@ -65,16 +65,16 @@ fn file(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Re
             Err(errno) => return Err(errno.into()),
         }
     }
-    let mut offset = i64::try_from(span.offset).map_err(|_| Errno::EOVERFLOW)?;
-    let mut left = span.count;
+    let mut offset = i64::try_from(segment.offset).map_err(|_| Errno::EOVERFLOW)?;
+    let mut left = segment.count;
     while left > 0 {
-        match sendfile(stream, span.descriptor(), Some(&mut offset), left) {
+        match sendfile(stream, segment.descriptor(), Some(&mut offset), left) {
             // Shorter than it was a moment ago. Its length was told already: the connection has to go.
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(sent) => left -= sent,
             Err(Errno::EINTR) => {}
             // A file system that can only be read.
-            Err(Errno::EINVAL) if left == span.count => return copied(stream, &[], span, room),
+            Err(Errno::EINVAL) if left == segment.count => return copied(stream, &[], segment, room),
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -83,16 +83,16 @@ fn file(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Re
 
 /// macOS's sendfile(2) has not been tried on a mount of this very process.
 #[cfg(not(target_os = "linux"))]
-fn file(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
-    copied(stream, head, span, room)
+fn file(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8]) -> io::Result<()> {
+    copied(stream, head, segment, room)
 }
 
 /// Sends `head` and part of a file by way of `room`, which has its size.
-fn copied(stream: &TcpStream, head: &[u8], span: &Span, room: &mut [u8]) -> io::Result<()> {
+fn copied(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8]) -> io::Result<()> {
     let mut count = 0;
     while count < room.len() {
-        let offset = i64::try_from(span.offset + count as u64).map_err(|_| Errno::EOVERFLOW)?;
-        match nix::sys::uio::pread(span.descriptor(), &mut room[count..], offset) {
+        let offset = i64::try_from(segment.offset + count as u64).map_err(|_| Errno::EOVERFLOW)?;
+        match nix::sys::uio::pread(segment.descriptor(), &mut room[count..], offset) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(read) => count += read,
             Err(Errno::EINTR) => {}

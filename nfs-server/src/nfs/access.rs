@@ -4,7 +4,7 @@ use super::attributes::PostOp;
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::view::{Attributes, Kind, Want};
+use crate::view::{AccessMask, Attributes, FileType};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 const READ: u32 = 0x01;
@@ -36,12 +36,14 @@ impl Procedure for Access {
         let node = call.node(arguments.node)?;
         let attributes = view.attributes(&node)?;
         let (write, execute) = match attributes.kind {
-            Kind::Directory => (MODIFY | EXTEND | DELETE, LOOKUP),
+            FileType::Directory => (MODIFY | EXTEND | DELETE, LOOKUP),
             _ => (MODIFY | EXTEND, EXECUTE),
         };
         let mut granted = 0;
-        for (want, bits) in [(Want::Read, READ), (Want::Write, write), (Want::Execute, execute)] {
-            if arguments.asked & bits != 0 && view.may(&node, call.caller(), want)? {
+        for (mask, bits) in
+            [(AccessMask::Read, READ), (AccessMask::Write, write), (AccessMask::Execute, execute)]
+        {
+            if arguments.asked & bits != 0 && view.may(&node, call.caller(), mask)? {
                 granted |= bits;
             }
         }

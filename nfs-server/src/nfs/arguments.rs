@@ -1,9 +1,9 @@
 //! Arguments and results that several procedures share.
 
-use super::attributes::{PostOp, Wcc};
+use super::attributes::{PostOp, PreOpAttr, Wcc};
 use super::status::Status;
 use crate::call::Call;
-use crate::handle::{FileHandle, OwnHandle};
+use crate::handle::{FileHandle, SignedHandle};
 use crate::view::{Attributes, Caller, Node, PATH_MAX, Writable};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
@@ -15,7 +15,7 @@ pub(super) struct DirOp<'a> {
 
 /// A file that was made, with its directory's change: what CREATE, MKDIR, SYMLINK and MKNOD give.
 pub(super) struct Made {
-    pub(super) handle: OwnHandle,
+    pub(super) handle: SignedHandle,
     pub(super) attributes: Attributes,
     pub(super) directory: Wcc,
 }
@@ -41,7 +41,7 @@ impl Call<'_> {
 
     /// The node of a handle: a handle that this server did not make is bad, one whose node is gone is stale.
     pub(super) fn node(&self, handle: FileHandle<'_>) -> Result<Node, Status> {
-        let id = self.service.secret.open(handle).ok_or(Status::BadHandle)?;
+        let id = self.service.handle_key.verify(handle).ok_or(Status::BadHandle)?;
         self.service.view.node(id).map_err(Status::from)
     }
 
@@ -55,13 +55,18 @@ impl Call<'_> {
         self.service.view.writable(self.node(handle)?).map_err(Status::from)
     }
 
-    pub(super) fn handle(&self, node: &Node) -> OwnHandle {
-        self.service.secret.seal(node.id())
+    pub(super) fn handle(&self, node: &Node) -> SignedHandle {
+        self.service.handle_key.sign(node.id())
     }
 
     /// A node's attributes, where a reply may leave them out.
     pub(super) fn post_op(&self, node: &Node) -> PostOp {
         PostOp(self.service.view.attributes(node).ok())
+    }
+
+    /// The attributes of a node before a change.
+    pub(super) fn pre_op(&self, node: &Node) -> Option<PreOpAttr> {
+        self.service.view.last_attributes(node).map(PreOpAttr::from)
     }
 
     /// Changes the names in a directory, and tells what that did to the directory.
@@ -70,7 +75,7 @@ impl Call<'_> {
         directory: &Writable<'_>,
         change: impl FnOnce() -> Result<T, crate::view::Error>,
     ) -> Result<(T, Wcc), super::Failure<Wcc>> {
-        let before = self.service.view.before(directory.node());
+        let before = self.pre_op(directory.node());
         let result = change();
         let wcc = Wcc { before, after: directory.attributes().ok() };
         match result {

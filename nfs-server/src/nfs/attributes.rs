@@ -1,6 +1,6 @@
 //! `fattr3`, `sattr3` and `wcc_data` (RFC 1813, sections 2.5 and 2.6).
 
-use crate::view::{Attributes, Before, Kind, SetAttributes, SetTime, Time};
+use crate::view::{Attributes, FileType, SetAttributes, SetTime, Time};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 /// The one file system of a view. Each view is served at an address of its own, so all can have the same.
@@ -10,25 +10,39 @@ const FSID: u64 = 0x006c_6f6f_7062_6f78;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct PostOp(pub(crate) Option<Attributes>);
 
-/// What a node was like before and after a change.
+/// `wcc_attr` (RFC 1813, section 2.6): what tells a client whether its cache was valid before a change.
+#[derive(Clone, Copy)]
+pub(crate) struct PreOpAttr {
+    size: u64,
+    modified: Time,
+    changed: Time,
+}
+
+/// `wcc_data`: a node's attributes before and after a change.
 ///
-/// The view is changed by its client alone, so *before* is what the client was told last; it needs no system call.
+/// The view is changed by its client alone, so the attributes before are those last sent; no system call is needed.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Wcc {
-    pub(crate) before: Option<Before>,
+    pub(crate) before: Option<PreOpAttr>,
     pub(crate) after: Option<Attributes>,
 }
 
-/// The number of a type of file (`ftype3`).
-pub(crate) fn file_type(kind: Kind) -> u32 {
+impl From<Attributes> for PreOpAttr {
+    fn from(attributes: Attributes) -> PreOpAttr {
+        PreOpAttr { size: attributes.size, modified: attributes.modified, changed: attributes.changed }
+    }
+}
+
+/// `ftype3`.
+pub(crate) fn file_type(kind: FileType) -> u32 {
     match kind {
-        Kind::Regular => 1,
-        Kind::Directory => 2,
-        Kind::BlockDevice => 3,
-        Kind::CharacterDevice => 4,
-        Kind::Symlink => 5,
-        Kind::Socket => 6,
-        Kind::Fifo => 7,
+        FileType::Regular => 1,
+        FileType::Directory => 2,
+        FileType::BlockDevice => 3,
+        FileType::CharacterDevice => 4,
+        FileType::Symlink => 5,
+        FileType::Socket => 6,
+        FileType::Fifo => 7,
     }
 }
 
@@ -57,7 +71,7 @@ impl Encode for PostOp {
     }
 }
 
-impl Encode for Before {
+impl Encode for PreOpAttr {
     fn encode(&self, to: &mut Encoder<'_>) {
         to.u64(self.size);
         self.modified.encode(to);

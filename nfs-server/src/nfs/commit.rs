@@ -25,8 +25,8 @@ impl Procedure for Commit {
 
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Done, Failure<Wcc>> {
         let file = call.writable(arguments.file)?;
-        let before = call.service.view.before(file.node());
-        file.commit(call.caller(), call.patience)?;
+        let before = call.pre_op(file.node());
+        file.commit(call.caller(), call.blocking)?;
         Ok(Done(Wcc { before, after: file.attributes().ok() }))
     }
 }

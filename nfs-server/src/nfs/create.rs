@@ -7,15 +7,15 @@ use crate::call::Call;
 use crate::view::{self, SetAttributes};
 use crate::xdr::{Decode, Decoder, Garbage};
 
-pub(super) struct Create;
+pub(super) struct CreateMode;
 
 pub(super) struct Arguments<'a> {
     place: DirOp<'a>,
-    how: view::Create,
+    how: view::CreateMode,
     set: SetAttributes,
 }
 
-impl Procedure for Create {
+impl Procedure for CreateMode {
     type Arguments<'a> = Arguments<'a>;
     type Done<'b> = Made;
     type Failed = Wcc;
@@ -30,9 +30,9 @@ impl<'a> Decode<'a> for Arguments<'a> {
     fn decode(from: &mut Decoder<'a>) -> Result<Arguments<'a>, Garbage> {
         let place = DirOp::decode(from)?;
         let (how, set) = match from.u32()? {
-            0 => (view::Create::Unchecked, SetAttributes::decode(from)?),
-            1 => (view::Create::Guarded, SetAttributes::decode(from)?),
-            2 => (view::Create::Exclusive(from.fixed()?), SetAttributes::default()),
+            0 => (view::CreateMode::Unchecked, SetAttributes::decode(from)?),
+            1 => (view::CreateMode::Guarded, SetAttributes::decode(from)?),
+            2 => (view::CreateMode::Exclusive(from.fixed()?), SetAttributes::default()),
             _ => return Err(Garbage),
         };
         Ok(Arguments { place, how, set })

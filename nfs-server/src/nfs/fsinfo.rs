@@ -4,7 +4,7 @@ use super::attributes::PostOp;
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::limits::{LISTING_REPLY_MAX, TRANSFER_MAX};
+use crate::limits::{READDIR_REPLY_MAX, TRANSFER_MAX};
 use crate::xdr::{Encode, Encoder};
 
 /// Transfers in multiples of this are best: a page.
@@ -17,7 +17,7 @@ pub(super) struct FsInfo;
 
 pub(super) struct Done {
     attributes: PostOp,
-    largest_file: u64,
+    max_file_size: u64,
 }
 
 impl Procedure for FsInfo {
@@ -27,7 +27,7 @@ impl Procedure for FsInfo {
 
     fn call(call: &Call<'_>, root: FileHandle<'_>, _: &mut [u8]) -> Result<Done, Failure<PostOp>> {
         let node = call.node(root)?;
-        Ok(Done { attributes: call.post_op(&node), largest_file: call.service.view.largest_file(&node) })
+        Ok(Done { attributes: call.post_op(&node), max_file_size: call.service.view.max_file_size(&node) })
     }
 }
 
@@ -39,8 +39,8 @@ impl Encode for Done {
             to.u32(TRANSFER_MAX as u32);
             to.u32(TRANSFER_MULTIPLE);
         }
-        to.u32(LISTING_REPLY_MAX as u32);
-        to.u64(self.largest_file);
+        to.u32(READDIR_REPLY_MAX as u32);
+        to.u64(self.max_file_size);
         to.u32(0); // seconds and
         to.u32(1); // nanoseconds between two times that a file can have
         to.u32(PROPERTIES);

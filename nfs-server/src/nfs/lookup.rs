@@ -4,7 +4,7 @@ use super::arguments::DirOp;
 use super::attributes::PostOp;
 use super::{Failure, Procedure};
 use crate::call::Call;
-use crate::handle::OwnHandle;
+use crate::handle::SignedHandle;
 use crate::view::Attributes;
 use crate::xdr::{Encode, Encoder};
 
@@ -12,7 +12,7 @@ pub(super) struct Lookup;
 
 /// The directory's attributes are left out: the client has them, and they would cost a system call each time.
 pub(super) struct Done {
-    handle: OwnHandle,
+    handle: SignedHandle,
     attributes: Attributes,
 }
 

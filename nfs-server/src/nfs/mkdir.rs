@@ -4,7 +4,7 @@ use super::arguments::{DirOp, Made};
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
 use crate::call::Call;
-use crate::view::{New, SetAttributes};
+use crate::view::{NewNode, SetAttributes};
 use crate::xdr::{Decode, Decoder, Garbage};
 
 pub(super) struct MkDir;
@@ -21,7 +21,7 @@ impl Procedure for MkDir {
 
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
         let Arguments { place, set } = arguments;
-        call.make(&place, |directory| directory.make(place.name, New::Directory, &set, call.caller()))
+        call.make(&place, |directory| directory.make(place.name, NewNode::Directory, &set, call.caller()))
     }
 }
 

@@ -5,7 +5,7 @@ use super::attributes::Wcc;
 use super::status::Status;
 use super::{Failure, Procedure};
 use crate::call::Call;
-use crate::view::{New, SetAttributes};
+use crate::view::{NewNode, SetAttributes};
 use crate::xdr::{Decode, Decoder, Garbage};
 
 const BLOCK_DEVICE: u32 = 3;
@@ -17,7 +17,7 @@ pub(super) struct MkNod;
 
 pub(super) struct Arguments<'a> {
     place: DirOp<'a>,
-    what: Result<New<'static>, Status>,
+    what: Result<NewNode<'static>, Status>,
     set: SetAttributes,
 }
 
@@ -38,8 +38,8 @@ impl<'a> Decode<'a> for Arguments<'a> {
         let place = DirOp::decode(from)?;
         let what = match from.u32()? {
             BLOCK_DEVICE | CHARACTER_DEVICE => Err(Status::NotOwner),
-            SOCKET => Ok(New::Socket),
-            FIFO => Ok(New::Fifo),
+            SOCKET => Ok(NewNode::Socket),
+            FIFO => Ok(NewNode::Fifo),
             _ => Err(Status::BadType),
         };
         // Other types carry no attributes, and devices are refused before theirs matter.

@@ -14,7 +14,7 @@ pub(super) struct PathConf;
 
 pub(super) struct Done {
     node: PostOp,
-    tells_case: bool,
+    case_sensitive: bool,
 }
 
 impl Procedure for PathConf {
@@ -24,7 +24,7 @@ impl Procedure for PathConf {
 
     fn call(call: &Call<'_>, node: FileHandle<'_>, _: &mut [u8]) -> Result<Done, Failure<PostOp>> {
         let node = call.node(node)?;
-        Ok(Done { node: call.post_op(&node), tells_case: call.service.view.tells_case(&node) })
+        Ok(Done { node: call.post_op(&node), case_sensitive: call.service.view.case_sensitive(&node) })
     }
 }
 
@@ -35,7 +35,7 @@ impl Encode for Done {
         to.u32(NAME_MAX as u32);
         to.bool(true); // names that are too long are refused, not cut
         to.bool(true); // only root gives files away
-        to.bool(!self.tells_case); // whether names that differ in case only are the same
+        to.bool(!self.case_sensitive); // whether names that differ in case only are the same
         to.bool(true); // they keep their case
     }
 }

@@ -4,8 +4,8 @@ use super::attributes::PostOp;
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::limits::{TRANSFER_MAX, UNREAD_DATA_MIN};
-use crate::view::{Patience, Span};
+use crate::limits::{SENDFILE_MIN, TRANSFER_MAX};
+use crate::view::{Blocking, FileSegment};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 pub(super) struct Read;
@@ -20,12 +20,12 @@ pub(super) struct Arguments<'a> {
 /// has cached.
 pub(super) struct Done<'b> {
     data: Data<'b>,
-    end: bool,
+    eof: bool,
 }
 
 enum Data<'b> {
-    Read(&'b [u8]),
-    Found(Span),
+    Copied(&'b [u8]),
+    Segment(FileSegment),
 }
 
 impl Procedure for Read {
@@ -42,13 +42,13 @@ impl Procedure for Read {
         let node = call.node(arguments.file)?;
         let (view, caller) = (&call.service.view, call.caller());
         // What has to come from a disk is read before the reply is begun.
-        if call.patience == Patience::None
-            && let Some(span) = view.span(&node, arguments.offset, count, UNREAD_DATA_MIN, caller)?
+        if call.blocking == Blocking::Never
+            && let Some(segment) = view.segment(&node, arguments.offset, count, SENDFILE_MIN, caller)?
         {
-            return Ok(Done { end: span.end, data: Data::Found(span) });
+            return Ok(Done { eof: segment.eof, data: Data::Segment(segment) });
         }
-        let read = view.read(&node, arguments.offset, &mut bulk[..count], caller, call.patience)?;
-        Ok(Done { data: Data::Read(&bulk[..read.count]), end: read.end })
+        let read = view.read(&node, arguments.offset, &mut bulk[..count], caller, call.blocking)?;
+        Ok(Done { data: Data::Copied(&bulk[..read.count]), eof: read.eof })
     }
 }
 
@@ -62,14 +62,14 @@ impl Encode for Done<'_> {
     fn encode(&self, to: &mut Encoder<'_>) {
         PostOp(None).encode(to);
         let count = match &self.data {
-            Data::Read(data) => data.len(),
-            Data::Found(span) => span.count,
+            Data::Copied(data) => data.len(),
+            Data::Segment(segment) => segment.count,
         };
         to.u32(count as u32);
-        to.bool(self.end);
+        to.bool(self.eof);
         match &self.data {
-            Data::Read(data) => to.opaque_bulk(data),
-            Data::Found(span) => to.opaque_span(span),
+            Data::Copied(data) => to.opaque_bulk(data),
+            Data::Segment(segment) => to.opaque_segment(segment),
         }
     }
 }

@@ -5,8 +5,8 @@ use super::status::Status;
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::FileHandle;
-use crate::limits::LISTING_REPLY_MAX;
-use crate::view::{Error, Listed, Node};
+use crate::limits::READDIR_REPLY_MAX;
+use crate::view::{DirEntry, Error, Node};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage, padding};
 
 /// Bytes of a reply besides its entries: attributes, verifier, end of the list, end of the directory.
@@ -38,9 +38,9 @@ pub(super) fn list(
     call: &Call<'_>,
     directory: &Node,
     cookie: u64,
-    take: &mut dyn FnMut(&Listed<'_>) -> bool,
+    take: &mut dyn FnMut(&DirEntry<'_>) -> bool,
 ) -> Result<bool, Error> {
-    call.service.view.list(directory, cookie, call.caller(), call.patience, take)
+    call.service.view.readdir(directory, cookie, call.caller(), call.blocking, take)
 }
 
 impl Procedure for ReadDir {
@@ -75,7 +75,7 @@ impl<'b> Entries<'b> {
     /// Room for what the client can take, in bytes of the whole reply.
     pub(super) fn new(bulk: &'b mut [u8], limit: u32) -> Entries<'b> {
         let limit =
-            usize::try_from(limit).unwrap_or(LISTING_REPLY_MAX).min(LISTING_REPLY_MAX).min(bulk.len());
+            usize::try_from(limit).unwrap_or(READDIR_REPLY_MAX).min(READDIR_REPLY_MAX).min(bulk.len());
         Entries { room: &mut bulk[..limit.saturating_sub(AROUND)], used: 0 }
     }
 

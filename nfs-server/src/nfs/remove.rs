@@ -13,7 +13,7 @@ impl Procedure for Remove {
     type Failed = Wcc;
 
     fn call(call: &Call<'_>, what: DirOp<'_>, _: &mut [u8]) -> Result<Wcc, Failure<Wcc>> {
-        if let Some(directory) = call.service.secret.open(what.directory)
+        if let Some(directory) = call.service.handle_key.verify(what.directory)
             && call.service.view.release_orphan(directory, what.name)
         {
             // The last close of a file whose directory went before it.

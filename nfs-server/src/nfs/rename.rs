@@ -5,7 +5,6 @@ use super::attributes::Wcc;
 use super::status::Status;
 use super::{Failure, Procedure};
 use crate::call::Call;
-use crate::view::Writable;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 pub(super) struct Rename;
@@ -30,14 +29,13 @@ impl Procedure for Rename {
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
         let Arguments { from, to } = arguments;
         let (source, target) = (call.node(from.directory)?, call.node(to.directory)?);
-        // Before anything is said of read-only places: a program that hears of another device copies.
-        if !call.service.view.same_part(&source, &target) {
+        // PreOpAttr anything is said of read-only places: a program that hears of another device copies.
+        if !call.service.view.same_entry(&source, &target) {
             return Err(Status::CrossDevice.into());
         }
         let source = call.service.view.writable_names(&source, call.caller())?;
         let target = call.service.view.writable_names(&target, call.caller())?;
-        let before = |directory: &Writable<'_>| call.service.view.before(directory.node());
-        let (source_before, target_before) = (before(&source), before(&target));
+        let (source_before, target_before) = (call.pre_op(source.node()), call.pre_op(target.node()));
         let result = source.rename(from.name, &target, to.name, call.caller());
         let both = Both {
             from: Wcc { before: source_before, after: source.attributes().ok() },

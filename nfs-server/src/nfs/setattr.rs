@@ -32,7 +32,7 @@ impl Procedure for SetAttr {
                 return Err(Failure { status: Status::NotSynchronized, body });
             }
         }
-        let before = call.service.view.before(file.node());
+        let before = call.pre_op(file.node());
         match file.set(&arguments.set, call.caller()) {
             Ok(attributes) => Ok(Wcc { before, after: Some(attributes) }),
             Err(error) => {

@@ -67,7 +67,7 @@ impl From<Error> for Status {
             Error::Quota => Status::Quota,
             Error::TooLarge => Status::FileTooBig,
             Error::TooManyLinks => Status::TooManyLinks,
-            Error::Busy => Status::Jukebox,
+            Error::WouldBlock => Status::Jukebox,
             Error::Io => Status::Io,
         }
     }

@@ -5,7 +5,7 @@ use super::attributes::Wcc;
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::limits::TRANSFER_MAX;
-use crate::view::{New, SetAttributes};
+use crate::view::{NewNode, SetAttributes};
 use crate::xdr::{Decode, Decoder, Garbage};
 
 pub(super) struct Symlink;
@@ -25,7 +25,9 @@ impl Procedure for Symlink {
         let Arguments { place, target, .. } = arguments;
         // A link has no mode of its own; Linux clients send the one that all links show.
         let set = SetAttributes { mode: None, ..arguments.set };
-        call.make(&place, |directory| directory.make(place.name, New::Symlink(target), &set, call.caller()))
+        call.make(&place, |directory| {
+            directory.make(place.name, NewNode::Symlink(target), &set, call.caller())
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Failure, Procedure};
 use crate::call::{Behind, Call};
 use crate::handle::FileHandle;
 use crate::limits::TRANSFER_MAX;
-use crate::view::{Contents, Error};
+use crate::view::{Error, Payload};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 const UNSTABLE: u32 = 0;
@@ -52,9 +52,9 @@ impl Procedure for Write {
         }
         let data = Data { here: data, behind: call.behind.map(|from| (from, behind)) };
         let file = call.writable(arguments.file)?;
-        let before = call.service.view.before(file.node());
+        let before = call.pre_op(file.node());
         let sync = arguments.stable != UNSTABLE;
-        let written = file.write(arguments.offset, data, sync, call.caller(), call.patience)?;
+        let written = file.write(arguments.offset, data, sync, call.caller(), call.blocking)?;
         Ok(Done {
             file: Wcc { before, after: Some(written.attributes) },
             count: written.count as u32,
@@ -67,12 +67,12 @@ impl<'a> Decode<'a> for Arguments<'a> {
     fn decode(from: &mut Decoder<'a>) -> Result<Arguments<'a>, Garbage> {
         let (file, offset, count, stable) =
             (FileHandle::decode(from)?, from.u64()?, from.u32()?, from.u32()?);
-        let (data, behind) = from.opaque_begun(TRANSFER_MAX)?;
+        let (data, behind) = from.opaque_partial(TRANSFER_MAX)?;
         Ok(Arguments { file, offset, count, stable, data, behind })
     }
 }
 
-impl Contents for Data<'_> {
+impl Payload for Data<'_> {
     fn len(&self) -> usize {
         self.here.len() + self.behind.map_or(0, |(_, count)| count)
     }

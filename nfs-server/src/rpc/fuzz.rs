@@ -9,12 +9,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Answered, CALL, LAST_FRAGMENT, Patience, REPLY, RPC_VERSION, Replies, Request, answer};
+use super::{Answered, Blocking, CALL, LAST_FRAGMENT, REPLY, RPC_VERSION, ReplyBuffer, Request, answer};
 use crate::call::Behind;
-use crate::handle::Secret;
+use crate::handle::HandleKey;
 use crate::nfs::PROCEDURES;
 use crate::service::{Service, Users};
-use crate::view::{Contents, Entry, Error, Owner, View, ViewSpec};
+use crate::view::{Entry, Error, Owner, Payload, View, ViewSpec};
 use crate::xdr::{Encoder, padding};
 
 /// How often each property is tried.
@@ -39,7 +39,7 @@ impl Target {
             Entry::Symlink { at: "/bin/sh".into(), target: "/etc".into() },
         ];
         let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
-        let service = Service::new(view, Secret::random().unwrap(), Users::Any);
+        let service = Service::new(view, HandleKey::random().unwrap(), Users::Any);
         let handles = ["/", "/build", "/build/file", "/build/dir", "/etc/passwd", "/bin/sh"]
             .map(|path| handle(&service, path));
         Target { service, handles: handles.to_vec(), _host: host }
@@ -47,17 +47,19 @@ impl Target {
 
     /// Answers a request, and checks what can be said of every reply.
     fn answer(&self, record: &[u8]) {
-        let mut replies = Replies::new().expect("some memory");
-        let answered = match answer(&self.service, Request::whole(record, Patience::None), &mut replies) {
-            Ok(Answered::Later) => answer(&self.service, Request::whole(record, Patience::Any), &mut replies),
-            answered => answered,
+        let mut replies = ReplyBuffer::new().expect("some memory");
+        let store = match answer(&self.service, Request::whole(record, Blocking::Never), &mut replies) {
+            Ok(Answered::Later) => {
+                answer(&self.service, Request::whole(record, Blocking::Allowed), &mut replies)
+            }
+            store => store,
         };
-        if answered.is_err() {
+        if store.is_err() {
             assert!(replies.out.is_empty(), "what is no call gets no answer");
             return;
         }
-        let attached = replies.attached.len();
-        let length = replies.out.len() + attached + padding(attached) - 4;
+        let tail = replies.tail.len();
+        let length = replies.out.len() + tail + padding(tail) - 4;
         assert_eq!(replies.out[..4], (LAST_FRAGMENT | length as u32).to_be_bytes());
         assert_eq!(replies.out[4..8], record[..4], "the number of the call");
         assert_eq!(replies.out[8..12], REPLY.to_be_bytes());
@@ -86,7 +88,7 @@ fn handle(service: &Service, path: &str) -> Vec<u8> {
         let name = name.as_encoded_bytes();
         node = service.view.lookup(&node, name, crate::view::Caller::ROOT).unwrap().0;
     }
-    service.secret.seal(node.id()).as_bytes().to_vec()
+    service.handle_key.sign(node.id()).as_bytes().to_vec()
 }
 
 /// One item of a procedure's arguments, as any procedure may want it.
@@ -179,10 +181,10 @@ fn large_writes_with_a_few_bits_flipped_are_answered_before_their_end() {
         }
         let end = End(Cell::new(record.len() - here));
         let behind: (usize, &dyn Behind) = (record.len() - here, &end);
-        let early = Request { record: &record[..here], behind: Some(behind), patience: Patience::None };
-        let mut replies = Replies::new().expect("some memory");
-        let answered = answer(&target.service, early, &mut replies);
-        prop_assert_eq!(answered == Ok(Answered::Now), !replies.out.is_empty());
+        let early = Request { record: &record[..here], behind: Some(behind), blocking: Blocking::Never };
+        let mut replies = ReplyBuffer::new().expect("some memory");
+        let store = answer(&target.service, early, &mut replies);
+        prop_assert_eq!(store == Ok(Answered::Now), !replies.out.is_empty());
         target.answer(&record);
     });
 }

@@ -22,7 +22,7 @@ pub enum Peers {
 }
 
 /// What tells the kernel's connections from others.
-pub(super) enum Check {
+pub(super) enum PeerCheck {
     /// Nothing has to.
     None,
     /// Source ports below the one that this says are the kernel's or root's.
@@ -39,26 +39,26 @@ type ReadFirstUnprivileged = Box<dyn Fn() -> Result<u16, String> + Send + Sync>;
 /// Reads the table of TCP sockets as it is now.
 type ReadTable = Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
 
-impl Check {
+impl PeerCheck {
     /// # Errors
     /// A sentence, when nothing tells the kernel's connections from those of other programs.
-    pub(super) fn new(peers: Peers) -> Result<Check, String> {
+    pub(super) fn new(peers: Peers) -> Result<PeerCheck, String> {
         match peers {
-            Peers::Anyone => Ok(Check::None),
-            Peers::KernelOnly => Check::of_this_system(),
+            Peers::Anyone => Ok(PeerCheck::None),
+            Peers::KernelOnly => PeerCheck::of_this_system(),
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn of_this_system() -> Result<Check, String> {
+    fn of_this_system() -> Result<PeerCheck, String> {
         // Where the ports of the client are everybody's, no server starts.
         ports::first_unprivileged()?;
-        Ok(Check::Ports(Box::new(ports::first_unprivileged)))
+        Ok(PeerCheck::Ports(Box::new(ports::first_unprivileged)))
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn of_this_system() -> Result<Check, String> {
-        Check::by_sockets(Box::new(crate::sys::tcp_sockets))
+    fn of_this_system() -> Result<PeerCheck, String> {
+        PeerCheck::by_sockets(Box::new(crate::sys::tcp_sockets))
     }
 
     /// The table's layout is not promised, so it has to show first that it is understood: a connection of this process
@@ -67,13 +67,13 @@ impl Check {
         target_os = "linux",
         allow(dead_code, reason = "the tests make sure of it here, macOS uses it")
     )]
-    fn by_sockets(read: ReadTable) -> Result<Check, String> {
+    fn by_sockets(read: ReadTable) -> Result<PeerCheck, String> {
         let (_client, client, server) = own_connection()
             .map_err(|error| format!("a connection of this process to itself cannot be made: {error}"))?;
         let table =
             read().map_err(|error| format!("the system's table of TCP sockets cannot be read: {error}"))?;
         match sockets::owner(&table, client, server) {
-            Some(Owner::Process(process)) if process == std::process::id() => Ok(Check::Sockets(read)),
+            Some(Owner::Process(process)) if process == std::process::id() => Ok(PeerCheck::Sockets(read)),
             found => Err(format!(
                 "the system's table of TCP sockets has another form than is known: a connection of this process is shown as {found:?}"
             )),
@@ -90,13 +90,13 @@ impl Check {
             return Err("it does not come from this machine");
         }
         match self {
-            Check::None => Ok(()),
-            Check::Ports(read) => match read() {
+            PeerCheck::None => Ok(()),
+            PeerCheck::Ports(read) => match read() {
                 Ok(first) if peer.port() < first => Ok(()),
                 Ok(_) => Err("its port is one that every user may use"),
                 Err(_) => Err("every user may use the ports of the NFS client"),
             },
-            Check::Sockets(read) => {
+            PeerCheck::Sockets(read) => {
                 let table = read().map_err(|_| "the system's table of TCP sockets cannot be read")?;
                 match sockets::owner(&table, peer, own) {
                     Some(Owner::Kernel) => Ok(()),
@@ -125,13 +125,13 @@ mod tests {
 
     const SERVER: &str = "127.0.0.1:2049";
 
-    fn admits(check: &Check, peer: &str) -> Result<(), &'static str> {
+    fn admits(check: &PeerCheck, peer: &str) -> Result<(), &'static str> {
         check.admits(peer.parse().unwrap(), SERVER.parse().unwrap())
     }
 
     #[test]
     fn only_privileged_ports_of_this_machine_are_admitted() {
-        let check = Check::Ports(Box::new(|| Ok(1024)));
+        let check = PeerCheck::Ports(Box::new(|| Ok(1024)));
         assert!(admits(&check, "127.0.0.1:1023").is_ok());
         assert!(admits(&check, "127.0.0.1:1024").is_err());
         assert!(admits(&check, "192.0.2.1:700").is_err());
@@ -141,7 +141,7 @@ mod tests {
     fn ports_that_are_given_to_every_user_while_serving_are_not_admitted_from_then_on() {
         let first = std::sync::Arc::new(std::sync::Mutex::new(Ok(1024)));
         let setting = std::sync::Arc::clone(&first);
-        let check = Check::Ports(Box::new(move || setting.lock().unwrap().clone()));
+        let check = PeerCheck::Ports(Box::new(move || setting.lock().unwrap().clone()));
         assert!(admits(&check, "127.0.0.1:800").is_ok());
         *first.lock().unwrap() = Ok(800);
         assert!(admits(&check, "127.0.0.1:800").is_err());
@@ -157,7 +157,7 @@ mod tests {
             .socket("127.0.0.1:50000".parse().unwrap(), server, 0)
             .socket("127.0.0.1:700".parse().unwrap(), server, 4711)
             .bytes();
-        let check = Check::Sockets(Box::new(move || Ok(table.clone())));
+        let check = PeerCheck::Sockets(Box::new(move || Ok(table.clone())));
         assert_eq!(admits(&check, "127.0.0.1:50000"), Ok(()));
         assert_eq!(admits(&check, "127.0.0.1:700"), Err("it belongs to a process"), "privileged or not");
         let missing = Err("the system's table of TCP sockets does not have it");
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_table_that_cannot_be_read_admits_nobody() {
-        let check = Check::Sockets(Box::new(|| Err(io::ErrorKind::PermissionDenied.into())));
+        let check = PeerCheck::Sockets(Box::new(|| Err(io::ErrorKind::PermissionDenied.into())));
         assert!(admits(&check, "127.0.0.1:700").is_err());
     }
 
@@ -187,8 +187,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_server_starts_only_when_the_table_shows_its_own_connection_as_its_own() {
-        assert!(Check::by_sockets(Box::new(|| Ok(shown(std::process::id())))).is_ok());
-        let refusal = |read: ReadTable| Check::by_sockets(read).err().unwrap();
+        assert!(PeerCheck::by_sockets(Box::new(|| Ok(shown(std::process::id())))).is_ok());
+        let refusal = |read: ReadTable| PeerCheck::by_sockets(read).err().unwrap();
         assert!(refusal(Box::new(|| Ok(shown(0)))).ends_with("is shown as Some(Kernel)"));
         assert!(refusal(Box::new(|| Ok(shown(1)))).ends_with("is shown as Some(Process(1))"));
         assert!(refusal(Box::new(|| Ok(Table::new().bytes()))).ends_with("is shown as None"));

@@ -48,7 +48,7 @@ fn fill(name: &CStr, into: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Whether the file system that a path lies on tells names apart that differ in case only (pathconf(2)).
-pub(crate) fn tells_case(path: &Path) -> io::Result<bool> {
+pub(crate) fn case_sensitive(path: &Path) -> io::Result<bool> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: a path that ends with a NUL.
     let answer = unsafe { libc::pathconf(path.as_ptr(), libc::_PC_CASE_SENSITIVE) };

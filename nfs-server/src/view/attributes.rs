@@ -6,7 +6,7 @@ use nix::sys::stat::{FileStat, SFlag};
 
 /// The type of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FileType {
     /// A regular file.
     Regular,
     /// A directory.
@@ -44,7 +44,7 @@ impl Time {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// Its type.
-    pub kind: Kind,
+    pub kind: FileType,
     /// Permission bits and the sticky bit; the set-id bits never show.
     pub mode: u32,
     /// Links to it; of a directory at least 2, since macOS takes a smaller number to mean that it is empty.
@@ -77,17 +77,17 @@ pub(crate) struct Permissions {
     pub gid: u32,
 }
 
-impl Kind {
+impl FileType {
     /// The type that a host's mode word tells.
-    pub(crate) fn of(mode: nix::libc::mode_t) -> Kind {
+    pub(crate) fn of(mode: nix::libc::mode_t) -> FileType {
         match SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFDIR => Kind::Directory,
-            SFlag::S_IFLNK => Kind::Symlink,
-            SFlag::S_IFBLK => Kind::BlockDevice,
-            SFlag::S_IFCHR => Kind::CharacterDevice,
-            SFlag::S_IFIFO => Kind::Fifo,
-            SFlag::S_IFSOCK => Kind::Socket,
-            _ => Kind::Regular,
+            SFlag::S_IFDIR => FileType::Directory,
+            SFlag::S_IFLNK => FileType::Symlink,
+            SFlag::S_IFBLK => FileType::BlockDevice,
+            SFlag::S_IFCHR => FileType::CharacterDevice,
+            SFlag::S_IFIFO => FileType::Fifo,
+            SFlag::S_IFSOCK => FileType::Socket,
+            _ => FileType::Regular,
         }
     }
 }
@@ -99,13 +99,13 @@ impl Attributes {
         clippy::unnecessary_fallible_conversions,
         reason = "the fields' widths differ between systems"
     )]
-    pub(crate) fn of(stat: &FileStat, kind: Kind, fileid: u64) -> Attributes {
+    pub(crate) fn of(stat: &FileStat, kind: FileType, fileid: u64) -> Attributes {
         let links = u32::try_from(stat.st_nlink).unwrap_or(u32::MAX);
         let device = stat.st_rdev as nix::libc::dev_t;
         Attributes {
             kind,
             mode: stat.st_mode as u32 & 0o1777,
-            links: if kind == Kind::Directory { links.max(2) } else { links },
+            links: if kind == FileType::Directory { links.max(2) } else { links },
             uid: stat.st_uid,
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),

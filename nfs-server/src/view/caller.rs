@@ -1,6 +1,6 @@
 //! Who asks, and what a mode lets them do.
 
-use super::attributes::{Kind, Permissions};
+use super::attributes::{FileType, Permissions};
 use super::error::Error;
 
 /// The user behind a request, as the host knows it.
@@ -17,7 +17,7 @@ pub struct Caller<'a> {
 /// What somebody wants to do with a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Want {
+pub enum AccessMask {
     /// Read a file, list a directory.
     Read = 0o4,
     /// Change a file, or the names in a directory.
@@ -31,27 +31,27 @@ impl Caller<'_> {
     pub const ROOT: Caller<'static> = Caller { uid: 0, gid: 0, groups: &[] };
 
     /// Whether the mode lets this user do that. Root may do everything but run what nobody may run.
-    pub(crate) fn may(&self, want: Want, kind: Kind, node: Permissions) -> bool {
+    pub(crate) fn may(&self, mask: AccessMask, kind: FileType, node: Permissions) -> bool {
         if self.uid == 0 {
-            return want != Want::Execute || kind == Kind::Directory || node.mode & 0o111 != 0;
+            return mask != AccessMask::Execute || kind == FileType::Directory || node.mode & 0o111 != 0;
         }
         let shift = match () {
             () if self.uid == node.uid => 6,
             () if self.is_in(node.gid) => 3,
             () => 0,
         };
-        (node.mode >> shift) & want as u32 != 0
+        (node.mode >> shift) & mask as u32 != 0
     }
 
     /// [`Caller::may`], as an error.
-    pub(crate) fn check(&self, want: Want, kind: Kind, node: Permissions) -> Result<(), Error> {
-        if self.may(want, kind, node) { Ok(()) } else { Err(Error::Access) }
+    pub(crate) fn check(&self, mask: AccessMask, kind: FileType, node: Permissions) -> Result<(), Error> {
+        if self.may(mask, kind, node) { Ok(()) } else { Err(Error::Access) }
     }
 
     /// Whether the mode of a directory lets this user change the names in it.
     pub(crate) fn check_names(&self, directory: Permissions) -> Result<(), Error> {
-        self.check(Want::Write, Kind::Directory, directory)?;
-        self.check(Want::Execute, Kind::Directory, directory)
+        self.check(AccessMask::Write, FileType::Directory, directory)?;
+        self.check(AccessMask::Execute, FileType::Directory, directory)
     }
 
     pub(crate) fn owns(&self, node: Permissions) -> bool {

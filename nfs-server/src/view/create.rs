@@ -11,26 +11,26 @@ use nix::sys::stat::FileStat;
 use nix::unistd::{Gid, Uid};
 use parking_lot::Mutex;
 
-use super::acting::has_no_umask;
-use super::attributes::{Attributes, Kind};
+use super::attr_cache::AttrCache;
+use super::attributes::{Attributes, FileType};
 use super::caller::Caller;
-use super::change::{Writable, check_new_name};
-use super::descriptors::{DataAccess, OpenFile};
 use super::error::Error;
+use super::fd_cache::{OpenFile, OpenMode};
 use super::host;
-use super::locate::Located;
+use super::impersonate::has_no_umask;
 use super::node::{HostNode, Node, NodeId};
-use super::seen::Seen;
+use super::resolve::Resolved;
 use super::set::{SetAttributes, check_mode};
 use super::spec::PATH_MAX;
-use crate::limits::DUPLICATES_MAX;
+use super::writable::{Writable, check_new_name};
+use crate::limits::REPLY_CACHE_MAX;
 
-/// Mode of a file made with [`Create::Exclusive`] until its maker sets one.
+/// Mode of a file made with [`CreateMode::Exclusive`] until its maker sets one.
 const EXCLUSIVE_MODE: u32 = 0o600;
 
 /// What to do when the name of a new file is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Create {
+pub enum CreateMode {
     /// Take the file that is there.
     Unchecked,
     /// Fail.
@@ -41,7 +41,7 @@ pub enum Create {
 
 /// Something new that is no regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum New<'a> {
+pub enum NewNode<'a> {
     /// A directory.
     Directory,
     /// A symbolic link with this text.
@@ -57,13 +57,13 @@ pub(crate) struct ExclusiveCreates(Mutex<LruCache<NodeId, [u8; 8]>>);
 
 impl Default for ExclusiveCreates {
     fn default() -> ExclusiveCreates {
-        let capacity = NonZeroUsize::new(DUPLICATES_MAX).unwrap_or(NonZeroUsize::MIN);
+        let capacity = NonZeroUsize::new(REPLY_CACHE_MAX).unwrap_or(NonZeroUsize::MIN);
         ExclusiveCreates(Mutex::new(LruCache::new(capacity)))
     }
 }
 
 impl ExclusiveCreates {
-    fn remember(&self, file: NodeId, verifier: [u8; 8]) {
+    fn set_node(&self, file: NodeId, verifier: [u8; 8]) {
         self.0.lock().put(file, verifier);
     }
 
@@ -80,13 +80,13 @@ impl Writable<'_> {
     pub fn create(
         &self,
         name: &[u8],
-        create: Create,
+        create: CreateMode,
         set: &SetAttributes,
         caller: Caller<'_>,
     ) -> Result<(Node, Attributes), Error> {
         check_new_name(name)?;
         let mode = match create {
-            Create::Exclusive(_) => EXCLUSIVE_MODE,
+            CreateMode::Exclusive(_) => EXCLUSIVE_MODE,
             _ => set.mode.unwrap_or(0o666),
         };
         check_mode(mode)?;
@@ -103,7 +103,7 @@ impl Writable<'_> {
         };
         self.view.nodes.check_room()?;
         let made = {
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             host::create(&*directory, name, mode)
         };
         let file = match made {
@@ -113,8 +113,8 @@ impl Writable<'_> {
         let stat = self.complete(&file, mode, set, caller)?;
         let (node, attributes) = self.admit(name, &stat)?;
         self.keep_open(&node, file, caller);
-        if let Create::Exclusive(verifier) = create {
-            self.view.exclusive.remember(node.id(), verifier);
+        if let CreateMode::Exclusive(verifier) = create {
+            self.view.exclusive.set_node(node.id(), verifier);
         }
         self.set_rest(node, attributes, set, caller)
     }
@@ -126,12 +126,12 @@ impl Writable<'_> {
     pub fn make(
         &self,
         name: &[u8],
-        new: New<'_>,
+        new: NewNode<'_>,
         set: &SetAttributes,
         caller: Caller<'_>,
     ) -> Result<(Node, Attributes), Error> {
         check_new_name(name)?;
-        let mode = set.mode.unwrap_or(if new == New::Directory { 0o777 } else { 0o666 });
+        let mode = set.mode.unwrap_or(if new == NewNode::Directory { 0o777 } else { 0o666 });
         check_mode(mode)?;
         let _changing = self.view.changing_names.lock();
         if self.is_declared(name) {
@@ -140,7 +140,7 @@ impl Writable<'_> {
         let directory = self.names(caller)?;
         self.view.nodes.check_room()?;
         {
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             self.make_on_host(&directory, name, new, mode)?;
         }
         if let Some((uid, gid)) = self.new_owner(caller) {
@@ -148,7 +148,7 @@ impl Writable<'_> {
             nix::unistd::fchownat(&*directory, name, Some(uid), Some(gid), flags)?;
         }
         let mut stat = host::stat(&*directory, name)?;
-        if !matches!(new, New::Symlink(_)) && self.lacks_bits(&stat, mode) {
+        if !matches!(new, NewNode::Symlink(_)) && self.lacks_bits(&stat, mode) {
             host::set_mode(&*directory, name, mode)?;
             stat = host::stat(&*directory, name)?;
         }
@@ -163,10 +163,10 @@ impl Writable<'_> {
     pub fn link(&self, file: &Node, name: &[u8], caller: Caller<'_>) -> Result<Attributes, Error> {
         check_new_name(name)?;
         let Node::Host(host_node) = file else { return Err(Error::CrossDevice) };
-        if host_node.branch != self.branch {
+        if host_node.host_entry != self.host_entry {
             return Err(Error::CrossDevice);
         }
-        if host_node.kind == Kind::Directory {
+        if host_node.kind == FileType::Directory {
             return Err(Error::NotPermitted);
         }
         let _changing = self.view.changing_names.lock();
@@ -174,26 +174,26 @@ impl Writable<'_> {
             return Err(Error::Exists);
         }
         let directory = self.names(caller)?;
-        let located = self.view.locate(host_node)?;
-        self.link_on_host(host_node, &located, &directory, name, caller)?;
-        host_node.add_place(self.node.id(), name);
-        self.view.listings.add(self.node.id(), name, Some(host_node.id));
-        self.view.outdate(&self.node);
-        self.view.outdate(file);
+        let resolved = self.view.resolve(host_node)?;
+        self.link_on_host(host_node, &resolved, &directory, name, caller)?;
+        host_node.add_location(self.node.id(), name);
+        self.view.dir_cache.add(self.node.id(), name, Some(host_node.id));
+        self.view.invalidate(&self.node);
+        self.view.invalidate(file);
         self.view.attributes(file)
     }
 
     fn open_existing(
         &self,
         name: &[u8],
-        create: Create,
+        create: CreateMode,
         set: &SetAttributes,
         caller: Caller<'_>,
     ) -> Result<(Node, Attributes), Error> {
         let (node, attributes) = self.view.child(&self.node, name)?;
         match create {
-            Create::Unchecked if attributes.kind == Kind::Regular => {}
-            Create::Exclusive(verifier) if self.view.exclusive.made(node.id(), verifier) => {
+            CreateMode::Unchecked if attributes.kind == FileType::Regular => {}
+            CreateMode::Exclusive(verifier) if self.view.exclusive.made(node.id(), verifier) => {
                 return Ok((node, attributes));
             }
             _ => return Err(Error::Exists),
@@ -229,7 +229,7 @@ impl Writable<'_> {
     /// Who has to be made the owner of what this process has made: the caller, unless it was made as the caller.
     fn new_owner(&self, caller: Caller<'_>) -> Option<(Uid, Gid)> {
         let is_own = (caller.uid, caller.gid) == self.view.identity;
-        let gives = self.view.identity.0 == 0 && !self.host_decides() && !is_own;
+        let gives = self.view.identity.0 == 0 && !self.host_checks_permissions() && !is_own;
         gives.then(|| (caller.uid.into(), caller.gid.into()))
     }
 
@@ -240,7 +240,7 @@ impl Writable<'_> {
     fn lacks_bits(&self, made: &FileStat, mode: u32) -> bool {
         #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
         let differs = made.st_mode as u32 & 0o7777 != mode & 0o1777;
-        differs && !(self.host_decides() && has_no_umask())
+        differs && !(self.host_checks_permissions() && has_no_umask())
     }
 
     /// Links what is located to a name. Where others could have swapped it meanwhile, exactly the file that is meant, and
@@ -248,35 +248,35 @@ impl Writable<'_> {
     fn link_on_host(
         &self,
         node: &HostNode,
-        located: &Located,
+        resolved: &Resolved,
         directory: &OwnedFd,
         name: &[u8],
         caller: Caller<'_>,
     ) -> Result<(), Error> {
         #[cfg(target_os = "linux")]
-        if self.host_decides() {
-            let file = host::open_itself(&*located.directory, &located.name)?;
+        if self.host_checks_permissions() {
+            let file = host::open_itself(&*resolved.directory, &resolved.name)?;
             if host::identity(&nix::sys::stat::fstat(&file)?) != node.identity() {
                 return Err(Error::Stale);
             }
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             return Ok(host::link_own(&file, directory, name)?);
         }
         let _ = (node, caller);
-        Ok(nix::unistd::linkat(&*located.directory, &*located.name, directory, name, AtFlags::empty())?)
+        Ok(nix::unistd::linkat(&*resolved.directory, &*resolved.name, directory, name, AtFlags::empty())?)
     }
 
     fn make_on_host(
         &self,
         directory: &Arc<OwnedFd>,
         name: &[u8],
-        new: New<'_>,
+        new: NewNode<'_>,
         mode: u32,
     ) -> Result<(), Error> {
         let bits = host::permission_bits(mode);
         match new {
-            New::Directory => nix::sys::stat::mkdirat(&**directory, name, bits)?,
-            New::Symlink(target) => {
+            NewNode::Directory => nix::sys::stat::mkdirat(&**directory, name, bits)?,
+            NewNode::Symlink(target) => {
                 if target.is_empty() || target.contains(&0) {
                     return Err(Error::Invalid);
                 }
@@ -285,12 +285,16 @@ impl Writable<'_> {
                 }
                 nix::unistd::symlinkat(target, &**directory, name)?;
             }
-            New::Fifo if self.view.abilities.special_files => host::make_fifo(directory, name, bits)?,
-            New::Socket if self.view.abilities.special_files => host::make_socket(directory, name, bits)?,
+            NewNode::Fifo if self.view.capabilities.special_files => host::make_fifo(directory, name, bits)?,
+            NewNode::Socket if self.view.capabilities.special_files => {
+                host::make_socket(directory, name, bits)?;
+            }
             // On the host that would be something else than was asked for, for good.
-            New::Fifo | New::Socket if !self.branch()?.scratch => return Err(Error::NotSupported),
-            New::Fifo => drop(self.view.stand_ins.make(directory, name, Kind::Fifo, mode)?),
-            New::Socket => drop(self.view.stand_ins.make(directory, name, Kind::Socket, mode)?),
+            NewNode::Fifo | NewNode::Socket if !self.host_entry()?.scratch => {
+                return Err(Error::NotSupported);
+            }
+            NewNode::Fifo => drop(self.view.special_files.make(directory, name, FileType::Fifo, mode)?),
+            NewNode::Socket => drop(self.view.special_files.make(directory, name, FileType::Socket, mode)?),
         }
         Ok(())
     }
@@ -319,24 +323,25 @@ impl Writable<'_> {
     }
 
     fn keep_open(&self, node: &Node, descriptor: OwnedFd, caller: Caller<'_>) {
-        let opener = self.host_decides().then_some(caller.uid);
-        let file = OpenFile { descriptor, access: DataAccess::Both, opener };
-        self.view.descriptors.files.insert(node.id(), file);
+        let opener = self.host_checks_permissions().then_some(caller.uid);
+        let file = OpenFile { descriptor, access: OpenMode::Both, opener };
+        self.view.fds.files.insert(node.id(), file);
     }
 
     fn admit(&self, name: &[u8], stat: &FileStat) -> Result<(Node, Attributes), Error> {
         let parent = self.node.id();
         let attributes = self.view.host_attributes(stat);
-        let node = self.view.nodes.intern(self.branch, parent, name, host::identity(stat), &attributes)?;
+        let node =
+            self.view.nodes.intern(self.host_entry, parent, name, host::identity(stat), &attributes)?;
         // Who looked at a file while it went may have taken it down after that, and this one may have its number now.
-        if node.seen(|seen| seen.current()) != Some(attributes) {
-            node.seen(Seen::outdate);
+        if node.with_attr_cache(|cache| cache.current()) != Some(attributes) {
+            node.with_attr_cache(AttrCache::invalidate);
         }
-        self.view.listings.add(parent, name, Some(node.id));
-        if attributes.kind == Kind::Directory && self.view.is_exclusive(&self.node) {
-            self.view.listings.begin(node.id);
+        self.view.dir_cache.add(parent, name, Some(node.id));
+        if attributes.kind == FileType::Directory && self.view.is_exclusive(&self.node) {
+            self.view.dir_cache.begin(node.id);
         }
-        self.view.outdate(&self.node);
+        self.view.invalidate(&self.node);
         Ok((Node::Host(node), attributes))
     }
 }
@@ -365,7 +370,7 @@ mod tests {
         let gone = Attributes { size: 99, ..view.host_attributes(&stat) };
         let parent = build.node().id();
         let late =
-            view.nodes.intern(build.branch, parent, &b"old"[..], host::identity(&stat), &gone).unwrap();
+            view.nodes.intern(build.host_entry, parent, &b"old"[..], host::identity(&stat), &gone).unwrap();
         let (node, _) = build.admit(b"new", &stat).unwrap();
         assert_eq!(node.id(), late.id);
         assert_eq!(view.attributes(&node).unwrap().size, "contents".len() as u64);

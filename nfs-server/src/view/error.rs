@@ -65,9 +65,9 @@ pub enum Error {
     #[error("too many links")]
     TooManyLinks,
     /// The host is short of something that may come back, descriptors or memory; or this would have to wait for a disk,
-    /// and nobody has the [patience](super::Patience).
+    /// and nobody has the [blocking](super::Blocking).
     #[error("resource temporarily unavailable")]
-    Busy,
+    WouldBlock,
     /// Anything else that the host's file system said.
     #[error("input/output error")]
     Io,
@@ -99,7 +99,7 @@ impl From<Errno> for Error {
             Errno::EDQUOT => Error::Quota,
             Errno::EFBIG => Error::TooLarge,
             Errno::EMLINK => Error::TooManyLinks,
-            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN => Error::Busy,
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EAGAIN => Error::WouldBlock,
             _ => Error::Io,
         }
     }

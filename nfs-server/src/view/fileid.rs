@@ -33,7 +33,7 @@ impl FileIds {
 
     /// The number of a host file.
     pub(crate) fn of(&self, device: u64, inode: u64) -> u64 {
-        if self.main_device == Some(device) && inode != 0 && is_hosts_number(inode) {
+        if self.main_device == Some(device) && inode != 0 && is_host_inode(inode) {
             return inode;
         }
         let low = inode & ((1 << INODE_BITS) - 1);
@@ -62,7 +62,7 @@ impl FileIds {
 
 /// Whether a file's number in a view is the one that it has on the host, and not one that the view gave it.
 #[must_use]
-pub fn is_hosts_number(number: u64) -> bool {
+pub fn is_host_inode(number: u64) -> bool {
     number < SYNTHETIC
 }
 

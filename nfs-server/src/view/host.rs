@@ -11,10 +11,10 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
 use nix::sys::{stat::UtimensatFlags, time::TimeSpec};
 
 #[cfg(target_os = "linux")]
-use super::attributes::Kind;
+use super::attributes::FileType;
 #[cfg(target_os = "linux")]
-use super::caller::Want;
-use super::descriptors::DataAccess;
+use super::caller::AccessMask;
+use super::fd_cache::OpenMode;
 
 /// A directory opened only to reach what is in it.
 #[cfg(target_os = "linux")]
@@ -41,11 +41,11 @@ pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, 
 }
 
 /// Opens a regular file for its data.
-pub(crate) fn open_data(parent: impl AsFd, name: &[u8], access: DataAccess) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_data(parent: impl AsFd, name: &[u8], access: OpenMode) -> Result<OwnedFd, Errno> {
     let access = match access {
-        DataAccess::Read => OFlag::O_RDONLY,
-        DataAccess::Write => OFlag::O_WRONLY,
-        DataAccess::Both => OFlag::O_RDWR,
+        OpenMode::Read => OFlag::O_RDONLY,
+        OpenMode::Write => OFlag::O_WRONLY,
+        OpenMode::Both => OFlag::O_RDWR,
     };
     nix::fcntl::openat(parent, name, DATA | access, Mode::empty())
 }
@@ -66,13 +66,13 @@ pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Err
 
 /// Whether this thread, as whoever it acts as, may do that with a name, itself and not what it may link to.
 #[cfg(target_os = "linux")]
-pub(crate) fn may(parent: impl AsFd, name: &[u8], want: Want) -> Result<bool, Errno> {
+pub(crate) fn may(parent: impl AsFd, name: &[u8], mask: AccessMask) -> Result<bool, Errno> {
     use rustix::fs::{Access, AtFlags, accessat};
 
-    let access = match want {
-        Want::Read => Access::READ_OK,
-        Want::Write => Access::WRITE_OK,
-        Want::Execute => Access::EXEC_OK,
+    let access = match mask {
+        AccessMask::Read => Access::READ_OK,
+        AccessMask::Write => Access::WRITE_OK,
+        AccessMask::Execute => Access::EXEC_OK,
     };
     match accessat(parent, name, access, AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW) {
         Ok(()) => Ok(true),
@@ -84,7 +84,7 @@ pub(crate) fn may(parent: impl AsFd, name: &[u8], want: Want) -> Result<bool, Er
 
 /// Whether a file has an access control list besides its mode (acl(5)).
 #[cfg(target_os = "linux")]
-pub(crate) fn has_access_list(parent: impl AsFd, name: &[u8]) -> Result<bool, Errno> {
+pub(crate) fn has_acl(parent: impl AsFd, name: &[u8]) -> Result<bool, Errno> {
     use std::os::fd::AsRawFd;
 
     let mut path = format!("/proc/self/fd/{}/", parent.as_fd().as_raw_fd()).into_bytes();
@@ -97,12 +97,12 @@ pub(crate) fn has_access_list(parent: impl AsFd, name: &[u8]) -> Result<bool, Er
 }
 
 /// Bytes of the largest file that any system lets a program make (`off_t`).
-pub(crate) const LARGEST_FILE: u64 = i64::MAX as u64;
+pub(crate) const MAX_FILE_SIZE: u64 = i64::MAX as u64;
 
 /// Bytes of the largest file that can be made in a directory, as far as its file system tells: how far one that has no name
 /// yet can be sought (lseek(2)). FAT has none of those, and a limit that everybody knows.
 #[cfg(target_os = "linux")]
-pub(crate) fn largest_file(directory: impl AsFd) -> Option<u64> {
+pub(crate) fn max_file_size(directory: impl AsFd) -> Option<u64> {
     use nix::unistd::{Whence, lseek};
 
     if nix::sys::statfs::fstatfs(&directory)
@@ -114,7 +114,7 @@ pub(crate) fn largest_file(directory: impl AsFd) -> Option<u64> {
     let file = nix::fcntl::openat(&directory, ".", flags, Mode::S_IRUSR).ok()?;
     let reaches = |offset| lseek(&file, offset, Whence::SeekSet).is_ok();
     if reaches(i64::MAX) {
-        return Some(LARGEST_FILE);
+        return Some(MAX_FILE_SIZE);
     }
     let (mut reached, mut beyond) = (0, i64::MAX);
     while beyond - reached > 1 {
@@ -126,7 +126,7 @@ pub(crate) fn largest_file(directory: impl AsFd) -> Option<u64> {
 
 /// Other systems do not tell.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn largest_file(_: impl AsFd) -> Option<u64> {
+pub(crate) fn max_file_size(_: impl AsFd) -> Option<u64> {
     None
 }
 
@@ -148,13 +148,13 @@ pub(crate) fn make_socket(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<
     nix::sys::stat::mknodat(parent, name, nix::sys::stat::SFlag::S_IFSOCK, mode, 0)
 }
 
-/// Other systems cannot ([`super::Abilities`]).
+/// Other systems cannot ([`super::HostCapabilities`]).
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn make_fifo(_: impl AsFd, _: &[u8], _: Mode) -> Result<(), Errno> {
     Err(Errno::EOPNOTSUPP)
 }
 
-/// Other systems cannot ([`super::Abilities`]).
+/// Other systems cannot ([`super::HostCapabilities`]).
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn make_socket(_: impl AsFd, _: &[u8], _: Mode) -> Result<(), Errno> {
     Err(Errno::EOPNOTSUPP)
@@ -162,14 +162,14 @@ pub(crate) fn make_socket(_: impl AsFd, _: &[u8], _: Mode) -> Result<(), Errno> 
 
 /// Whether names that differ in case only are two names in the file system that this path lies on.
 #[cfg(target_os = "linux")]
-pub(crate) fn tells_case(_: &Path) -> bool {
+pub(crate) fn case_sensitive(_: &Path) -> bool {
     true
 }
 
 /// The same, asked of the file system (`_PC_CASE_SENSITIVE`, pathconf(2)). One that does not say does.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn tells_case(path: &Path) -> bool {
-    crate::sys::tells_case(path).unwrap_or(true)
+pub(crate) fn case_sensitive(path: &Path) -> bool {
+    crate::sys::case_sensitive(path).unwrap_or(true)
 }
 
 /// What the host knows of a name, itself and not what it may link to.
@@ -227,7 +227,7 @@ fn each_name(directory: OwnedFd, mut take: impl FnMut(&[u8]) -> bool) -> Result<
 #[cfg(target_os = "linux")]
 pub(crate) fn set_mode(parent: impl AsFd, name: &[u8], mode: u32) -> Result<(), Errno> {
     let file = open_itself(parent, name)?;
-    if Kind::of(nix::sys::stat::fstat(&file)?.st_mode) == Kind::Symlink {
+    if FileType::of(nix::sys::stat::fstat(&file)?.st_mode) == FileType::Symlink {
         return Err(Errno::EOPNOTSUPP);
     }
     set_own_mode(&file, mode)

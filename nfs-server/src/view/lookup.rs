@@ -4,15 +4,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::attributes::{Attributes, Kind};
-use super::caller::{Caller, Want};
+use super::attributes::{Attributes, FileType};
+use super::blocking::Blocking;
+use super::caller::{AccessMask, Caller};
 use super::error::Error;
 use super::node::Node;
-use super::patience::Patience;
-use super::sink::Decision;
+use super::observer::LookupOutcome;
 use super::spec::NAME_MAX;
 use super::{View, declared};
-use crate::limits::{LINKS_FOLLOWED_MAX, WHOLE_FILE_MAX};
+use crate::limits::{SYMLINKS_FOLLOWED_MAX, WHOLE_FILE_MAX};
 
 /// What a path in a view leads to.
 #[derive(Clone, Debug)]
@@ -40,10 +40,10 @@ impl View {
         name: &[u8],
         caller: Caller<'_>,
     ) -> Result<(Node, Attributes), Error> {
-        if self.kind(directory) != Kind::Directory {
+        if self.kind(directory) != FileType::Directory {
             return Err(Error::NotDirectory);
         }
-        if let Err(error) = self.check(directory, caller, Want::Execute) {
+        if let Err(error) = self.check(directory, caller, AccessMask::Execute) {
             self.observe(directory, name, Some(error));
             return Err(error);
         }
@@ -51,7 +51,7 @@ impl View {
             b"." => self.with_attributes(directory.clone()),
             b".." => self.with_attributes(self.parent(directory)?),
             name => check_name(name)
-                .and_then(|()| self.learn(directory))
+                .and_then(|()| self.prefetch_names(directory))
                 .and_then(|()| self.child(directory, name)),
         };
         match &found {
@@ -117,7 +117,7 @@ impl View {
             return Err(Error::TooLarge);
         }
         let mut contents = vec![0; usize::try_from(size).map_err(|_| Error::TooLarge)?];
-        let read = self.read(&node, 0, &mut contents, Caller::ROOT, Patience::Any)?;
+        let read = self.read(&node, 0, &mut contents, Caller::ROOT, Blocking::Allowed)?;
         contents.truncate(read.count);
         Ok(contents)
     }
@@ -127,7 +127,7 @@ impl View {
         let mut left: Vec<Box<[u8]>> = path.iter().rev().map(|name| name.as_bytes().into()).collect();
         let mut links = 0;
         while let Some(name) = left.pop() {
-            if *name != *b"/" && self.kind(&at) != Kind::Directory {
+            if *name != *b"/" && self.kind(&at) != FileType::Directory {
                 return Err(Error::NotDirectory);
             }
             let (next, attributes) = match &*name {
@@ -136,12 +136,12 @@ impl View {
                 b".." => self.with_attributes(self.parent(&at)?)?,
                 name => self.child(&at, name)?,
             };
-            if attributes.kind != Kind::Symlink {
+            if attributes.kind != FileType::Symlink {
                 at = next;
                 continue;
             }
             links += 1;
-            if links > LINKS_FOLLOWED_MAX {
+            if links > SYMLINKS_FOLLOWED_MAX {
                 return Err(Error::Invalid);
             }
             let target = self.read_link(&next)?;
@@ -153,15 +153,15 @@ impl View {
     }
 
     fn observe(&self, directory: &Node, name: &[u8], error: Option<Error>) {
-        let Some(sink) = &self.sink else { return };
-        let in_graft = self.branch(directory).is_some_and(|branch| !branch.scratch);
-        let decision = match error {
-            None => Decision::Found,
-            Some(Error::NotFound) if in_graft => Decision::Absent,
-            Some(Error::NotFound) => Decision::Hidden,
-            Some(_) => Decision::Refused,
+        let Some(observer) = &self.observer else { return };
+        let in_graft = self.host_entry(directory).is_some_and(|host_entry| !host_entry.scratch);
+        let outcome = match error {
+            None => LookupOutcome::Found,
+            Some(Error::NotFound) if in_graft => LookupOutcome::Absent,
+            Some(Error::NotFound) => LookupOutcome::Hidden,
+            Some(_) => LookupOutcome::Refused,
         };
-        sink.observe(decision, &|| self.path(directory).join(OsStr::from_bytes(name)));
+        observer.observe(outcome, &|| self.path(directory).join(OsStr::from_bytes(name)));
     }
 }
 

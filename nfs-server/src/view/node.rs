@@ -10,10 +10,10 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-use super::attributes::{Attributes, Kind};
+use super::attr_cache::AttrCache;
+use super::attributes::{Attributes, FileType};
 use super::error::Error;
-use super::seen::Seen;
-use crate::limits::{NODES_MAX, PLACES_MAX};
+use crate::limits::{LOCATIONS_MAX, NODES_MAX};
 
 /// Host nodes are numbered from here; declared ones by their index in the tree, plus one.
 const FIRST_HOST_ID: u64 = 1 << 32;
@@ -34,16 +34,16 @@ pub enum Node {
 pub struct HostNode {
     pub(crate) id: NodeId,
     /// The declared node that it lies below.
-    pub(crate) branch: usize,
+    pub(crate) host_entry: usize,
     pub(crate) device: u64,
     pub(crate) inode: u64,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FileType,
     state: Mutex<State>,
 }
 
 /// Where the host has a node: a directory and a name in it.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub(crate) parent: NodeId,
     pub(crate) name: Arc<[u8]>,
 }
@@ -55,14 +55,14 @@ impl<N: AsRef<[u8]> + Into<Arc<[u8]>>> Name for N {}
 
 struct State {
     /// One place of a directory; of a file as many as there are links known. Most have one: it lies in here.
-    places: SmallVec<[Place; 1]>,
-    seen: Seen,
+    locations: SmallVec<[Location; 1]>,
+    attr_cache: AttrCache,
     /// The file itself, once its last name went together with its directory.
     orphan: Option<Arc<OwnedFd>>,
 }
 
 /// The host nodes of a view.
-pub(crate) struct Nodes {
+pub(crate) struct NodeTable {
     next: AtomicU64,
     /// How many there may be.
     most: usize,
@@ -90,10 +90,10 @@ impl Node {
     }
 
     /// The declared node that it is or lies below.
-    pub(crate) fn part(&self) -> usize {
+    pub(crate) fn entry_index(&self) -> usize {
         match self {
             Node::Declared(index) => *index,
-            Node::Host(node) => node.branch,
+            Node::Host(node) => node.host_entry,
         }
     }
 
@@ -105,37 +105,37 @@ impl Node {
 
 impl HostNode {
     /// What is known of its attributes.
-    pub(crate) fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
-        look(&mut self.state.lock().seen)
+    pub(crate) fn with_attr_cache<T>(&self, look: impl FnOnce(&mut AttrCache) -> T) -> T {
+        look(&mut self.state.lock().attr_cache)
     }
 
     /// The place where it was found last.
-    pub(crate) fn place(&self) -> Option<Place> {
-        self.state.lock().places.last().cloned()
+    pub(crate) fn place(&self) -> Option<Location> {
+        self.state.lock().locations.last().cloned()
     }
 
     /// Every place where it was found, the latest last.
-    pub(crate) fn places(&self) -> SmallVec<[Place; 1]> {
-        self.state.lock().places.clone()
+    pub(crate) fn locations(&self) -> SmallVec<[Location; 1]> {
+        self.state.lock().locations.clone()
     }
 
-    pub(crate) fn add_place(&self, parent: NodeId, name: impl Name) {
+    pub(crate) fn add_location(&self, parent: NodeId, name: impl Name) {
         let mut state = self.state.lock();
-        if state.places.iter().any(|place| place.is(parent, name.as_ref())) {
+        if state.locations.iter().any(|place| place.is(parent, name.as_ref())) {
             return;
         }
-        if self.kind == Kind::Directory {
-            state.places.clear();
+        if self.kind == FileType::Directory {
+            state.locations.clear();
         }
-        if state.places.len() == PLACES_MAX {
+        if state.locations.len() == LOCATIONS_MAX {
             // Never the first: it is the one that a file is most likely to keep.
-            state.places.remove(1);
+            state.locations.remove(1);
         }
-        state.places.push(Place { parent, name: name.into() });
+        state.locations.push(Location { parent, name: name.into() });
     }
 
-    pub(crate) fn remove_place(&self, parent: NodeId, name: &[u8]) {
-        self.state.lock().places.retain(|place| !place.is(parent, name));
+    pub(crate) fn remove_location(&self, parent: NodeId, name: &[u8]) {
+        self.state.lock().locations.retain(|place| !place.is(parent, name));
     }
 
     pub(crate) fn orphan(&self) -> Option<Arc<OwnedFd>> {
@@ -152,7 +152,7 @@ impl HostNode {
     }
 
     fn file(&self) -> File {
-        (self.branch, self.device, self.inode)
+        (self.host_entry, self.device, self.inode)
     }
 
     /// What tells its file from others on the host.
@@ -161,15 +161,15 @@ impl HostNode {
     }
 }
 
-impl Place {
+impl Location {
     fn is(&self, parent: NodeId, name: &[u8]) -> bool {
         self.parent == parent && *self.name == *name
     }
 }
 
-impl Nodes {
-    pub(crate) fn new() -> Nodes {
-        Nodes { next: AtomicU64::new(FIRST_HOST_ID), most: NODES_MAX, table: RwLock::default() }
+impl NodeTable {
+    pub(crate) fn new() -> NodeTable {
+        NodeTable { next: AtomicU64::new(FIRST_HOST_ID), most: NODES_MAX, table: RwLock::default() }
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<Arc<HostNode>> {
@@ -184,29 +184,29 @@ impl Nodes {
         if self.table.read().by_id.len() < self.most { Ok(()) } else { Err(Error::Quota) }
     }
 
-    /// The node of a file just found below `branch` as `name` in `parent`. Of a node that is known already nothing is
+    /// The node of a file just found below `host_entry` as `name` in `parent`. Of a node that is known already nothing is
     /// changed but its places: whether `attributes` are newer than what it knows cannot be told here.
     ///
     /// # Errors
     /// [`Error::Quota`] when there are too many nodes for a new one.
     pub(crate) fn intern(
         &self,
-        branch: usize,
+        host_entry: usize,
         parent: NodeId,
         name: impl Name,
         (device, inode): (u64, u64),
         attributes: &Attributes,
     ) -> Result<Arc<HostNode>, Error> {
-        if let Some(node) = self.find(branch, (device, inode))
+        if let Some(node) = self.find(host_entry, (device, inode))
             && node.kind == attributes.kind
         {
-            node.add_place(parent, name);
+            node.add_location(parent, name);
             return Ok(node);
         }
         let mut table = self.table.write();
-        if let Some(node) = table.by_file((branch, device, inode)).cloned() {
+        if let Some(node) = table.by_file((host_entry, device, inode)).cloned() {
             if node.kind == attributes.kind {
-                node.add_place(parent, name);
+                node.add_location(parent, name);
                 return Ok(node);
             }
             // The host gave the number of a file that went without our doing to one of another type.
@@ -217,13 +217,13 @@ impl Nodes {
         }
         let node = Arc::new(HostNode {
             id: self.next.fetch_add(1, Ordering::Relaxed),
-            branch,
+            host_entry,
             device,
             inode,
             kind: attributes.kind,
             state: Mutex::new(State {
-                places: SmallVec::from_buf([Place { parent, name: name.into() }]),
-                seen: Seen::now(*attributes),
+                locations: SmallVec::from_buf([Location { parent, name: name.into() }]),
+                attr_cache: AttrCache::now(*attributes),
                 orphan: None,
             }),
         });
@@ -231,9 +231,9 @@ impl Nodes {
         Ok(node)
     }
 
-    /// The node of a host file below `branch`, when somebody asked for it before.
-    pub(crate) fn find(&self, branch: usize, (device, inode): (u64, u64)) -> Option<Arc<HostNode>> {
-        self.table.read().by_file((branch, device, inode)).cloned()
+    /// The node of a host file below `host_entry`, when somebody asked for it before.
+    pub(crate) fn find(&self, host_entry: usize, (device, inode): (u64, u64)) -> Option<Arc<HostNode>> {
+        self.table.read().by_file((host_entry, device, inode)).cloned()
     }
 
     /// Forgets a file that no longer exists: its number may come back for another.
@@ -285,9 +285,9 @@ mod tests {
 
     #[test]
     fn one_node_too_many_is_refused_until_another_is_no_more() {
-        let nodes = Nodes { most: 2, ..Nodes::new() };
+        let nodes = NodeTable { most: 2, ..NodeTable::new() };
         let attributes = Attributes {
-            kind: Kind::Regular,
+            kind: FileType::Regular,
             mode: 0o644,
             links: 1,
             uid: 0,

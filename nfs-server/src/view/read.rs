@@ -3,37 +3,37 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::View;
-use super::caller::{Caller, Want};
+use super::blocking::{Blocking, ResidencyProbe};
+use super::caller::{AccessMask, Caller};
 use super::declared;
-use super::descriptors::Open;
 use super::error::Error;
-use super::locate::check_regular;
+use super::fd_cache::Open;
 use super::node::Node;
-use super::patience::{Memory, Patience};
-use super::tree::Shape;
+use super::resolve::check_regular;
+use super::tree::NodeKind;
 
 /// How much of a file was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Read {
+pub struct ReadOutcome {
     /// Bytes read.
     pub count: usize,
     /// Whether the file ends behind them.
-    pub end: bool,
+    pub eof: bool,
 }
 
 /// Data that was found and not read: it can be sent from where it lies.
 #[derive(Clone)]
-pub struct Span {
+pub struct FileSegment {
     file: Open,
     /// Where it starts in the file.
     pub offset: u64,
-    /// Bytes of it; never beyond the file's end.
+    /// Bytes of it; never beyond the file's eof.
     pub count: usize,
     /// Whether the file ends behind it.
-    pub end: bool,
+    pub eof: bool,
 }
 
-impl Span {
+impl FileSegment {
     /// The open file.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
@@ -48,24 +48,24 @@ impl View {
     /// call, and a descriptor stays readable after a change of mode.
     ///
     /// # Errors
-    /// [`Error::Access`] when the caller may neither read nor run it; [`Error::Busy`] as `patience` says.
+    /// [`Error::Access`] when the caller may neither read nor run it; [`Error::WouldBlock`] as `blocking` says.
     pub fn read(
         &self,
         node: &Node,
         offset: u64,
         into: &mut [u8],
         caller: Caller<'_>,
-        patience: Patience,
-    ) -> Result<Read, Error> {
+        blocking: Blocking,
+    ) -> Result<ReadOutcome, Error> {
         self.check_readable(node, caller)?;
         match node {
-            Node::Declared(index) if self.branch(node).is_none() => {
-                let Shape::Inline { contents, .. } = &declared(&self.tree, *index).shape else {
+            Node::Declared(index) if self.host_entry(node).is_none() => {
+                let NodeKind::Inline { contents, .. } = &declared(&self.tree, *index).kind else {
                     return Err(Error::Invalid);
                 };
                 Ok(copy(contents, offset, into))
             }
-            _ => self.read_host(node, offset, into, caller, patience),
+            _ => self.read_host(node, offset, into, caller, blocking),
         }
     }
 
@@ -73,38 +73,38 @@ impl View {
     /// file's length before they are sent, and where fewer than `least` bytes are there.
     ///
     /// # Errors
-    /// As [`View::read`]; [`Error::Busy`] when the host does not have them in memory.
-    pub fn span(
+    /// As [`View::read`]; [`Error::WouldBlock`] when the host does not have them in residency.
+    pub fn segment(
         &self,
         node: &Node,
         offset: u64,
         count: usize,
         least: usize,
         caller: Caller<'_>,
-    ) -> Result<Option<Span>, Error> {
+    ) -> Result<Option<FileSegment>, Error> {
         if count < least || !self.is_exclusive(node) {
             return Ok(None);
         }
         self.check_readable(node, caller)?;
-        let (count, end) = within(self.attributes(node)?.size, offset, count);
+        let (count, eof) = within(self.attributes(node)?.size, offset, count);
         if count < least {
             return Ok(None);
         }
         let file = self.data(node, false, caller)?;
         // The host reads ahead: with the last of them in memory, the others are too.
-        read_at(&file, offset + count as u64 - 1, &mut [0], Patience::None, self.memory(node)?)?;
-        Ok(Some(Span { file, offset, count, end }))
+        read_at(&file, offset + count as u64 - 1, &mut [0], Blocking::Never, self.residency(node)?)?;
+        Ok(Some(FileSegment { file, offset, count, eof }))
     }
 
-    fn memory(&self, node: &Node) -> Result<&Memory, Error> {
-        self.branch(node).map(|branch| &branch.memory).ok_or(Error::BadType)
+    fn residency(&self, node: &Node) -> Result<&ResidencyProbe, Error> {
+        self.host_entry(node).map(|host_entry| &host_entry.residency).ok_or(Error::BadType)
     }
 
     fn check_readable(&self, node: &Node, caller: Caller<'_>) -> Result<(), Error> {
         check_regular(self.kind(node))?;
         let allowed = caller.owns(self.permissions(node)?)
-            || self.allows(node, caller, Want::Read)?
-            || self.allows(node, caller, Want::Execute)?;
+            || self.allows(node, caller, AccessMask::Read)?
+            || self.allows(node, caller, AccessMask::Execute)?;
         if allowed { Ok(()) } else { Err(Error::Access) }
     }
 
@@ -114,25 +114,25 @@ impl View {
         offset: u64,
         into: &mut [u8],
         caller: Caller<'_>,
-        patience: Patience,
-    ) -> Result<Read, Error> {
+        blocking: Blocking,
+    ) -> Result<ReadOutcome, Error> {
         if !self.is_exclusive(node) {
             let file = self.data(node, false, caller)?;
-            let count = read_at(&file, offset, into, patience, self.memory(node)?)?;
+            let count = read_at(&file, offset, into, blocking, self.residency(node)?)?;
             // Whether more follows is not known yet, and the protocol wants it told.
-            let end = count < into.len() || {
+            let eof = count < into.len() || {
                 let size = nix::sys::stat::fstat(file.descriptor())?.st_size;
                 offset.saturating_add(count as u64) >= u64::try_from(size).unwrap_or(0)
             };
-            return Ok(Read { count, end });
+            return Ok(ReadOutcome { count, eof });
         }
-        let (wanted, end) = within(self.attributes(node)?.size, offset, into.len());
+        let (wanted, eof) = within(self.attributes(node)?.size, offset, into.len());
         if wanted == 0 {
-            return Ok(Read { count: 0, end });
+            return Ok(ReadOutcome { count: 0, eof });
         }
         let file = self.data(node, false, caller)?;
-        let count = read_at(&file, offset, &mut into[..wanted], patience, self.memory(node)?)?;
-        Ok(Read { count, end: end || count < wanted })
+        let count = read_at(&file, offset, &mut into[..wanted], blocking, self.residency(node)?)?;
+        Ok(ReadOutcome { count, eof: eof || count < wanted })
     }
 }
 
@@ -150,8 +150,8 @@ fn read_at(
     file: &Open,
     offset: u64,
     into: &mut [u8],
-    patience: Patience,
-    memory: &Memory,
+    blocking: Blocking,
+    residency: &ResidencyProbe,
 ) -> Result<usize, Error> {
     let Ok(start) = i64::try_from(offset) else { return Ok(0) };
     // The host refuses to read beyond the largest offset, where no file goes on.
@@ -160,7 +160,7 @@ fn read_at(
     let mut count = 0;
     while count < into.len() {
         let position = start.checked_add(count as i64).ok_or(Error::Invalid)?;
-        match patience.read_at(file, &mut into[count..], position, memory) {
+        match blocking.read_at(file, &mut into[count..], position, residency) {
             Ok(0) => break,
             Ok(read) => count += read,
             Err(nix::errno::Errno::EINTR) => {}
@@ -170,9 +170,9 @@ fn read_at(
     Ok(count)
 }
 
-fn copy(contents: &[u8], offset: u64, into: &mut [u8]) -> Read {
+fn copy(contents: &[u8], offset: u64, into: &mut [u8]) -> ReadOutcome {
     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(contents.len());
     let count = into.len().min(contents.len() - start);
     into[..count].copy_from_slice(&contents[start..start + count]);
-    Read { count, end: start + count == contents.len() }
+    ReadOutcome { count, eof: start + count == contents.len() }
 }

@@ -3,12 +3,12 @@
 use nix::unistd::UnlinkatFlags;
 
 use super::View;
-use super::attributes::{Attributes, Kind};
+use super::attr_cache::AttrCache;
+use super::attributes::{Attributes, FileType};
 use super::caller::Caller;
-use super::change::{Writable, check_old_name};
 use super::error::Error;
 use super::node::{HostNode, Node};
-use super::seen::Seen;
+use super::writable::{Writable, check_old_name};
 
 impl Writable<'_> {
     /// Removes the name of anything but a directory.
@@ -23,12 +23,12 @@ impl Writable<'_> {
             return Err(Error::ReadOnly);
         }
         let (identity, attributes) = self.known(name)?;
-        if attributes.kind == Kind::Directory {
+        if attributes.kind == FileType::Directory {
             return Err(Error::IsDirectory);
         }
         self.check_sticky(caller, attributes.permissions())?;
         {
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             nix::unistd::unlinkat(&*directory, name, UnlinkatFlags::NoRemoveDir)?;
         }
         self.name_went(name, identity, attributes.links);
@@ -47,12 +47,12 @@ impl Writable<'_> {
             return Err(Error::ReadOnly);
         }
         let (identity, attributes) = self.known(name)?;
-        if attributes.kind != Kind::Directory {
+        if attributes.kind != FileType::Directory {
             return Err(Error::NotDirectory);
         }
         self.check_sticky(caller, attributes.permissions())?;
         let unlink = || -> Result<(), Error> {
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             Ok(nix::unistd::unlinkat(&*directory, name, UnlinkatFlags::RemoveDir)?)
         };
         match unlink() {
@@ -78,21 +78,21 @@ impl Writable<'_> {
     pub(crate) fn name_went(&self, name: &[u8], identity: (u64, u64), links: u32) {
         let parent = self.node.id();
         self.view.silly.forget(parent, name);
-        self.view.listings.remove(parent, name);
-        self.view.outdate(&self.node);
-        let Some(node) = self.view.nodes.find(self.branch, identity) else { return };
-        node.remove_place(parent, name);
-        if links > 1 && node.kind != Kind::Directory {
-            node.seen(Seen::outdate);
+        self.view.dir_cache.remove(parent, name);
+        self.view.invalidate(&self.node);
+        let Some(node) = self.view.nodes.find(self.host_entry, identity) else { return };
+        node.remove_location(parent, name);
+        if links > 1 && node.kind != FileType::Directory {
+            node.with_attr_cache(AttrCache::invalidate);
             return;
         }
         if node.orphan().is_some() {
             // Still open by a name that went with its directory.
-            node.seen(Seen::outdate);
+            node.with_attr_cache(AttrCache::invalidate);
             return self.view.nodes.forget_name(&node);
         }
-        self.view.descriptors.forget(node.id);
-        self.view.listings.forget(node.id);
+        self.view.fds.forget(node.id);
+        self.view.dir_cache.forget(node.id);
         self.view.forget(&node);
     }
 }
@@ -100,7 +100,7 @@ impl Writable<'_> {
 impl View {
     /// Forgets a file that is no more.
     pub(crate) fn forget(&self, node: &HostNode) {
-        self.stand_ins.forget(node.identity());
+        self.special_files.forget(node.identity());
         self.nodes.forget(node);
     }
 }

@@ -5,13 +5,13 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
-use super::attributes::Kind;
-use super::caller::{Caller, Want};
-use super::case::folded;
-use super::change::{Writable, check_old_name};
+use super::attr_cache::AttrCache;
+use super::attributes::FileType;
+use super::caller::{AccessMask, Caller};
+use super::case_folding::folded;
 use super::error::Error;
 use super::host;
-use super::seen::Seen;
+use super::writable::{Writable, check_old_name};
 
 impl Writable<'_> {
     /// Moves a name of this directory to another directory, over what has that name there.
@@ -28,7 +28,7 @@ impl Writable<'_> {
     ) -> Result<(), Error> {
         check_old_name(from)?;
         check_old_name(to)?;
-        if self.branch != to_directory.branch || self.is_declared(from) {
+        if self.host_entry != to_directory.host_entry || self.is_declared(from) {
             return Err(Error::CrossDevice);
         }
         let _changing = self.view.changing_names.lock();
@@ -69,7 +69,7 @@ impl Writable<'_> {
     /// Whether the new name is the old one in another case, on a file system that takes them for one.
     fn is_other_case(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8]) -> bool {
         let same_directory = self.node.id() == to_directory.node.id();
-        same_directory && from != to && !self.view.tells_case(&self.node) && folded(from) == folded(to)
+        same_directory && from != to && !self.view.case_sensitive(&self.node) && folded(from) == folded(to)
     }
 
     fn check_move(
@@ -80,10 +80,10 @@ impl Writable<'_> {
     ) -> Result<(), Error> {
         let attributes = self.view.host_attributes(moved);
         self.check_sticky(caller, attributes.permissions())?;
-        let moves = self.node.id() != to_directory.node.id() && !self.host_decides();
-        if attributes.kind == Kind::Directory && moves {
+        let moves = self.node.id() != to_directory.node.id() && !self.host_checks_permissions();
+        if attributes.kind == FileType::Directory && moves {
             // Its `..` changes.
-            caller.check(Want::Write, Kind::Directory, attributes.permissions())?;
+            caller.check(AccessMask::Write, FileType::Directory, attributes.permissions())?;
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Writable<'_> {
         caller: Caller<'_>,
     ) -> Result<(), Error> {
         let rename = || -> Result<(), Error> {
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             Ok(nix::fcntl::renameat(source, from, target, to)?)
         };
         match rename() {
@@ -109,16 +109,16 @@ impl Writable<'_> {
 
     fn name_moved(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8], moved: &FileStat) {
         let (source, target) = (self.node.id(), to_directory.node.id());
-        let node = self.view.nodes.find(self.branch, host::identity(moved));
+        let node = self.view.nodes.find(self.host_entry, host::identity(moved));
         self.view.silly.forget(source, from);
-        self.view.listings.remove(source, from);
-        self.view.listings.add(target, to, node.as_ref().map(|node| node.id));
-        self.view.outdate(&self.node);
-        self.view.outdate(&to_directory.node);
+        self.view.dir_cache.remove(source, from);
+        self.view.dir_cache.add(target, to, node.as_ref().map(|node| node.id));
+        self.view.invalidate(&self.node);
+        self.view.invalidate(&to_directory.node);
         if let Some(node) = node {
-            node.remove_place(source, from);
-            node.add_place(target, to);
-            node.seen(Seen::outdate);
+            node.remove_location(source, from);
+            node.add_location(target, to);
+            node.with_attr_cache(AttrCache::invalidate);
         }
     }
 }

@@ -7,19 +7,18 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::UtimensatFlags;
 use nix::sys::time::TimeSpec;
 
-use super::View;
-use super::attributes::{Attributes, Kind, Permissions, Time};
-use super::caller::{Caller, Want};
-use super::change::Writable;
-use super::descriptors::Open;
+use super::attr_cache::AttrCache;
+use super::attributes::{Attributes, FileType, Permissions, Time};
+use super::blocking::Blocking;
+use super::caller::{AccessMask, Caller};
 use super::error::Error;
+use super::fd_cache::Open;
 use super::host;
-#[cfg(target_os = "linux")]
-use super::locate::Located;
-use super::locate::check_regular;
 use super::node::Node;
-use super::patience::Patience;
-use super::seen::Seen;
+#[cfg(target_os = "linux")]
+use super::resolve::Resolved;
+use super::resolve::check_regular;
+use super::writable::Writable;
 
 /// Attributes to set; what is `None` or [`SetTime::Keep`] stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +51,7 @@ pub enum SetTime {
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct WriteOutcome {
     /// Bytes written: fewer than asked for when the disk filled up.
     pub count: usize,
     /// Whether they must reach the disk before they count as written.
@@ -63,7 +62,7 @@ pub struct Written {
 
 /// Data on its way into a file.
 #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
-pub trait Contents {
+pub trait Payload {
     /// Bytes of it.
     fn len(&self) -> usize;
 
@@ -87,47 +86,49 @@ impl Writable<'_> {
     /// In a scratch, written is done: it does not outlive the build. In a graft `sync` makes it reach the disk.
     ///
     /// # Errors
-    /// [`Error::Access`], [`Error::NoSpace`], [`Error::TooLarge`] and what else the host says; [`Error::Busy`] as
-    /// `patience` says.
+    /// [`Error::Access`], [`Error::NoSpace`], [`Error::TooLarge`] and what else the host says; [`Error::WouldBlock`] as
+    /// `blocking` says.
     pub fn write(
         &self,
         offset: u64,
-        data: impl Contents,
+        data: impl Payload,
         sync: bool,
         caller: Caller<'_>,
-        patience: Patience,
-    ) -> Result<Written, Error> {
+        blocking: Blocking,
+    ) -> Result<WriteOutcome, Error> {
         check_regular(self.view.kind(&self.node))?;
         if !caller.owns(self.permissions()?) {
-            self.view.check(&self.node, caller, Want::Write)?;
+            self.view.check(&self.node, caller, AccessMask::Write)?;
         }
-        let outlives = !self.branch()?.scratch;
-        patience.check(sync && outlives)?;
+        let outlives = !self.host_entry()?.scratch;
+        blocking.check(sync && outlives)?;
         let file = self.open_file(caller)?;
         let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
         start.checked_add(data.len() as i64).ok_or(Error::TooLarge)?;
         let count = {
             // Writing clears set-id bits and counts for quotas as the caller.
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             data.put(file.descriptor().as_fd(), offset)?
         };
         if sync && outlives {
             nix::unistd::fdatasync(file.descriptor())?;
         }
-        let asked = self.view.seen(&self.node, Seen::outdate);
+        let generation = self.view.with_attr_cache(&self.node, AttrCache::invalidate);
         let attributes = self.view.host_attributes(&nix::sys::stat::fstat(file.descriptor())?);
-        self.view.seen(&self.node, |seen| asked.map(|asked| seen.answered(asked, &attributes)));
-        Ok(Written { count, durable: sync || !outlives, attributes })
+        self.view.with_attr_cache(&self.node, |cache| {
+            generation.map(|generation| cache.store(generation, &attributes))
+        });
+        Ok(WriteOutcome { count, durable: sync || !outlives, attributes })
     }
 
     /// Makes what was written reach the disk, where it is to outlive the view.
     ///
     /// # Errors
-    /// What the host says; [`Error::Busy`] as `patience` says.
-    pub fn commit(&self, caller: Caller<'_>, patience: Patience) -> Result<(), Error> {
+    /// What the host says; [`Error::WouldBlock`] as `blocking` says.
+    pub fn commit(&self, caller: Caller<'_>, blocking: Blocking) -> Result<(), Error> {
         check_regular(self.view.kind(&self.node))?;
-        if !self.branch()?.scratch {
-            patience.check(true)?;
+        if !self.host_entry()?.scratch {
+            blocking.check(true)?;
             nix::unistd::fsync(self.open_file(caller)?.descriptor())?;
         }
         Ok(())
@@ -140,20 +141,20 @@ impl Writable<'_> {
     pub fn set(&self, set: &SetAttributes, caller: Caller<'_>) -> Result<Attributes, Error> {
         // A link has no mode of its own. The kernel's server takes no notice of one either (`nfsd_setattr`).
         let set = &match self.view.kind(&self.node) {
-            Kind::Symlink => SetAttributes { mode: None, ..*set },
+            FileType::Symlink => SetAttributes { mode: None, ..*set },
             _ => *set,
         };
         if *set == SetAttributes::default() {
             return self.attributes();
         }
-        if self.host_decides() {
+        if self.host_checks_permissions() {
             check_mode(set.mode.unwrap_or(0))?;
         } else {
             check_allowed(set, self.permissions()?, caller)?;
         }
         let result = self.set_on_host(set, caller);
         // Part of it may have been done.
-        self.view.outdate(&self.node);
+        self.view.invalidate(&self.node);
         result?;
         self.attributes()
     }
@@ -163,34 +164,34 @@ impl Writable<'_> {
             check_regular(self.view.kind(&self.node))?;
         }
         if let Some(file) = self.opened(set.size.is_some(), caller)? {
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             return set_open(&file, set);
         }
-        let located = match &self.node {
-            Node::Host(node) => self.view.locate(node)?,
-            Node::Declared(_) => self.view.locate_branch(self.branch()?)?,
+        let resolved = match &self.node {
+            Node::Host(node) => self.view.resolve(node)?,
+            Node::Declared(_) => self.view.resolve_host_entry(self.host_entry()?)?,
         };
         #[cfg(target_os = "linux")]
-        if self.host_decides() {
-            return self.set_itself(&located, set, caller);
+        if self.host_checks_permissions() {
+            return self.set_itself(&resolved, set, caller);
         }
         if set.uid.is_some() || set.gid.is_some() {
             let (uid, gid) = (set.uid.map(Into::into), set.gid.map(Into::into));
             nix::unistd::fchownat(
-                &*located.directory,
-                &*located.name,
+                &*resolved.directory,
+                &*resolved.name,
                 uid,
                 gid,
                 AtFlags::AT_SYMLINK_NOFOLLOW,
             )?;
         }
         if let Some(mode) = set.mode {
-            host::set_mode(&*located.directory, &located.name, mode)?;
+            host::set_mode(&*resolved.directory, &resolved.name, mode)?;
         }
         if let Some((accessed, modified)) = times(set) {
             nix::sys::stat::utimensat(
-                &*located.directory,
-                &*located.name,
+                &*resolved.directory,
+                &*resolved.name,
                 &accessed,
                 &modified,
                 UtimensatFlags::NoFollowSymlink,
@@ -201,12 +202,12 @@ impl Writable<'_> {
 
     /// Sets attributes of exactly the file that was located, as the caller: its name may lead to another by now.
     #[cfg(target_os = "linux")]
-    fn set_itself(&self, located: &Located, set: &SetAttributes, caller: Caller<'_>) -> Result<(), Error> {
-        let file = host::open_itself(&*located.directory, &located.name)?;
-        if host::identity(&nix::sys::stat::fstat(&file)?) != host::identity(&located.stat) {
+    fn set_itself(&self, resolved: &Resolved, set: &SetAttributes, caller: Caller<'_>) -> Result<(), Error> {
+        let file = host::open_itself(&*resolved.directory, &resolved.name)?;
+        if host::identity(&nix::sys::stat::fstat(&file)?) != host::identity(&resolved.stat) {
             return Err(Error::Stale);
         }
-        let _acting = self.act_as(caller)?;
+        let _impersonation = self.impersonate(caller)?;
         if set.uid.is_some() || set.gid.is_some() {
             let (uid, gid) = (set.uid.map(Into::into), set.gid.map(Into::into));
             nix::unistd::fchownat(&file, "", uid, gid, AtFlags::AT_EMPTY_PATH)?;
@@ -227,19 +228,11 @@ impl Writable<'_> {
         if needed || orphan {
             return self.open_file(caller).map(Some);
         }
-        Ok(self.view.descriptors.files.get(&self.node.id()).map(Open::Named))
+        Ok(self.view.fds.files.get(&self.node.id()).map(Open::Named))
     }
 
     fn open_file(&self, caller: Caller<'_>) -> Result<Open, Error> {
         self.view.data(&self.node, true, caller)
-    }
-}
-
-impl View {
-    /// Whether a file's data must reach the disk on its own before it is safe: where it outlives the view.
-    #[must_use]
-    pub fn outlives(&self, node: &Node) -> bool {
-        self.branch(node).is_some_and(|branch| !branch.scratch)
     }
 }
 
@@ -264,7 +257,7 @@ pub(crate) fn check_allowed(set: &SetAttributes, node: Permissions, caller: Call
             return Err(Error::NotPermitted);
         }
     }
-    let writes = || caller.may(Want::Write, Kind::Regular, node);
+    let writes = || caller.may(AccessMask::Write, FileType::Regular, node);
     if set.size.is_some() && !owns && !writes() {
         return Err(Error::Access);
     }
@@ -311,7 +304,7 @@ impl SetTime {
     }
 }
 
-impl Contents for &[u8] {
+impl Payload for &[u8] {
     fn len(&self) -> usize {
         (**self).len()
     }

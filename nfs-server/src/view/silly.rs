@@ -17,14 +17,14 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::View;
-use super::attributes::Kind;
+use super::attr_cache::AttrCache;
+use super::attributes::FileType;
 use super::caller::Caller;
-use super::change::Writable;
-use super::descriptors::DataAccess;
 use super::error::Error;
+use super::fd_cache::OpenMode;
 use super::host;
 use super::node::{HostNode, NodeId};
-use super::seen::Seen;
+use super::writable::Writable;
 use crate::limits::{ORPHANS_MAX, SILLY_LOOKUPS_MAX, SILLY_RENAMES_MAX};
 
 /// What every such name begins with.
@@ -166,7 +166,7 @@ impl Writable<'_> {
         let key = (self.node.id(), name.into());
         let expected = silly.free.lock().pop(&key).is_some();
         let attributes = self.view.host_attributes(file);
-        if !expected || attributes.kind == Kind::Directory || !silly.form.fits(name, attributes.fileid) {
+        if !expected || attributes.kind == FileType::Directory || !silly.form.fits(name, attributes.fileid) {
             return;
         }
         let mut renamed = silly.renamed.lock();
@@ -190,7 +190,8 @@ impl Writable<'_> {
         let view = self.view;
         let directory = host::open_directory(parent, name)?;
         let Some(names) = host::names(&directory, ORPHANS_MAX)? else { return Err(Error::NotEmpty) };
-        let Some(holder) = view.nodes.find(self.branch, host::identity(&nix::sys::stat::fstat(&directory)?))
+        let Some(holder) =
+            view.nodes.find(self.host_entry, host::identity(&nix::sys::stat::fstat(&directory)?))
         else {
             return Err(Error::NotEmpty);
         };
@@ -218,27 +219,28 @@ impl Writable<'_> {
         let stat = host::stat(directory, &name)?;
         let attributes = view.host_attributes(&stat);
         let file = Arc::new(match attributes.kind {
-            Kind::Regular => host::open_data(directory, &name, DataAccess::Both)?,
+            FileType::Regular => host::open_data(directory, &name, OpenMode::Both)?,
             // A pipe, a socket or a link: all that is ever asked of it is its attributes.
             _ => host::open_itself(directory, &name)?,
         });
         if host::identity(&nix::sys::stat::fstat(&file)?) != host::identity(&stat) {
             return Err(Error::NotEmpty);
         }
-        let node = view.nodes.intern(holder.branch, holder.id, &*name, host::identity(&stat), &attributes)?;
+        let node =
+            view.nodes.intern(holder.host_entry, holder.id, &*name, host::identity(&stat), &attributes)?;
         {
-            let _acting = self.act_as(caller)?;
+            let _impersonation = self.impersonate(caller)?;
             nix::unistd::unlinkat(directory, &*name, UnlinkatFlags::NoRemoveDir)?;
         }
         view.silly.forget(holder.id, &name);
         node.set_orphan(file);
-        node.seen(Seen::outdate);
-        view.descriptors.forget(node.id);
-        node.remove_place(holder.id, &name);
+        node.with_attr_cache(AttrCache::invalidate);
+        view.fds.forget(node.id);
+        node.remove_location(holder.id, &name);
         if stat.st_nlink <= 1 {
             view.nodes.forget_name(&node);
         }
-        view.listings.remove(holder.id, &name);
+        view.dir_cache.remove(holder.id, &name);
         view.silly.nameless.lock().insert((holder.id, name), node);
         Ok(())
     }
@@ -284,7 +286,7 @@ impl View {
         if file.as_deref().is_none_or(is_last) {
             self.forget(&node);
         } else {
-            node.seen(Seen::outdate);
+            node.with_attr_cache(AttrCache::invalidate);
         }
         true
     }

@@ -197,15 +197,15 @@ impl ViewSpec {
     /// # Errors
     /// The first thing that is wrong, in the order of the entries' paths.
     pub fn validate(&self) -> Result<(), SpecError> {
-        let mut places: BTreeMap<&Path, &Entry> = BTreeMap::new();
+        let mut locations: BTreeMap<&Path, &Entry> = BTreeMap::new();
         for entry in &self.entries {
             entry.validate()?;
-            if places.insert(entry.at(), entry).is_some() {
+            if locations.insert(entry.at(), entry).is_some() {
                 return Err(SpecError::Twice { at: entry.at().into() });
             }
         }
-        for entry in places.values() {
-            let above = entry.at().ancestors().skip(1).find_map(|path| places.get(path));
+        for entry in locations.values() {
+            let above = entry.at().ancestors().skip(1).find_map(|path| locations.get(path));
             if let Some(above) = above.filter(|above| !above.holds_entries()) {
                 return Err(SpecError::Overlap {
                     at: entry.at().into(),

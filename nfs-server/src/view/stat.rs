@@ -1,12 +1,12 @@
 //! Attributes of nodes and the text of links.
 
-use super::attributes::{Attributes, Kind, Permissions};
-use super::caller::{Caller, Want};
+use super::attr_cache::AttrCache;
+use super::attributes::{Attributes, FileType, Permissions};
+use super::caller::{AccessMask, Caller};
 use super::error::Error;
 use super::node::Node;
-use super::seen::{Before, Seen};
 use super::spec::{Access, Owner};
-use super::tree::{Branch, Shape};
+use super::tree::{HostEntry, NodeKind};
 use super::{View, declared};
 
 /// What a declared directory takes on a disk, as programs expect some number.
@@ -18,7 +18,7 @@ impl View {
     /// # Errors
     /// [`Error::Stale`] when the host no longer has it.
     pub fn attributes(&self, node: &Node) -> Result<Attributes, Error> {
-        let current = self.is_exclusive(node).then(|| self.seen(node, |seen| seen.current()));
+        let current = self.is_exclusive(node).then(|| self.with_attr_cache(node, |cache| cache.current()));
         match current.flatten().flatten() {
             Some(current) => Ok(current),
             None => self.look(node),
@@ -27,15 +27,15 @@ impl View {
 
     /// The attributes of a node as the host has them now.
     fn look(&self, node: &Node) -> Result<Attributes, Error> {
-        let Some(asked) = self.seen(node, |seen| seen.asked()) else {
-            return Ok(self.synthetic_attributes(node.part()));
+        let Some(generation) = self.with_attr_cache(node, |cache| cache.generation()) else {
+            return Ok(self.synthetic_attributes(node.entry_index()));
         };
-        let stat = match (node, self.branch(node)) {
+        let stat = match (node, self.host_entry(node)) {
             (Node::Host(host_node), _) => match host_node.orphan() {
                 Some(file) => nix::sys::stat::fstat(&*file)?,
-                None => self.locate(host_node)?.stat,
+                None => self.resolve(host_node)?.stat,
             },
-            (Node::Declared(_), Some(branch)) => self.locate_branch(branch)?.stat,
+            (Node::Declared(_), Some(host_entry)) => self.resolve_host_entry(host_entry)?.stat,
             (Node::Declared(index), None) => return Ok(self.synthetic_attributes(*index)),
         };
         let mut attributes = self.host_attributes(&stat);
@@ -44,72 +44,78 @@ impl View {
             let entries = declared(&self.tree, *index).directories;
             attributes.links = attributes.links.saturating_add(entries);
         }
-        self.seen(node, |seen| seen.answered(asked, &attributes));
+        self.with_attr_cache(node, |cache| cache.store(generation, &attributes));
         Ok(attributes)
     }
 
     /// What is known of a node's attributes; nothing when no host file backs it.
-    pub(crate) fn seen<T>(&self, node: &Node, look: impl FnOnce(&mut Seen) -> T) -> Option<T> {
+    pub(crate) fn with_attr_cache<T>(
+        &self,
+        node: &Node,
+        look: impl FnOnce(&mut AttrCache) -> T,
+    ) -> Option<T> {
         match node {
-            Node::Host(node) => Some(node.seen(look)),
-            Node::Declared(_) => self.branch(node).map(|branch| look(&mut branch.seen.lock())),
+            Node::Host(node) => Some(node.with_attr_cache(look)),
+            Node::Declared(_) => {
+                self.host_entry(node).map(|host_entry| look(&mut host_entry.attr_cache.lock()))
+            }
         }
     }
 
     /// Takes note that a node was changed: what is known of it no longer holds.
-    pub(crate) fn outdate(&self, node: &Node) {
-        self.seen(node, Seen::outdate);
+    pub(crate) fn invalidate(&self, node: &Node) {
+        self.with_attr_cache(node, AttrCache::invalidate);
     }
 
     /// What a node is.
     #[must_use]
-    pub fn kind(&self, node: &Node) -> Kind {
+    pub fn kind(&self, node: &Node) -> FileType {
         match node {
             Node::Host(node) => node.kind,
-            Node::Declared(index) => declared(&self.tree, *index).shape.kind(),
+            Node::Declared(index) => declared(&self.tree, *index).kind.kind(),
         }
     }
 
     /// Mode and owner, as last seen: nobody else changes them.
     pub(crate) fn permissions(&self, node: &Node) -> Result<Permissions, Error> {
-        let last = self.seen(node, |seen| seen.last()).flatten();
+        let last = self.with_attr_cache(node, |cache| cache.last()).flatten();
         last.map_or_else(|| self.attributes(node), Ok).map(|attributes| attributes.permissions())
     }
 
-    /// What was last told of a node: how the next change finds it, since every change comes through the view.
+    /// The attributes that were last given out, still valid or not. No system call.
     #[must_use]
-    pub fn before(&self, node: &Node) -> Option<Before> {
-        self.seen(node, |seen| seen.last()).flatten().map(Before::from)
+    pub fn last_attributes(&self, node: &Node) -> Option<Attributes> {
+        self.with_attr_cache(node, |cache| cache.last()).flatten()
     }
 
     /// Whether the caller may do that with the node. Nobody may write a file where the view is read-only.
     ///
     /// # Errors
     /// [`Error::Stale`] when the host no longer has it.
-    pub fn may(&self, node: &Node, caller: Caller<'_>, want: Want) -> Result<bool, Error> {
+    pub fn may(&self, node: &Node, caller: Caller<'_>, mask: AccessMask) -> Result<bool, Error> {
         let kind = self.kind(node);
         // Only of files: opening one is refused here and now, rather than the write long after. Names in a directory
         // are left to the procedures, which say that the file system is read-only; a device holds no data.
-        let holds_data = kind == Kind::Regular;
-        if want == Want::Write && holds_data && !self.is_writable(node) {
+        let holds_data = kind == FileType::Regular;
+        if mask == AccessMask::Write && holds_data && !self.is_writable(node) {
             return Ok(false);
         }
-        self.allows(node, caller, want)
+        self.allows(node, caller, mask)
     }
 
     /// Whether nobody changes the node, not even on the host.
     pub(crate) fn is_fixed(&self, node: &Node) -> bool {
-        self.branch(node).is_some_and(|branch| branch.access == Access::Fixed)
+        self.host_entry(node).is_some_and(|host_entry| host_entry.access == Access::Fixed)
     }
 
     /// Whether nobody changes the node but through the view.
     pub(crate) fn is_exclusive(&self, node: &Node) -> bool {
-        self.branch(node).is_some_and(Branch::is_exclusive)
+        self.host_entry(node).is_some_and(HostEntry::is_exclusive)
     }
 
     /// Whether anybody may change the node.
     pub(crate) fn is_writable(&self, node: &Node) -> bool {
-        self.branch(node).is_some_and(|branch| branch.access == Access::Rw)
+        self.host_entry(node).is_some_and(|host_entry| host_entry.access == Access::Rw)
     }
 
     /// The text of a symbolic link.
@@ -117,42 +123,42 @@ impl View {
     /// # Errors
     /// [`Error::Invalid`] when the node is something else.
     pub fn read_link(&self, node: &Node) -> Result<Vec<u8>, Error> {
-        if self.kind(node) != Kind::Symlink {
+        if self.kind(node) != FileType::Symlink {
             return Err(Error::Invalid);
         }
-        let located = match (node, self.branch(node)) {
-            (Node::Host(node), _) => self.locate(node)?,
-            (Node::Declared(_), Some(branch)) => self.locate_branch(branch)?,
-            (Node::Declared(index), None) => match &declared(&self.tree, *index).shape {
-                Shape::Symlink { target } => return Ok(target.to_vec()),
+        let resolved = match (node, self.host_entry(node)) {
+            (Node::Host(node), _) => self.resolve(node)?,
+            (Node::Declared(_), Some(host_entry)) => self.resolve_host_entry(host_entry)?,
+            (Node::Declared(index), None) => match &declared(&self.tree, *index).kind {
+                NodeKind::Symlink { target } => return Ok(target.to_vec()),
                 _ => return Err(Error::Invalid),
             },
         };
-        let target = nix::fcntl::readlinkat(&*located.directory, &*located.name)?;
+        let target = nix::fcntl::readlinkat(&*resolved.directory, &*resolved.name)?;
         Ok(std::os::unix::ffi::OsStringExt::into_vec(target))
     }
 
     /// Whether names that differ in case only are two names to the file system behind a node; behind one that only
     /// the view has, to that of the first scratch.
     #[must_use]
-    pub fn tells_case(&self, node: &Node) -> bool {
-        match self.branch(node) {
-            Some(branch) => branch.tells_case,
-            None => self.tree.tells_case,
+    pub fn case_sensitive(&self, node: &Node) -> bool {
+        match self.host_entry(node) {
+            Some(host_entry) => host_entry.case_sensitive,
+            None => self.tree.case_sensitive,
         }
     }
 
     fn synthetic_attributes(&self, index: usize) -> Attributes {
         let entry = declared(&self.tree, index);
-        let (mode, size, links, device) = match &entry.shape {
-            Shape::Directory { mode, .. } => (*mode, DIRECTORY_SIZE, 2 + entry.directories, (0, 0)),
-            Shape::Inline { contents, mode } => (*mode, contents.len() as u64, 1, (0, 0)),
-            Shape::Symlink { target } => (0o777, target.len() as u64, 1, (0, 0)),
-            Shape::Device { major, minor, mode, .. } => (*mode, 0, 1, (*major, *minor)),
-            Shape::Branch(_) => (0, 0, 1, (0, 0)),
+        let (mode, size, links, device) = match &entry.kind {
+            NodeKind::Directory { mode, .. } => (*mode, DIRECTORY_SIZE, 2 + entry.directories, (0, 0)),
+            NodeKind::Inline { contents, mode } => (*mode, contents.len() as u64, 1, (0, 0)),
+            NodeKind::Symlink { target } => (0o777, target.len() as u64, 1, (0, 0)),
+            NodeKind::Device { major, minor, mode, .. } => (*mode, 0, 1, (*major, *minor)),
+            NodeKind::HostEntry(_) => (0, 0, 1, (0, 0)),
         };
-        let owner = match &entry.shape {
-            Shape::Directory { owner, .. } | Shape::Device { owner, .. } => *owner,
+        let owner = match &entry.kind {
+            NodeKind::Directory { owner, .. } | NodeKind::Device { owner, .. } => *owner,
             _ => Owner::default(),
         };
         Attributes {

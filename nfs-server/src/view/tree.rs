@@ -10,13 +10,13 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use parking_lot::Mutex;
 
-use super::abilities::Abilities;
-use super::attributes::Kind;
-use super::case::Folded;
+use super::attr_cache::AttrCache;
+use super::attributes::FileType;
+use super::blocking::ResidencyProbe;
+use super::case_folding::FoldedNames;
 use super::error::OpenError;
 use super::host;
-use super::patience::Memory;
-use super::seen::Seen;
+use super::host_capabilities::HostCapabilities;
 use super::spec::{Access, Entry, Owner, ViewSpec};
 
 /// Mode of a directory that exists only because an entry lies below it.
@@ -24,7 +24,7 @@ const PARENT_MODE: u32 = 0o755;
 
 /// Every declared node, the root first.
 pub(crate) struct Tree {
-    declared: Vec<Declared>,
+    declared: Vec<DeclaredNode>,
     /// Host directories that hold what grafts and scratches show, each once, links resolved.
     source_directories: Vec<PathBuf>,
     /// The device most sources lie on.
@@ -32,63 +32,63 @@ pub(crate) struct Tree {
     /// Of each device that sources lie on, the index of one that is a directory and, if there is such a one, writable.
     pub(crate) devices: Vec<usize>,
     /// Whether the file system of the first scratch tells names apart that differ in case only.
-    pub(crate) tells_case: bool,
+    pub(crate) case_sensitive: bool,
 }
 
 /// One declared node.
-pub(crate) struct Declared {
+pub(crate) struct DeclaredNode {
     pub(crate) parent: usize,
     pub(crate) name: Box<[u8]>,
     children: BTreeMap<Box<[u8]>, usize>,
     /// The children by folded names, where the file system behind does not tell case.
-    folded: Option<Folded>,
+    folded: Option<FoldedNames>,
     /// How many of its children are directories.
     pub(crate) directories: u32,
-    pub(crate) shape: Shape,
+    pub(crate) kind: NodeKind,
 }
 
 /// What a declared node is.
-pub(crate) enum Shape {
+pub(crate) enum NodeKind {
     Directory { mode: u32, owner: Owner },
     Inline { contents: Box<[u8]>, mode: u32 },
     Symlink { target: Box<[u8]> },
     Device { major: u32, minor: u32, mode: u32, owner: Owner },
-    Branch(Branch),
+    HostEntry(HostEntry),
 }
 
-impl Shape {
-    pub(crate) fn kind(&self) -> Kind {
+impl NodeKind {
+    pub(crate) fn kind(&self) -> FileType {
         match self {
-            Shape::Directory { .. } => Kind::Directory,
-            Shape::Inline { .. } => Kind::Regular,
-            Shape::Symlink { .. } => Kind::Symlink,
-            Shape::Device { .. } => Kind::CharacterDevice,
-            Shape::Branch(branch) => branch.kind,
+            NodeKind::Directory { .. } => FileType::Directory,
+            NodeKind::Inline { .. } => FileType::Regular,
+            NodeKind::Symlink { .. } => FileType::Symlink,
+            NodeKind::Device { .. } => FileType::CharacterDevice,
+            NodeKind::HostEntry(host_entry) => host_entry.kind,
         }
     }
 }
 
 /// A declared node that shows something of the host.
-pub(crate) struct Branch {
+pub(crate) struct HostEntry {
     /// Index of the host directory that holds it.
     pub(crate) source_directory: usize,
     /// Its name there; `.` when it is the root of the host.
     pub(crate) source_name: Box<[u8]>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FileType,
     /// The device it lay on when the view was opened.
     pub(crate) device: u64,
     pub(crate) access: Access,
     /// What is written there does not outlive the view's users.
     pub(crate) scratch: bool,
     /// Whether names there that differ in case only are two names.
-    pub(crate) tells_case: bool,
+    pub(crate) case_sensitive: bool,
     /// What is known of its attributes.
-    pub(crate) seen: Mutex<Seen>,
+    pub(crate) attr_cache: Mutex<AttrCache>,
     /// What is known of the file system that it lies on.
-    pub(crate) memory: Memory,
+    pub(crate) residency: ResidencyProbe,
 }
 
-impl Branch {
+impl HostEntry {
     /// Whether nobody changes what is there but through the view.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.scratch || self.access == Access::Fixed
@@ -97,14 +97,14 @@ impl Branch {
 
 impl Tree {
     /// Declares what a valid specification names and examines the host's side of it.
-    pub(crate) fn new(spec: &ViewSpec, abilities: Abilities) -> Result<Tree, OpenError> {
+    pub(crate) fn new(spec: &ViewSpec, capabilities: HostCapabilities) -> Result<Tree, OpenError> {
         spec.validate()?;
-        let mut builder = Builder::new(abilities);
+        let mut builder = Builder::new(capabilities);
         let mut entries: Vec<&Entry> = spec.entries.iter().collect();
         entries.sort_by_key(|entry| entry.at());
         for entry in entries {
-            if let Some(shape) = builder.shape(entry)? {
-                builder.place(entry.at(), shape);
+            if let Some(kind) = builder.kind(entry)? {
+                builder.place(entry.at(), kind);
             }
         }
         builder.count_directories();
@@ -112,7 +112,7 @@ impl Tree {
         let mut tree = Tree {
             device: device.map(|(device, _)| *device),
             devices: builder.representatives(),
-            tells_case: builder.tells_case(),
+            case_sensitive: builder.case_sensitive(),
             declared: builder.declared,
             source_directories: builder.source_directories,
         };
@@ -124,15 +124,15 @@ impl Tree {
     fn fold(&mut self) -> Result<(), OpenError> {
         for index in 0..self.declared.len() {
             let declared = &self.declared[index];
-            let tells_case = match &declared.shape {
-                Shape::Branch(branch) => branch.tells_case,
-                _ => self.tells_case,
+            let case_sensitive = match &declared.kind {
+                NodeKind::HostEntry(host_entry) => host_entry.case_sensitive,
+                _ => self.case_sensitive,
             };
-            if tells_case {
+            if case_sensitive {
                 continue;
             }
             let names = declared.children.iter().map(|(name, child)| (&**name, *child));
-            let folded = Folded::of(names).map_err(|clash| {
+            let folded = FoldedNames::of(names).map_err(|clash| {
                 let path = |name| self.path(index).join(OsStr::from_bytes(name));
                 OpenError::Case { first: path(clash.first), second: path(clash.second) }
             })?;
@@ -142,14 +142,14 @@ impl Tree {
     }
 
     /// The nodes that show something of the host, each with its index.
-    pub(crate) fn branches(&self) -> impl Iterator<Item = (usize, &Branch)> {
-        self.declared.iter().enumerate().filter_map(|(index, declared)| match &declared.shape {
-            Shape::Branch(branch) => Some((index, branch)),
+    pub(crate) fn host_entries(&self) -> impl Iterator<Item = (usize, &HostEntry)> {
+        self.declared.iter().enumerate().filter_map(|(index, declared)| match &declared.kind {
+            NodeKind::HostEntry(host_entry) => Some((index, host_entry)),
             _ => None,
         })
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&Declared> {
+    pub(crate) fn get(&self, index: usize) -> Option<&DeclaredNode> {
         self.declared.get(index)
     }
 
@@ -174,7 +174,7 @@ impl Tree {
     }
 }
 
-impl Declared {
+impl DeclaredNode {
     /// Its children by name.
     pub(crate) fn children(&self) -> &BTreeMap<Box<[u8]>, usize> {
         &self.children
@@ -190,8 +190,8 @@ impl Declared {
 }
 
 struct Builder {
-    abilities: Abilities,
-    declared: Vec<Declared>,
+    capabilities: HostCapabilities,
+    declared: Vec<DeclaredNode>,
     source_directories: Vec<PathBuf>,
     /// Index of each source directory, by its path as the entries name it.
     known_directories: HashMap<PathBuf, usize>,
@@ -201,21 +201,21 @@ struct Builder {
 /// A device that sources lie on.
 struct Device {
     entries: usize,
-    tells_case: bool,
+    case_sensitive: bool,
 }
 
 impl Builder {
-    fn new(abilities: Abilities) -> Builder {
-        let root = Declared {
+    fn new(capabilities: HostCapabilities) -> Builder {
+        let root = DeclaredNode {
             parent: 0,
             name: Box::default(),
             children: BTreeMap::new(),
             folded: None,
             directories: 0,
-            shape: Shape::Directory { mode: PARENT_MODE, owner: Owner::default() },
+            kind: NodeKind::Directory { mode: PARENT_MODE, owner: Owner::default() },
         };
         Builder {
-            abilities,
+            capabilities,
             declared: vec![root],
             source_directories: Vec::new(),
             known_directories: HashMap::new(),
@@ -223,72 +223,77 @@ impl Builder {
         }
     }
 
-    fn shape(&mut self, entry: &Entry) -> Result<Option<Shape>, OpenError> {
+    fn kind(&mut self, entry: &Entry) -> Result<Option<NodeKind>, OpenError> {
         Ok(Some(match entry {
-            Entry::Directory { mode, owner, .. } => Shape::Directory { mode: *mode, owner: *owner },
+            Entry::Directory { mode, owner, .. } => NodeKind::Directory { mode: *mode, owner: *owner },
             Entry::Inline { contents, mode, .. } => {
-                Shape::Inline { contents: contents.as_bytes().into(), mode: *mode }
+                NodeKind::Inline { contents: contents.as_bytes().into(), mode: *mode }
             }
-            Entry::Symlink { target, .. } => Shape::Symlink { target: target.as_os_str().as_bytes().into() },
+            Entry::Symlink { target, .. } => {
+                NodeKind::Symlink { target: target.as_os_str().as_bytes().into() }
+            }
             Entry::Device { major, minor, mode, owner, .. } => {
-                Shape::Device { major: *major, minor: *minor, mode: *mode, owner: *owner }
+                NodeKind::Device { major: *major, minor: *minor, mode: *mode, owner: *owner }
             }
-            Entry::Graft { at, source, access, optional } => match self.branch(at, source, *access, false) {
-                Err(OpenError::Missing { .. }) if *optional => return Ok(None),
-                branch => Shape::Branch(branch?),
-            },
+            Entry::Graft { at, source, access, optional } => {
+                match self.host_entry(at, source, *access, false) {
+                    Err(OpenError::Missing { .. }) if *optional => return Ok(None),
+                    host_entry => NodeKind::HostEntry(host_entry?),
+                }
+            }
             Entry::Scratch { at, source, mode, owner } => {
-                let branch = self.branch(at, source, Access::Rw, true)?;
-                if branch.kind != Kind::Directory {
+                let host_entry = self.host_entry(at, source, Access::Rw, true)?;
+                if host_entry.kind != FileType::Directory {
                     return Err(OpenError::NotDirectory { at: at.clone(), source_path: source.clone() });
                 }
                 prepare_scratch(at, source, *mode, *owner)?;
-                Shape::Branch(branch)
+                NodeKind::HostEntry(host_entry)
             }
         }))
     }
 
-    fn branch(
+    fn host_entry(
         &mut self,
         at: &Path,
         source: &Path,
         access: Access,
         scratch: bool,
-    ) -> Result<Branch, OpenError> {
+    ) -> Result<HostEntry, OpenError> {
         let stat = examine(at, source)?;
         let device = host::identity(&stat).0;
-        let tells_case = self.device(device, source);
+        let case_sensitive = self.device(device, source);
         let source_name = source.file_name().map_or(&b"."[..], OsStrExt::as_bytes).into();
         let holder = source.parent().unwrap_or(Path::new("/"));
         let source_directory = self.source_directory(at, source, holder)?;
-        Ok(Branch {
+        Ok(HostEntry {
             source_directory,
             source_name,
-            kind: Kind::of(stat.st_mode),
+            kind: FileType::of(stat.st_mode),
             device,
             access,
             scratch,
-            tells_case,
-            seen: Mutex::default(),
-            memory: Memory::default(),
+            case_sensitive,
+            attr_cache: Mutex::default(),
+            residency: ResidencyProbe::default(),
         })
     }
 
     /// Counts one more entry of a device; answers whether that tells case, which is asked once.
     fn device(&mut self, device: u64, source: &Path) -> bool {
-        let ask = || self.abilities.tells_case.unwrap_or_else(|| host::tells_case(source));
-        let device = self.devices.entry(device).or_insert_with(|| Device { entries: 0, tells_case: ask() });
+        let stat_child = || self.capabilities.case_sensitive.unwrap_or_else(|| host::case_sensitive(source));
+        let device =
+            self.devices.entry(device).or_insert_with(|| Device { entries: 0, case_sensitive: stat_child() });
         device.entries += 1;
-        device.tells_case
+        device.case_sensitive
     }
 
     fn representatives(&self) -> Vec<usize> {
         let mut found: BTreeMap<u64, (bool, usize)> = BTreeMap::new();
         for (index, declared) in self.declared.iter().enumerate() {
-            let Shape::Branch(branch) = &declared.shape else { continue };
-            if branch.kind == Kind::Directory {
-                let writable = branch.access == Access::Rw;
-                let kept = found.entry(branch.device).or_insert((writable, index));
+            let NodeKind::HostEntry(host_entry) = &declared.kind else { continue };
+            if host_entry.kind == FileType::Directory {
+                let writable = host_entry.access == Access::Rw;
+                let kept = found.entry(host_entry.device).or_insert((writable, index));
                 if writable && !kept.0 {
                     *kept = (true, index);
                 }
@@ -298,9 +303,9 @@ impl Builder {
     }
 
     /// What the first scratch's file system does; without one, nothing can clash.
-    fn tells_case(&self) -> bool {
-        let scratch = self.declared.iter().find_map(|declared| match &declared.shape {
-            Shape::Branch(branch) if branch.scratch => Some(branch.tells_case),
+    fn case_sensitive(&self) -> bool {
+        let scratch = self.declared.iter().find_map(|declared| match &declared.kind {
+            NodeKind::HostEntry(host_entry) if host_entry.scratch => Some(host_entry.case_sensitive),
             _ => None,
         });
         scratch.unwrap_or(true)
@@ -323,7 +328,7 @@ impl Builder {
         Ok(index)
     }
 
-    fn place(&mut self, at: &Path, shape: Shape) {
+    fn place(&mut self, at: &Path, kind: NodeKind) {
         let mut index = 0;
         for name in at.iter().skip(1) {
             let name = name.as_bytes();
@@ -332,13 +337,13 @@ impl Builder {
                 None => self.add(index, name),
             };
         }
-        self.declared[index].shape = shape;
+        self.declared[index].kind = kind;
     }
 
     fn count_directories(&mut self) {
         for index in 1..self.declared.len() {
-            let Declared { parent, ref shape, .. } = self.declared[index];
-            if shape.kind() == Kind::Directory {
+            let DeclaredNode { parent, ref kind, .. } = self.declared[index];
+            if kind.kind() == FileType::Directory {
                 self.declared[parent].directories += 1;
             }
         }
@@ -347,10 +352,10 @@ impl Builder {
     fn add(&mut self, parent: usize, name: &[u8]) -> usize {
         let index = self.declared.len();
         self.declared[parent].children.insert(name.into(), index);
-        let shape = Shape::Directory { mode: PARENT_MODE, owner: Owner::default() };
+        let kind = NodeKind::Directory { mode: PARENT_MODE, owner: Owner::default() };
         let children = BTreeMap::new();
         let name = name.into();
-        self.declared.push(Declared { parent, name, children, folded: None, directories: 0, shape });
+        self.declared.push(DeclaredNode { parent, name, children, folded: None, directories: 0, kind });
         index
     }
 }

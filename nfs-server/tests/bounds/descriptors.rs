@@ -10,7 +10,7 @@ use nix::sys::time::TimeValLike;
 
 use tempfile::TempDir;
 
-use nfs_server::view::{Caller, Entry, Patience, View, ViewSpec};
+use nfs_server::view::{Blocking, Caller, Entry, View, ViewSpec};
 
 use crate::alone;
 use crate::world::World;
@@ -119,7 +119,7 @@ fn every_source_of_many_entries_is_reached_with_few_descriptors() {
     for index in 0..2000 {
         let name = format!("file{index}");
         let (node, _) = view.lookup(&root, name.as_bytes(), Caller::ROOT).unwrap();
-        assert_eq!(view.read(&node, 0, &mut [0; 8], Caller::ROOT, Patience::Any).unwrap().count, 4);
+        assert_eq!(view.read(&node, 0, &mut [0; 8], Caller::ROOT, Blocking::Allowed).unwrap().count, 4);
     }
     assert!(open_descriptors() - before <= 1024 + 512 + 8);
 }

@@ -11,17 +11,17 @@ mod calls;
 mod client;
 mod connections;
 mod credentials;
-mod early;
 mod fragments;
 mod malformed;
 mod peers;
 mod repeated;
 mod samples;
 mod stop;
+mod streamed_write;
 mod unknown;
 // Other systems do not say whether data is in memory.
 #[cfg(target_os = "linux")]
-mod waiting;
+mod blocking;
 #[allow(dead_code, reason = "the tests of procedures use the rest")]
 #[path = "../wire/world.rs"]
 mod world;

@@ -14,7 +14,7 @@ use crate::client::{Answer, Client};
 fn server() -> Server {
     let entries = vec![Entry::Directory { at: "/".into(), mode: 0o755, owner: Owner::default() }];
     let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
-    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, secret: None };
+    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, handle_key: None };
     Server::start(view, options).unwrap()
 }
 
@@ -69,11 +69,11 @@ fn it_listens_on_the_loopback_interface_alone() {
 
 #[test]
 fn handles_outlive_a_restart_with_the_same_secret_and_no_other() {
-    let secret = nfs_server::Secret::random().unwrap();
-    let start = |secret| {
+    let handle_key = nfs_server::HandleKey::random().unwrap();
+    let start = |handle_key| {
         let entries = vec![Entry::Directory { at: "/empty".into(), mode: 0o555, owner: Owner::default() }];
         let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
-        let options = ServerOptions { users: Users::Any, peers: Peers::Anyone, secret: Some(secret) };
+        let options = ServerOptions { users: Users::Any, peers: Peers::Anyone, handle_key: Some(handle_key) };
         Server::start(view, options).unwrap()
     };
     let root = |server: &Server| {
@@ -82,12 +82,12 @@ fn handles_outlive_a_restart_with_the_same_secret_and_no_other() {
         let Answer::Done(result) = client.ask(&record) else { panic!("MNT was refused") };
         crate::client::handle(&result[8..40])
     };
-    let (first, second) = (start(secret), start(secret));
+    let (first, second) = (start(handle_key), start(handle_key));
     let handle = root(&first);
     assert_eq!((first.export(), root(&second)), (second.export(), handle.clone()));
     first.stop();
     Client::connect(second.addr()).getattr(&handle).unwrap();
-    let other = start(nfs_server::Secret::random().unwrap());
+    let other = start(nfs_server::HandleKey::random().unwrap());
     assert!(Client::connect(other.addr()).getattr(&handle).is_err());
     let mut client = Client::connect(other.addr());
     let record = client.next_call(100_003, 3, 0, &Void);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use nfs_server::view::{Access, Caller, Entry, Error, Kind, Patience, View, ViewSpec};
+use nfs_server::view::{Access, Blocking, Caller, Entry, Error, FileType, View, ViewSpec};
 
 fn graft(at: &str, source: &Path, optional: bool) -> Entry {
     Entry::Graft { at: at.into(), source: source.into(), access: Access::Ro, optional }
@@ -20,11 +20,11 @@ fn names(view: &View, path: &str) -> Vec<String> {
         node = view.lookup(&node, name.as_encoded_bytes(), Caller::ROOT).unwrap().0;
     }
     let mut names = Vec::new();
-    let take = &mut |listed: &nfs_server::view::Listed<'_>| {
+    let take = &mut |listed: &nfs_server::view::DirEntry<'_>| {
         names.push(String::from_utf8(listed.name.to_vec()).unwrap());
         true
     };
-    assert!(view.list(&node, 0, Caller::ROOT, Patience::Any, take).unwrap());
+    assert!(view.readdir(&node, 0, Caller::ROOT, Blocking::Allowed, take).unwrap());
     names.split_off(2)
 }
 
@@ -47,7 +47,7 @@ fn a_link_is_shown_as_a_link_even_if_it_leads_nowhere() {
     symlink("/nowhere", host.path().join("link")).unwrap();
     let view = open(vec![graft("/link", &host.path().join("link"), false)]);
     let (node, attributes) = view.lookup(&view.root(), b"link", Caller::ROOT).unwrap();
-    assert_eq!(attributes.kind, Kind::Symlink);
+    assert_eq!(attributes.kind, FileType::Symlink);
     assert_eq!(view.read_link(&node).unwrap(), b"/nowhere");
 }
 

@@ -4,8 +4,8 @@
 
 mod fileids;
 mod grafts;
-mod list;
 mod observed;
 mod open;
 mod paths;
+mod readdir;
 mod spec;

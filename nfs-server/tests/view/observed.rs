@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use nfs_server::view::{Access, Caller, Decision, Entry, Node, Owner, Sink, View, ViewSpec};
+use nfs_server::view::{Access, AccessObserver, Caller, Entry, LookupOutcome, Node, Owner, View, ViewSpec};
 
 #[derive(Default)]
-struct Seen(Mutex<Vec<(Decision, PathBuf)>>);
+struct Seen(Mutex<Vec<(LookupOutcome, PathBuf)>>);
 
-impl Sink for Seen {
-    fn observe(&self, decision: Decision, path: &dyn Fn() -> PathBuf) {
+impl AccessObserver for Seen {
+    fn observe(&self, decision: LookupOutcome, path: &dyn Fn() -> PathBuf) {
         self.0.lock().unwrap().push((decision, path()));
     }
 }
 
 impl Seen {
     /// What was observed since the last time.
-    fn take(&self) -> Vec<(Decision, PathBuf)> {
+    fn take(&self) -> Vec<(LookupOutcome, PathBuf)> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
@@ -46,12 +46,12 @@ fn view() -> (View, Arc<Seen>, TempDir) {
         },
     ];
     let seen = Arc::new(Seen::default());
-    let view = View::open(&ViewSpec { entries }, Some(Arc::clone(&seen) as Arc<dyn Sink>)).unwrap();
+    let view = View::open(&ViewSpec { entries }, Some(Arc::clone(&seen) as Arc<dyn AccessObserver>)).unwrap();
     (view, seen, host)
 }
 
 /// Looks up every name of a path, and gives what was observed of the last.
-fn look(view: &View, seen: &Seen, path: &str) -> (Option<Node>, Vec<(Decision, PathBuf)>) {
+fn look(view: &View, seen: &Seen, path: &str) -> (Option<Node>, Vec<(LookupOutcome, PathBuf)>) {
     let mut node = Some(view.root());
     for name in Path::new(path).iter().skip(1) {
         seen.take();
@@ -65,14 +65,14 @@ fn look(view: &View, seen: &Seen, path: &str) -> (Option<Node>, Vec<(Decision, P
 fn what_is_found_hidden_or_absent_is_told_with_its_path_in_the_view() {
     let (view, seen, _host) = view();
     for (path, decision) in [
-        ("/opt", Decision::Found),
-        ("/opt/package", Decision::Found),
-        ("/opt/package/deep/file", Decision::Found),
-        ("/usr", Decision::Hidden),
-        ("/opt/homebrew", Decision::Hidden),
-        ("/opt/package/none", Decision::Absent),
-        ("/opt/package/deep/none", Decision::Absent),
-        ("/build/none", Decision::Hidden),
+        ("/opt", LookupOutcome::Found),
+        ("/opt/package", LookupOutcome::Found),
+        ("/opt/package/deep/file", LookupOutcome::Found),
+        ("/usr", LookupOutcome::Hidden),
+        ("/opt/homebrew", LookupOutcome::Hidden),
+        ("/opt/package/none", LookupOutcome::Absent),
+        ("/opt/package/deep/none", LookupOutcome::Absent),
+        ("/build/none", LookupOutcome::Hidden),
     ] {
         assert_eq!(look(&view, &seen, path).1, [(decision, PathBuf::from(path))]);
     }
@@ -84,13 +84,13 @@ fn what_is_refused_is_told() {
     for path in ["/opt", "/opt/package", "/opt/package/deep/file"] {
         let node = look(&view, &seen, path).0.unwrap();
         assert!(view.writable(node).is_err());
-        assert_eq!(seen.take(), [(Decision::Refused, PathBuf::from(path))]);
+        assert_eq!(seen.take(), [(LookupOutcome::Refused, PathBuf::from(path))]);
     }
     fs::set_permissions(host.path().join("package/deep"), fs::Permissions::from_mode(0o700)).unwrap();
     let deep = look(&view, &seen, "/opt/package/deep").0.unwrap();
     let builder = Caller { uid: 1000, gid: 1000, groups: &[] };
     assert!(view.lookup(&deep, b"file", builder).is_err());
-    assert_eq!(seen.take(), [(Decision::Refused, PathBuf::from("/opt/package/deep/file"))]);
+    assert_eq!(seen.take(), [(LookupOutcome::Refused, PathBuf::from("/opt/package/deep/file"))]);
 }
 
 #[test]

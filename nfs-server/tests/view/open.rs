@@ -7,7 +7,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use nfs_server::view::{Abilities, Access, Entry, OpenError, Owner, View, ViewSpec};
+use nfs_server::view::{Access, Entry, HostCapabilities, OpenError, Owner, View, ViewSpec};
 
 fn open(entries: Vec<Entry>) -> Result<View, OpenError> {
     View::open(&ViewSpec { entries }, None)
@@ -114,8 +114,12 @@ fn entries_that_a_volume_takes_for_one_are_refused_before_anything_is_served() {
         graft("/build/README", &host.path().join("two"), false),
     ];
     let spec = ViewSpec { entries };
-    let on = |tells_case| {
-        View::open_on(&spec, None, Abilities { tells_case: Some(tells_case), ..Abilities::default() })
+    let on = |case_sensitive| {
+        View::open_with(
+            &spec,
+            None,
+            HostCapabilities { case_sensitive: Some(case_sensitive), ..HostCapabilities::default() },
+        )
     };
     assert!(on(true).is_ok());
     assert_eq!(

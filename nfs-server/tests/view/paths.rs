@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use nfs_server::view::{Access, Entry, Error, Kind, View, ViewSpec};
+use nfs_server::view::{Access, Entry, Error, FileType, View, ViewSpec};
 
 /// A view with a graft at `/package` that is full of links, and an `/etc/passwd` of its own.
 fn view() -> (View, TempDir) {
@@ -69,7 +69,7 @@ fn the_path_that_was_found_has_no_links_in_it() {
     ] {
         let found = view.find(path.as_ref()).unwrap();
         assert_eq!(found.path, Path::new("/package/bin/tool"), "{path}");
-        assert_eq!((found.attributes.kind, found.attributes.size), (Kind::Regular, 4));
+        assert_eq!((found.attributes.kind, found.attributes.size), (FileType::Regular, 4));
         assert_eq!(view.read_file(path.as_ref()).unwrap(), b"tool");
     }
     assert_eq!(view.find("/".as_ref()).unwrap().path, Path::new("/"));

@@ -10,7 +10,7 @@ use crate::world::{World, assert_is};
 
 #[test]
 fn what_unicode_takes_for_the_same_name_is_asked_of_a_host_that_does_too() {
-    let abilities = nfs_server::view::Abilities { normalizes_names: true, ..Default::default() };
+    let abilities = nfs_server::view::HostCapabilities { normalizes_names: true, ..Default::default() };
     let world = World::on(abilities);
     let (mut client, build) = (world.builder(), world.at("build"));
     for name in ["a", "b", "c", "d", "e"] {

@@ -1,7 +1,7 @@
 //! The server by a client that behaves as macOS's does: its calls in its order, read from its source (`nfs_vfsops.c`,
 //! `nfs_socket.c` and `nfs_vnops.c` of Apple's NFS), on a host that cannot make pipes and sockets, as a Mac cannot.
 
-use nfs_server::view::{Abilities, SillyNames, stands_in};
+use nfs_server::view::{HostCapabilities, SillyNames, is_special_file_marker};
 use nfs3_types::mount::{mountres3, mountstat3};
 use nfs3_types::nfs3::{
     Nfs3Option, createhow3, ftype3, mknoddata3, nfs_fh3, nfsstat3, sattr3, set_atime, set_mtime, stable_how,
@@ -19,7 +19,11 @@ const EVERYTHING: u32 = 0x3f;
 const APPLE_DOUBLE: [u8; 4] = [0x00, 0x05, 0x16, 0x07];
 
 fn world() -> World {
-    World::on(Abilities { special_files: false, silly_names: SillyNames::Bsd, ..Abilities::default() })
+    World::on(HostCapabilities {
+        special_files: false,
+        silly_names: SillyNames::Bsd,
+        ..HostCapabilities::default()
+    })
 }
 
 /// MNT or UMNT of the export.
@@ -188,7 +192,7 @@ fn pipes_and_sockets_are_made_where_the_host_cannot() {
         let taken = client.create(&build, name.as_bytes(), unchecked(size(0)));
         assert_eq!(refused(taken), nfsstat3::NFS3ERR_EXIST);
         // Whoever takes the outputs from the host can tell.
-        assert!(stands_in(&std::fs::read(world.host(&format!("build/{name}"))).unwrap()));
+        assert!(is_special_file_marker(&std::fs::read(world.host(&format!("build/{name}"))).unwrap()));
     }
     let listed = client.readdirplus(&build, 0, 8192).unwrap().reply.entries.0;
     for (name, kind) in [("pipe", ftype3::NF3FIFO), ("socket", ftype3::NF3SOCK)] {
@@ -258,8 +262,11 @@ fn a_socket_that_is_removed_while_open_stays_until_it_is_closed() {
 
 #[test]
 fn a_volume_that_does_not_tell_case_is_said_to_be_one() {
-    let world =
-        World::on(Abilities { special_files: false, tells_case: Some(false), ..Abilities::default() });
+    let world = World::on(HostCapabilities {
+        special_files: false,
+        case_sensitive: Some(false),
+        ..HostCapabilities::default()
+    });
     let mut client = world.builder();
     assert!(client.pathconf(&world.at("build")).unwrap().case_insensitive);
     assert!(client.pathconf(&world.mount()).unwrap().case_insensitive, "what only the view has, too");

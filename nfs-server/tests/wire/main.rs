@@ -6,6 +6,7 @@
 #![allow(clippy::result_large_err, reason = "a failed call carries what the server sent along")]
 
 mod access;
+mod caching;
 mod callers;
 mod calls;
 #[allow(dead_code, reason = "the tests of faults use it too, and other parts of it")]
@@ -29,7 +30,6 @@ mod read;
 mod readdir;
 mod readdirplus;
 mod readlink;
-mod remembered;
 mod remove;
 mod rename;
 mod rmdir;

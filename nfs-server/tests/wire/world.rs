@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nfs_server::view::{Abilities, Access, Entry, Owner, View, ViewSpec};
+use nfs_server::view::{Access, Entry, HostCapabilities, Owner, View, ViewSpec};
 use nfs_server::{Peers, Server, ServerOptions, Users};
 use nfs3_types::mount::mountres3;
 use nfs3_types::nfs3::{
@@ -40,20 +40,20 @@ impl World {
     }
 
     pub fn with(users: Users) -> World {
-        World::start(users, Abilities::default())
+        World::start(users, HostCapabilities::default())
     }
 
     /// One on a host of which this is known.
     #[allow(dead_code, reason = "the tests of faults do not use it")]
-    pub fn on(abilities: Abilities) -> World {
+    pub fn on(abilities: HostCapabilities) -> World {
         World::start(Users::Any, abilities)
     }
 
-    fn start(users: Users, abilities: Abilities) -> World {
+    fn start(users: Users, abilities: HostCapabilities) -> World {
         let host = tempfile::Builder::new().prefix("wire").tempdir().unwrap();
         furnish(host.path());
-        let view = Arc::new(View::open_on(&spec(host.path()), None, abilities).unwrap());
-        let options = ServerOptions { users, peers: Peers::Anyone, secret: None };
+        let view = Arc::new(View::open_with(&spec(host.path()), None, abilities).unwrap());
+        let options = ServerOptions { users, peers: Peers::Anyone, handle_key: None };
         World { server: Server::start(view, options).unwrap(), host }
     }
 

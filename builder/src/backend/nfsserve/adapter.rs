@@ -1,7 +1,7 @@
 //! The crate's file system on a view. Its trait is a small one: no verifiers, no stability, no mode for directories.
 
 use async_trait::async_trait;
-use nfs_server::view::{Create, New, SetAttributes};
+use nfs_server::view::{CreateMode, NewNode, SetAttributes};
 use nfsserve::nfs::{fattr3, fileid3, filename3, nfspath3, nfsstat3, sattr3};
 use nfsserve::vfs::{DirEntry, NFSFileSystem, ReadDirResult, ReadDirSimpleResult, VFSCapabilities};
 
@@ -50,17 +50,17 @@ impl NFSFileSystem for Adapter {
         name: &filename3,
         set: sattr3,
     ) -> Result<(fileid3, fattr3), nfsstat3> {
-        made(self.0.create(directory, name, Create::Unchecked, &settings(&set)).map_err(status)?)
+        made(self.0.create(directory, name, CreateMode::Unchecked, &settings(&set)).map_err(status)?)
     }
 
     async fn create_exclusive(&self, directory: fileid3, name: &filename3) -> Result<fileid3, nfsstat3> {
-        let made = self.0.create(directory, name, Create::Guarded, &SetAttributes::default());
+        let made = self.0.create(directory, name, CreateMode::Guarded, &SetAttributes::default());
         made.map(|(id, _)| id).map_err(status)
     }
 
     async fn mkdir(&self, directory: fileid3, name: &filename3) -> Result<(fileid3, fattr3), nfsstat3> {
         let set = SetAttributes { mode: Some(DIRECTORY_MODE), ..SetAttributes::default() };
-        made(self.0.make(directory, name, New::Directory, &set).map_err(status)?)
+        made(self.0.make(directory, name, NewNode::Directory, &set).map_err(status)?)
     }
 
     async fn remove(&self, directory: fileid3, name: &filename3) -> Result<(), nfsstat3> {
@@ -105,7 +105,7 @@ impl NFSFileSystem for Adapter {
         target: &nfspath3,
         set: &sattr3,
     ) -> Result<(fileid3, fattr3), nfsstat3> {
-        made(self.0.make(directory, name, New::Symlink(target), &settings(set)).map_err(status)?)
+        made(self.0.make(directory, name, NewNode::Symlink(target), &settings(set)).map_err(status)?)
     }
 
     async fn readlink(&self, id: fileid3) -> Result<nfspath3, nfsstat3> {

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use nfs_server::status_number;
-use nfs_server::view::{Attributes, Error, Kind, SetAttributes, SetTime, Time};
+use nfs_server::view::{Attributes, Error, FileType, SetAttributes, SetTime, Time};
 use nfsserve::nfs::{
     fattr3, fileid3, ftype3, nfsstat3, nfstime3, sattr3, set_atime, set_gid3, set_mode3, set_mtime,
     set_size3, set_uid3, specdata3,
@@ -30,13 +30,13 @@ pub(super) fn attributes(id: fileid3, from: &Attributes) -> fattr3 {
     let time = |time: Time| nfstime3 { seconds: time.seconds, nseconds: time.nanoseconds };
     fattr3 {
         ftype: match from.kind {
-            Kind::Regular => ftype3::NF3REG,
-            Kind::Directory => ftype3::NF3DIR,
-            Kind::Symlink => ftype3::NF3LNK,
-            Kind::BlockDevice => ftype3::NF3BLK,
-            Kind::CharacterDevice => ftype3::NF3CHR,
-            Kind::Fifo => ftype3::NF3FIFO,
-            Kind::Socket => ftype3::NF3SOCK,
+            FileType::Regular => ftype3::NF3REG,
+            FileType::Directory => ftype3::NF3DIR,
+            FileType::Symlink => ftype3::NF3LNK,
+            FileType::BlockDevice => ftype3::NF3BLK,
+            FileType::CharacterDevice => ftype3::NF3CHR,
+            FileType::Fifo => ftype3::NF3FIFO,
+            FileType::Socket => ftype3::NF3SOCK,
         },
         mode: from.mode,
         nlink: from.links,
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_a_view_says_has_the_number_of_the_protocol() {
-        let said = [Error::NotFound, Error::ReadOnly, Error::TooManyLinks, Error::Busy].map(status);
+        let said = [Error::NotFound, Error::ReadOnly, Error::TooManyLinks, Error::WouldBlock].map(status);
         let numbers = said.map(|status| status as u32);
         assert_eq!(numbers, [2, 30, 31, 10008]);
     }

@@ -41,7 +41,7 @@ pub(super) enum Owner {
 /// The owner of the socket that is `local` and connected to `foreign`. `None` when the table has none, or says nothing
 /// of its owner: what cannot be read counts as not there.
 pub(super) fn owner(table: &[u8], local: SocketAddrV4, foreign: SocketAddrV4) -> Option<Owner> {
-    let mut records = Records(table.get(HEADER..)?);
+    let mut records = RecordReader(table.get(HEADER..)?);
     records.find(|record| record.kind == ADDRESSES && record.connects(local, foreign))?;
     let mut rest = records.take_while(|record| record.kind != ADDRESSES);
     let socket = rest.find(|record| record.kind == SOCKET)?;
@@ -56,14 +56,14 @@ pub(super) fn owner(table: &[u8], local: SocketAddrV4, foreign: SocketAddrV4) ->
 }
 
 /// The records of a table that are whole.
-struct Records<'a>(&'a [u8]);
+struct RecordReader<'a>(&'a [u8]);
 
 struct Record<'a> {
     kind: u32,
     bytes: &'a [u8],
 }
 
-impl<'a> Iterator for Records<'a> {
+impl<'a> Iterator for RecordReader<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use builder::backend::numbered::{Made, Named, Numbered};
-use nfs_server::view::{Create, New, SetAttributes, View};
+use nfs_server::view::{CreateMode, NewNode, SetAttributes, View};
 use nfs3_server::tcp::{NFSTcp, NFSTcpListener};
 use nfs3_server::vfs::{
     DirEntryPlus, FileHandleU64, NextResult, NfsFileSystem, NfsReadFileSystem, ReadDirPlusIterator,
@@ -108,7 +108,7 @@ impl NfsFileSystem for Adapter {
         name: &filename3<'_>,
         set: sattr3,
     ) -> Result<(FileHandleU64, fattr3), nfsstat3> {
-        let new = self.0.create(directory.as_u64(), name.as_ref(), Create::Unchecked, &decode(&set));
+        let new = self.0.create(directory.as_u64(), name.as_ref(), CreateMode::Unchecked, &decode(&set));
         new.map(made).map_err(status)
     }
 
@@ -118,7 +118,7 @@ impl NfsFileSystem for Adapter {
         name: &filename3<'_>,
         verifier: createverf3,
     ) -> Result<FileHandleU64, nfsstat3> {
-        let how = Create::Exclusive(verifier.0);
+        let how = CreateMode::Exclusive(verifier.0);
         let new = self.0.create(directory.as_u64(), name.as_ref(), how, &SetAttributes::default());
         new.map(|(id, _)| id.into()).map_err(status)
     }
@@ -129,7 +129,7 @@ impl NfsFileSystem for Adapter {
         name: &filename3<'_>,
     ) -> Result<(FileHandleU64, fattr3), nfsstat3> {
         let set = SetAttributes::default();
-        self.0.make(directory.as_u64(), name.as_ref(), New::Directory, &set).map(made).map_err(status)
+        self.0.make(directory.as_u64(), name.as_ref(), NewNode::Directory, &set).map(made).map_err(status)
     }
 
     async fn remove(&self, directory: &FileHandleU64, name: &filename3<'_>) -> Result<(), nfsstat3> {
@@ -154,7 +154,7 @@ impl NfsFileSystem for Adapter {
         target: &nfspath3<'a>,
         set: &sattr3,
     ) -> Result<(FileHandleU64, fattr3), nfsstat3> {
-        let new = New::Symlink(target.as_ref());
+        let new = NewNode::Symlink(target.as_ref());
         self.0.make(directory.as_u64(), name.as_ref(), new, &decode(set)).map(made).map_err(status)
     }
 

@@ -72,7 +72,8 @@ fn loopbox(view: Arc<View>, peers: Peers) -> Result<()> {
         Peers::Kernel => nfs_server::Peers::KernelOnly,
         Peers::Anyone => nfs_server::Peers::Anyone,
     };
-    let server = nfs_server::Server::start(view, ServerOptions { users: Users::Any, peers, secret: None })?;
+    let server =
+        nfs_server::Server::start(view, ServerOptions { users: Users::Any, peers, handle_key: None })?;
     let port = server.addr().port();
     ready(&Address { nfs: port, mount: port, export: server.export().to_owned() })?;
     server.stop();

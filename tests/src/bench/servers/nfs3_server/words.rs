@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use nfs_server::status_number;
-use nfs_server::view::{Attributes, Error, Kind, SetAttributes, SetTime, Time};
+use nfs_server::view::{Attributes, Error, FileType, SetAttributes, SetTime, Time};
 use nfs3_types::nfs3::{
     Nfs3Option, fattr3, ftype3, nfsstat3, nfstime3, sattr3, set_atime, set_mtime, specdata3,
 };
@@ -20,13 +20,13 @@ pub fn encode(id: u64, attributes: &Attributes) -> fattr3 {
     let time = |time: Time| nfstime3 { seconds: time.seconds, nseconds: time.nanoseconds };
     fattr3 {
         type_: match attributes.kind {
-            Kind::Regular => ftype3::NF3REG,
-            Kind::Directory => ftype3::NF3DIR,
-            Kind::Symlink => ftype3::NF3LNK,
-            Kind::BlockDevice => ftype3::NF3BLK,
-            Kind::CharacterDevice => ftype3::NF3CHR,
-            Kind::Fifo => ftype3::NF3FIFO,
-            Kind::Socket => ftype3::NF3SOCK,
+            FileType::Regular => ftype3::NF3REG,
+            FileType::Directory => ftype3::NF3DIR,
+            FileType::Symlink => ftype3::NF3LNK,
+            FileType::BlockDevice => ftype3::NF3BLK,
+            FileType::CharacterDevice => ftype3::NF3CHR,
+            FileType::Fifo => ftype3::NF3FIFO,
+            FileType::Socket => ftype3::NF3SOCK,
         },
         mode: attributes.mode,
         nlink: attributes.links,

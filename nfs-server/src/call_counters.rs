@@ -7,14 +7,14 @@ pub(crate) const PROCEDURES: usize = 22;
 
 /// Calls answered so far, and those refused.
 #[derive(Default)]
-pub(crate) struct Counts {
+pub(crate) struct CallCounters {
     nfs: [AtomicU64; PROCEDURES],
     mount: AtomicU64,
-    waiting: AtomicU64,
+    blocking: AtomicU64,
     refused: AtomicU64,
 }
 
-impl Counts {
+impl CallCounters {
     pub(crate) fn count_nfs(&self, procedure: u32) {
         if let Some(counter) = usize::try_from(procedure).ok().and_then(|index| self.nfs.get(index)) {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -26,8 +26,8 @@ impl Counts {
     }
 
     /// Counts a call, counted before, that is carried out apart from the others because it has to wait.
-    pub(crate) fn count_waiting(&self) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_blocking(&self) {
+        self.blocking.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a connection that was not taken or a call that reached no procedure.
@@ -43,8 +43,8 @@ impl Counts {
         self.mount.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn waiting(&self) -> u64 {
-        self.waiting.load(Ordering::Relaxed)
+    pub(crate) fn blocking(&self) -> u64 {
+        self.blocking.load(Ordering::Relaxed)
     }
 
     pub(crate) fn refused(&self) -> u64 {

@@ -15,12 +15,12 @@ pub(crate) const FIRST_COOKIE: u64 = 1 << 32;
 ///
 /// Every name gets its cookie once and the cookies increase, so a listing that goes on behind a cookie neither
 /// skips nor repeats a name, whatever is made and deleted meanwhile.
-pub(crate) struct Listing {
+pub(crate) struct DirIndex {
     names: Names,
     /// When the directory had last changed when it was read.
     version: Option<(Time, Time)>,
     /// Names that were looked for before it was read.
-    pub(crate) asked: u32,
+    pub(crate) lookups: u32,
     /// Names that came and went.
     changes: u64,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Known {
 
 /// What a listing knows of a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Recalled {
+pub(crate) enum CachedName {
     /// It is not there.
     Absent,
     /// It leads to this node.
@@ -56,11 +56,11 @@ struct Changing {
     next: u64,
 }
 
-impl Listing {
+impl DirIndex {
     /// The listing of a directory that was not read.
-    pub(crate) fn new(fixed: bool) -> Listing {
+    pub(crate) fn new(fixed: bool) -> DirIndex {
         let names = if fixed { Names::Fixed(Vec::new()) } else { Names::Changing(Changing::default()) };
-        Listing { names, version: None, asked: 0, changes: 0 }
+        DirIndex { names, version: None, lookups: 0, changes: 0 }
     }
 
     /// Whether the directory was read when it had these times of change.
@@ -69,7 +69,7 @@ impl Listing {
     }
 
     /// Whether it was ever read.
-    pub(crate) fn was_read(&self) -> bool {
+    pub(crate) fn is_loaded(&self) -> bool {
         self.version.is_some()
     }
 
@@ -89,7 +89,7 @@ impl Listing {
     }
 
     /// Has the names read again before they are told from the start once more.
-    pub(crate) fn doubt(&mut self) {
+    pub(crate) fn expire(&mut self) {
         self.version = Some(<(Time, Time)>::default());
     }
 
@@ -135,7 +135,7 @@ impl Listing {
     }
 
     /// What is known of a name.
-    pub(crate) fn recall(&self, name: &[u8]) -> Recalled {
+    pub(crate) fn recall(&self, name: &[u8]) -> CachedName {
         let known = match &self.names {
             Names::Fixed(names) => {
                 names.binary_search_by(|known| (*known.name).cmp(name)).ok().map(|at| &names[at])
@@ -143,14 +143,14 @@ impl Listing {
             Names::Changing(names) => names.by_name.get(name).and_then(|cookie| names.by_cookie.get(cookie)),
         };
         match known {
-            Some(Known { node: Some(node), .. }) => Recalled::Node(*node),
-            None if self.was_read() => Recalled::Absent,
-            _ => Recalled::Unknown { changes: self.changes },
+            Some(Known { node: Some(node), .. }) => CachedName::Node(*node),
+            None if self.is_loaded() => CachedName::Absent,
+            _ => CachedName::Unknown { changes: self.changes },
         }
     }
 
     /// Keeps what the host said of a name, if nothing changed since it was asked.
-    pub(crate) fn remember(&mut self, name: &[u8], node: NodeId, asked_at: u64) {
+    pub(crate) fn set_node(&mut self, name: &[u8], node: NodeId, as_of: u64) {
         let cookie = match &self.names {
             Names::Fixed(names) => {
                 let found = names.binary_search_by(|known| (*known.name).cmp(name));
@@ -159,13 +159,13 @@ impl Listing {
             Names::Changing(names) => names.by_name.get(name).copied(),
         };
         if let Some(cookie) = cookie {
-            self.remember_at(cookie, node, asked_at);
+            self.set_node_at(cookie, node, as_of);
         }
     }
 
     /// The same of the name that has a cookie.
-    pub(crate) fn remember_at(&mut self, cookie: u64, node: NodeId, asked_at: u64) {
-        if asked_at != self.changes {
+    pub(crate) fn set_node_at(&mut self, cookie: u64, node: NodeId, as_of: u64) {
+        if as_of != self.changes {
             return;
         }
         let known = match &mut self.names {
@@ -226,70 +226,70 @@ impl Changing {
 mod tests {
     use super::*;
 
-    fn names(listing: &Listing, behind: u64) -> Vec<String> {
-        let names = listing.behind(behind, usize::MAX);
+    fn names(index: &DirIndex, behind: u64) -> Vec<String> {
+        let names = index.behind(behind, usize::MAX);
         names.iter().map(|(_, known)| String::from_utf8_lossy(&known.name).into_owned()).collect()
     }
 
-    fn listing(fixed: bool, names: &[&str]) -> Listing {
-        let mut listing = Listing::new(fixed);
-        listing.refresh(names.iter().map(|name| name.as_bytes().into()).collect(), Default::default());
-        listing
+    fn index(fixed: bool, names: &[&str]) -> DirIndex {
+        let mut index = DirIndex::new(fixed);
+        index.refresh(names.iter().map(|name| name.as_bytes().into()).collect(), Default::default());
+        index
     }
 
     #[test]
     fn a_name_keeps_its_cookie_while_others_come_and_go() {
-        let mut listing = listing(false, &["a", "b", "c", "d"]);
-        let second = listing.behind(0, 2)[1].0;
-        listing.remove(b"a");
-        listing.remove(b"c");
-        listing.add(b"aa", None);
-        assert_eq!(names(&listing, second), ["d", "aa"]);
+        let mut index = index(false, &["a", "b", "c", "d"]);
+        let second = index.behind(0, 2)[1].0;
+        index.remove(b"a");
+        index.remove(b"c");
+        index.add(b"aa", None);
+        assert_eq!(names(&index, second), ["d", "aa"]);
         let again = ["b", "d", "aa", "e"].iter().map(|name| name.as_bytes().into()).collect();
-        listing.refresh(again, Default::default());
-        assert_eq!(names(&listing, second), ["d", "aa", "e"]);
+        index.refresh(again, Default::default());
+        assert_eq!(names(&index, second), ["d", "aa", "e"]);
     }
 
     #[test]
     fn a_listing_that_is_doubted_is_current_for_no_time_of_change() {
         let version = (Time { seconds: 7, nanoseconds: 0 }, Time { seconds: 7, nanoseconds: 0 });
-        let mut listing = Listing::new(false);
-        listing.refresh(vec![(*b"a").into()], version);
-        assert!(listing.is_current(version));
-        listing.doubt();
-        assert!(!listing.is_current(version));
-        assert_eq!(names(&listing, 0), ["a"], "who reads on finds the names where they were");
+        let mut index = DirIndex::new(false);
+        index.refresh(vec![(*b"a").into()], version);
+        assert!(index.is_current(version));
+        index.expire();
+        assert!(!index.is_current(version));
+        assert_eq!(names(&index, 0), ["a"], "who reads on finds the names where they were");
     }
 
     #[test]
     fn a_dropped_listing_comes_back_with_the_same_cookies() {
-        assert_eq!(listing(true, &["x", "y"]).behind(0, 9), listing(true, &["y", "x"]).behind(0, 9));
-        assert_eq!(names(&listing(true, &["x", "y"]), FIRST_COOKIE), ["y"]);
+        assert_eq!(index(true, &["x", "y"]).behind(0, 9), index(true, &["y", "x"]).behind(0, 9));
+        assert_eq!(names(&index(true, &["x", "y"]), FIRST_COOKIE), ["y"]);
     }
 
     #[test]
     fn a_name_that_a_listing_lacks_is_absent_once_it_was_read() {
         for fixed in [true, false] {
-            assert!(matches!(Listing::new(fixed).recall(b"a"), Recalled::Unknown { .. }));
-            let mut listing = listing(fixed, &["a"]);
-            assert_eq!(listing.recall(b"b"), Recalled::Absent);
-            let Recalled::Unknown { changes } = listing.recall(b"a") else {
+            assert!(matches!(DirIndex::new(fixed).recall(b"a"), CachedName::Unknown { .. }));
+            let mut index = index(fixed, &["a"]);
+            assert_eq!(index.recall(b"b"), CachedName::Absent);
+            let CachedName::Unknown { changes } = index.recall(b"a") else {
                 panic!("nobody said where it leads")
             };
-            listing.remember(b"a", 7, changes);
-            assert_eq!(listing.recall(b"a"), Recalled::Node(7));
+            index.set_node(b"a", 7, changes);
+            assert_eq!(index.recall(b"a"), CachedName::Node(7));
         }
     }
 
     #[test]
     fn what_the_host_said_before_a_name_changed_is_not_remembered() {
-        let mut listing = listing(false, &["a"]);
-        let Recalled::Unknown { changes } = listing.recall(b"a") else {
+        let mut index = index(false, &["a"]);
+        let CachedName::Unknown { changes } = index.recall(b"a") else {
             panic!("nobody said where it leads")
         };
-        listing.remove(b"a");
-        listing.add(b"a", None);
-        listing.remember(b"a", 7, changes);
-        assert!(matches!(listing.recall(b"a"), Recalled::Unknown { .. }));
+        index.remove(b"a");
+        index.add(b"a", None);
+        index.set_node(b"a", 7, changes);
+        assert!(matches!(index.recall(b"a"), CachedName::Unknown { .. }));
     }
 }

@@ -13,23 +13,23 @@ use nix::errno::Errno;
 const AT_ONCE: usize = 128;
 
 /// Questions to the kernel that are answered in whatever order it likes.
-pub(crate) struct Ring {
+pub(crate) struct StatRing {
     ring: IoUring,
 }
 
 /// What the kernel reads and writes while questions are with it.
-struct Asked {
+struct Submission {
     /// The names, each with a NUL behind it.
     names: Vec<u8>,
     answers: Vec<statx>,
 }
 
-impl Ring {
+impl StatRing {
     /// A ring.
     ///
     /// # Errors
     /// The kernel has none, or not for this process (`kernel.io_uring_disabled`).
-    pub(crate) fn new() -> io::Result<Ring> {
+    pub(crate) fn new() -> io::Result<StatRing> {
         let ring = IoUring::new(AT_ONCE as u32)?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
@@ -39,7 +39,7 @@ impl Ring {
         // The kernel never answers this question at once but has a thread of its own do so. One is enough: more would
         // only wake each other.
         ring.submitter().register_iowq_max_workers(&mut [1, 1])?;
-        Ok(Ring { ring })
+        Ok(StatRing { ring })
     }
 
     /// What fstatat(2) with `AT_SYMLINK_NOFOLLOW` says of each name in a directory, in their order.
@@ -53,26 +53,26 @@ impl Ring {
     ) -> io::Result<Vec<Result<stat, Errno>>> {
         let mut results = vec![Err(Errno::EINVAL); names.len()];
         for (names, results) in names.chunks(AT_ONCE).zip(results.chunks_mut(AT_ONCE)) {
-            let mut asked = Asked::of(names);
-            if let Err(error) = self.ask(directory, names, &mut asked, results) {
+            let mut submission = Submission::of(names);
+            if let Err(error) = self.submit(directory, names, &mut submission, results) {
                 // The kernel may still write there.
-                mem::forget(asked);
+                mem::forget(submission);
                 return Err(error);
             }
         }
         Ok(results)
     }
 
-    fn ask(
+    fn submit(
         &mut self,
         directory: BorrowedFd<'_>,
         names: &[&[u8]],
-        asked: &mut Asked,
+        submission: &mut Submission,
         results: &mut [Result<stat, Errno>],
     ) -> io::Result<()> {
         let directory = Fd(directory.as_raw_fd());
-        let answers = asked.answers.as_mut_ptr();
-        let mut name = asked.names.as_ptr();
+        let answers = submission.answers.as_mut_ptr();
+        let mut name = submission.names.as_ptr();
         for (at, length) in names.iter().map(|name| name.len()).enumerate() {
             // SAFETY: there is an answer for each name.
             let answer = unsafe { answers.add(at) };
@@ -96,7 +96,7 @@ impl Ring {
             for done in self.ring.completion() {
                 missing = missing.saturating_sub(1);
                 let at = usize::try_from(done.user_data()).unwrap_or(usize::MAX);
-                if let (Some(result), Some(answer)) = (results.get_mut(at), asked.answers.get(at)) {
+                if let (Some(result), Some(answer)) = (results.get_mut(at), submission.answers.get(at)) {
                     *result = if done.result() < 0 {
                         Err(Errno::from_raw(-done.result()))
                     } else {
@@ -109,8 +109,8 @@ impl Ring {
     }
 }
 
-impl Asked {
-    fn of(names: &[&[u8]]) -> Asked {
+impl Submission {
+    fn of(names: &[&[u8]]) -> Submission {
         let mut joined = Vec::with_capacity(names.iter().map(|name| name.len() + 1).sum());
         for name in names {
             joined.extend_from_slice(name);
@@ -118,7 +118,7 @@ impl Asked {
         }
         // SAFETY: it consists of numbers alone.
         let nothing: statx = unsafe { mem::zeroed() };
-        Asked { names: joined, answers: vec![nothing; names.len()] }
+        Submission { names: joined, answers: vec![nothing; names.len()] }
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
         let mut all: Vec<&[u8]> = vec![b"directory", b"file", b"link", b"absent", &long];
         all.extend(names.iter().map(String::as_bytes));
         let directory = fs::File::open(place.path()).unwrap();
-        let mut ring = match Ring::new() {
+        let mut ring = match StatRing::new() {
             Ok(ring) => ring,
             // Where the kernel refuses, names are asked for one by one.
             Err(error) => {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use nfs_server::view::{Abilities, Access, Attributes, Caller, Entry, Patience, View, ViewSpec};
+use nfs_server::view::{Access, Attributes, Blocking, Caller, Entry, HostCapabilities, View, ViewSpec};
 
 /// More than are asked for at once, and not a multiple of it.
 const FILES: usize = 300;
@@ -22,15 +22,15 @@ fn furnish(host: &Path) {
     }
 }
 
-fn open(host: &Path, cheap_calls: bool) -> View {
+fn open(host: &Path, cheap_syscalls: bool) -> View {
     let graft = Entry::Graft {
         at: "/store".into(),
         source: host.to_path_buf(),
         access: Access::Fixed,
         optional: false,
     };
-    let abilities = Abilities { cheap_calls, ..Abilities::default() };
-    View::open_on(&ViewSpec { entries: vec![graft] }, None, abilities).unwrap()
+    let abilities = HostCapabilities { cheap_syscalls, ..HostCapabilities::default() };
+    View::open_with(&ViewSpec { entries: vec![graft] }, None, abilities).unwrap()
 }
 
 /// Cookie, name and attributes of what lies behind a cookie.
@@ -38,7 +38,7 @@ fn list(view: &View, cookie: u64, most: usize) -> Vec<(u64, String, Attributes)>
     let root = Caller { uid: 0, gid: 0, groups: &[] };
     let (store, _) = view.lookup(&view.root(), b"store", root).unwrap();
     let mut listed = Vec::new();
-    view.list(&store, cookie, root, Patience::Any, &mut |found| {
+    view.readdir(&store, cookie, root, Blocking::Allowed, &mut |found| {
         if listed.len() == most {
             return false;
         }
@@ -70,10 +70,10 @@ fn names_asked_for_at_once_are_told_as_those_asked_for_one_by_one() {
 
 #[test]
 fn a_name_that_the_host_lost_is_left_out() {
-    for cheap_calls in [true, false] {
+    for cheap_syscalls in [true, false] {
         let host = tempfile::tempdir().unwrap();
         furnish(host.path());
-        let view = open(host.path(), cheap_calls);
+        let view = open(host.path(), cheap_syscalls);
         let first = list(&view, DOTS, 10);
         // The last name, far behind those that were asked for.
         fs::remove_file(host.path().join("link")).unwrap();

@@ -15,7 +15,7 @@ const DIRECTORIES: [&str; 3] = ["build", "build/c", "build/d"];
 /// Something done to a name in a directory, each given by its index.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Create,
+    CreateMode,
     Write(u16),
     Truncate(u16),
     Mode(u32),
@@ -31,8 +31,8 @@ enum Step {
 fn step() -> impl Strategy<Value = (usize, usize, Step)> {
     let place = || (0..DIRECTORIES.len(), 0..NAMES.len());
     let what = prop_oneof![
-        Just(Step::Create),
-        Just(Step::Create),
+        Just(Step::CreateMode),
+        Just(Step::CreateMode),
         any::<u16>().prop_map(Step::Write),
         any::<u16>().prop_map(Step::Truncate),
         (0_u32..0o1000).prop_map(Step::Mode),
@@ -61,7 +61,7 @@ fn take(world: &World, client: &mut Client, (directory, name, step): (usize, usi
     let Some(directory) = find(world, client, DIRECTORIES[directory]) else { return };
     let other = |directory: usize| find(world, &mut world.root(), DIRECTORIES[directory]);
     match step {
-        Step::Create => drop(client.create(&directory, name.as_bytes(), guarded(0o644))),
+        Step::CreateMode => drop(client.create(&directory, name.as_bytes(), guarded(0o644))),
         Step::MakeDirectory => drop(client.mkdir(&directory, name.as_bytes(), mode(0o755))),
         Step::Remove => drop(client.remove(&directory, name.as_bytes())),
         Step::RemoveDirectory => drop(client.rmdir(&directory, name.as_bytes())),

@@ -14,29 +14,31 @@ pub(crate) fn folded(name: &[u8]) -> Box<[u8]> {
 
 /// Finds names by what they fold to.
 #[derive(Debug, Default)]
-pub(crate) struct Folded(BTreeMap<Box<[u8]>, usize>);
+pub(crate) struct FoldedNames(BTreeMap<Box<[u8]>, usize>);
 
 /// Two names that such a file system cannot tell apart.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Clash<'a> {
+pub(crate) struct CaseClash<'a> {
     pub(crate) first: &'a [u8],
     pub(crate) second: &'a [u8],
 }
 
-impl Folded {
+impl FoldedNames {
     /// The names of one directory, each with what it leads to.
     ///
     /// # Errors
     /// Two of them that are one.
-    pub(crate) fn of<'a>(names: impl IntoIterator<Item = (&'a [u8], usize)>) -> Result<Folded, Clash<'a>> {
+    pub(crate) fn of<'a>(
+        names: impl IntoIterator<Item = (&'a [u8], usize)>,
+    ) -> Result<FoldedNames, CaseClash<'a>> {
         let mut known: BTreeMap<Box<[u8]>, (&[u8], usize)> = BTreeMap::new();
         for (name, index) in names {
             match known.entry(folded(name)) {
                 Entry::Vacant(place) => drop(place.insert((name, index))),
-                Entry::Occupied(first) => return Err(Clash { first: first.get().0, second: name }),
+                Entry::Occupied(first) => return Err(CaseClash { first: first.get().0, second: name }),
             }
         }
-        Ok(Folded(known.into_iter().map(|(name, (_, index))| (name, index)).collect()))
+        Ok(FoldedNames(known.into_iter().map(|(name, (_, index))| (name, index)).collect()))
     }
 
     pub(crate) fn get(&self, name: &[u8]) -> Option<usize> {
@@ -48,8 +50,8 @@ impl Folded {
 mod tests {
     use super::*;
 
-    fn of<'a>(names: &[&'a str]) -> Result<Folded, Clash<'a>> {
-        Folded::of(names.iter().map(|name| name.as_bytes()).zip(0..))
+    fn of<'a>(names: &[&'a str]) -> Result<FoldedNames, CaseClash<'a>> {
+        FoldedNames::of(names.iter().map(|name| name.as_bytes()).zip(0..))
     }
 
     #[test]
@@ -64,14 +66,14 @@ mod tests {
 
     #[test]
     fn two_names_that_differ_in_case_only_are_named() {
-        assert_eq!(of(&["a", "Foo", "b", "fOO"]).unwrap_err(), Clash { first: b"Foo", second: b"fOO" });
-        assert_eq!(of(&["é", "É"]).unwrap_err(), Clash { first: "é".as_bytes(), second: "É".as_bytes() });
+        assert_eq!(of(&["a", "Foo", "b", "fOO"]).unwrap_err(), CaseClash { first: b"Foo", second: b"fOO" });
+        assert_eq!(of(&["é", "É"]).unwrap_err(), CaseClash { first: "é".as_bytes(), second: "É".as_bytes() });
     }
 
     #[test]
     fn names_that_are_no_text_are_compared_by_their_bytes() {
         let names: [&[u8]; 3] = [b"\xff", b"\xfe", b"\xffA"];
-        let folded = Folded::of(names.into_iter().zip(0..)).unwrap();
+        let folded = FoldedNames::of(names.into_iter().zip(0..)).unwrap();
         assert_eq!(folded.get(b"\xffa"), Some(2));
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use nix::sys::statvfs::{Statvfs, fstatvfs};
 
-use super::attributes::Kind;
+use super::attributes::FileType;
 use super::error::Error;
-use super::locate::Located;
 use super::node::Node;
-use super::tree::Shape;
+use super::resolve::Resolved;
+use super::tree::NodeKind;
 use super::{View, declared, host};
 
 impl View {
@@ -17,7 +17,7 @@ impl View {
     /// # Errors
     /// What the host says.
     pub fn file_system(&self, node: &Node) -> Result<Statvfs, Error> {
-        let located = match (node, self.branch(node)) {
+        let resolved = match (node, self.host_entry(node)) {
             (_, None) => {
                 let directory = match self.first_scratch() {
                     Some(scratch) => self.directory(scratch.id())?,
@@ -26,14 +26,16 @@ impl View {
                 return Ok(fstatvfs(&*directory)?);
             }
             // Not the directory that holds it, which may lie on another: it may be a mount point.
-            _ if self.kind(node) == Kind::Directory => return Ok(fstatvfs(&*self.directory(node.id())?)?),
-            (Node::Declared(_), Some(branch)) => self.locate_branch(branch)?,
+            _ if self.kind(node) == FileType::Directory => {
+                return Ok(fstatvfs(&*self.directory(node.id())?)?);
+            }
+            (Node::Declared(_), Some(host_entry)) => self.resolve_host_entry(host_entry)?,
             (Node::Host(host), Some(_)) => match host.orphan() {
                 Some(file) => return Ok(fstatvfs(&*file)?),
-                None => self.locate(host)?,
+                None => self.resolve(host)?,
             },
         };
-        let Located { directory, name, .. } = located;
+        let Resolved { directory, name, .. } = resolved;
         match host::open_itself(&*directory, &name) {
             Ok(file) => Ok(fstatvfs(&file)?),
             // A socket, where the system opens none.
@@ -47,32 +49,36 @@ impl View {
     /// when the data is on its way, long after the program's write. It must not be less than a file has that is only
     /// shown, whose end the client would not show.
     #[must_use]
-    pub fn largest_file(&self, node: &Node) -> u64 {
-        if self.branch(node).is_some() {
-            return self.largest_file_behind(node).unwrap_or(host::LARGEST_FILE);
+    pub fn max_file_size(&self, node: &Node) -> u64 {
+        if self.host_entry(node).is_some() {
+            return self.max_file_size_behind(node).unwrap_or(host::MAX_FILE_SIZE);
         }
-        let writable = self.tree.branches().filter(|(_, branch)| branch.access == super::Access::Rw);
-        let fits = writable.filter_map(|(index, _)| self.largest_file_behind(&Node::Declared(index))).min();
-        let fits = fits.unwrap_or(host::LARGEST_FILE);
+        let writable =
+            self.tree.host_entries().filter(|(_, host_entry)| host_entry.access == super::Access::Rw);
+        let fits = writable.filter_map(|(index, _)| self.max_file_size_behind(&Node::Declared(index))).min();
+        let fits = fits.unwrap_or(host::MAX_FILE_SIZE);
         let holds_larger = |index: &usize| {
             let used = self.file_system(&Node::Declared(*index)).map(|behind| used_bytes(&behind));
             used.is_ok_and(|used| used >= fits)
         };
         let read_only = self.tree.devices.iter().filter(|index| {
-            matches!(&declared(&self.tree, **index).shape, Shape::Branch(branch) if branch.access != super::Access::Rw)
+            matches!(&declared(&self.tree, **index).kind, NodeKind::HostEntry(host_entry) if host_entry.access != super::Access::Rw)
         });
-        if read_only.into_iter().any(holds_larger) { host::LARGEST_FILE } else { fits }
+        if read_only.into_iter().any(holds_larger) { host::MAX_FILE_SIZE } else { fits }
     }
 
-    fn largest_file_behind(&self, node: &Node) -> Option<u64> {
-        if self.kind(node) != Kind::Directory {
+    fn max_file_size_behind(&self, node: &Node) -> Option<u64> {
+        if self.kind(node) != FileType::Directory {
             return None;
         }
-        host::largest_file(&*self.directory(node.id()).ok()?)
+        host::max_file_size(&*self.directory(node.id()).ok()?)
     }
 
     fn first_scratch(&self) -> Option<Node> {
-        self.tree.branches().find(|(_, branch)| branch.scratch).map(|(index, _)| Node::Declared(index))
+        self.tree
+            .host_entries()
+            .find(|(_, host_entry)| host_entry.scratch)
+            .map(|(index, _)| Node::Declared(index))
     }
 }
 

@@ -7,13 +7,13 @@ use std::thread::{Builder, Scope};
 use parking_lot::{Condvar, Mutex};
 
 use super::{ConnectionError, Output, send};
-use crate::limits::{WAITING_CALLS_MAX, WAITING_THREADS_MAX};
-use crate::rpc::{self, Replies, Request};
+use crate::limits::{BLOCKING_CALL_BYTES_MAX, BLOCKING_THREADS_MAX};
+use crate::rpc::{self, ReplyBuffer, Request};
 use crate::service::Service;
-use crate::view::{Patience, prepare_thread};
+use crate::view::{Blocking, prepare_thread};
 
 /// A connection's calls that wait, and the threads that carry them out: none before there is such a call.
-pub(super) struct Waiting<'s> {
+pub(super) struct BlockingPool<'s> {
     service: &'s Service,
     output: &'s Output<'s>,
     queue: Mutex<Queue>,
@@ -32,28 +32,28 @@ struct Queue {
 }
 
 /// Ends the threads when the connection does, in whatever way.
-pub(super) struct End<'w, 's>(&'w Waiting<'s>);
+pub(super) struct PoolGuard<'w, 's>(&'w BlockingPool<'s>);
 
-impl<'s> Waiting<'s> {
-    pub(super) fn new(service: &'s Service, output: &'s Output<'s>) -> Waiting<'s> {
-        Waiting { service, output, queue: Mutex::default(), changed: Condvar::new() }
+impl<'s> BlockingPool<'s> {
+    pub(super) fn new(service: &'s Service, output: &'s Output<'s>) -> BlockingPool<'s> {
+        BlockingPool { service, output, queue: Mutex::default(), changed: Condvar::new() }
     }
 
-    pub(super) fn ends_with_this(&self) -> End<'_, 's> {
-        End(self)
+    pub(super) fn guard(&self) -> PoolGuard<'_, 's> {
+        PoolGuard(self)
     }
 
     /// Takes over a call, unless too many are waiting or no thread can be had for it.
-    pub(super) fn take<'scope>(&'scope self, call: &[u8], scope: &'scope Scope<'scope, '_>) -> bool {
+    pub(super) fn submit<'scope>(&'scope self, call: &[u8], scope: &'scope Scope<'scope, '_>) -> bool {
         let mut queue = self.queue.lock();
-        if queue.bytes + call.len() > WAITING_CALLS_MAX {
+        if queue.bytes + call.len() > BLOCKING_CALL_BYTES_MAX {
             return false;
         }
         if queue.idle <= queue.calls.len()
-            && queue.threads < WAITING_THREADS_MAX
-            && let Ok(replies) = Replies::new()
+            && queue.threads < BLOCKING_THREADS_MAX
+            && let Ok(replies) = ReplyBuffer::new()
         {
-            let thread = Builder::new().name("nfs-waiting".into());
+            let thread = Builder::new().name("nfs-blocking".into());
             if thread.spawn_scoped(scope, || self.work(replies)).is_ok() {
                 queue.threads += 1;
             }
@@ -67,10 +67,10 @@ impl<'s> Waiting<'s> {
         true
     }
 
-    fn work(&self, mut replies: Replies) {
+    fn work(&self, mut replies: ReplyBuffer) {
         prepare_thread();
         while let Some(call) = self.next() {
-            let answered = rpc::answer(self.service, Request::whole(&call, Patience::Any), &mut replies);
+            let answered = rpc::answer(self.service, Request::whole(&call, Blocking::Allowed), &mut replies);
             let sent = answered
                 .map_err(ConnectionError::from)
                 .and_then(|_| Ok(send::all(self.output, &mut replies)?));
@@ -100,7 +100,7 @@ impl<'s> Waiting<'s> {
     }
 }
 
-impl Drop for End<'_, '_> {
+impl Drop for PoolGuard<'_, '_> {
     fn drop(&mut self) {
         self.0.queue.lock().ended = true;
         self.0.changed.notify_all();

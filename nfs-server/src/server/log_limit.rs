@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::limits::{REFUSALS_TOLD, REFUSALS_TOLD_IN};
+use crate::limits::{REFUSALS_LOG_PERIOD, REFUSALS_LOGGED};
 
 /// How many were told of lately.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<State>);
+pub(super) struct LogLimit(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -17,7 +17,7 @@ struct State {
     untold: u64,
 }
 
-impl Refusals {
+impl LogLimit {
     /// Whether one more is told of, and then how many were not told of before it.
     pub(super) fn tell(&self) -> Option<u64> {
         self.tell_at(Instant::now())
@@ -25,10 +25,10 @@ impl Refusals {
 
     fn tell_at(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock();
-        if state.since.is_none_or(|since| now.duration_since(since) >= REFUSALS_TOLD_IN) {
+        if state.since.is_none_or(|since| now.duration_since(since) >= REFUSALS_LOG_PERIOD) {
             (state.since, state.told) = (Some(now), 0);
         }
-        if state.told < REFUSALS_TOLD {
+        if state.told < REFUSALS_LOGGED {
             state.told += 1;
             return Some(std::mem::take(&mut state.untold));
         }
@@ -43,12 +43,12 @@ mod tests {
 
     #[test]
     fn of_a_flood_some_are_told_and_how_many_were_not_later() {
-        let refusals = Refusals::default();
+        let log_limit = LogLimit::default();
         let start = Instant::now();
-        let told = (0..1000).filter(|_| refusals.tell_at(start).is_some()).count();
-        assert_eq!(told, REFUSALS_TOLD as usize);
-        let left = 1000 - u64::from(REFUSALS_TOLD);
-        assert_eq!(refusals.tell_at(start + REFUSALS_TOLD_IN), Some(left));
-        assert_eq!(refusals.tell_at(start + REFUSALS_TOLD_IN), Some(0));
+        let told = (0..1000).filter(|_| log_limit.tell_at(start).is_some()).count();
+        assert_eq!(told, REFUSALS_LOGGED as usize);
+        let left = 1000 - u64::from(REFUSALS_LOGGED);
+        assert_eq!(log_limit.tell_at(start + REFUSALS_LOG_PERIOD), Some(left));
+        assert_eq!(log_limit.tell_at(start + REFUSALS_LOG_PERIOD), Some(0));
     }
 }

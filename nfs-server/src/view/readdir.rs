@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use super::attributes::{Attributes, Kind};
-use super::caller::{Caller, Want};
+use super::attributes::{Attributes, FileType};
+use super::blocking::Blocking;
+use super::caller::{AccessMask, Caller};
+use super::dir_index::{FIRST_COOKIE, Known};
 use super::error::Error;
-use super::listing::{FIRST_COOKIE, Known};
 use super::node::Node;
-use super::patience::Patience;
 use super::{View, declared};
 
 /// Names taken from a listing at a time.
 const BATCH: usize = 128;
 
 /// Cookie of `.`.
-const SELF_COOKIE: u64 = 1;
+const DOT_COOKIE: u64 = 1;
 /// Cookie of `..`.
-const PARENT_COOKIE: u64 = 2;
+const DOTDOT_COOKIE: u64 = 2;
 /// Cookies of declared names start here.
 const DECLARED_COOKIE: u64 = 3;
 
 /// One name in a directory.
-pub struct Listed<'a> {
+pub struct DirEntry<'a> {
     /// Where a listing goes on behind this name; never 0.
     pub cookie: u64,
     /// The name.
@@ -37,49 +37,49 @@ impl View {
     /// was the end.
     ///
     /// # Errors
-    /// [`Error::NotDirectory`]; [`Error::Access`] when the caller may not list it; [`Error::Busy`] as `patience` says.
-    pub fn list(
+    /// [`Error::NotDirectory`]; [`Error::Access`] when the caller may not list it; [`Error::WouldBlock`] as `blocking` says.
+    pub fn readdir(
         &self,
         directory: &Node,
         cookie: u64,
         caller: Caller<'_>,
-        patience: Patience,
-        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+        blocking: Blocking,
+        take: &mut dyn FnMut(&DirEntry<'_>) -> bool,
     ) -> Result<bool, Error> {
-        if self.kind(directory) != Kind::Directory {
+        if self.kind(directory) != FileType::Directory {
             return Err(Error::NotDirectory);
         }
-        self.check(directory, caller, Want::Read)?;
-        let taken = self.list_dots(directory, cookie, take)?
-            && self.list_declared(directory, cookie, take)?
-            && self.list_host(directory, cookie, patience, take)?;
+        self.check(directory, caller, AccessMask::Read)?;
+        let taken = self.readdir_dots(directory, cookie, take)?
+            && self.readdir_declared(directory, cookie, take)?
+            && self.readdir_host(directory, cookie, blocking, take)?;
         Ok(taken)
     }
 
-    fn list_dots(
+    fn readdir_dots(
         &self,
         directory: &Node,
         cookie: u64,
-        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+        take: &mut dyn FnMut(&DirEntry<'_>) -> bool,
     ) -> Result<bool, Error> {
-        for (own, name) in [(SELF_COOKIE, &b"."[..]), (PARENT_COOKIE, b"..")] {
+        for (own, name) in [(DOT_COOKIE, &b"."[..]), (DOTDOT_COOKIE, b"..")] {
             if cookie >= own {
                 continue;
             }
-            let node = if own == SELF_COOKIE { directory.clone() } else { self.parent(directory)? };
+            let node = if own == DOT_COOKIE { directory.clone() } else { self.parent(directory)? };
             let attributes = self.attributes(&node)?;
-            if !take(&Listed { cookie: own, name, node, attributes }) {
+            if !take(&DirEntry { cookie: own, name, node, attributes }) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn list_declared(
+    fn readdir_declared(
         &self,
         directory: &Node,
         cookie: u64,
-        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+        take: &mut dyn FnMut(&DirEntry<'_>) -> bool,
     ) -> Result<bool, Error> {
         let Node::Declared(index) = directory else { return Ok(true) };
         for (own, (name, child)) in (DECLARED_COOKIE..).zip(declared(&self.tree, *index).children()) {
@@ -89,21 +89,21 @@ impl View {
             let node = Node::Declared(*child);
             // A source that the host lost since the view was opened is not there any more.
             let Ok(attributes) = self.attributes(&node) else { continue };
-            if !take(&Listed { cookie: own, name, node, attributes }) {
+            if !take(&DirEntry { cookie: own, name, node, attributes }) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn list_host(
+    fn readdir_host(
         &self,
         directory: &Node,
         mut cookie: u64,
-        patience: Patience,
-        take: &mut dyn FnMut(&Listed<'_>) -> bool,
+        blocking: Blocking,
+        take: &mut dyn FnMut(&DirEntry<'_>) -> bool,
     ) -> Result<bool, Error> {
-        if self.branch(directory).is_none() {
+        if self.host_entry(directory).is_none() {
             return Ok(true);
         }
         let is_declared = |name: &[u8]| match directory {
@@ -111,19 +111,19 @@ impl View {
             Node::Host(_) => false,
         };
         let exclusive = self.is_exclusive(directory);
-        let listing = self.listing(directory);
-        self.read_names(directory, &listing, cookie < FIRST_COOKIE, patience)?;
+        let index = self.index(directory);
+        self.load_names(directory, &index, cookie < FIRST_COOKIE, blocking)?;
         loop {
             #[cfg_attr(
                 not(target_os = "linux"),
                 allow(unused_mut, reason = "others ask for one name at a time")
             )]
             let (mut batch, changes) = {
-                let listing = listing.lock();
-                (listing.behind(cookie, BATCH), listing.changes())
+                let index = index.lock();
+                (index.behind(cookie, BATCH), index.changes())
             };
             #[cfg(target_os = "linux")]
-            self.ask_ahead(directory, &mut batch);
+            self.prefetch_attributes(directory, &mut batch);
             let Some((last, _)) = batch.last() else { return Ok(true) };
             cookie = *last;
             for (own, Known { name, node }) in &batch {
@@ -132,20 +132,20 @@ impl View {
                 }
                 let recalled = node.filter(|_| exclusive).and_then(|id| self.recall(id));
                 let (node, attributes) =
-                    match recalled.map_or_else(|| self.ask(directory, Arc::clone(name)), Ok) {
+                    match recalled.map_or_else(|| self.stat_child(directory, Arc::clone(name)), Ok) {
                         Ok(found) => found,
                         Err(Error::NotFound) => continue,
                         Err(error) => return Err(error),
                     };
                 if exclusive {
-                    listing.lock().remember_at(*own, node.id(), changes);
+                    index.lock().set_node_at(*own, node.id(), changes);
                 }
                 if let Node::Host(file) = &node
                     && self.silly.is_deleted(directory.id(), name, file.identity())
                 {
                     continue;
                 }
-                if !take(&Listed { cookie: *own, name, node, attributes }) {
+                if !take(&DirEntry { cookie: *own, name, node, attributes }) {
                     return Ok(false);
                 }
             }

@@ -10,7 +10,7 @@ use super::View;
 use super::caller::Caller;
 use super::error::Error;
 use super::node::Node;
-use super::tree::Branch;
+use super::tree::HostEntry;
 
 #[cfg(target_os = "linux")]
 use linux as system;
@@ -18,7 +18,7 @@ use linux as system;
 use other as system;
 
 /// The time for which a thread acts as somebody; it is itself again when this is dropped.
-pub(crate) struct Acting {
+pub(crate) struct Impersonation {
     /// What it is otherwise; `None` where it acts as itself.
     itself: Option<(u32, u32)>,
 }
@@ -38,37 +38,41 @@ impl View {
     /// Whether the host's rules decide about the files of a branch, for each caller: where other programs of the host
     /// can change them, as long as this process can act as others. A scratch is the view's alone, and a store path
     /// cannot change.
-    pub(crate) fn acts_as_callers(&self, branch: &Branch) -> bool {
-        self.acts && !branch.is_exclusive()
+    pub(crate) fn impersonates(&self, host_entry: &HostEntry) -> bool {
+        self.can_impersonate && !host_entry.is_exclusive()
     }
 
     /// The same of the branch that a node belongs to.
-    pub(crate) fn acts_on(&self, node: &Node) -> bool {
-        self.branch(node).is_some_and(|branch| self.acts_as_callers(branch))
+    pub(crate) fn impersonates_on(&self, node: &Node) -> bool {
+        self.host_entry(node).is_some_and(|host_entry| self.impersonates(host_entry))
     }
 
     /// Acts as the caller on the files of a branch from here on, if the host's rules decide about them.
     ///
     /// # Errors
     /// [`Error::Access`] when the host knows no such user.
-    pub(crate) fn act_as(&self, branch: &Branch, caller: Caller<'_>) -> Result<Acting, Error> {
-        if !self.acts_as_callers(branch) || (caller.uid, caller.gid) == self.identity {
-            return Ok(Acting { itself: None });
+    pub(crate) fn impersonate(
+        &self,
+        host_entry: &HostEntry,
+        caller: Caller<'_>,
+    ) -> Result<Impersonation, Error> {
+        if !self.impersonates(host_entry) || (caller.uid, caller.gid) == self.identity {
+            return Ok(Impersonation { itself: None });
         }
-        system::become_caller(caller)?;
-        Ok(Acting { itself: Some(self.identity) })
+        system::set_fs_ids(caller)?;
+        Ok(Impersonation { itself: Some(self.identity) })
     }
 }
 
 /// Whether this process can act as others: it is root, on a system that lets threads do so.
-pub(crate) fn can_act(identity: (u32, u32)) -> bool {
-    identity.0 == 0 && system::can_act()
+pub(crate) fn is_supported(identity: (u32, u32)) -> bool {
+    identity.0 == 0 && system::is_supported()
 }
 
-impl Drop for Acting {
+impl Drop for Impersonation {
     fn drop(&mut self) {
         if let Some(itself) = self.itself {
-            system::become_itself(itself);
+            system::restore_fs_ids(itself);
         }
     }
 }
@@ -78,15 +82,15 @@ impl Drop for Acting {
 mod other {
     use super::{Caller, Error};
 
-    pub(super) fn can_act() -> bool {
+    pub(super) fn is_supported() -> bool {
         false
     }
 
-    pub(super) fn become_caller(_: Caller<'_>) -> Result<(), Error> {
+    pub(super) fn set_fs_ids(_: Caller<'_>) -> Result<(), Error> {
         Err(Error::NotSupported)
     }
 
-    pub(super) fn become_itself(_: (u32, u32)) {}
+    pub(super) fn restore_fs_ids(_: (u32, u32)) {}
 
     pub(super) fn prepare_thread() {}
 
@@ -129,18 +133,18 @@ mod linux {
     }
 
     /// Tried once: in a user namespace with few users, or without the capabilities, root cannot act as everybody.
-    static CAN_ACT: LazyLock<bool> = LazyLock::new(|| {
+    static SUPPORTED: LazyLock<bool> = LazyLock::new(|| {
         const NOBODY: u32 = 65534;
-        std::thread::spawn(|| become_caller(Caller { uid: NOBODY, gid: NOBODY, groups: &[] }).is_ok())
+        std::thread::spawn(|| set_fs_ids(Caller { uid: NOBODY, gid: NOBODY, groups: &[] }).is_ok())
             .join()
             .unwrap_or(false)
     });
 
-    pub(super) fn can_act() -> bool {
-        *CAN_ACT
+    pub(super) fn is_supported() -> bool {
+        *SUPPORTED
     }
 
-    pub(super) fn become_caller(caller: Caller<'_>) -> Result<(), Error> {
+    pub(super) fn set_fs_ids(caller: Caller<'_>) -> Result<(), Error> {
         let known = LAST.with_borrow(|last| {
             last.as_ref().is_some_and(|last| {
                 (last.uid, last.gid, &last.groups[..]) == (caller.uid, caller.gid, caller.groups)
@@ -169,7 +173,7 @@ mod linux {
         Ok(())
     }
 
-    pub(super) fn become_itself((uid, gid): (u32, u32)) {
+    pub(super) fn restore_fs_ids((uid, gid): (u32, u32)) {
         setfsuid(Uid::from_raw(uid));
         setfsgid(Gid::from_raw(gid));
     }

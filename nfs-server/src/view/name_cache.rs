@@ -8,14 +8,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::attributes::Attributes;
+use super::blocking::Blocking;
+use super::dir_index::{CachedName, DirIndex};
 use super::error::Error;
 use super::host;
-use super::listing::{Listing, Recalled};
 use super::node::{Name, Node, NodeId};
-use super::patience::Patience;
-use super::tree::Shape;
+use super::tree::NodeKind;
 use super::{View, declared};
-use crate::limits::{ASKED_BEFORE_READING, CLOCK_TICK, LARGE_DIRECTORY, READ_UNASKED_MAX};
+use crate::limits::{CLOCK_TICK, LARGE_DIRECTORY, LOOKUPS_BEFORE_READDIR, PREFETCH_NAMES_MAX};
 
 impl View {
     /// A name in a directory, without asking whether the caller may look.
@@ -25,28 +25,28 @@ impl View {
             if let Some(child) = entry.child(name) {
                 return self.with_attributes(Node::Declared(child));
             }
-            if !matches!(entry.shape, Shape::Branch(_)) {
+            if !matches!(entry.kind, NodeKind::HostEntry(_)) {
                 return Err(Error::NotFound);
             }
         }
         if !self.is_exclusive(directory) {
-            return self.ask(directory, name);
+            return self.stat_child(directory, name);
         }
-        let listing = self.listing(directory);
-        let changes = match listing.lock().recall(name) {
+        let index = self.index(directory);
+        let changes = match index.lock().recall(name) {
             // In another case, or composed of other characters, it may be there.
-            Recalled::Absent if !self.tells_case(directory) || self.may_be_written_otherwise(name) => {
-                return self.ask(directory, name);
+            CachedName::Absent if !self.case_sensitive(directory) || self.may_be_normalized(name) => {
+                return self.stat_child(directory, name);
             }
-            Recalled::Absent => return Err(Error::NotFound),
-            Recalled::Node(id) => Err(id),
-            Recalled::Unknown { changes } => Ok(changes),
+            CachedName::Absent => return Err(Error::NotFound),
+            CachedName::Node(id) => Err(id),
+            CachedName::Unknown { changes } => Ok(changes),
         };
         match changes {
-            Err(id) => self.recall(id).map_or_else(|| self.ask(directory, name), Ok),
+            Err(id) => self.recall(id).map_or_else(|| self.stat_child(directory, name), Ok),
             Ok(changes) => {
-                let found = self.ask(directory, name)?;
-                listing.lock().remember(name, found.0.id(), changes);
+                let found = self.stat_child(directory, name)?;
+                index.lock().set_node(name, found.0.id(), changes);
                 Ok(found)
             }
         }
@@ -54,8 +54,8 @@ impl View {
 
     /// Whether the host may know a name by other bytes: as HFS+ and APFS take letters with their marks composed and
     /// decomposed for the same, whether they tell case or not.
-    fn may_be_written_otherwise(&self, name: &[u8]) -> bool {
-        self.abilities.normalizes_names && !name.is_ascii()
+    fn may_be_normalized(&self, name: &[u8]) -> bool {
+        self.capabilities.normalizes_names && !name.is_ascii()
     }
 
     /// A node that a name was known to lead to, unless it is gone.
@@ -64,14 +64,14 @@ impl View {
     }
 
     /// Asks the host for a name in one of its directories.
-    pub(crate) fn ask(&self, directory: &Node, name: impl Name) -> Result<(Node, Attributes), Error> {
+    pub(crate) fn stat_child(&self, directory: &Node, name: impl Name) -> Result<(Node, Attributes), Error> {
         let holder = self.directory(directory.id())?;
         let stat = host::stat(&*holder, name.as_ref())?;
         let attributes = self.host_attributes(&stat);
         let identity = host::identity(&stat);
-        let node = self.nodes.intern(directory.part(), directory.id(), name, identity, &attributes)?;
+        let node = self.nodes.intern(directory.entry_index(), directory.id(), name, identity, &attributes)?;
         if !self.is_exclusive(directory) {
-            node.seen(|seen| seen.answered(seen.asked(), &attributes));
+            node.with_attr_cache(|cache| cache.store(cache.generation(), &attributes));
             return Ok((Node::Host(node), attributes));
         }
         // It may have been known before, by another name, and may have changed since the host was asked just now.
@@ -83,62 +83,62 @@ impl View {
         Ok((node, attributes))
     }
 
-    pub(crate) fn listing(&self, directory: &Node) -> Arc<Mutex<Listing>> {
-        self.listings.of(directory.id(), self.is_fixed(directory))
+    pub(crate) fn index(&self, directory: &Node) -> Arc<Mutex<DirIndex>> {
+        self.dir_cache.of(directory.id(), self.is_fixed(directory))
     }
 
     /// Reads all names of a directory when several were asked for one by one, unless there are very many.
-    pub(crate) fn learn(&self, directory: &Node) -> Result<(), Error> {
+    pub(crate) fn prefetch_names(&self, directory: &Node) -> Result<(), Error> {
         if !self.is_exclusive(directory) {
             return Ok(());
         }
-        let listing = self.listing(directory);
+        let index = self.index(directory);
         {
-            let mut listing = listing.lock();
-            if listing.was_read() || listing.asked >= ASKED_BEFORE_READING {
+            let mut index = index.lock();
+            if index.is_loaded() || index.lookups >= LOOKUPS_BEFORE_READDIR {
                 return Ok(());
             }
-            listing.asked += 1;
-            if listing.asked < ASKED_BEFORE_READING {
+            index.lookups += 1;
+            if index.lookups < LOOKUPS_BEFORE_READDIR {
                 return Ok(());
             }
         }
-        self.read_into(directory, &listing, READ_UNASKED_MAX)
+        self.fill_index(directory, &index, PREFETCH_NAMES_MAX)
     }
 
     /// Reads the names where a listing starts, unless nothing has changed since they were read. A listing that goes
     /// on needs no second look: the view's own changes have been noted in it.
-    pub(crate) fn read_names(
+    pub(crate) fn load_names(
         &self,
         directory: &Node,
-        listing: &Arc<Mutex<Listing>>,
+        index: &Arc<Mutex<DirIndex>>,
         starts: bool,
-        patience: Patience,
+        blocking: Blocking,
     ) -> Result<(), Error> {
-        if listing.lock().was_read() && (self.is_exclusive(directory) || !starts) {
+        if index.lock().is_loaded() && (self.is_exclusive(directory) || !starts) {
             return Ok(());
         }
-        patience.check(self.attributes(directory)?.size >= LARGE_DIRECTORY)?;
-        self.read_into(directory, listing, usize::MAX)
+        blocking.check(self.attributes(directory)?.size >= LARGE_DIRECTORY)?;
+        self.fill_index(directory, index, usize::MAX)
     }
 
-    fn read_into(&self, directory: &Node, listing: &Arc<Mutex<Listing>>, most: usize) -> Result<(), Error> {
+    fn fill_index(&self, directory: &Node, index: &Arc<Mutex<DirIndex>>, most: usize) -> Result<(), Error> {
         // A name that came while the host is asked must not be taken for one that went.
         let _changing = self.is_writable(directory).then(|| self.changing_names.lock());
         let attributes = self.attributes(directory)?;
         let version = (attributes.modified, attributes.changed);
-        if listing.lock().is_current(version) {
+        if index.lock().is_current(version) {
             return Ok(());
         }
         let Some(names) = host::names(&*self.directory(directory.id())?, most)? else { return Ok(()) };
         let count = names.len();
-        listing.lock().refresh(names, version);
+        index.lock().refresh(names, version);
         if !self.is_exclusive(directory) && attributes.changed.is_within(CLOCK_TICK) {
             // What the host does next may leave the directory with the same times: the names are read again then.
-            listing.lock().doubt();
+            index.lock().expire();
         }
         if self.is_fixed(directory) {
-            self.listings.grew(directory.id(), listing, count);
+            self.dir_cache.grew(directory.id(), index, count);
         }
         Ok(())
     }

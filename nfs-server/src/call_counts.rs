@@ -3,25 +3,25 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::counts::{Counts, PROCEDURES};
+use crate::call_counters::{CallCounters, PROCEDURES};
 use crate::nfs;
 
 /// The calls that a server has answered at some moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Calls {
+pub struct CallCounts {
     nfs: [u64; PROCEDURES],
     mount: u64,
-    waiting: u64,
+    blocking: u64,
     refused: u64,
 }
 
-impl Calls {
-    pub(crate) fn of(counts: &Counts) -> Calls {
-        Calls {
-            nfs: counts.nfs(),
-            mount: counts.mount(),
-            waiting: counts.waiting(),
-            refused: counts.refused(),
+impl CallCounts {
+    pub(crate) fn of(counters: &CallCounters) -> CallCounts {
+        CallCounts {
+            nfs: counters.nfs(),
+            mount: counters.mount(),
+            blocking: counters.blocking(),
+            refused: counters.refused(),
         }
     }
 
@@ -39,8 +39,8 @@ impl Calls {
 
     /// Those of the NFS calls that had to wait for a disk, and were carried out apart from the others.
     #[must_use]
-    pub fn waiting(&self) -> u64 {
-        self.waiting
+    pub fn blocking(&self) -> u64 {
+        self.blocking
     }
 
     /// Calls that were refused before they reached a procedure: unknown, malformed, or from somebody else.
@@ -55,7 +55,7 @@ impl Calls {
     }
 }
 
-impl Serialize for Calls {
+impl Serialize for CallCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, count) in self.iter().filter(|(_, count)| *count > 0) {

@@ -3,15 +3,15 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::acting::Acting;
-use super::attributes::{Attributes, Kind, Permissions};
+use super::attributes::{Attributes, FileType, Permissions};
 use super::caller::Caller;
 use super::error::Error;
+use super::impersonate::Impersonation;
 use super::lookup::check_name;
 use super::node::Node;
+use super::observer::LookupOutcome;
 use super::set::{SetAttributes, check_allowed};
-use super::sink::Decision;
-use super::tree::Branch;
+use super::tree::HostEntry;
 use super::{View, declared};
 
 /// A node that may be changed, as far as its mode lets the caller.
@@ -19,7 +19,7 @@ pub struct Writable<'v> {
     pub(crate) view: &'v View,
     pub(crate) node: Node,
     /// The declared node whose host files it belongs to.
-    pub(crate) branch: usize,
+    pub(crate) host_entry: usize,
 }
 
 impl View {
@@ -29,13 +29,13 @@ impl View {
     /// [`Error::ReadOnly`] wherever the view is read-only, for everybody.
     pub fn writable(&self, node: Node) -> Result<Writable<'_>, Error> {
         if !self.is_writable(&node) {
-            if let Some(sink) = &self.sink {
-                sink.observe(Decision::Refused, &|| self.path(&node));
+            if let Some(observer) = &self.observer {
+                observer.observe(LookupOutcome::Refused, &|| self.path(&node));
             }
             return Err(Error::ReadOnly);
         }
-        let branch = node.part();
-        Ok(Writable { view: self, node, branch })
+        let host_entry = node.entry_index();
+        Ok(Writable { view: self, node, host_entry })
     }
 
     /// The right to change the names in a directory.
@@ -69,8 +69,8 @@ impl View {
 
     /// Whether two nodes lie in the same part of the view, so that names may move from one to the other.
     #[must_use]
-    pub fn same_part(&self, one: &Node, other: &Node) -> bool {
-        one.part() == other.part()
+    pub fn same_entry(&self, one: &Node, other: &Node) -> bool {
+        one.entry_index() == other.entry_index()
     }
 }
 
@@ -94,13 +94,13 @@ impl Writable<'_> {
     }
 
     /// What the host files of this part of the view are for.
-    pub(crate) fn branch(&self) -> Result<&Branch, Error> {
-        self.view.branch(&self.node).ok_or(Error::ReadOnly)
+    pub(crate) fn host_entry(&self) -> Result<&HostEntry, Error> {
+        self.view.host_entry(&self.node).ok_or(Error::ReadOnly)
     }
 
     /// The host's directory behind this one, when the caller may change the names in it.
     pub(crate) fn names(&self, caller: Caller<'_>) -> Result<Arc<OwnedFd>, Error> {
-        if self.view.kind(&self.node) != Kind::Directory {
+        if self.view.kind(&self.node) != FileType::Directory {
             return Err(Error::NotDirectory);
         }
         self.view.check_names(&self.node, self.permissions()?, caller)?;
@@ -116,19 +116,19 @@ impl Writable<'_> {
     }
 
     /// Whether the host's rules decide what the caller may do.
-    pub(crate) fn host_decides(&self) -> bool {
-        self.view.acts_on(&self.node)
+    pub(crate) fn host_checks_permissions(&self) -> bool {
+        self.view.impersonates_on(&self.node)
     }
 
     /// Acts as the caller from here on, where the host's rules decide.
-    pub(crate) fn act_as(&self, caller: Caller<'_>) -> Result<Acting, Error> {
-        self.view.act_as(self.branch()?, caller)
+    pub(crate) fn impersonate(&self, caller: Caller<'_>) -> Result<Impersonation, Error> {
+        self.view.impersonate(self.host_entry()?, caller)
     }
 
     /// In a directory with the sticky bit only its owner, the file's owner and root take a name away. Where the host's
     /// rules decide, it says so by itself.
     pub(crate) fn check_sticky(&self, caller: Caller<'_>, file: Permissions) -> Result<(), Error> {
-        if self.host_decides() {
+        if self.host_checks_permissions() {
             return Ok(());
         }
         let directory = self.permissions()?;

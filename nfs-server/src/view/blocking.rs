@@ -4,22 +4,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 
-use super::descriptors::Open;
 use super::error::Error;
+use super::fd_cache::Open;
 
 /// Whether a request may be kept waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// [`Error::Busy`] instead of waiting. The same request may be made again with patience.
-    None,
+pub enum Blocking {
+    /// [`Error::WouldBlock`] instead of waiting. The same request may be made again with patience.
+    Never,
     /// As long as it takes.
-    Any,
+    Allowed,
 }
 
-impl Patience {
+impl Blocking {
     /// Refuses what is going to wait.
     pub(crate) fn check(self, waits: bool) -> Result<(), Error> {
-        if waits && self == Patience::None { Err(Error::Busy) } else { Ok(()) }
+        if waits && self == Blocking::Never { Err(Error::WouldBlock) } else { Ok(()) }
     }
 
     /// Reads at `offset`, from a disk only with patience.
@@ -28,12 +28,12 @@ impl Patience {
         file: &Open,
         into: &mut [u8],
         offset: i64,
-        memory: &Memory,
+        probe: &ResidencyProbe,
     ) -> Result<usize, Errno> {
-        if self == Patience::None && !memory.unknown.load(Ordering::Relaxed) {
-            match read_from_memory(file, into, offset) {
+        if self == Blocking::Never && !probe.unsupported.load(Ordering::Relaxed) {
+            match read_resident(file, into, offset) {
                 Some(read) => return read,
-                None => memory.unknown.store(true, Ordering::Relaxed),
+                None => probe.unsupported.store(true, Ordering::Relaxed),
             }
         }
         nix::sys::uio::pread(file.descriptor(), into, offset)
@@ -42,13 +42,13 @@ impl Patience {
 
 /// Whether a file system tells what it has in memory. Of those that do not, most have no disk.
 #[derive(Default)]
-pub(crate) struct Memory {
-    unknown: AtomicBool,
+pub(crate) struct ResidencyProbe {
+    unsupported: AtomicBool,
 }
 
 /// Reads what the host has in memory; EAGAIN when there is nothing of it, `None` when it does not tell.
 #[cfg(target_os = "linux")]
-fn read_from_memory(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usize, Errno>> {
+fn read_resident(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usize, Errno>> {
     use rustix::io::{ReadWriteFlags, preadv2};
     use std::io::IoSliceMut;
 
@@ -61,6 +61,6 @@ fn read_from_memory(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<
 
 /// macOS has no call for it.
 #[cfg(not(target_os = "linux"))]
-fn read_from_memory(_: &Open, _: &mut [u8], _: i64) -> Option<Result<usize, Errno>> {
+fn read_resident(_: &Open, _: &mut [u8], _: i64) -> Option<Result<usize, Errno>> {
     None
 }

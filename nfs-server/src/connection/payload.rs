@@ -1,6 +1,6 @@
 //! The end of a large WRITE: from the socket into its file as it comes, on Linux without a copy in this process.
 
-mod passage;
+mod pipe;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::call::Behind;
 use crate::view::Error;
-use passage::Passage;
+use pipe::Passage;
 
 /// What a connection's socket has of a record whose head was received.
 pub(super) struct Incoming<'s> {

@@ -4,14 +4,14 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::os::fd::BorrowedFd;
 
-use crate::limits::PASSED_AT_ONCE;
-use crate::view::{Contents, Error};
+use crate::limits::COPY_CHUNK;
+use crate::view::{Error, Payload};
 
 /// Between a socket and a file.
 pub(super) enum Passage {
     /// Through the system (splice(2)).
     #[cfg(target_os = "linux")]
-    Pipe(pipe::Pipe),
+    Pipe(splice::Pipe),
     /// Through this process.
     Room(Box<[u8]>),
 }
@@ -19,10 +19,10 @@ pub(super) enum Passage {
 impl Default for Passage {
     fn default() -> Passage {
         #[cfg(target_os = "linux")]
-        if let Ok(pipe) = pipe::Pipe::new() {
+        if let Ok(pipe) = splice::Pipe::new() {
             return Passage::Pipe(pipe);
         }
-        Passage::room(PASSED_AT_ONCE)
+        Passage::room(COPY_CHUNK)
     }
 }
 
@@ -58,7 +58,7 @@ impl Passage {
                 Ok(landed) if landed == count => Ok(landed),
                 // A file system that does not take data from pipes: from now on by hand.
                 Err(Error::Invalid) => {
-                    let mut room = vec![0; count.max(PASSED_AT_ONCE)].into_boxed_slice();
+                    let mut room = vec![0; count.max(COPY_CHUNK)].into_boxed_slice();
                     pipe.empty(&mut room[..count]).map_err(|_| Error::Io)?;
                     *self = Passage::Room(room);
                     self.land(count, file, offset)
@@ -75,7 +75,7 @@ impl Passage {
 }
 
 #[cfg(target_os = "linux")]
-mod pipe {
+mod splice {
     use std::fs::File;
     use std::io::{self, Read};
     use std::net::TcpStream;

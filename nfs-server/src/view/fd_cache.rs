@@ -12,7 +12,7 @@ use super::node::NodeId;
 use crate::limits::{OPEN_DIRECTORIES_MAX, OPEN_FILES_MAX, OPEN_SOURCES_MAX};
 
 /// The descriptors that a view keeps open.
-pub(crate) struct Descriptors {
+pub(crate) struct FdCache {
     /// Directories of nodes.
     pub(crate) directories: Cache<NodeId, OwnedFd>,
     /// Directories that hold sources, by their index in the tree.
@@ -24,14 +24,14 @@ pub(crate) struct Descriptors {
 /// A file opened for its data.
 pub(crate) struct OpenFile {
     pub(crate) descriptor: OwnedFd,
-    pub(crate) access: DataAccess,
+    pub(crate) access: OpenMode,
     /// On whose behalf it was opened, where the host's rules decide who may.
     pub(crate) opener: Option<u32>,
 }
 
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DataAccess {
+pub(crate) enum OpenMode {
     Read,
     Write,
     Both,
@@ -47,10 +47,10 @@ pub(crate) enum Open {
 /// Values that are shared while in use and dropped when neither used nor recent.
 pub(crate) struct Cache<K: std::hash::Hash + Eq, V>(Mutex<LruCache<K, Arc<V>, FxBuildHasher>>);
 
-impl Descriptors {
-    pub(crate) fn new() -> Descriptors {
+impl FdCache {
+    pub(crate) fn new() -> FdCache {
         let share = descriptors_allowed() / 4;
-        Descriptors {
+        FdCache {
             directories: Cache::new(OPEN_DIRECTORIES_MAX.min(share)),
             sources: Cache::new(OPEN_SOURCES_MAX.min(share / 2)),
             files: Cache::new(OPEN_FILES_MAX.min(share)),
@@ -74,7 +74,7 @@ impl Descriptors {
 impl OpenFile {
     /// Whether it can be used for this, on behalf of this user.
     pub(crate) fn serves(&self, write: bool, uid: u32) -> bool {
-        let other = if write { DataAccess::Read } else { DataAccess::Write };
+        let other = if write { OpenMode::Read } else { OpenMode::Write };
         self.access != other && (uid == 0 || self.opener.is_none_or(|opener| opener == uid))
     }
 }

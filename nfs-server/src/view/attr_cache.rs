@@ -8,7 +8,7 @@ use super::attributes::{Attributes, Time};
 
 /// What the host said last of a node.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct AttrCache {
     last: Option<Attributes>,
     /// Nothing was done since.
     current: bool,
@@ -21,23 +21,12 @@ pub(crate) struct Seen {
 
 /// The moment at which the host is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked(u32);
+pub(crate) struct Generation(u32);
 
-/// What was last told of a node: the next change finds it like this, since all changes come through here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Before {
-    /// Bytes in it.
-    pub size: u64,
-    /// Last change of the contents.
-    pub modified: Time,
-    /// Last change of contents or attributes.
-    pub changed: Time,
-}
-
-impl Seen {
+impl AttrCache {
     /// What the host said just now of a node that was not known before.
-    pub(crate) fn now(attributes: Attributes) -> Seen {
-        Seen { last: Some(attributes), current: true, ..Seen::default() }
+    pub(crate) fn now(attributes: Attributes) -> AttrCache {
+        AttrCache { last: Some(attributes), current: true, ..AttrCache::default() }
     }
 
     /// What was said last, true or not.
@@ -52,52 +41,46 @@ impl Seen {
 
     /// Whether it has an access control list, if nothing has changed since that was asked.
     #[cfg(target_os = "linux")]
-    pub(crate) fn has_list(&self) -> Option<bool> {
-        let (asked, has) = self.list?;
-        (Some(asked) == self.last.map(|last| last.changed)).then_some(has)
+    pub(crate) fn has_acl(&self) -> Option<bool> {
+        let (generation, has) = self.list?;
+        (Some(generation) == self.last.map(|last| last.changed)).then_some(has)
     }
 
     /// Takes note whether it has one, in the state that was seen last.
     #[cfg(target_os = "linux")]
-    pub(crate) fn note_list(&mut self, has: bool) {
+    pub(crate) fn set_acl(&mut self, has: bool) {
         self.list = self.last.map(|last| (last.changed, has));
     }
 
     /// Takes note that something was done.
-    pub(crate) fn outdate(&mut self) -> Asked {
+    pub(crate) fn invalidate(&mut self) -> Generation {
         self.current = false;
         self.changes = self.changes.wrapping_add(1);
-        self.asked()
+        self.generation()
     }
 
     /// To be called before the host is asked.
-    pub(crate) fn asked(&self) -> Asked {
-        Asked(self.changes)
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.changes)
     }
 
     /// Takes over what the host said to who asked at that moment.
-    pub(crate) fn answered(&mut self, asked: Asked, attributes: &Attributes) {
-        if asked == self.asked() {
+    pub(crate) fn store(&mut self, generation: Generation, attributes: &Attributes) {
+        if generation == self.generation() {
             self.last = Some(*attributes);
             self.current = true;
         }
     }
 }
 
-impl From<Attributes> for Before {
-    fn from(attributes: Attributes) -> Before {
-        Before { size: attributes.size, modified: attributes.modified, changed: attributes.changed }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::Kind;
+    use crate::view::FileType;
 
     fn of_size(size: u64) -> Attributes {
         Attributes {
-            kind: Kind::Regular,
+            kind: FileType::Regular,
             mode: 0o644,
             links: 1,
             uid: 0,
@@ -114,22 +97,22 @@ mod tests {
 
     #[test]
     fn an_answer_from_before_a_change_does_not_count() {
-        let mut seen = Seen::now(of_size(1));
-        let reader = seen.asked();
-        let writer = seen.outdate();
-        assert_eq!(seen.current(), None);
-        seen.answered(writer, &of_size(2));
-        seen.answered(reader, &of_size(1));
-        assert_eq!(seen.current(), Some(of_size(2)));
+        let mut cache = AttrCache::now(of_size(1));
+        let reader = cache.generation();
+        let writer = cache.invalidate();
+        assert_eq!(cache.current(), None);
+        cache.store(writer, &of_size(2));
+        cache.store(reader, &of_size(1));
+        assert_eq!(cache.current(), Some(of_size(2)));
     }
 
     #[test]
     fn of_two_changes_the_later_ones_answer_counts() {
-        let mut seen = Seen::now(of_size(1));
-        let (first, second) = (seen.outdate(), seen.outdate());
-        seen.answered(first, &of_size(2));
-        assert_eq!((seen.current(), seen.last()), (None, Some(of_size(1))));
-        seen.answered(second, &of_size(3));
-        assert_eq!(seen.current(), Some(of_size(3)));
+        let mut cache = AttrCache::now(of_size(1));
+        let (first, second) = (cache.invalidate(), cache.invalidate());
+        cache.store(first, &of_size(2));
+        assert_eq!((cache.current(), cache.last()), (None, Some(of_size(1))));
+        cache.store(second, &of_size(3));
+        assert_eq!(cache.current(), Some(of_size(3)));
     }
 }

@@ -7,29 +7,29 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use parking_lot::Mutex;
 
-use super::abilities::Abilities;
-use super::listing::Known;
+use super::dir_index::Known;
+use super::host_capabilities::HostCapabilities;
 use super::node::Node;
 use super::{View, host};
-use crate::sys::Ring;
+use crate::sys::StatRing;
 
 /// Names from which on it is worth while.
 const SEVERAL: usize = 4;
 
 /// Asks the host for many names at once.
-pub(crate) struct Many(Mutex<State>);
+pub(crate) struct StatBatcher(Mutex<State>);
 
 enum State {
     Untried,
-    Ready(Box<Ring>),
+    Ready(Box<StatRing>),
     /// This system cannot.
     Never,
 }
 
-impl Many {
+impl StatBatcher {
     /// None where it is cheaper to ask one by one.
-    pub(crate) fn on(abilities: Abilities) -> Option<Many> {
-        (!abilities.cheap_calls).then(|| Many(Mutex::new(State::Untried)))
+    pub(crate) fn on(capabilities: HostCapabilities) -> Option<StatBatcher> {
+        (!capabilities.cheap_syscalls).then(|| StatBatcher(Mutex::new(State::Untried)))
     }
 
     /// What the host knows of these names in a directory; nothing if they have to be asked for one by one.
@@ -37,7 +37,7 @@ impl Many {
         // Who would have to wait for another asks by himself.
         let mut state = self.0.try_lock()?;
         if matches!(*state, State::Untried) {
-            *state = Ring::new().map_or(State::Never, |ring| State::Ready(Box::new(ring)));
+            *state = StatRing::new().map_or(State::Never, |ring| State::Ready(Box::new(ring)));
         }
         let State::Ready(ring) = &mut *state else { return None };
         let said = ring.stat(directory.as_fd(), names);
@@ -57,8 +57,10 @@ impl View {
     /// who asks for it alone.
     ///
     /// Only in a directory that nobody changes: an answer is some names old when it is taken down.
-    pub(crate) fn ask_ahead(&self, directory: &Node, batch: &mut [(u64, Known)]) {
-        let Some(many) = self.many.as_ref().filter(|_| self.is_fixed(directory)) else { return };
+    pub(crate) fn prefetch_attributes(&self, directory: &Node, batch: &mut [(u64, Known)]) {
+        let Some(stat_batcher) = self.stat_batcher.as_ref().filter(|_| self.is_fixed(directory)) else {
+            return;
+        };
         let unknown: Vec<&mut Known> =
             batch.iter_mut().map(|(_, known)| known).filter(|known| known.node.is_none()).collect();
         if unknown.len() < SEVERAL {
@@ -66,11 +68,11 @@ impl View {
         }
         let Ok(holder) = self.directory(directory.id()) else { return };
         let names: Vec<&[u8]> = unknown.iter().map(|known| &*known.name).collect();
-        let Some(said) = many.stat(&holder, &names) else { return };
+        let Some(said) = stat_batcher.stat(&holder, &names) else { return };
         for (known, said) in unknown.into_iter().zip(said) {
             let Ok(stat) = said else { continue };
             let attributes = self.host_attributes(&stat);
-            let (part, parent) = (directory.part(), directory.id());
+            let (part, parent) = (directory.entry_index(), directory.id());
             let name = Arc::clone(&known.name);
             let node = self.nodes.intern(part, parent, name, host::identity(&stat), &attributes);
             known.node = node.ok().map(|node| node.id);

@@ -15,34 +15,34 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use super::View;
-use super::attributes::{Attributes, Kind};
+use super::attributes::{Attributes, FileType};
 use super::host;
-use crate::limits::STAND_INS_MAX;
+use crate::limits::SPECIAL_FILES_MAX;
 
 /// What the file holds, so that whoever finds it on the host, in an output say, can tell that it is none.
-const MARK: &[u8] =
+const MARKER: &[u8] =
     b"loopbox: this file stands in for a named pipe or a socket, which this system cannot make\n";
 
 /// The special files that regular ones stand in for, by device and inode number.
 #[derive(Default)]
-pub(crate) struct StandIns(RwLock<FxHashMap<(u64, u64), Kind>>);
+pub(crate) struct SpecialFileMarkers(RwLock<FxHashMap<(u64, u64), FileType>>);
 
-impl StandIns {
+impl SpecialFileMarkers {
     /// Makes a file that stands in for one of this kind. No one sees it before its kind is known: asking for the kind
     /// waits until then. When there are too many of them, that is an answer that a full disk's quota gives too.
     pub(crate) fn make(
         &self,
         directory: &OwnedFd,
         name: &[u8],
-        kind: Kind,
+        kind: FileType,
         mode: u32,
     ) -> Result<OwnedFd, Errno> {
         let mut kinds = self.0.write();
-        if kinds.len() >= STAND_INS_MAX {
+        if kinds.len() >= SPECIAL_FILES_MAX {
             return Err(Errno::EDQUOT);
         }
         let mut file = File::from(host::create(directory, name, mode)?);
-        if let Err(error) = file.write_all(MARK) {
+        if let Err(error) = file.write_all(MARKER) {
             // The disk is full, say. Without its mark it would be a file of the build's own.
             unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
             return Err(Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO)));
@@ -58,19 +58,19 @@ impl StandIns {
         }
     }
 
-    fn kind(&self, stat: &FileStat) -> Option<Kind> {
+    fn kind(&self, stat: &FileStat) -> Option<FileType> {
         self.0.read().get(&host::identity(stat)).copied()
     }
 }
 
 impl View {
     /// What a file of the host is in the view.
-    pub(crate) fn kind_of(&self, stat: &FileStat) -> Kind {
-        let kind = Kind::of(stat.st_mode);
-        if kind != Kind::Regular || self.abilities.special_files {
+    pub(crate) fn kind_of(&self, stat: &FileStat) -> FileType {
+        let kind = FileType::of(stat.st_mode);
+        if kind != FileType::Regular || self.capabilities.special_files {
             return kind;
         }
-        self.stand_ins.kind(stat).unwrap_or(kind)
+        self.special_files.kind(stat).unwrap_or(kind)
     }
 
     /// What the view shows of a file of the host.
@@ -78,7 +78,7 @@ impl View {
         let (device, inode) = host::identity(stat);
         let kind = self.kind_of(stat);
         let mut attributes = Attributes::of(stat, kind, self.fileids.of(device, inode));
-        if kind != Kind::of(stat.st_mode) {
+        if kind != FileType::of(stat.st_mode) {
             // The mark is the host's business.
             (attributes.size, attributes.used) = (0, 0);
         }
@@ -88,8 +88,8 @@ impl View {
 
 /// Whether a file with these contents stands in for a named pipe or a socket, on a host that can make neither.
 #[must_use]
-pub fn stands_in(contents: &[u8]) -> bool {
-    contents == MARK
+pub fn is_special_file_marker(contents: &[u8]) -> bool {
+    contents == MARKER
 }
 
 #[cfg(test)]
@@ -100,17 +100,17 @@ mod tests {
     fn one_too_many_is_refused_until_another_is_no_more() {
         let place = tempfile::tempdir().unwrap();
         let directory = OwnedFd::from(File::open(place.path()).unwrap());
-        let stand_ins = StandIns::default();
+        let special_files = SpecialFileMarkers::default();
         // No device has this number.
-        let others = (0..STAND_INS_MAX as u64).map(|inode| ((u64::MAX, inode), Kind::Fifo));
-        stand_ins.0.write().extend(others);
-        let made = stand_ins.make(&directory, b"socket", Kind::Socket, 0o600);
+        let others = (0..SPECIAL_FILES_MAX as u64).map(|inode| ((u64::MAX, inode), FileType::Fifo));
+        special_files.0.write().extend(others);
+        let made = special_files.make(&directory, b"socket", FileType::Socket, 0o600);
         assert_eq!(made.err(), Some(Errno::EDQUOT));
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 
-        stand_ins.forget((u64::MAX, 0));
-        let made = stand_ins.make(&directory, b"socket", Kind::Socket, 0o600).unwrap();
+        special_files.forget((u64::MAX, 0));
+        let made = special_files.make(&directory, b"socket", FileType::Socket, 0o600).unwrap();
         let stat = nix::sys::stat::fstat(&made).unwrap();
-        assert_eq!(stand_ins.kind(&stat), Some(Kind::Socket));
+        assert_eq!(special_files.kind(&stat), Some(FileType::Socket));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// What a view decided when a path was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Decision {
+pub enum LookupOutcome {
     /// It is in the view.
     Found,
     /// It is not in the view, and not in a graft either: the host may have such a path, the view hides it.
@@ -16,8 +16,8 @@ pub enum Decision {
 }
 
 /// Receives every decision of a view. Called on the server's threads, before the reply is sent.
-pub trait Sink: Send + Sync {
+pub trait AccessObserver: Send + Sync {
     /// Takes note of one decision. `path` builds the path as the view's users name it; it costs an allocation, so
     /// call it only for what is kept.
-    fn observe(&self, decision: Decision, path: &dyn Fn() -> PathBuf);
+    fn observe(&self, outcome: LookupOutcome, path: &dyn Fn() -> PathBuf);
 }

@@ -40,7 +40,7 @@ fn a_commit_that_waits_does_not_hold_up_the_call_behind_it() {
     let quick = client.next_call(PROGRAM, VERSION, 1, &GETATTR3args { object: file });
     client.stream.write_all(&[fragment(&slow, true), fragment(&quick, true)].concat()).unwrap();
     assert_eq!(numbers(&mut client, 2), [&quick[..4], &slow[..4]]);
-    assert_eq!(world.server.calls().waiting(), 1);
+    assert_eq!(world.server.calls().blocking(), 1);
 }
 
 #[test]
@@ -107,5 +107,5 @@ fn a_peer_that_goes_while_its_calls_wait_leaves_nothing_running() {
     world.root().getattr(&file).unwrap();
     // Returns when no thread is left.
     let World { server, .. } = world;
-    assert!(server.stop().waiting() <= 40);
+    assert!(server.stop().blocking() <= 40);
 }

@@ -1,0 +1,131 @@
+//! The listings of a view's directories, and how many are kept.
+
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use super::attributes::Time;
+use super::dir_index::DirIndex;
+use super::node::NodeId;
+use crate::limits::DIR_CACHE_NAMES_MAX;
+
+/// The listings of a view.
+pub(crate) struct DirCache {
+    /// Of directories that may change: kept, since their cookies depend on what happened.
+    changing: Mutex<FxHashMap<NodeId, Arc<Mutex<DirIndex>>>>,
+    fixed: Mutex<Fixed>,
+}
+
+/// Listings of directories that cannot change: may be dropped, since sorting gives the same cookies again.
+struct Fixed {
+    dir_cache: LruCache<NodeId, Kept, FxBuildHasher>,
+    /// Names in all of them, and one more for each.
+    weight: usize,
+}
+
+struct Kept {
+    index: Arc<Mutex<DirIndex>>,
+    weight: usize,
+}
+
+impl DirCache {
+    pub(crate) fn new() -> DirCache {
+        let dir_cache = LruCache::unbounded_with_hasher(FxBuildHasher);
+        DirCache { changing: Mutex::default(), fixed: Mutex::new(Fixed { dir_cache, weight: 0 }) }
+    }
+
+    /// The listing of a directory, empty when it was never read or has been dropped.
+    pub(crate) fn of(&self, directory: NodeId, fixed: bool) -> Arc<Mutex<DirIndex>> {
+        let new = || Arc::new(Mutex::new(DirIndex::new(fixed)));
+        if !fixed {
+            return Arc::clone(self.changing.lock().entry(directory).or_insert_with(new));
+        }
+        let mut fixed = self.fixed.lock();
+        if let Some(kept) = fixed.dir_cache.get(&directory) {
+            return Arc::clone(&kept.index);
+        }
+        let index = new();
+        fixed.keep(directory, Arc::clone(&index), 0);
+        index
+    }
+
+    /// Tells how many names were read into the listing of a directory that cannot change.
+    pub(crate) fn grew(&self, directory: NodeId, index: &Arc<Mutex<DirIndex>>, names: usize) {
+        self.fixed.lock().keep(directory, Arc::clone(index), names);
+    }
+
+    /// A directory was made: nothing is in it.
+    pub(crate) fn begin(&self, directory: NodeId) {
+        let mut index = DirIndex::new(false);
+        index.refresh(Vec::new(), (Time::default(), Time::default()));
+        self.changing.lock().insert(directory, Arc::new(Mutex::new(index)));
+    }
+
+    /// Tells the listing of a directory, if there is one, that a name came or leads elsewhere now.
+    pub(crate) fn add(&self, directory: NodeId, name: &[u8], node: Option<NodeId>) {
+        if let Some(index) = self.changing(directory) {
+            index.lock().add(name, node);
+        }
+    }
+
+    /// Tells the listing of a directory, if there is one, that a name went.
+    pub(crate) fn remove(&self, directory: NodeId, name: &[u8]) {
+        if let Some(index) = self.changing(directory) {
+            index.lock().remove(name);
+        }
+    }
+
+    /// Drops the listing of a directory that is no more.
+    pub(crate) fn forget(&self, directory: NodeId) {
+        self.changing.lock().remove(&directory);
+    }
+
+    fn changing(&self, directory: NodeId) -> Option<Arc<Mutex<DirIndex>>> {
+        self.changing.lock().get(&directory).cloned()
+    }
+}
+
+impl Fixed {
+    /// Keeps a listing, and drops those used longest ago that there is no room for any more.
+    fn keep(&mut self, directory: NodeId, index: Arc<Mutex<DirIndex>>, names: usize) {
+        let weight = names + 1;
+        self.weight += weight;
+        if let Some(earlier) = self.dir_cache.put(directory, Kept { index, weight }) {
+            self.weight -= earlier.weight;
+        }
+        while self.weight > DIR_CACHE_NAMES_MAX && self.dir_cache.len() > 1 {
+            let Some((_, dropped)) = self.dir_cache.pop_lru() else { return };
+            self.weight -= dropped.weight;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dir_index::CachedName;
+    use super::*;
+
+    #[test]
+    fn listings_that_cannot_change_are_dropped_when_they_hold_too_many_names() {
+        let dir_cache = DirCache::new();
+        for directory in 0..4 {
+            let index = dir_cache.of(directory, true);
+            index.lock().refresh(vec![(*b"name").into()], Default::default());
+            dir_cache.grew(directory, &index, DIR_CACHE_NAMES_MAX / 3);
+        }
+        let is_loaded = |directory| dir_cache.of(directory, true).lock().is_loaded();
+        assert_eq!([0, 1, 2, 3].map(is_loaded), [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_new_directory_is_known_to_be_empty() {
+        let dir_cache = DirCache::new();
+        dir_cache.begin(1);
+        dir_cache.add(1, b"a", Some(7));
+        let index = dir_cache.of(1, false);
+        let index = index.lock();
+        assert_eq!((index.recall(b"a"), index.recall(b"b")), (CachedName::Node(7), CachedName::Absent));
+    }
+}
