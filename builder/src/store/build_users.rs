@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -31,7 +32,14 @@ pub struct BuildUser {
 #[derive(Debug)]
 struct Members {
     gid: u32,
-    users: Vec<User>,
+    users: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    user: User,
+    /// All that the user is in: looked up once, as that takes longer than much else of a small build.
+    groups: OnceLock<Vec<u32>>,
 }
 
 /// Why there is no build user.
@@ -111,7 +119,7 @@ impl BuildUsers {
             if user.uid.is_root() || user.uid == Uid::effective() {
                 return Err(bad("it is the user that loopbox runs as"));
             }
-            users.push(user);
+            users.push(Member::new(user));
         }
         if users.is_empty() {
             return Err(UserError::NoMembers { name: name.into() });
@@ -150,7 +158,7 @@ impl BuildUsers {
             let ourselves = BuildUser::ourselves();
             return if ourselves.uid == uid { Ok(Some(ourselves)) } else { Err(not_ours()) };
         };
-        let user = users.iter().find(|user| user.uid.as_raw() == uid).ok_or_else(not_ours)?;
+        let user = users.iter().find(|member| member.user.uid.as_raw() == uid).ok_or_else(not_ours)?;
         std::fs::create_dir_all(&self.pool)
             .map_err(|source| UserError::Lock { path: self.pool.clone(), source })?;
         cancel.until(|| self.try_acquire_one(user, *gid), waiting)
@@ -179,10 +187,10 @@ impl BuildUsers {
         Ok(None)
     }
 
-    fn try_acquire_one(&self, user: &User, gid: u32) -> Result<Option<BuildUser>, UserError> {
-        let (path, file) = self.open(user)?;
+    fn try_acquire_one(&self, member: &Member, gid: u32) -> Result<Option<BuildUser>, UserError> {
+        let (path, file) = self.open(&member.user)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(BuildUser::new(user, gid, Some(file)))),
+            Ok(()) => Ok(Some(BuildUser::new(member, gid, Some(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(UserError::Lock { path, source }),
         }
@@ -205,9 +213,9 @@ impl BuildUser {
         BuildUser { uid, gid, groups: Vec::new(), lock: None }
     }
 
-    fn new(user: &User, gid: u32, lock: Option<File>) -> BuildUser {
-        let groups = groups_of(user).into_iter().map(Gid::as_raw).filter(|other| *other != gid).collect();
-        BuildUser { uid: user.uid.as_raw(), gid, groups, lock }
+    fn new(member: &Member, gid: u32, lock: Option<File>) -> BuildUser {
+        let groups = member.groups().iter().copied().filter(|other| *other != gid).collect();
+        BuildUser { uid: member.user.uid.as_raw(), gid, groups, lock }
     }
 
     /// The user as a plan names it.
@@ -220,6 +228,16 @@ impl BuildUser {
     #[must_use]
     pub fn is_dedicated(&self) -> bool {
         self.lock.is_some()
+    }
+}
+
+impl Member {
+    fn new(user: User) -> Member {
+        Member { user, groups: OnceLock::new() }
+    }
+
+    fn groups(&self) -> &[u32] {
+        self.groups.get_or_init(|| groups_of(&self.user).into_iter().map(Gid::as_raw).collect())
     }
 }
 
@@ -257,7 +275,7 @@ mod tests {
     #[test]
     fn whichever_user_becomes_free_is_taken_and_waiting_can_be_cancelled() {
         let pool = tempfile::tempdir().unwrap();
-        let group = Some(Members { gid: 1, users: vec![user(30_001), user(30_002)] });
+        let group = Some(Members { gid: 1, users: [30_001, 30_002].map(user).map(Member::new).into() });
         let users = BuildUsers { pool: pool.path().into(), group };
         let cancel = Cancel::default();
         let acquire = || users.acquire(&cancel, || ()).unwrap();
