@@ -18,6 +18,9 @@ const ENDING_MAX: Duration = Duration::from_secs(1);
 /// How often it is asked whether it has ended; nothing tells of that.
 const ENDING_INTERVAL: Duration = Duration::from_millis(1);
 
+/// The first Linux with a switch for each client, by its own name; others may have it too.
+const FIRST_WITH_SWITCH: [u32; 2] = [6, 5];
+
 /// The client of a mount.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
@@ -77,6 +80,19 @@ impl Client {
     }
 }
 
+/// Whether this kernel's clients should have a switch, by its version: only a mount shows whether they do.
+pub(crate) fn switch_is_expected() -> bool {
+    nix::sys::utsname::uname()
+        .is_ok_and(|name| version(&name.release().to_string_lossy()) >= FIRST_WITH_SWITCH)
+}
+
+/// The first two numbers of a release; a part that is none counts as 0.
+fn version(release: &str) -> [u32; 2] {
+    let mut parts =
+        release.split(|letter: char| !letter.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    [(); 2].map(|()| parts.next().unwrap_or(0))
+}
+
 /// Only a sysfs that was mounted in the same network namespace shows it.
 fn switch(root: &File) -> io::Result<File> {
     let device = root.metadata()?.dev();
@@ -86,4 +102,17 @@ fn switch(root: &File) -> io::Result<File> {
     let path = format!("fs/nfs/{}:{}/shutdown", major(device), minor(device));
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     Ok(File::from(openat(&sysfs, path.as_str(), flags, Mode::empty())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn the_version_of_a_release_is_its_first_two_numbers() {
+        assert_eq!(
+            ["6.1.176", "6.18-rc3", "10.0.1-2-amd64", "odd"].map(version),
+            [[6, 1], [6, 18], [10, 0], [0, 0]]
+        );
+    }
 }

@@ -54,14 +54,16 @@ fn mount_here(
     at: &Path,
     options: &MountOptions,
 ) -> Result<(Option<File>, Client), MountError> {
-    let (root, client) = attach_and_open(source, at, options, Recovery::Hard)?;
-    if client.has_switch() {
+    // Nobody could end a client without a switch that waits for ever. How long one waits is settled when it is mounted.
+    let recovery = |has_switch| if has_switch { Recovery::Hard } else { Recovery::Softerr };
+    let expected = client::switch_is_expected();
+    let (root, client) = attach_and_open(source, at, options, recovery(expected))?;
+    if client.has_switch() == expected {
         return Ok((Some(root), client));
     }
-    // Nobody could end a client that waits for ever. How long one waits is settled when it is mounted.
     drop(root);
     unmount(at)?;
-    let (root, client) = attach_and_open(source, at, options, Recovery::Softerr)?;
+    let (root, client) = attach_and_open(source, at, options, recovery(client.has_switch()))?;
     Ok((Some(root), client))
 }
 
