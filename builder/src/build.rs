@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mounter::jail::Spawner;
 use mounter::stale::StateDir;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,8 +41,8 @@ pub struct Builder {
     pub state: StateDir,
     /// The same directory's path.
     pub state_path: PathBuf,
-    /// This very program, to be run again as a jail's supervisor.
-    pub loopbox: PathBuf,
+    /// What starts the supervisors of jails.
+    pub spawner: Spawner,
     /// How views become directories.
     pub backend: Box<dyn Backend>,
     /// Who is told of what happens.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mounter::jail::{Outcome, StreamError, Streams};
+use mounter::jail::{Outcome, Spawner, StreamError, Streams};
 use mounter::stale::{Leftovers, Note, StateDir};
 use nix::unistd::{Gid, Uid};
 use serde::Deserialize;
@@ -105,8 +105,8 @@ pub struct External<'a> {
     pub network: bool,
     /// Where what could be left behind is noted.
     pub state: &'a StateDir,
-    /// This very program.
-    pub loopbox: &'a Path,
+    /// What starts the supervisor of the jail.
+    pub spawner: &'a Spawner,
     /// How the view becomes a directory.
     pub backend: &'a dyn Backend,
     /// How it is stopped.
@@ -183,7 +183,7 @@ impl Description {
         let means = Means {
             backend: external.backend,
             note: &note,
-            loopbox: external.loopbox,
+            spawner: external.spawner,
             cancel: external.cancel,
             stop: &Cancel::default(),
             act: Act::Program,

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
 use std::thread::JoinHandle;
 
 #[cfg(target_os = "linux")]
@@ -58,7 +57,7 @@ pub(crate) struct Keep {
 }
 
 /// What a build reads: nothing. It may write there too, as in Nix.
-pub(crate) fn no_input() -> io::Result<Stdio> {
+pub(crate) fn no_input() -> io::Result<OwnedFd> {
     Ok(File::options().read(true).write(true).open("/dev/null")?.into())
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use mounter::MountError;
 use mounter::jail::{
-    self, End, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Stdio3, SystemCalls, kill_user,
+    self, End, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Spawner, Stdio3, SystemCalls,
+    kill_user,
 };
 use mounter::stale::Note;
 use nfs_server::view::View;
@@ -81,15 +81,15 @@ pub(crate) fn attempt(
     let means = Means {
         backend,
         note: &place.note,
-        loopbox: &builder.loopbox,
+        spawner: &builder.spawner,
         cancel: &builder.cancel,
         stop: &stop,
         act: Act::Program,
     };
     let stdio = Stdio3 {
         stdin: log::no_input().map_err(BuildError::Terminal)?,
-        stdout: Stdio::from(terminal.stdout),
-        stderr: Stdio::from(terminal.stderr),
+        stdout: terminal.stdout,
+        stderr: terminal.stderr,
     };
     let begin = || builder.observer.observe(&Event::Started(job.path));
     let ended = in_view(&means, &plan, &place.mount_point, stdio, begin);
@@ -165,7 +165,7 @@ pub(crate) struct Means<'a> {
     pub backend: &'a dyn Backend,
     /// What a later run sweeps if this one dies.
     pub note: &'a Note,
-    pub loopbox: &'a Path,
+    pub spawner: &'a Spawner,
     pub cancel: &'a Cancel,
     /// Stops this one alone.
     pub stop: &'a Cancel,
@@ -236,7 +236,7 @@ pub(crate) fn in_view(
         Act::Task(arguments) => (jail.own_task, jail.argv) = (true, arguments.clone()),
     }
     let mut jail =
-        Jail::spawn(means.loopbox, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
+        Jail::spawn(means.spawner, &jail, stdio).map_err(|error| not_started(error, plan, served.view()))?;
     if let Act::Session(terminal) = means.act.clone() {
         jail = jail.when_stopped(move || terminal.stopped());
     }

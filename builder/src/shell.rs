@@ -102,7 +102,7 @@ impl Builder {
         let means = Means {
             backend: &*self.backend,
             note: &place.note,
-            loopbox: &self.loopbox,
+            spawner: &self.spawner,
             cancel: &self.cancel,
             stop: &Cancel::default(),
             act: session.terminal.map_or(Act::Program, Act::Session),

@@ -1,7 +1,8 @@
 //! A program with a root, processes, users and a network of its own.
 //!
 //! Three processes take part. *loopbox* serves the view and asks for the jail ([`Jail::spawn`]). The *supervisor* is
-//! the same binary, run again with a hidden word ([`enter`]): in a session of its own it mounts the view where only
+//! the same binary, run again with a hidden word ([`enter`]), on Linux as a fork of such a run that serves all jails of a
+//! [`Spawner`]: in a session of its own it mounts the view where only
 //! its own mount namespace sees it, starts the program, and takes the mount away when the program has ended or
 //! loopbox has died. The *program* is process 1 of a process namespace, or the only child of one of loopbox's
 //! own ([`JailSpec::own_init`]): when process 1 ends, the kernel kills the rest.
@@ -18,6 +19,8 @@ mod error;
 mod executable;
 #[cfg(target_os = "linux")]
 mod filter;
+#[cfg(target_os = "linux")]
+mod fork_server;
 mod handle;
 #[cfg(target_os = "linux")]
 mod init;
@@ -28,6 +31,7 @@ mod limits;
 mod mac;
 mod orders;
 mod place;
+mod spawner;
 mod spec;
 #[cfg(target_os = "linux")]
 mod stage;
@@ -55,6 +59,7 @@ pub(crate) use handle::reap;
 pub use launch::{End, Jail, Killer, Outcome, Stdio3};
 pub use mac::{Architecture, Mac};
 pub use place::{Place, Places, What};
+pub use spawner::Spawner;
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};

@@ -85,11 +85,14 @@ mod unix {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::ffi::CString;
-    use std::io;
+    use std::io::{self, IoSlice, IoSliceMut};
     use std::mem::MaybeUninit;
     use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+    use std::os::unix::net::UnixStream;
 
-    use nix::sys::signal::SigSet;
+    use nix::errno::Errno;
+    use nix::sys::signal::{SigHandler, SigSet, Signal};
+    use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
     use nix::unistd::Pid;
 
     use super::unix::check;
@@ -115,6 +118,61 @@ mod linux {
             libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0)
         };
         check(sent as libc::c_int)
+    }
+
+    /// Descriptors that are sent at once, at most.
+    pub(crate) const DESCRIPTORS_MAX: usize = 4;
+
+    /// Sends a number and copies of descriptors (`SCM_RIGHTS`, unix(7)).
+    pub(crate) fn send_descriptors(
+        socket: &UnixStream,
+        number: i32,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let rights = if numbers.is_empty() { &[] } else { &rights[..] };
+        let bytes = number.to_ne_bytes();
+        let sent =
+            sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&bytes)], rights, MsgFlags::MSG_NOSIGNAL, None)?;
+        if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// Receives what was sent so; none at the end of the stream.
+    pub(crate) fn receive_descriptors(
+        socket: &UnixStream,
+    ) -> io::Result<Option<(i32, [Option<OwnedFd>; DESCRIPTORS_MAX])>> {
+        let (mut bytes, mut space) = ([0; size_of::<i32>()], nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]));
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_WAITALL;
+        let message = loop {
+            match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+                Err(Errno::EINTR) => {}
+                received => break received?,
+            }
+        };
+        let mut descriptors = [const { None }; DESCRIPTORS_MAX];
+        let rights = message.cmsgs()?.filter_map(|message| match message {
+            ControlMessageOwned::ScmRights(numbers) => Some(numbers),
+            _ => None,
+        });
+        for (place, number) in descriptors.iter_mut().zip(rights.flatten()) {
+            // SAFETY: the kernel has just made it for us (`SCM_RIGHTS`), and nobody else knows of it.
+            *place = Some(unsafe { OwnedFd::from_raw_fd(number) });
+        }
+        match message.bytes {
+            0 => Ok(None),
+            length if length == size_of::<i32>() => Ok(Some((i32::from_ne_bytes(bytes), descriptors))),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Whether the kernel reaps the children of this process by itself (sigaction(2)).
+    pub(crate) fn ignore_children(ignored: bool) -> io::Result<()> {
+        let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+        // SAFETY: no handler of ours is installed.
+        unsafe { nix::sys::signal::signal(Signal::SIGCHLD, handler) }?;
+        Ok(())
     }
 
     /// Closes every descriptor but the standard streams and this one, those that something in this process still counts

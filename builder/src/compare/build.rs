@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use mounter::jail::Stdio3;
 use mounter::stale::{Leftovers, Note};
@@ -297,7 +297,7 @@ fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk
     let means = Means {
         backend: &*made,
         note: &place.note,
-        loopbox: &builder.loopbox,
+        spawner: &builder.spawner,
         cancel: &builder.cancel,
         stop: &Cancel::default(),
         act: Act::Task(walk::arguments(false, &without)),
@@ -306,8 +306,8 @@ fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk
     let (reader, writer) = io::pipe().map_err(badly)?;
     let stdio = Stdio3 {
         stdin: no_input().map_err(BuildError::Terminal)?,
-        stdout: Stdio::from(writer),
-        stderr: Stdio::inherit(),
+        stdout: writer.into(),
+        stderr: io::stderr().as_fd().try_clone_to_owned().map_err(badly)?,
     };
     let seen = collect(reader);
     let ended = in_view(&means, &plan, &place.mount_point, stdio, || ());

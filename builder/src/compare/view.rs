@@ -1,12 +1,12 @@
 //! One view, walked through in each backend.
 
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
 
-use mounter::jail::{End, Jail, JailError, JailSpec, Outcome, Stdio3};
+use mounter::jail::{End, Jail, JailError, JailSpec, Outcome, Spawner, Stdio3};
 use mounter::stale::{Leftovers, Note, StateDir};
 use nfs_server::view::{Access, Entry, ViewSpec};
 use serde::Serialize;
@@ -49,8 +49,8 @@ pub struct Walked {
 pub struct Surroundings<'a> {
     /// Where what could be left behind is noted.
     pub state: &'a StateDir,
-    /// This very program.
-    pub loopbox: &'a Path,
+    /// What starts the supervisors of jails.
+    pub spawner: &'a Spawner,
     /// A directory to work in. Hard links are made on its volume.
     pub base: &'a Path,
     /// Ends the walk that is under way, and with it the comparison.
@@ -114,7 +114,7 @@ impl Directory {
         &self,
         view: &ViewSpec,
         backend: Kind,
-        Surroundings { loopbox, cancel, .. }: Surroundings<'_>,
+        Surroundings { spawner, cancel, .. }: Surroundings<'_>,
     ) -> Result<(Walked, Vec<Seen>), CompareError> {
         let failed = |source: BackendError| CompareError::Backend { backend, source };
         let at = self.path.join(backend.to_string());
@@ -127,9 +127,11 @@ impl Directory {
             return Err(CompareError::Interrupted);
         }
         let in_jail = |source| CompareError::Jail { backend, source };
-        let (reader, writer) = io::pipe().map_err(|source| CompareError::Walk { backend, source })?;
-        let stdio = Stdio3 { stdin: Stdio::null(), stdout: Stdio::from(writer), stderr: Stdio::inherit() };
-        let jail = Jail::spawn(loopbox, &jail(view, realised.root()), stdio).map_err(in_jail)?;
+        let badly = |source| CompareError::Walk { backend, source };
+        let (reader, writer) = io::pipe().map_err(badly)?;
+        let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(badly)?;
+        let stdio = Stdio3 { stdout: writer.into(), stderr, ..Stdio3::null().map_err(badly)? };
+        let jail = Jail::spawn(spawner, &jail(view, realised.root()), stdio).map_err(in_jail)?;
         let started = Instant::now();
         let seen = collect(reader);
         let killer = jail.killer();
@@ -149,7 +151,7 @@ impl Directory {
             run: (ended - started).as_secs_f64(),
             teardown: ended.elapsed().as_secs_f64(),
         };
-        let seen = whole(outcome, seen).map_err(|source| CompareError::Walk { backend, source })?;
+        let seen = whole(outcome, seen).map_err(badly)?;
         Ok((Walked { backend, seconds, spent }, seen))
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mounter::jail::{Jail, JailError, JailSpec, Mac, Outcome, Root, Stdio3, User};
+use mounter::jail::{Jail, JailError, JailSpec, Mac, Outcome, Root, Spawner, Stdio3, User};
 use mounter::profile::{Files, Network, Profile};
 use mounter::stale::{Leftovers, StateDir, StateError};
 use mounter::ways::Way;
@@ -66,6 +66,8 @@ pub(super) enum AttemptError {
     Make(#[from] ScratchError),
     #[error("cannot let the program reach its view")]
     Reach(#[source] io::Error),
+    #[error("cannot open /dev/null")]
+    Quiet(#[source] io::Error),
     #[error("cannot copy loopbox to be signed")]
     Copy(#[source] io::Error),
     #[error("codesign does not sign the copy of loopbox: {0}")]
@@ -96,8 +98,8 @@ impl Attempt<'_> {
         let realised = Nfs::default().realise(wish)?;
         let mut spec = self.jail(program, &mount_point, realised.root());
         spec.noted_in(&note);
-        let quiet = Stdio3 { stdin: Stdio::null(), stdout: Stdio::null(), stderr: Stdio::null() };
-        let ended = Jail::spawn(self.loopbox, &spec, quiet).and_then(Jail::wait);
+        let quiet = Stdio3::null().map_err(AttemptError::Quiet)?;
+        let ended = Jail::spawn(&Spawner::new(self.loopbox.into()), &spec, quiet).and_then(Jail::wait);
         realised.end()?;
         let arrived = written.join(PROOF).symlink_metadata().is_ok();
         if let Err(error) = note.remove(&base) {

@@ -10,6 +10,7 @@ use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::{StorePath, StorePathError};
+use mounter::jail::Spawner;
 use mounter::stale::{StateDir, Swept};
 
 use super::{entering, need_root};
@@ -136,7 +137,7 @@ pub fn builder(
         settings,
         state,
         state_path: globals.state_dir.clone(),
-        loopbox,
+        spawner: Spawner::new(loopbox),
         backend: backend.backend(),
         observer,
         cancel: interrupt.cancel().clone(),

@@ -1,4 +1,5 @@
-//! What the hidden word runs: a supervisor that takes its orders from loopbox, and ends with a report.
+//! What the hidden word runs: a supervisor that takes its orders from loopbox, and ends with a report. On Linux it is
+//! forked by what the hidden word runs ([`fork_server`](super::fork_server)).
 
 use std::env;
 use std::ffi::OsString;
@@ -17,9 +18,15 @@ pub type Task = fn(&[OsString]) -> i32;
 /// What the hidden word runs. Call it before the process has a second thread. `task` is for jails that ask for it.
 #[must_use]
 pub fn enter(task: Task) -> ExitCode {
-    let Some(control) = inherited_control() else {
+    let Some(control) = inherited_socket() else {
         // Somebody typed the hidden word.
         return ExitCode::from(2);
+    };
+    #[cfg(target_os = "linux")]
+    let control = match super::fork_server::serve(control) {
+        Ok(Some(control)) => control,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(_) => return ExitCode::FAILURE,
     };
     let report = match control::receive::<JailSpec>(&control) {
         Ok(Some(spec)) => supervisor::supervise(&spec, task, &control),
@@ -32,7 +39,7 @@ pub fn enter(task: Task) -> ExitCode {
     }
 }
 
-fn inherited_control() -> Option<UnixStream> {
+fn inherited_socket() -> Option<UnixStream> {
     let number = env::args().nth(2)?.parse().ok()?;
     sys::inherited(number).ok().map(UnixStream::from)
 }

@@ -105,6 +105,14 @@ pub(super) fn outcome(status: WaitStatus) -> Option<Outcome> {
     exited.or_else(|| status.terminating_signal().map(Outcome::Signaled))
 }
 
+/// What a descriptor of the kernel's stands for (pidfd_open(2)).
+#[cfg(target_os = "linux")]
+impl From<std::os::fd::OwnedFd> for Handle {
+    fn from(ended: std::os::fd::OwnedFd) -> Handle {
+        Handle { ended }
+    }
+}
+
 impl AsFd for Handle {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor().as_fd()

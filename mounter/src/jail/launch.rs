@@ -1,11 +1,9 @@
 //! loopbox's side of a jail: start it, kill it, wait for it.
 
-use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{self, KILL, Report};
 use super::handle::Handle;
-use super::{JailError, JailSpec, WORD};
-use crate::{MountError, sys};
+use super::spawner::{Spawner, Supervisor};
+use super::{JailError, JailSpec};
+use crate::MountError;
 
 /// A jail whose program runs. Dropping it kills everything inside and waits until the mount is gone.
 #[derive(Debug)]
 pub struct Jail {
-    supervisor: Child,
+    supervisor: Supervisor,
     control: Arc<UnixStream>,
     program: Option<Handle>,
     stopped: Option<Stopped>,
@@ -64,34 +63,34 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Stdio3 {
     /// Descriptor 0.
-    pub stdin: Stdio,
+    pub stdin: OwnedFd,
     /// Descriptor 1.
-    pub stdout: Stdio,
+    pub stdout: OwnedFd,
     /// Descriptor 2.
-    pub stderr: Stdio,
+    pub stderr: OwnedFd,
+}
+
+impl Stdio3 {
+    /// Nothing to read, and what is written is thrown away.
+    ///
+    /// # Errors
+    /// If the system has no `/dev/null`.
+    pub fn null() -> io::Result<Stdio3> {
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        Ok(Stdio3 { stdin: null.try_clone()?.into(), stdout: null.try_clone()?.into(), stderr: null.into() })
+    }
 }
 
 impl Jail {
-    /// Starts `loopbox` (this binary) as a supervisor and returns when the program was executed.
+    /// Starts a supervisor and returns when the program was executed.
     ///
     /// # Errors
     /// The step that failed. Nothing is left then.
-    pub fn spawn(loopbox: &Path, spec: &JailSpec, stdio: Stdio3) -> Result<Jail, JailError> {
+    pub fn spawn(spawner: &Spawner, spec: &JailSpec, stdio: Stdio3) -> Result<Jail, JailError> {
         spec.validate()?;
-        let launch = |source| JailError::Launch { program: loopbox.into(), source };
-        let (ours, theirs) = UnixStream::pair().map_err(launch)?;
-        #[cfg(target_os = "linux")]
-        let executable = super::executable::Executable::of(loopbox).map_err(launch)?;
-        #[cfg(target_os = "linux")]
-        let mut command = Command::new(executable.path());
-        #[cfg(not(target_os = "linux"))]
-        let mut command = Command::new(loopbox);
-        command.arg0("loopbox").arg(WORD).arg(theirs.as_raw_fd().to_string()).env_clear().current_dir("/");
-        command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
-        sys::in_own_session_with(&mut command, theirs.as_raw_fd());
-        let supervisor = command.spawn().map_err(launch)?;
-        // Both hold ends of pipes whose other ends wait to see them closed.
-        drop(command);
+        let (ours, theirs) = UnixStream::pair().map_err(|source| JailError::Control { source })?;
+        let supervisor = spawner.spawn(stdio, &theirs)?;
+        // Its end is waited for.
         drop(theirs);
         let mut jail = Jail {
             supervisor,

@@ -12,7 +12,6 @@ mod terminal;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::Stdio;
 use std::thread::JoinHandle;
 
 use nix::unistd::Uid;
@@ -87,7 +86,7 @@ impl Streams {
         let mut carrier = Carrier { streams, user, own_terminal, terminal: None, outputs: Vec::new() };
         let mut inner = |index: usize| {
             let carried = outer[index].try_clone_to_owned().and_then(|outer| carrier.carry(index, outer));
-            carried.map(Stdio::from).map_err(failed(NAMES[index]))
+            carried.map_err(failed(NAMES[index]))
         };
         let stdio = Stdio3 { stdin: inner(0)?, stdout: inner(1)?, stderr: inner(2)? };
         Ok((carrier.streams, stdio))

@@ -84,7 +84,8 @@ fn own_mounts() -> Result<(), JailError> {
 }
 
 /// Mounting asks the server, which dies with loopbox. There is no mount yet whose calls could be aborted, but the
-/// kernel lets go of a caller that is killed: so this process dies with loopbox until it has mounted.
+/// kernel lets go of a caller that is killed: so this process dies with its parent, which ends with loopbox, until it has
+/// mounted.
 fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
     let (source, options, mount_point) = match root {
         Root::Nfs { source, options, mount_point } => (source, options, mount_point),

@@ -46,7 +46,8 @@ fn a_killed_supervisor_takes_everything_with_it() {
     let place = Place::new();
     let jail = spawn(&place.spec(FOREVER)).unwrap();
     wait_until_ready(&place);
-    for supervisor in children_of(std::process::id()) {
+    for supervisor in children_of(std::process::id()).into_iter().flat_map(|forks| children_of(forks as u32))
+    {
         if is_supervisor_of(supervisor, place.root()) {
             kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
         }

@@ -343,9 +343,9 @@ fn every_step_that_fails_is_named() {
 #[test]
 fn a_missing_supervisor_is_named() {
     let place = Place::new();
-    let [stdin, stdout, stderr] = [(); 3].map(|()| std::process::Stdio::null());
-    let stdio = mounter::jail::Stdio3 { stdin, stdout, stderr };
-    let error = mounter::jail::Jail::spawn("/absent".as_ref(), &place.spec("true"), stdio);
+    let stdio = mounter::jail::Stdio3::null().unwrap();
+    let absent = mounter::jail::Spawner::new("/absent".into());
+    let error = mounter::jail::Jail::spawn(&absent, &place.spec("true"), stdio);
     insta::assert_snapshot!(error.unwrap_err(), @r#"cannot start the supervisor of the jail, "/absent""#);
 }
 

@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::LazyLock;
 
-use mounter::jail::{Ids, Jail, JailError, JailSpec, Outcome, Root, Stdio3, SystemCalls, User};
+use mounter::jail::{Ids, Jail, JailError, JailSpec, Outcome, Root, Spawner, Stdio3, SystemCalls, User};
 
 /// A user and a group that own nothing here.
 pub const USER: User = User::new(30001, 30000);
@@ -84,28 +86,29 @@ impl Place {
 
 /// Starts a jail whose output is collected.
 pub fn spawn(spec: &JailSpec) -> Result<Jail, JailError> {
-    let silent = Stdio3 { stdin: Stdio::null(), stdout: Stdio::null(), stderr: Stdio::inherit() };
-    Jail::spawn(&supervisor(), spec, silent)
+    let stderr = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
+    let silent = Stdio3 { stderr, ..Stdio3::null().unwrap() };
+    Jail::spawn(&SPAWNER, spec, silent)
 }
 
 /// Runs a jail to its end; the answer is what its program printed, and how it ended.
 pub fn run(spec: &JailSpec) -> Result<(String, Outcome), JailError> {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let errors = writer.try_clone().unwrap();
-    let stdio = Stdio3 { stdin: Stdio::null(), stdout: writer.into(), stderr: errors.into() };
-    let jail = Jail::spawn(&supervisor(), spec, stdio)?;
+    let stdio = Stdio3 { stdout: writer.into(), stderr: errors.into(), ..Stdio3::null().unwrap() };
+    let jail = Jail::spawn(&SPAWNER, spec, stdio)?;
     let mut output = String::new();
     reader.read_to_string(&mut output).unwrap();
     Ok((output, jail.wait()?))
 }
 
-/// The example of that name, which cargo builds beside the tests.
-pub fn supervisor() -> PathBuf {
+/// Has supervisors forked by the example of that name, which cargo builds beside the tests.
+static SPAWNER: LazyLock<Spawner> = LazyLock::new(|| {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().and_then(Path::parent).unwrap().join("examples/supervisor");
     assert!(built.exists(), "{} is missing: run the tests with `cargo test -p mounter`", built.display());
-    built
-}
+    Spawner::new(built)
+});
 
 fn which(program: &str) -> PathBuf {
     let found = ["/usr/bin", "/bin"].iter().map(|directory| Path::new(directory).join(program));

@@ -9,6 +9,7 @@ use builder::build::{Builder, Event, Observer, Options};
 use builder::compare::{Surroundings, Verdict, Wanted, compare_builds, compare_views};
 use builder::store::Store;
 use builder::watch::Limits;
+use mounter::jail::Spawner;
 use mounter::stale::StateDir;
 
 use super::{Arguments, Report, html, table};
@@ -100,9 +101,9 @@ impl Arguments {
         let builds = store.state().join("builds");
         let base = if store.directory().is_dir() { builds } else { std::env::temp_dir() };
         std::fs::create_dir_all(&base)?;
-        let loopbox = itself::program()?;
+        let spawner = Spawner::new(itself::program()?);
         let cancel = interrupt.cancel();
-        let surroundings = Surroundings { state: &state, loopbox: &loopbox, base: &base, cancel };
+        let surroundings = Surroundings { state: &state, spawner: &spawner, base: &base, cancel };
         let view = compare_views(&spec, &self.backends, surroundings)?;
         Ok(Report { derivations: Vec::new(), view: Some(view) })
     }

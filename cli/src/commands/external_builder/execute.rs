@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use builder::backend::Nfs;
 use builder::external::{Description, External};
 use builder::plan::SandboxPath;
-use mounter::jail::Outcome;
+use mounter::jail::{Outcome, Spawner};
 use mounter::stale::StateDir;
 use nix::unistd::{User, geteuid};
 
@@ -37,7 +37,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         sandbox_paths: &sandbox_paths,
         network: arguments.network,
         state: &state,
-        loopbox: &itself::program()?,
+        spawner: &Spawner::new(itself::program()?),
         backend: &Nfs::default(),
         cancel: interrupt.cancel(),
     };

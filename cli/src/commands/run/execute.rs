@@ -7,7 +7,7 @@ use builder::plan::User;
 use builder::program;
 use builder::shell::SessionTerminal;
 use mounter::MountOptions;
-use mounter::jail::{Jail, JailError, Outcome, Streams};
+use mounter::jail::{Jail, JailError, Outcome, Spawner, Streams};
 use mounter::stale::{Leftovers, StateDir};
 use nfs_server::view::{Owner, View};
 use nix::unistd::geteuid;
@@ -72,7 +72,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         inner.begin(uid).map_err(TerminalError)?;
     }
     let (streams, stdio) = Streams::carry(Some(uid), globals.terminal.is_some())?;
-    let ended = Jail::spawn(&loopbox, &jail, stdio).and_then(|jail| {
+    let spawner = Spawner::new(loopbox);
+    let ended = Jail::spawn(&spawner, &jail, stdio).and_then(|jail| {
         let jail = match globals.terminal.clone() {
             Some(inner) => jail.when_stopped(move || inner.stopped()),
             None => jail,

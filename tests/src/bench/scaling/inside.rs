@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use builder::backend::{Kind, Wish};
 use builder::plan::User;
-use mounter::jail::{self, End, Jail, JailSpec, Outcome, Root, Stdio3};
+use mounter::jail::{self, End, Jail, JailSpec, Outcome, Root, Spawner, Stdio3};
 use mounter::stale::{Leftovers, StateDir};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
@@ -102,8 +103,13 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
     let wish = Wish { view: &view, user: &user, at: &base.join("at"), note: &note, sink: None };
     let realised = kind.backend().realise(wish)?;
     let (stdin, input) = std::io::pipe()?;
-    let stdio = Stdio3 { stdin: stdin.into(), stdout: Stdio::null(), stderr: Stdio::inherit() };
-    let jail = Jail::spawn(&job.loopbox, &spec(realised.root()), stdio)?;
+    let stdio = Stdio3 {
+        stdin: stdin.into(),
+        stderr: std::io::stderr().as_fd().try_clone_to_owned()?,
+        ..Stdio3::null()?
+    };
+    let spawner = Spawner::new(job.loopbox.clone());
+    let jail = Jail::spawn(&spawner, &spec(realised.root()), stdio)?;
     let setup = began.elapsed();
     let memory = held()? - before;
     // The builder reads until then.

@@ -25,7 +25,7 @@ cases![
 const ASKED: usize = 13;
 /// How often it is killed, which leaves the most to the next loopbox.
 const KILLED: usize = 24;
-/// How often it is killed with all its children: supervisors, and programs of Nix.
+/// How often it is killed with all its children and theirs: supervisors, and programs of Nix.
 const KILLED_WITH_SUPERVISORS: usize = 8;
 /// How often it is killed when its view is made of hard links to the store; `LOOPBOX_KILLS` says another number.
 const KILLED_WITH_LINKS: usize = 6;
@@ -52,7 +52,7 @@ fn killed_builds_of_links_leave_the_store_as_it_was(place: &Place) {
     let words = ["--backend", "hardlink"];
     let loopbox = Loopbox::at(place);
     try_at_moments(place, &words, given.unwrap_or(KILLED_WITH_LINKS), |child, store| {
-        let all = [child.id()].into_iter().chain(traces::children(child.id()));
+        let all = [child.id()].into_iter().chain(traces::jailers(child.id()));
         for pid in all.filter(|_| child.id() % 2 == 0).chain([child.id()]) {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
@@ -80,7 +80,7 @@ fn try_to_end(place: &Place, tries: usize, signal: Signal) {
 fn builds_whose_supervisors_die_too_leave_nothing(place: &Place) {
     let loopbox = Loopbox::at(place);
     try_at_moments(place, &[], KILLED_WITH_SUPERVISORS, |child, store| {
-        for pid in [child.id()].into_iter().chain(traces::children(child.id())) {
+        for pid in [child.id()].into_iter().chain(traces::jailers(child.id())) {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
         }

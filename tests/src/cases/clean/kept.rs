@@ -62,7 +62,7 @@ fn a_file_that_outlives_its_run_holds_up_no_sync(place: &Place) {
 
 fn a_file_that_outlives_a_killed_run_holds_up_no_sync(place: &Place) {
     let (loopbox, mut child, file) = kept(place);
-    let both = traces::children(child.id()).into_iter().chain([child.id()]);
+    let both = traces::jailers(child.id()).into_iter().chain([child.id()]);
     for pid in both.collect::<Vec<_>>() {
         kill(Pid::from_raw(pid as i32), Signal::SIGKILL).expect("it runs");
     }

@@ -18,6 +18,7 @@ cases![
     loopbox_terminated,
     loopbox_killed,
     the_supervisor_killed,
+    what_forks_supervisors_killed,
     loopbox_stopped_and_killed,
     loopbox_and_its_supervisor_killed,
 ];
@@ -54,9 +55,9 @@ impl Writing {
     }
 
     fn supervisor(&self) -> u32 {
-        let children = traces::children(self.child.id());
-        assert_eq!(children.len(), 1, "loopbox has one child, the supervisor");
-        children[0]
+        let jailers = traces::jailers(self.child.id());
+        assert_eq!(jailers.len(), 2, "loopbox has one child, and that has one, the supervisor");
+        jailers[1]
     }
 
     /// Nothing is left after the next loopbox, and nothing hangs.
@@ -97,6 +98,16 @@ fn the_supervisor_killed(place: &Place) {
     let writing = Writing::start(place);
     send(Signal::SIGKILL, writing.supervisor());
     writing.ends_with(Some(125));
+}
+
+/// What runs does so without it.
+fn what_forks_supervisors_killed(place: &Place) {
+    let mut writing = Writing::start(place);
+    send(Signal::SIGKILL, traces::jailers(writing.loopbox())[0]);
+    thread::sleep(STOPPED);
+    assert!(writing.child.try_wait().is_ok_and(|status| status.is_none()), "it goes on");
+    send(Signal::SIGTERM, writing.loopbox());
+    writing.ends_with(Some(143));
 }
 
 fn loopbox_stopped_and_killed(place: &Place) {

@@ -73,6 +73,13 @@ pub fn find(user: u32, start: &str) -> Option<u32> {
     processes().iter().find(|process| found(process)).map(|process| process.pid)
 }
 
+/// What forks the supervisors of a loopbox, and the supervisors.
+pub fn jailers(loopbox: u32) -> Vec<u32> {
+    let children = children(loopbox);
+    let supervisors = children.iter().flat_map(|child| self::children(*child)).collect();
+    [children, supervisors].concat()
+}
+
 /// The children of a process.
 pub fn children(parent: u32) -> Vec<u32> {
     processes().iter().filter(|process| process.parent == parent).map(|process| process.pid).collect()
