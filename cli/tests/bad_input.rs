@@ -148,7 +148,7 @@ fn a_relative_source() {
 #[test]
 fn a_path_with_dots() {
     insta::assert_snapshot!(loopbox(&["run", "--ro", "/etc/../root", "--", "true"]), @r#"
-    Error: view path "/etc/../root" is not in its plain form: no '.', '..' or NUL may be in it
+    Error: view path "/etc/../root" is not normalized: it must not contain '.', '..', '//' or NUL
     exit status 2
     "#);
 }

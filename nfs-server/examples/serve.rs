@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: serve SPEC.json")?;
     let spec: ViewSpec = serde_json::from_slice(&std::fs::read(path)?)?;
     let view = Arc::new(View::open(&spec, None)?);
-    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, handle_key: None };
+    let options = ServerOptions::new(Users::Any, Peers::KernelOnly);
     let server = Server::start(view, options)?;
     println!("{} {}", server.addr().port(), server.export());
     std::io::stdin().read_to_end(&mut Vec::new())?;

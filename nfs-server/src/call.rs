@@ -1,51 +1,41 @@
-//! What a procedure is to the RPC layer, and what it is given besides its arguments.
-
-use std::os::fd::BorrowedFd;
+//! The interface between the RPC layer and the procedures of a program.
 
 use crate::credentials::Credentials;
 use crate::service::Service;
-use crate::view::{Blocking, Error};
+use crate::view::Blocking;
 use crate::xdr::{Decoder, Encoder, Garbage};
 
-/// A procedure of a program, ready to be called.
-pub(crate) struct Entry {
+/// A procedure in a program's table.
+pub(crate) struct ProcedureEntry {
     /// Its name in the RFC.
     pub(crate) name: &'static str,
-    /// Whether a repeated call must get the first one's reply instead of being carried out again.
-    pub(crate) once: bool,
-    /// Whether it can be carried out before the end of its arguments was received.
-    pub(crate) early: bool,
-    /// Whether it may be called without saying who calls.
+    /// Whether it may be executed again when its call is retransmitted (RFC 1813, section 4.5). If not, the
+    /// retransmission gets the first reply from the reply cache.
+    pub(crate) idempotent: bool,
+    /// Whether it can start before all of its last argument, opaque data, was received.
+    pub(crate) streams_payload: bool,
+    /// Whether it may be called without AUTH_SYS credentials.
     pub(crate) anonymous: bool,
     pub(crate) run: Run,
 }
 
-/// Decodes arguments, calls, encodes the result.
-pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<Ended, Garbage>;
+/// Decodes the arguments, executes the procedure, encodes the result.
+pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<Reply, Garbage>;
 
-/// What became of a call.
+/// What a call leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The result is what it is.
-    Done,
-    /// It may be another with more patience.
-    Busy,
+pub(crate) enum Reply {
+    /// A reply was encoded.
+    Encoded,
+    /// None: another thread is executing the same call.
+    None,
+    /// None yet: the call would block. It has had no effect and is to be repeated where it may.
+    WouldBlock,
 }
 
-/// What every procedure knows besides its arguments.
+/// What a procedure gets besides its arguments.
 pub(crate) struct Call<'a> {
     pub(crate) service: &'a Service,
     pub(crate) credentials: Credentials,
     pub(crate) blocking: Blocking,
-    /// What of the arguments was not received yet, if they are not all here.
-    pub(crate) behind: Option<&'a dyn Behind>,
-}
-
-/// The end of a request that was not received yet.
-pub(crate) trait Behind {
-    /// Puts the next `count` bytes of it into a file from `offset` on, and says how many got there.
-    ///
-    /// # Errors
-    /// What the host says if nothing got there; [`Error::Io`] when the peer does not send it.
-    fn put(&self, file: BorrowedFd<'_>, offset: u64, count: usize) -> Result<usize, Error>;
 }

@@ -1,4 +1,4 @@
-//! Counters of what the server was asked.
+//! Counters of calls.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,12 +25,12 @@ impl CallCounters {
         self.mount.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a call, counted before, that is carried out apart from the others because it has to wait.
+    /// Counts a call that goes to the blocking pool; it was counted before.
     pub(crate) fn count_blocking(&self) {
         self.blocking.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a connection that was not taken or a call that reached no procedure.
+    /// Counts a refused connection, or a call that reached no procedure.
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! How often each procedure was called, by name.
+//! A snapshot of the call counters.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -6,7 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::call_counters::{CallCounters, PROCEDURES};
 use crate::nfs;
 
-/// The calls that a server has answered at some moment.
+/// The number of calls by procedure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallCounts {
     nfs: [u64; PROCEDURES],
@@ -37,13 +37,13 @@ impl CallCounts {
         self.mount
     }
 
-    /// Those of the NFS calls that had to wait for a disk, and were carried out apart from the others.
+    /// NFS calls that the blocking pool executed.
     #[must_use]
     pub fn blocking(&self) -> u64 {
         self.blocking
     }
 
-    /// Calls that were refused before they reached a procedure: unknown, malformed, or from somebody else.
+    /// Refused connections, and calls that reached no procedure: unknown, malformed, or by another user.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused

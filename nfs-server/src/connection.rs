@@ -1,4 +1,4 @@
-//! One connection: requests in, replies out.
+//! One TCP connection: calls in, replies out.
 
 mod blocking_pool;
 mod payload;
@@ -9,24 +9,25 @@ use std::net::TcpStream;
 
 use parking_lot::Mutex;
 
-use crate::call::Behind;
+use crate::call::Reply;
 use crate::limits::SEND_BUFFER;
+use crate::payload::Unread;
 use crate::record::{RecordError, RecordReader};
-use crate::rpc::{self, Answered, ReplyBuffer, Request};
+use crate::rpc::{self, ReplyBuffer, Request};
 use crate::service::Service;
 use crate::view::{Blocking, prepare_thread};
 use crate::xdr::Garbage;
 use blocking_pool::BlockingPool;
-use payload::Incoming;
+use payload::SocketPayload;
 
 /// Why a connection ended before its peer closed it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
-    #[error("the connection broke")]
+    #[error("cannot receive or send")]
     Socket(#[from] io::Error),
-    #[error("the peer sent what is no stream of RPC records")]
+    #[error("malformed RPC record stream")]
     Record(#[from] RecordError),
-    #[error("the peer sent what is no RPC call")]
+    #[error("a record is not an RPC call")]
     NotACall,
 }
 
@@ -36,31 +37,31 @@ impl From<Garbage> for ConnectionError {
     }
 }
 
-/// Where replies go; held while one is sent, so that none gets into the middle of another.
+/// The socket, locked while a reply is sent: replies must not interleave.
 type Output<'s> = Mutex<&'s TcpStream>;
 
-/// Answers calls until the peer closes the connection: in order, but for those that wait for a disk, which are
-/// answered by threads of their own when they are done.
+/// Executes calls until the peer closes the connection: in order, except those that would block, which threads of the
+/// blocking pool execute.
 ///
-/// A large WRITE is answered as soon as its head is here, which takes its data from the socket by itself.
+/// A large WRITE starts when its header was received and takes its payload from the socket itself.
 ///
-/// Replies wait while further calls are already here, and go out together before the next wait for the peer. A peer
-/// that does not take its replies is not read from: that is what bounds the calls in flight.
+/// Replies are batched while more calls are in the receive buffer. A peer that does not receive its replies is not read
+/// from, which bounds the calls in flight.
 pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), ConnectionError> {
     prepare_thread();
     let output = Output::new(stream);
     let pool = BlockingPool::new(service, &output);
     std::thread::scope(|scope| {
-        let _end = pool.guard();
+        let _guard = pool.guard();
         let mut input = stream;
-        let incoming = Incoming::new(stream);
+        let payload = SocketPayload::new(stream);
         let mut records = RecordReader::new()?;
         let mut replies = ReplyBuffer::new()?;
         loop {
             while let Some(record) = records.next()? {
                 let answered = rpc::answer(service, Request::whole(record, Blocking::Never), &mut replies)?;
-                if answered == Answered::Later && !pool.submit(record, scope) {
-                    // So many wait already that this one is waited for here, and nothing more is read meanwhile.
+                if answered == Reply::WouldBlock && !pool.submit(record, scope) {
+                    // The pool is full: block here, and receive nothing meanwhile.
                     send::all(&output, &mut replies)?;
                     rpc::answer(service, Request::whole(record, Blocking::Allowed), &mut replies)?;
                 }
@@ -69,14 +70,14 @@ pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), Connect
                 }
             }
             send::all(&output, &mut replies)?;
-            if let Some((head, missing)) = records.partial() {
-                incoming.begin(missing);
-                let behind: (usize, &dyn Behind) = (missing, &incoming);
-                let request = Request { record: head, behind: Some(behind), blocking: Blocking::Never };
-                if rpc::answer(service, request, &mut replies)? == Answered::Now {
-                    incoming.is_sound()?;
+            if let Some((record, missing)) = records.partial() {
+                payload.begin(missing);
+                let unread = Some(Unread { count: missing, reader: &payload });
+                let request = Request { record, unread, blocking: Blocking::Never };
+                if rpc::answer(service, request, &mut replies)? != Reply::WouldBlock {
+                    payload.check()?;
                     send::all(&output, &mut replies)?;
-                    incoming.drop_rest()?;
+                    payload.discard_rest()?;
                     records.discard_partial();
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Who calls: AUTH_SYS (RFC 5531, appendix A).
+//! RPC credentials: AUTH_SYS (RFC 5531, appendix A).
 
 use crate::limits::{AUTH_MAX, GROUPS_MAX, MACHINE_NAME_MAX};
 use crate::view::Caller;
@@ -16,9 +16,9 @@ pub(crate) enum AuthStat {
 
 /// The caller of a procedure.
 pub(crate) enum Credentials {
-    /// Did not say.
+    /// AUTH_NONE.
     Anonymous,
-    /// Said, by the word of the kernel that sent the call.
+    /// AUTH_SYS.
     User(User),
 }
 
@@ -50,7 +50,7 @@ impl Credentials {
         }
     }
 
-    /// The user's number, if it said who it is.
+    /// The user id, with AUTH_SYS.
     pub(crate) fn uid(&self) -> Option<u32> {
         match self {
             Credentials::Anonymous => None,
@@ -58,7 +58,7 @@ impl Credentials {
         }
     }
 
-    /// The user. Procedures that may be called anonymously do not ask; were one to, it would be told nobody.
+    /// The user; nobody without AUTH_SYS.
     pub(crate) fn caller(&self) -> Caller<'_> {
         const NOBODY: u32 = 65534;
         match self {

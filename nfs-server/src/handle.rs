@@ -1,4 +1,4 @@
-//! File handles: a node's number with a proof that this server made them.
+//! File handles: a node id with a MAC.
 
 use std::hash::Hasher;
 
@@ -9,36 +9,35 @@ use crate::limits::HANDLE_MAX;
 use crate::view::NodeId;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
-/// Bytes in a handle: the node's number, a constant that tells handles from noise, and the proof.
+/// Bytes in a handle: the node id, a magic number and the MAC.
 const LENGTH: usize = 32;
 
 const MAGIC: [u8; 8] = *b"loopbox1";
 
-/// A handle as a client sent it: opaque, and not trusted.
+/// A handle received from a client, not verified.
 #[derive(Clone, Copy)]
 pub(crate) struct FileHandle<'a>(&'a [u8]);
 
-/// A handle as it is sent.
+/// A handle to be sent.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedHandle([u8; LENGTH]);
 
-/// What handles are made and proved with. Whoever has the same secret understands the same handles, so handles
-/// outlive a restart of the server.
+/// The key of handles' MACs and of the export path. Handles stay valid when a server is restarted with the same key.
 #[derive(Clone, Copy)]
 pub struct HandleKey([u8; 16]);
 
 impl HandleKey {
-    /// A new secret.
+    /// A random key.
     ///
     /// # Errors
-    /// The system has no random numbers to give.
+    /// As getrandom(2).
     pub fn random() -> std::io::Result<HandleKey> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(HandleKey(bytes))
     }
 
-    /// A path that cannot be guessed, and that says nothing about the secret it is made from.
+    /// An export path that cannot be guessed and does not disclose the key.
     #[must_use]
     pub fn export_path(&self) -> String {
         let mut hasher = SipHasher24::new_with_key(&self.0);
@@ -55,7 +54,7 @@ impl HandleKey {
         SignedHandle(handle)
     }
 
-    /// The number in a handle that was made with this secret.
+    /// The node id of a handle, if it was signed with this key.
     pub(crate) fn verify(&self, handle: FileHandle<'_>) -> Option<NodeId> {
         let handle: &[u8; LENGTH] = handle.0.try_into().ok()?;
         let (body, mac) = handle.split_at(16);

@@ -1,31 +1,33 @@
-//! A view of the host served by NFSv3 on a loopback socket.
+//! A view of the host, served by NFSv3 on a loopback socket.
 //!
-//! ```text
-//! server → connection → rpc → { mount, nfs → nfs/* } → call → service → view
-//! ```
+//! A call passes the modules from left to right: `server → connection → rpc → {mount, nfs → nfs/*} → call → service → view`.
 //!
-//! [`view::View`] is the filtered tree and knows nothing of NFS; [`Server`] answers NFS and MOUNT calls on it.
+#![doc = include_str!("../README.md")]
 
 mod call;
 mod call_counters;
 mod call_counts;
 mod connection;
 mod credentials;
+mod exclusive_creates;
 mod handle;
 mod limits;
 mod mount;
 mod nfs;
+mod payload;
 mod record;
 mod reply_cache;
 mod rpc;
 mod server;
 mod service;
+mod silly;
 mod sys;
 pub mod view;
 mod xdr;
 
 pub use call_counts::CallCounts;
 pub use handle::HandleKey;
-pub use nfs::status_number;
+pub use nfs::{status_number, wire_time};
 pub use server::{Peers, Server, ServerError, ServerOptions};
 pub use service::Users;
+pub use silly::{SillyNames, SillyRenames};

@@ -2,7 +2,7 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::call::{Call, Ended, Entry, Run};
+use crate::call::{Call, ProcedureEntry, Reply, Run};
 use crate::limits::MOUNT_PATH_MAX;
 use crate::view::Node;
 use crate::xdr::{Decoder, Encoder, Garbage};
@@ -17,37 +17,37 @@ const MNT3ERR_NOENT: u32 = 2;
 /// `AUTH_SYS`, the only flavor that says who calls.
 const AUTH_SYS: u32 = 1;
 
-const PROCEDURES_3: [Entry; 6] = [
-    entry("NULL", nothing),
+const PROCEDURES_3: [ProcedureEntry; 6] = [
+    entry("NULL", null),
     entry("MNT", mnt),
     entry("DUMP", empty_list),
     entry("UMNT", umnt),
-    entry("UMNTALL", nothing),
+    entry("UMNTALL", null),
     entry("EXPORT", empty_list),
 ];
 
 /// Version 1 hands out handles for NFS version 2, which are of another size: it can unmount and no more.
-const PROCEDURES_1: [Entry; 6] = [
-    entry("NULL", nothing),
+const PROCEDURES_1: [ProcedureEntry; 6] = [
+    entry("NULL", null),
     entry("MNT", refuse_version_1),
     entry("DUMP", empty_list),
     entry("UMNT", umnt),
-    entry("UMNTALL", nothing),
+    entry("UMNTALL", null),
     entry("EXPORT", empty_list),
 ];
 
 /// The procedures of one version.
-pub(crate) fn procedures(version: u32) -> &'static [Entry] {
+pub(crate) fn procedures(version: u32) -> &'static [ProcedureEntry] {
     if version == VERSION_1 { &PROCEDURES_1 } else { &PROCEDURES_3 }
 }
 
-/// The export's path is what these calls have to know; macOS makes them without credentials.
-const fn entry(name: &'static str, run: Run) -> Entry {
-    Entry { name, once: false, early: false, anonymous: true, run }
+/// These calls are authorised by the export path; macOS makes them without credentials.
+const fn entry(name: &'static str, run: Run) -> ProcedureEntry {
+    ProcedureEntry { name, idempotent: true, streams_payload: false, anonymous: true, run }
 }
 
-fn nothing(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Ended, Garbage> {
-    Ok(Ended::Done)
+fn null(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Reply, Garbage> {
+    Ok(Reply::Encoded)
 }
 
 /// MNT: the handle of the root, for whoever knows the path.
@@ -56,18 +56,18 @@ fn mnt(
     arguments: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     _: &mut [u8],
-) -> Result<Ended, Garbage> {
+) -> Result<Reply, Garbage> {
     let path = arguments.opaque(MOUNT_PATH_MAX)?;
     if !bool::from(path.ct_eq(call.service.export.as_bytes())) {
-        tracing::warn!("a mount of another path than the export's was refused");
+        tracing::warn!("refused to mount a path that is not the export");
         reply.u32(MNT3ERR_NOENT);
-        return Ok(Ended::Done);
+        return Ok(Reply::Encoded);
     }
     reply.u32(MNT3_OK);
     reply.opaque(call.service.handle_key.sign(Node::id(&call.service.view.root())).as_bytes());
     reply.u32(1);
     reply.u32(AUTH_SYS);
-    Ok(Ended::Done)
+    Ok(Reply::Encoded)
 }
 
 fn refuse_version_1(
@@ -75,30 +75,30 @@ fn refuse_version_1(
     arguments: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     _: &mut [u8],
-) -> Result<Ended, Garbage> {
+) -> Result<Reply, Garbage> {
     arguments.opaque(MOUNT_PATH_MAX)?;
     reply.u32(MNT3ERR_NOENT);
-    Ok(Ended::Done)
+    Ok(Reply::Encoded)
 }
 
-/// UMNT: nothing was remembered of the mount, so there is nothing to forget.
+/// UMNT: no mount list is kept.
 fn umnt(
     _: &Call<'_>,
     arguments: &mut Decoder<'_>,
     _: &mut Encoder<'_>,
     _: &mut [u8],
-) -> Result<Ended, Garbage> {
+) -> Result<Reply, Garbage> {
     arguments.opaque(MOUNT_PATH_MAX)?;
-    Ok(Ended::Done)
+    Ok(Reply::Encoded)
 }
 
-/// DUMP and EXPORT: an empty list, since the path is a secret.
+/// DUMP and EXPORT: an empty list, since the export path is a secret.
 fn empty_list(
     _: &Call<'_>,
     _: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     _: &mut [u8],
-) -> Result<Ended, Garbage> {
+) -> Result<Reply, Garbage> {
     reply.bool(false);
-    Ok(Ended::Done)
+    Ok(Reply::Encoded)
 }

@@ -28,9 +28,10 @@ mod status;
 mod symlink;
 mod write;
 
-use crate::call::{Call, Ended, Entry};
+use crate::call::{Call, ProcedureEntry, Reply};
 use crate::call_counters;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
+pub use attributes::wire_time;
 pub use status::number as status_number;
 use status::{Failure, Status};
 
@@ -38,35 +39,35 @@ pub(crate) const PROGRAM: u32 = 100_003;
 pub(crate) const VERSION: u32 = 3;
 
 /// The procedures, each at its number.
-pub(crate) const PROCEDURES: [Entry; call_counters::PROCEDURES] = [
-    Entry { name: "NULL", once: false, early: false, anonymous: true, run: null },
-    always::<getattr::GetAttr>("GETATTR"),
-    once::<setattr::SetAttr>("SETATTR"),
-    always::<lookup::Lookup>("LOOKUP"),
-    always::<access::Access>("ACCESS"),
-    always::<readlink::ReadLink>("READLINK"),
-    always::<read::Read>("READ"),
-    early::<write::Write>("WRITE"),
-    once::<create::CreateMode>("CREATE"),
-    once::<mkdir::MkDir>("MKDIR"),
-    once::<symlink::Symlink>("SYMLINK"),
-    once::<mknod::MkNod>("MKNOD"),
-    once::<remove::Remove>("REMOVE"),
-    once::<rmdir::RmDir>("RMDIR"),
-    once::<rename::Rename>("RENAME"),
-    once::<link::Link>("LINK"),
-    always::<readdir::ReadDir>("READDIR"),
-    always::<readdirplus::ReadDirPlus>("READDIRPLUS"),
-    always::<fsstat::FsStat>("FSSTAT"),
-    always::<fsinfo::FsInfo>("FSINFO"),
-    always::<pathconf::PathConf>("PATHCONF"),
-    always::<commit::Commit>("COMMIT"),
+pub(crate) const PROCEDURES: [ProcedureEntry; call_counters::PROCEDURES] = [
+    ProcedureEntry { name: "NULL", idempotent: true, streams_payload: false, anonymous: true, run: null },
+    idempotent::<getattr::GetAttr>("GETATTR"),
+    non_idempotent::<setattr::SetAttr>("SETATTR"),
+    idempotent::<lookup::Lookup>("LOOKUP"),
+    idempotent::<access::Access>("ACCESS"),
+    idempotent::<readlink::ReadLink>("READLINK"),
+    idempotent::<read::Read>("READ"),
+    streaming::<write::Write>("WRITE"),
+    non_idempotent::<create::Create>("CREATE"),
+    non_idempotent::<mkdir::MkDir>("MKDIR"),
+    non_idempotent::<symlink::Symlink>("SYMLINK"),
+    non_idempotent::<mknod::MkNod>("MKNOD"),
+    non_idempotent::<remove::Remove>("REMOVE"),
+    non_idempotent::<rmdir::RmDir>("RMDIR"),
+    non_idempotent::<rename::Rename>("RENAME"),
+    non_idempotent::<link::Link>("LINK"),
+    idempotent::<readdir::ReadDir>("READDIR"),
+    idempotent::<readdirplus::ReadDirPlus>("READDIRPLUS"),
+    idempotent::<fsstat::FsStat>("FSSTAT"),
+    idempotent::<fsinfo::FsInfo>("FSINFO"),
+    idempotent::<pathconf::PathConf>("PATHCONF"),
+    idempotent::<commit::Commit>("COMMIT"),
 ];
 
-/// One procedure: what it takes, what it gives, what it does.
+/// One procedure: its arguments, its result, and what it does.
 trait Procedure {
     type Arguments<'a>: Decode<'a>;
-    /// What follows `NFS3_OK`. It may lie in the bulk buffer.
+    /// What follows `NFS3_OK`. May borrow from the bulk buffer.
     type Done<'b>: Encode;
     /// What follows any other status.
     type Failed: Encode;
@@ -78,19 +79,19 @@ trait Procedure {
     ) -> Result<Self::Done<'b>, Failure<Self::Failed>>;
 }
 
-/// A procedure that may be carried out again when its call is repeated.
-const fn always<P: Procedure>(name: &'static str) -> Entry {
-    Entry { name, once: false, early: false, anonymous: false, run: run::<P> }
+/// A procedure that may be executed again when its call is retransmitted.
+const fn idempotent<P: Procedure>(name: &'static str) -> ProcedureEntry {
+    ProcedureEntry { name, idempotent: true, streams_payload: false, anonymous: false, run: run::<P> }
 }
 
-/// The same of one that takes the end of its arguments as it comes.
-const fn early<P: Procedure>(name: &'static str) -> Entry {
-    Entry { early: true, ..always::<P>(name) }
+/// An idempotent procedure that starts before all of its payload was received.
+const fn streaming<P: Procedure>(name: &'static str) -> ProcedureEntry {
+    ProcedureEntry { streams_payload: true, ..idempotent::<P>(name) }
 }
 
-/// A procedure whose repeated call gets the first one's reply.
-const fn once<P: Procedure>(name: &'static str) -> Entry {
-    Entry { once: true, ..always::<P>(name) }
+/// A procedure whose retransmitted call gets the first reply again.
+const fn non_idempotent<P: Procedure>(name: &'static str) -> ProcedureEntry {
+    ProcedureEntry { idempotent: false, ..idempotent::<P>(name) }
 }
 
 fn run<P: Procedure>(
@@ -98,22 +99,22 @@ fn run<P: Procedure>(
     arguments: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
     bulk: &mut [u8],
-) -> Result<Ended, Garbage> {
+) -> Result<Reply, Garbage> {
     match P::call(call, P::Arguments::decode(arguments)?, bulk) {
         Ok(done) => {
             reply.u32(status::OK);
             done.encode(reply);
-            Ok(Ended::Done)
+            Ok(Reply::Encoded)
         }
         Err(failure) => {
             reply.u32(failure.status as u32);
             failure.body.encode(reply);
-            Ok(if failure.status == Status::Jukebox { Ended::Busy } else { Ended::Done })
+            Ok(if failure.status == Status::Jukebox { Reply::WouldBlock } else { Reply::Encoded })
         }
     }
 }
 
-/// NULL (RFC 1813, section 3.3.0): shows that somebody is there.
-fn null(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Ended, Garbage> {
-    Ok(Ended::Done)
+/// NULL (RFC 1813, section 3.3.0).
+fn null(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Reply, Garbage> {
+    Ok(Reply::Encoded)
 }

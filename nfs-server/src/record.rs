@@ -21,11 +21,11 @@ pub(crate) enum RecordError {
     TooManyFragments,
 }
 
-/// A stream's records, several of which may wait in the buffer.
+/// Reads records from a stream; several may be in the buffer.
 pub(crate) struct RecordReader {
-    /// Pages of its own: most connections use few of them, and those that are not used take no memory.
+    /// Anonymous pages: those that are never touched take no memory.
     buffer: MmapMut,
-    /// The part of the buffer that was received and not yet taken.
+    /// The received and unread part of the buffer.
     filled: Range<usize>,
 }
 
@@ -34,7 +34,7 @@ impl RecordReader {
         Ok(RecordReader { buffer: MmapMut::map_anon(RECEIVE_BUFFER)?, filled: 0..0 })
     }
 
-    /// The next record that is here as a whole.
+    /// The next complete record.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, RecordError> {
         let Some((fragments, length)) = self.scan()? else { return Ok(None) };
         let start = self.filled.start + HEADER;
@@ -52,9 +52,9 @@ impl RecordReader {
         Ok(Some(&self.buffer[start..start + length]))
     }
 
-    /// A large record whose head is here while the rest is still to come: what is here, and how much is not.
+    /// The received part of a large incomplete record, and the number of missing bytes.
     ///
-    /// Its data may be taken from the stream past this buffer; it is to be [dropped](RecordReader::discard_partial) then.
+    /// These may be read from the stream directly, if [`RecordReader::discard_partial`] is called then.
     pub(crate) fn partial(&self) -> Option<(&[u8], usize)> {
         let missing = self.missing()?;
         let (header, head) = self.buffer[self.filled.clone()].split_first_chunk::<HEADER>()?;
@@ -62,14 +62,14 @@ impl RecordReader {
         (whole && head.len() >= CALL_HEAD_MAX).then_some((head, missing))
     }
 
-    /// Forgets the record that has begun: what is here of it. Nothing else is, then.
+    /// Discards the incomplete record, which is all that the buffer holds.
     pub(crate) fn discard_partial(&mut self) {
         self.filled = 0..0;
     }
 
-    /// Receives more, and tells whether there was any.
+    /// Receives more; false at the end of the stream.
     ///
-    /// Of a large record no more than its own end is received: what follows would have to be moved later.
+    /// Not beyond the end of a large record: what follows would have to be moved later.
     pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<bool> {
         if self.filled.is_empty() {
             self.filled = 0..0;
@@ -85,7 +85,7 @@ impl RecordReader {
         Ok(read > 0)
     }
 
-    /// What is not here yet of a large fragment.
+    /// Missing bytes of a large fragment.
     fn missing(&self) -> Option<usize> {
         let here = &self.buffer[self.filled.clone()];
         let header = here.first_chunk::<HEADER>()?;
@@ -93,7 +93,7 @@ impl RecordReader {
         (length > LARGE_RECORD).then(|| length.saturating_sub(here.len())).filter(|missing| *missing > 0)
     }
 
-    /// The lengths of the next record's fragments and of all of it, if all of it is here.
+    /// The lengths of the next record's fragments and their sum, if the record is complete.
     fn scan(&self) -> Result<Option<(Fragments, usize)>, RecordError> {
         let mut fragments = Fragments::default();
         let mut at = self.filled.start;

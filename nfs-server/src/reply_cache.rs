@@ -1,4 +1,4 @@
-//! The duplicate request cache: a call that was sent again gets its first reply, and is not carried out twice.
+//! The duplicate request cache: a retransmitted call gets the first reply and is not executed twice.
 
 use std::hash::Hasher;
 use std::num::NonZeroUsize;
@@ -11,37 +11,37 @@ use siphasher::sip::SipHasher13;
 use crate::limits::{CACHED_REPLY_MAX, REPLY_CACHE_MAX};
 use crate::view::Caller;
 
-/// How long a repeated call waits for the first to end before it is left unanswered, to be sent once more.
+/// How long a retransmission waits for the first execution before it is dropped; the client sends it again.
 const IN_PROGRESS_WAIT: Duration = Duration::from_secs(10);
 
-/// What makes two calls the same: a client may take its numbers from the start again, and after a reconnect it may
-/// come from another port, so neither is asked alone.
+/// What identifies a call. Not the xid alone, since a client may restart its numbers; nor the port, since it may reconnect
+/// from another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CallKey {
     xid: u32,
     procedure: u32,
-    /// User and group: the numbers of two users' clients may meet, and what one may do the other may not.
+    /// User and group: a reply must not leak from one user to another.
     caller: (u32, u32),
     arguments: u64,
 }
 
-/// What is known of a call.
+/// The result of looking a call up.
 pub(crate) enum CacheLookup<'d> {
-    /// It is new, and has to be carried out.
+    /// A new call, to be executed.
     Miss(PendingReply<'d>),
-    /// It was answered with this record.
+    /// Its reply record.
     Hit(Box<[u8]>),
-    /// Another thread is still at it.
+    /// Another thread is still executing it.
     InProgress,
 }
 
-/// Replies to calls that must not be carried out twice. Bounded; the least recently used goes first.
+/// Replies to non-idempotent calls. Bounded; the least recently used is evicted.
 pub(crate) struct ReplyCache {
     known: Mutex<LruCache<CallKey, Option<Box<[u8]>>>>,
     finished: Condvar,
 }
 
-/// A call that is being carried out. Dropped without a reply, the call is forgotten.
+/// A call being executed. When dropped without a reply, the call is forgotten.
 pub(crate) struct PendingReply<'d> {
     reply_cache: &'d ReplyCache,
     key: CallKey,
@@ -62,7 +62,7 @@ impl ReplyCache {
         ReplyCache { known: Mutex::new(LruCache::new(capacity)), finished: Condvar::new() }
     }
 
-    /// Asks for an earlier call with this key.
+    /// Looks a call up, and waits for one that is in progress.
     pub(crate) fn lookup(&self, key: CallKey) -> CacheLookup<'_> {
         let mut known = self.known.lock();
         loop {
@@ -83,7 +83,7 @@ impl ReplyCache {
 }
 
 impl PendingReply<'_> {
-    /// Keeps the reply for the call's repetitions, unless it is longer than any that is worth keeping.
+    /// Caches the reply, unless it is too long.
     pub(crate) fn finish(mut self, reply: &[u8]) {
         if reply.len() <= CACHED_REPLY_MAX {
             self.reply = Some(reply.into());

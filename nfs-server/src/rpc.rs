@@ -7,9 +7,10 @@ use std::io;
 
 use memmap2::MmapMut;
 
-use crate::call::{Behind, Call, Ended, Entry};
+use crate::call::{Call, ProcedureEntry, Reply};
 use crate::credentials::{AuthStat, Credentials};
 use crate::limits::{READDIR_REPLY_MAX, TRANSFER_MAX};
+use crate::payload::Unread;
 use crate::record::LAST_FRAGMENT;
 use crate::reply_cache::{CacheLookup, CallKey};
 use crate::service::Service;
@@ -24,17 +25,17 @@ const RPC_VERSION: u32 = 2;
 /// Bytes of a fragment's header.
 const HEADER: usize = 4;
 
-/// What replies are made in. One for each connection, used again and again.
+/// The buffers in which a thread encodes replies; reused.
 pub(crate) struct ReplyBuffer {
-    /// Replies that wait to be sent, each with its record mark.
+    /// Encoded replies, each with its record mark.
     pub(crate) out: Vec<u8>,
-    /// File data and directory entries on their way into a reply.
+    /// File data and directory entries.
     pub(crate) bulk: MmapMut,
-    /// What is to be sent behind `out`, with its padding.
+    /// Data to be sent after `out`, with its padding.
     pub(crate) tail: Tail,
 }
 
-/// Why a call was not carried out (RFC 5531, section 9).
+/// Why a call was not executed (RFC 5531, section 9).
 enum RpcError {
     RpcMismatch,
     Auth(AuthStat),
@@ -44,7 +45,7 @@ enum RpcError {
     GarbageArgs,
 }
 
-/// The head of a call, before its credentials.
+/// The part of a call before its credentials.
 struct CallHeader {
     xid: u32,
     version: u32,
@@ -60,146 +61,127 @@ impl ReplyBuffer {
     }
 }
 
-/// What was done about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
-    /// The reply was appended, or there is none.
-    Now,
-    /// Nothing was done: it would have to wait. To be asked again with patience.
-    Later,
-}
-
-/// A record with a request, of which the end may not have been received yet.
+/// A record with a call, whose end may not have been received yet.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
-    /// What is here: all of it, or at least what stands before a WRITE's data.
+    /// What was received: all of it, or at least what precedes a WRITE's data.
     pub(crate) record: &'a [u8],
-    /// How many bytes are still to come, and from where.
-    pub(crate) behind: Option<(usize, &'a dyn Behind)>,
+    pub(crate) unread: Option<Unread<'a>>,
     pub(crate) blocking: Blocking,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn whole(record: &'a [u8], blocking: Blocking) -> Request<'a> {
-        Request { record, behind: None, blocking }
+        Request { record, unread: None, blocking }
     }
 }
 
-/// Answers one request: appends the reply to `replies`. What is no call at all gets no answer and is an error.
+/// Executes one call and appends its reply to `replies`. A record that is no call is an error and gets no reply.
 ///
-/// One that is not here as a whole is for later, unless its procedure takes the end as it comes.
+/// [`Reply::WouldBlock`] also for an incomplete record, unless its procedure streams its payload.
 pub(crate) fn answer(
     service: &Service,
     request: Request<'_>,
     replies: &mut ReplyBuffer,
-) -> Result<Answered, Garbage> {
-    let mut from = Decoder::partial(request.record, request.behind.map_or(0, |(missing, _)| missing));
-    let head = CallHeader::decode(&mut from)?;
+) -> Result<Reply, Garbage> {
+    let mut from = Decoder::partial(request.record, request.unread);
+    let header = CallHeader::decode(&mut from)?;
     let start = replies.out.len();
     replies.out.extend_from_slice(&[0; HEADER]);
-    match dispatch(service, &request, &head, from, replies, start) {
-        Ok(Outcome::Reply) => {}
-        Ok(Outcome::Nothing) => {
+    match dispatch(service, &request, &header, from, replies, start) {
+        Ok(Reply::Encoded) => {}
+        Ok(none) => {
             replies.out.truncate(start);
-            return Ok(Answered::Now);
+            return Ok(none);
         }
-        Ok(Outcome::Later) => {
-            replies.out.truncate(start);
-            return Ok(Answered::Later);
-        }
-        Err(refusal) => {
+        Err(error) => {
             service.counters.refuse();
             replies.out.truncate(start + HEADER);
-            refusal.encode(head.xid, &mut Encoder::new(&mut replies.out));
+            error.encode(header.xid, &mut Encoder::new(&mut replies.out));
         }
     }
     let tail = replies.tail.len();
     let length = replies.out.len() - start - HEADER + tail + padding(tail);
     let mark = LAST_FRAGMENT | length as u32;
     replies.out[start..start + HEADER].copy_from_slice(&mark.to_be_bytes());
-    Ok(Answered::Now)
-}
-
-enum Outcome {
-    Reply,
-    Nothing,
-    Later,
+    Ok(Reply::Encoded)
 }
 
 fn dispatch(
     service: &Service,
     request: &Request<'_>,
-    head: &CallHeader,
+    header: &CallHeader,
     mut from: Decoder<'_>,
     replies: &mut ReplyBuffer,
     start: usize,
-) -> Result<Outcome, RpcError> {
-    if head.version != RPC_VERSION {
+) -> Result<Reply, RpcError> {
+    if header.version != RPC_VERSION {
         return Err(RpcError::RpcMismatch);
     }
-    let entry = find(head)?;
-    let (blocking, early) = (request.blocking, request.behind.is_some());
-    if early && !entry.early {
-        return Ok(Outcome::Later);
+    let procedure = find(header)?;
+    let (blocking, incomplete) = (request.blocking, request.unread.is_some());
+    if incomplete && !procedure.streams_payload {
+        return Ok(Reply::WouldBlock);
     }
     let credentials = Credentials::decode(&mut from).map_err(RpcError::Auth)?;
-    if !entry.anonymous {
+    if !procedure.anonymous {
         let uid = credentials.uid().ok_or(RpcError::Auth(AuthStat::TooWeak))?;
         if !service.admits(uid) {
             return Err(RpcError::Auth(AuthStat::BadCredentials));
         }
     }
-    let key = entry.once.then(|| CallKey::new(head.xid, head.procedure, credentials.caller(), from.rest()));
+    let key = (!procedure.idempotent)
+        .then(|| CallKey::new(header.xid, header.procedure, credentials.caller(), from.rest()));
     let pending = match key.map(|key| service.reply_cache.lookup(key)) {
         None => None,
         Some(CacheLookup::Miss(pending)) => Some(pending),
         Some(CacheLookup::Hit(reply)) => {
             replies.out.truncate(start);
             replies.out.extend_from_slice(&reply);
-            return Ok(Outcome::Reply);
+            return Ok(Reply::Encoded);
         }
-        Some(CacheLookup::InProgress) => return Ok(Outcome::Nothing),
+        Some(CacheLookup::InProgress) => return Ok(Reply::None),
     };
-    match head.program {
+    match header.program {
         _ if blocking == Blocking::Allowed => service.counters.count_blocking(),
         mount::PROGRAM => service.counters.count_mount(),
-        // If it is for later, it is counted then.
-        _ if early => {}
-        _ => service.counters.count_nfs(head.procedure),
+        // Counted below, or when it is repeated as a whole.
+        _ if incomplete => {}
+        _ => service.counters.count_nfs(header.procedure),
     }
-    let call = Call { service, credentials, blocking, behind: request.behind.map(|(_, end)| end) };
-    let mut reply = Encoder::new(&mut replies.out);
-    accepted(head.xid, &mut reply);
-    reply.u32(0);
-    let ran = (entry.run)(&call, &mut from, &mut reply, &mut replies.bulk)
+    let call = Call { service, credentials, blocking };
+    let mut encoder = Encoder::new(&mut replies.out);
+    accepted(header.xid, &mut encoder);
+    encoder.u32(0);
+    let reply = (procedure.run)(&call, &mut from, &mut encoder, &mut replies.bulk)
         .map_err(|Garbage| RpcError::GarbageArgs)?;
-    // What is carried out only once has its reply, whatever it is.
-    if ran == Ended::Busy && blocking == Blocking::Never && !entry.once {
-        return Ok(Outcome::Later);
+    // The reply to a call that must not be executed twice is final, whatever it is.
+    if reply == Reply::WouldBlock && blocking == Blocking::Never && procedure.idempotent {
+        return Ok(Reply::WouldBlock);
     }
-    if early {
-        service.counters.count_nfs(head.procedure);
+    if incomplete {
+        service.counters.count_nfs(header.procedure);
     }
-    replies.tail = reply.tail();
+    replies.tail = encoder.tail();
     if let Some(pending) = pending {
         let length = (replies.out.len() - start - HEADER) as u32;
         replies.out[start..start + HEADER].copy_from_slice(&(LAST_FRAGMENT | length).to_be_bytes());
         pending.finish(&replies.out[start..]);
     }
-    Ok(Outcome::Reply)
+    Ok(Reply::Encoded)
 }
 
-fn find(head: &CallHeader) -> Result<&'static Entry, RpcError> {
-    let (table, low, high): (&[Entry], u32, u32) = match head.program {
+fn find(header: &CallHeader) -> Result<&'static ProcedureEntry, RpcError> {
+    let (table, low, high): (&[ProcedureEntry], u32, u32) = match header.program {
         nfs::PROGRAM => (&nfs::PROCEDURES, nfs::VERSION, nfs::VERSION),
-        mount::PROGRAM => (mount::procedures(head.program_version), mount::VERSION_1, mount::VERSION_3),
+        mount::PROGRAM => (mount::procedures(header.program_version), mount::VERSION_1, mount::VERSION_3),
         _ => return Err(RpcError::ProgramUnavailable),
     };
-    let known = head.program_version == low || head.program_version == high;
+    let known = header.program_version == low || header.program_version == high;
     if !known {
         return Err(RpcError::ProgramMismatch { low, high });
     }
-    usize::try_from(head.procedure)
+    usize::try_from(header.procedure)
         .ok()
         .and_then(|index| table.get(index))
         .ok_or(RpcError::ProcedureUnavailable)
@@ -221,7 +203,7 @@ impl CallHeader {
     }
 }
 
-/// The head of a reply to a call that was accepted, before its `accept_stat`.
+/// The header of a `MSG_ACCEPTED` reply, up to its `accept_stat`.
 fn accepted(xid: u32, to: &mut Encoder<'_>) {
     to.u32(xid);
     to.u32(REPLY);

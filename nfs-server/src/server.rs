@@ -23,33 +23,44 @@ use crate::connection;
 use crate::handle::HandleKey;
 use crate::limits::{ACCEPT_RETRY_MILLISECONDS, CLIENT_CLOSE_TIMEOUT, CONNECTIONS_MAX};
 use crate::service::{Service, Users};
+use crate::silly::SillyNames;
 use crate::view::View;
 
 /// How a view is served.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Whose calls are answered.
+    /// The users whose calls are accepted.
     pub users: Users,
-    /// Whose connections are taken.
+    /// The peers whose connections are accepted.
     pub peers: Peers,
-    /// What handles and the export's path are made from; a new one when missing.
+    /// The key of handles and of the export path; a random one when `None`.
     pub handle_key: Option<HandleKey>,
+    /// How the client names files that are deleted while open.
+    pub silly_names: SillyNames,
+}
+
+impl ServerOptions {
+    /// A new key, and the client of this system.
+    #[must_use]
+    pub fn new(users: Users, peers: Peers) -> ServerOptions {
+        ServerOptions { users, peers, handle_key: None, silly_names: SillyNames::default() }
+    }
 }
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// No secret could be made.
+    /// getrandom(2) failed.
     #[error("cannot get random numbers from the system")]
     Random(#[source] io::Error),
-    /// No socket could be had.
+    /// socket(2), bind(2) or listen(2) failed.
     #[error("cannot listen on a port of 127.0.0.1")]
     Listen(#[source] io::Error),
-    /// The kernel's own connections could not be told from others.
+    /// The kernel's connections cannot be told from those of other programs.
     #[error("cannot tell the kernel's connections from those of other programs: {0}")]
     Peers(String),
-    /// A thread could not be started.
+    /// A thread or a pipe could not be created.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -58,7 +69,7 @@ pub enum ServerError {
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// Closing it wakes the accepting thread for the last time.
+    /// Closed to stop the accepting thread.
     wake: Option<PipeWriter>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -96,7 +107,7 @@ impl Server {
         let address = listener.local_addr().map_err(ServerError::Listen)?;
         let (woken, wake) = io::pipe().map_err(ServerError::Thread)?;
         let shared = Arc::new(Shared {
-            service: Service::new(view, handle_key, options.users),
+            service: Service::new(view, handle_key, options.users, options.silly_names),
             peers,
             log_limit: LogLimit::default(),
             connections: Mutex::default(),
@@ -112,28 +123,28 @@ impl Server {
         Ok(Server { address, shared, wake: Some(wake), accepting: Some(accepting) })
     }
 
-    /// Where it listens, for NFS and MOUNT alike.
+    /// The address of both the NFS and the MOUNT service.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The path to mount. It is a secret: whoever may connect and knows it gets the root of the view.
+    /// The path to mount. It is a secret: whoever may connect and knows it gets the root's handle.
     #[must_use]
     pub fn export(&self) -> &str {
         &self.shared.service.export
     }
 
-    /// The calls answered so far.
+    /// The calls so far.
     #[must_use]
     pub fn calls(&self) -> CallCounts {
         CallCounts::of(&self.shared.service.counters)
     }
 
-    /// Ends every connection and closes every file of the view. Returns when no thread of the server is left.
+    /// Closes all connections and all files of the view, and joins all threads.
     ///
-    /// A client closes its connection when it has removed the last of the files that were deleted while open, which may be
-    /// after its mount is gone. It is waited for then; what is left behind one that does not come to it is removed here.
+    /// A client may remove its silly-renamed files after its unmount, and closes its connection then. It is waited for, up
+    /// to two seconds; what it leaves is removed.
     pub fn stop(mut self) -> CallCounts {
         self.end();
         self.calls()
@@ -144,7 +155,7 @@ impl Server {
         let unfinished = view.has_deleted_files() && !self.shared.are_closed_within(CLIENT_CLOSE_TIMEOUT);
         drop(self.wake.take());
         if let Some(accepting) = self.accepting.take() {
-            // A thread that panicked has said so; there is nothing to add here.
+            // A panic was reported when it happened.
             let _ = accepting.join();
         }
         let threads = self.shared.close_connections();
@@ -170,7 +181,7 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener, woken: &PipeReader) {
         let mut waiting =
             [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(woken.as_fd(), PollFlags::POLLIN)];
         if nix::poll::poll(&mut waiting, PollTimeout::NONE).is_err() {
-            // Only a signal or a shortage of memory: ask again.
+            // EINTR or ENOMEM.
             continue;
         }
         if waiting[1].revents().is_some_and(|events| !events.is_empty()) {
@@ -178,11 +189,11 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener, woken: &PipeReader) {
         }
         match listener.accept() {
             Ok((stream, peer)) => shared.admit(stream, peer),
-            // A peer that gave up again, or no descriptors left: neither is a reason to stop serving.
+            // ECONNABORTED, EMFILE and the like: go on.
             Err(error) => {
-                tracing::debug!(%error, "a connection could not be taken");
+                tracing::debug!(%error, "accept failed");
                 if is_shortage(&error) {
-                    // It is still waiting, and would be found so again and again. The end may come meanwhile.
+                    // The connection is still pending: do not spin, but stop when told to.
                     let _ = nix::poll::poll(&mut waiting[1..], PollTimeout::from(ACCEPT_RETRY_MILLISECONDS));
                 }
             }
@@ -190,7 +201,7 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener, woken: &PipeReader) {
     }
 }
 
-/// Whether the process or the system has none left of what a connection takes.
+/// Whether descriptors, buffers or memory are exhausted.
 fn is_shortage(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let errno = error.raw_os_error().map(Errno::from_raw);
@@ -204,12 +215,12 @@ impl Shared {
         if let Err(reason) = admitted {
             self.service.counters.refuse();
             if let Some(untold) = self.log_limit.tell() {
-                tracing::warn!(%peer, reason, untold, "a connection was refused");
+                tracing::warn!(%peer, reason, untold, "refused a connection");
             }
             return;
         }
         if let Err(error) = self.start(stream) {
-            tracing::warn!(%peer, %error, "a connection could not be served");
+            tracing::warn!(%peer, %error, "cannot serve a connection");
         }
     }
 
@@ -219,7 +230,7 @@ impl Shared {
         let mut connections = self.connections.lock();
         connections.threads.retain(|thread| !thread.is_finished());
         if connections.stopped || connections.open.len() >= CONNECTIONS_MAX {
-            return Err(io::Error::other("there are too many connections"));
+            return Err(io::Error::other("too many connections"));
         }
         let id = connections.next;
         connections.next += 1;
@@ -241,7 +252,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until the peers have closed all connections, and says whether they have.
+    /// Waits until the peers have closed all connections; false after `time`.
     fn are_closed_within(&self, time: Duration) -> bool {
         let mut connections = self.connections.lock();
         let open = |connections: &mut Connections| !connections.open.is_empty();
@@ -259,7 +270,7 @@ impl Shared {
     }
 }
 
-/// A connection's place in the list, given up when its thread ends in whatever way.
+/// Removes a connection from the list when its thread ends.
 struct Open<'a> {
     shared: &'a Shared,
     id: u64,

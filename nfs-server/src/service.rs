@@ -1,13 +1,15 @@
-//! What all connections of one server share.
+//! The state that all connections of a server share.
 
 use std::sync::Arc;
 
 use crate::call_counters::CallCounters;
+use crate::exclusive_creates::ExclusiveCreates;
 use crate::handle::HandleKey;
 use crate::reply_cache::ReplyCache;
+use crate::silly::{SillyNames, SillyRenames};
 use crate::view::View;
 
-/// Whose calls are answered.
+/// The users whose calls are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Users {
     /// These host users, and root.
@@ -16,24 +18,33 @@ pub enum Users {
     Any,
 }
 
-/// One view, with what it takes to answer calls on it.
+/// A view and the protocol state around it.
 pub(crate) struct Service {
     pub(crate) view: Arc<View>,
     pub(crate) handle_key: HandleKey,
     pub(crate) export: String,
     pub(crate) users: Users,
     pub(crate) reply_cache: ReplyCache,
+    pub(crate) silly: SillyRenames,
+    pub(crate) exclusive: ExclusiveCreates,
     pub(crate) counters: CallCounters,
 }
 
 impl Service {
-    pub(crate) fn new(view: Arc<View>, handle_key: HandleKey, users: Users) -> Service {
+    pub(crate) fn new(
+        view: Arc<View>,
+        handle_key: HandleKey,
+        users: Users,
+        silly_names: SillyNames,
+    ) -> Service {
         Service {
             view,
             export: handle_key.export_path(),
             handle_key,
             users,
             reply_cache: ReplyCache::new(),
+            silly: SillyRenames::new(silly_names),
+            exclusive: ExclusiveCreates::default(),
             counters: CallCounters::default(),
         }
     }

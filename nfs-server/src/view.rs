@@ -9,34 +9,39 @@ mod attributes;
 mod blocking;
 mod caller;
 mod case_folding;
+mod commit;
 mod create;
+mod deleted;
 mod dir_cache;
 mod dir_index;
 mod error;
 mod fd_cache;
 mod fileid;
+mod getattr;
 mod host;
 mod host_capabilities;
 mod impersonate;
+mod link;
 mod lookup;
+mod make;
 mod name_cache;
 mod node;
 mod observer;
 mod read;
 mod readdir;
+mod readlink;
 mod remove;
 mod rename;
 mod resolve;
-mod set;
-mod silly;
+mod setattr;
 mod spec;
 mod special_files;
-mod stat;
 #[cfg(target_os = "linux")]
 mod stat_batcher;
 mod statfs;
 mod tree;
 mod writable;
+mod write;
 
 use std::sync::Arc;
 
@@ -45,28 +50,28 @@ use parking_lot::Mutex;
 pub use attributes::{Attributes, FileType, Time};
 pub use blocking::Blocking;
 pub use caller::{AccessMask, Caller};
-pub use create::{CreateMode, NewNode};
+pub use create::CreateMode;
 pub use error::{Error, OpenError};
 pub use fileid::is_host_inode;
 pub use host_capabilities::HostCapabilities;
 pub(crate) use impersonate::prepare_thread;
 pub use lookup::Found;
+pub use make::NewNode;
 pub use node::{Node, NodeId};
 pub use observer::{AccessObserver, LookupOutcome};
 pub use read::{FileSegment, ReadOutcome};
 pub use readdir::DirEntry;
-pub use set::{Payload, SetAttributes, SetTime, WriteOutcome};
-pub use silly::SillyNames;
+pub use setattr::{SetAttributes, SetTime};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
 pub use special_files::is_special_file_marker;
 pub use writable::Writable;
+pub use write::{WriteOutcome, WriteSource};
 
-use create::ExclusiveCreates;
+use deleted::DeletedFiles;
 use dir_cache::DirCache;
 use fd_cache::FdCache;
 use fileid::FileIds;
 use node::NodeTable;
-use silly::SillyRenames;
 use special_files::SpecialFileMarkers;
 #[cfg(target_os = "linux")]
 use stat_batcher::StatBatcher;
@@ -81,15 +86,14 @@ pub struct View {
     dir_cache: DirCache,
     #[cfg(target_os = "linux")]
     stat_batcher: Option<StatBatcher>,
-    silly: SillyRenames,
-    exclusive: ExclusiveCreates,
+    deleted: DeletedFiles,
     special_files: SpecialFileMarkers,
     capabilities: HostCapabilities,
-    /// Held while names change: the host may give the inode number of a file that goes to one that comes.
+    /// Held while names are changed: the host may reuse the inode number of a removed file for a new one.
     changing_names: Mutex<()>,
-    /// The user and group that new files of the host get before they are given to the caller.
+    /// The process's own uid and gid.
     identity: (u32, u32),
-    /// Whether this process can act as its callers.
+    /// Whether this process can impersonate its callers.
     can_impersonate: bool,
     /// When the view was opened.
     opened: Time,
@@ -105,7 +109,7 @@ impl View {
         View::open_with(spec, observer, HostCapabilities::default())
     }
 
-    /// The same on a host of which this is known.
+    /// [`View::open`] on a host with other capabilities than this system's.
     ///
     /// # Errors
     /// As [`View::open`].
@@ -124,8 +128,7 @@ impl View {
             dir_cache: DirCache::new(),
             #[cfg(target_os = "linux")]
             stat_batcher: StatBatcher::on(capabilities),
-            silly: SillyRenames::new(capabilities.silly_names),
-            exclusive: ExclusiveCreates::default(),
+            deleted: DeletedFiles::default(),
             special_files: SpecialFileMarkers::default(),
             capabilities,
             changing_names: Mutex::new(()),
@@ -136,7 +139,7 @@ impl View {
         })
     }
 
-    /// The node of a number.
+    /// The node with an id.
     ///
     /// # Errors
     /// [`Error::Stale`] when there is no such node, or no longer.
@@ -148,10 +151,10 @@ impl View {
         }
     }
 
-    /// Closes every host file: from here on nothing in the view holds one open.
+    /// Closes all descriptors of host files.
     pub fn close(&self) {
         self.fds.clear();
-        self.silly.clear();
+        self.deleted.clear();
     }
 }
 

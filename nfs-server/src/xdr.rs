@@ -1,9 +1,10 @@
 //! XDR (RFC 4506): bounded decoding that borrows from the request, encoding straight into the reply.
 
 use crate::limits::INLINE_DATA_MAX;
+use crate::payload::{Payload, Unread};
 use crate::view::FileSegment;
 
-/// The bytes are not what the protocol says they should be.
+/// A decoding error: GARBAGE_ARGS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Garbage;
 
@@ -17,21 +18,20 @@ pub(crate) trait Encode {
     fn encode(&self, to: &mut Encoder<'_>);
 }
 
-/// What is left of a request.
-#[derive(Clone, Copy)]
+/// Decodes a request.
 pub(crate) struct Decoder<'a> {
     left: &'a [u8],
-    /// Bytes that belong to the request and were not received yet.
-    behind: usize,
+    /// The end of the request, if it was not received yet.
+    unread: Option<Unread<'a>>,
 }
 
-/// A reply that grows.
+/// Encodes a reply.
 pub(crate) struct Encoder<'o> {
     out: &'o mut Vec<u8>,
     tail: Tail,
 }
 
-/// Data that follows a reply without being copied into it.
+/// Opaque data at the end of a reply that is not copied into the reply buffer.
 #[derive(Clone, Default)]
 pub(crate) enum Tail {
     #[default]
@@ -44,15 +44,15 @@ pub(crate) enum Tail {
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Decoder<'a> {
-        Decoder { left: bytes, behind: 0 }
+        Decoder { left: bytes, unread: None }
     }
 
-    /// A request of which `behind` bytes were not received yet.
-    pub(crate) fn partial(bytes: &'a [u8], behind: usize) -> Decoder<'a> {
-        Decoder { left: bytes, behind }
+    /// A request whose end may not have been received yet.
+    pub(crate) fn partial(bytes: &'a [u8], unread: Option<Unread<'a>>) -> Decoder<'a> {
+        Decoder { left: bytes, unread }
     }
 
-    /// What was not decoded yet.
+    /// The bytes not decoded yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.left
     }
@@ -65,7 +65,7 @@ impl<'a> Decoder<'a> {
         self.fixed().map(u64::from_be_bytes)
     }
 
-    /// A boolean; anything but 0 and 1 is none.
+    /// A boolean: 0 or 1.
     pub(crate) fn bool(&mut self) -> Result<bool, Garbage> {
         match self.u32()? {
             0 => Ok(false),
@@ -92,19 +92,20 @@ impl<'a> Decoder<'a> {
         Ok(data)
     }
 
-    /// Opaque data of at most `max` bytes, the last item of a request: what of it is here, and how many bytes of it were
-    /// not received yet.
-    pub(crate) fn opaque_partial(&mut self, max: usize) -> Result<(&'a [u8], usize), Garbage> {
+    /// Opaque data of at most `max` bytes, the last item of a request, of which the end may not have been received yet.
+    pub(crate) fn payload(&mut self, max: usize) -> Result<Payload<'a>, Garbage> {
         let length = usize::try_from(self.u32()?).map_err(|_| Garbage)?;
-        if length > max || length + padding(length) > self.left.len() + self.behind {
+        let unread = self.unread.map_or(0, |unread| unread.count);
+        if length > max || length + padding(length) > self.left.len() + unread {
             return Err(Garbage);
         }
         let (data, tail) = self.left.split_at(length.min(self.left.len()));
         self.left = &tail[padding(length).min(tail.len())..];
-        Ok((data, length - data.len()))
+        let count = length - data.len();
+        Ok(Payload::new(data, self.unread.take().map(|unread| Unread { count, ..unread })))
     }
 
-    /// A value that may be missing.
+    /// An optional value.
     pub(crate) fn optional<T>(
         &mut self,
         value: impl FnOnce(&mut Decoder<'a>) -> Result<T, Garbage>,
@@ -142,8 +143,7 @@ impl<'o> Encoder<'o> {
         self.out.extend_from_slice(&[0; 3][..padding(data.len())]);
     }
 
-    /// Opaque data from the start of the bulk buffer, the last item of a reply. Large data is not copied: it is
-    /// sent from where it lies.
+    /// Opaque data from the start of the bulk buffer, the last item of a reply. Large data is not copied.
     pub(crate) fn opaque_bulk(&mut self, data: &[u8]) {
         if data.len() <= INLINE_DATA_MAX {
             return self.opaque(data);
@@ -158,7 +158,7 @@ impl<'o> Encoder<'o> {
         self.tail = Tail::File(segment.clone());
     }
 
-    /// A value that may be missing.
+    /// An optional value.
     pub(crate) fn optional<T: Encode>(&mut self, value: Option<&T>) {
         self.bool(value.is_some());
         if let Some(value) = value {
@@ -166,7 +166,7 @@ impl<'o> Encoder<'o> {
         }
     }
 
-    /// What follows the reply.
+    /// The data to send after the reply.
     pub(crate) fn tail(self) -> Tail {
         self.tail
     }
@@ -204,7 +204,11 @@ pub(crate) fn padding(length: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::BorrowedFd;
+
     use super::*;
+    use crate::payload::PayloadReader;
+    use crate::view::{Error, WriteSource};
 
     #[test]
     fn a_length_beyond_the_request_allocates_nothing_and_is_garbage() {
@@ -217,25 +221,32 @@ mod tests {
         );
     }
 
+    /// A socket that nobody reads from.
+    struct Socket;
+
+    impl PayloadReader for Socket {
+        fn write_to(&self, _: BorrowedFd<'_>, _: u64, _: usize) -> Result<usize, Error> {
+            Err(Error::Io)
+        }
+    }
+
     #[test]
-    fn data_that_is_not_all_here_is_told_from_data_that_is_too_short() {
+    fn data_not_yet_received_is_told_from_data_that_is_too_short() {
         let mut out = Vec::new();
         Encoder::new(&mut out).opaque(b"12345");
-        for here in 4..=out.len() {
-            let behind = out.len() - here;
-            let decoded = Decoder::partial(&out[..here], behind).opaque_partial(5);
-            let data = &out[4..here.min(9)];
-            assert_eq!(decoded, Ok((data, 5 - data.len())), "{here} here");
-            assert_eq!(
-                Decoder::partial(&out[..here], behind).opaque_partial(4),
-                Err(Garbage),
-                "over the limit"
-            );
-            if behind > 0 {
-                assert_eq!(Decoder::partial(&out[..here], behind - 1).opaque_partial(5), Err(Garbage));
+        let decode = |received: &[u8], count, max| {
+            let unread = Some(Unread { count, reader: &Socket });
+            Decoder::partial(received, unread).payload(max).map(|payload| payload.len())
+        };
+        for received in 4..=out.len() {
+            let missing = out.len() - received;
+            assert_eq!(decode(&out[..received], missing, 5), Ok(5), "{received} received");
+            assert_eq!(decode(&out[..received], missing, 4), Err(Garbage), "over the limit");
+            if missing > 0 {
+                assert_eq!(decode(&out[..received], missing - 1, 5), Err(Garbage));
             }
         }
-        assert_eq!(Decoder::new(&[0xff; 8]).opaque_partial(usize::MAX - 3), Err(Garbage));
+        assert_eq!(Decoder::new(&[0xff; 8]).payload(usize::MAX - 3).err(), Some(Garbage));
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn view(directory: &Path) -> Arc<View> {
 }
 
 fn loopbox(directory: &Path) -> (Server, Address) {
-    let options = ServerOptions { users: Users::Any, peers: Peers::Anyone, handle_key: None };
+    let options = ServerOptions::new(Users::Any, Peers::Anyone);
     let server = Server::start(view(directory), options).expect("a server can be started");
     let port = server.addr().port();
     let address = Address { nfs: port, mount: port, export: server.export().to_owned() };

@@ -27,11 +27,7 @@ struct Served {
 impl Backend for Nfs {
     fn realise(&self, wish: Wish<'_>) -> Result<Box<dyn Realised>, BackendError> {
         let view = Arc::new(View::open(wish.view, wish.sink)?);
-        let options = ServerOptions {
-            users: Users::Only(vec![wish.user.uid]),
-            peers: Peers::KernelOnly,
-            handle_key: None,
-        };
+        let options = ServerOptions::new(Users::Only(vec![wish.user.uid]), Peers::KernelOnly);
         let network = Network::new()?;
         let server = network.within(|| Server::start(Arc::clone(&view), options))??;
         let source =

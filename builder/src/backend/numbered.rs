@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nfs_server::view::{
     Attributes, Blocking, Caller, CreateMode, DirEntry, Error, NewNode, SetAttributes, View,
 };
+use nfs_server::{SillyNames, SillyRenames};
 
 use crate::plan::User;
 
@@ -19,6 +20,7 @@ const PLACES: usize = 1 << 16;
 pub struct Numbered {
     view: Arc<View>,
     user: User,
+    silly: SillyRenames,
     /// Where listings go on behind an entry that is named by its file and not by a cookie: by directory and file.
     behind: Mutex<HashMap<(u64, u64), u64>>,
 }
@@ -46,7 +48,7 @@ impl Numbered {
     /// A view, for this user whoever calls.
     #[must_use]
     pub fn new(view: Arc<View>, user: User) -> Numbered {
-        Numbered { view, user, behind: Mutex::default() }
+        Numbered { view, user, silly: SillyRenames::new(SillyNames::default()), behind: Mutex::default() }
     }
 
     /// The root's number.
@@ -60,8 +62,12 @@ impl Numbered {
     /// # Errors
     /// Here and below: what the view says.
     pub fn lookup(&self, directory: u64, name: &[u8]) -> Result<u64, Error> {
-        let (node, _) = self.view.lookup(&self.view.node(directory)?, name, self.caller())?;
-        Ok(node.id())
+        let directory = self.view.node(directory)?;
+        let found = self.view.lookup(&directory, name, self.caller());
+        if matches!(found, Ok(_) | Err(Error::NotFound)) {
+            self.silly.looked_up(&self.view, &directory, name, found.is_ok());
+        }
+        found.map(|(node, _)| node.id())
     }
 
     /// GETATTR.
@@ -153,7 +159,8 @@ impl Numbered {
     pub fn rename(&self, from: (u64, &[u8]), to: (u64, &[u8])) -> Result<(), Error> {
         let source = self.view.writable(self.view.node(from.0)?)?;
         let target = self.view.writable(self.view.node(to.0)?)?;
-        source.rename(from.1, &target, to.1, self.caller())
+        let is_silly = |file: &Attributes| self.silly.is_silly(source.node(), to.1, file);
+        source.rename(from.1, &target, to.1, self.caller(), &is_silly)
     }
 
     /// READLINK.

@@ -66,7 +66,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     state.sweep()?;
 
     let view = Arc::new(View::open(&spec, None)?);
-    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, handle_key: None };
+    let options = ServerOptions::new(Users::Any, Peers::KernelOnly);
     let network = Network::new()?;
     let server = network.within(|| Server::start(view, options))??;
     let source = Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };

@@ -1,4 +1,4 @@
-//! Calls that wait for a disk, apart from the quick ones behind them.
+//! Threads for calls that block on a disk, so that those behind them need not wait.
 
 use std::collections::VecDeque;
 use std::net::Shutdown;
@@ -12,7 +12,7 @@ use crate::rpc::{self, ReplyBuffer, Request};
 use crate::service::Service;
 use crate::view::{Blocking, prepare_thread};
 
-/// A connection's calls that wait, and the threads that carry them out: none before there is such a call.
+/// A connection's queue of blocking calls and the threads that execute them, started on demand.
 pub(super) struct BlockingPool<'s> {
     service: &'s Service,
     output: &'s Output<'s>,
@@ -23,15 +23,15 @@ pub(super) struct BlockingPool<'s> {
 #[derive(Default)]
 struct Queue {
     calls: VecDeque<Box<[u8]>>,
-    /// Bytes of them.
+    /// Bytes in `calls`.
     bytes: usize,
     threads: usize,
-    /// Threads that have nothing to do.
+    /// Threads without a call.
     idle: usize,
     ended: bool,
 }
 
-/// Ends the threads when the connection does, in whatever way.
+/// Stops the threads when dropped.
 pub(super) struct PoolGuard<'w, 's>(&'w BlockingPool<'s>);
 
 impl<'s> BlockingPool<'s> {
@@ -43,7 +43,7 @@ impl<'s> BlockingPool<'s> {
         PoolGuard(self)
     }
 
-    /// Takes over a call, unless too many are waiting or no thread can be had for it.
+    /// Queues a call; false when the queue is full or no thread could be started.
     pub(super) fn submit<'scope>(&'scope self, call: &[u8], scope: &'scope Scope<'scope, '_>) -> bool {
         let mut queue = self.queue.lock();
         if queue.bytes + call.len() > BLOCKING_CALL_BYTES_MAX {
@@ -76,7 +76,7 @@ impl<'s> BlockingPool<'s> {
                 .and_then(|_| Ok(send::all(self.output, &mut replies)?));
             if let Err(error) = sent {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a reply could not be sent");
-                // The peer has to hear that no reply will come; who receives from it ends then.
+                // The peer must learn that no reply will come. This also ends the thread that receives.
                 let _ = self.output.lock().shutdown(Shutdown::Both);
                 return;
             }

@@ -1,4 +1,4 @@
-//! Replies on their way out, with the data behind the last of them from where it lies.
+//! Sends replies, and the tail of the last one from its buffer or file.
 
 use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::rpc::ReplyBuffer;
 use crate::view::FileSegment;
 use crate::xdr::{Tail, padding};
 
-/// Sends all that waits.
+/// Sends all buffered replies.
 pub(super) fn all(output: &Output<'_>, replies: &mut ReplyBuffer) -> io::Result<()> {
     if replies.out.is_empty() {
         return Ok(());
@@ -46,7 +46,7 @@ fn parts(mut stream: &TcpStream, head: &[u8], data: &[u8], fill: &[u8]) -> io::R
     Ok(())
 }
 
-/// Sends `head`, and behind it part of a file without a copy in between.
+/// Sends `head` and a segment of a file with sendfile(2).
 #[cfg(target_os = "linux")]
 fn file(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8]) -> io::Result<()> {
     use std::os::fd::AsRawFd;
@@ -58,7 +58,7 @@ fn file(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8])
     const MORE: MsgFlags = MsgFlags::from_bits_retain(nix::libc::MSG_MORE);
     let mut head = head;
     while !head.is_empty() {
-        // What follows goes out in the same segment.
+        // In one TCP segment with what follows.
         match send(stream.as_raw_fd(), head, MORE) {
             Ok(sent) => head = &head[sent..],
             Err(Errno::EINTR) => {}
@@ -69,11 +69,11 @@ fn file(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8])
     let mut left = segment.count;
     while left > 0 {
         match sendfile(stream, segment.descriptor(), Some(&mut offset), left) {
-            // Shorter than it was a moment ago. Its length was told already: the connection has to go.
+            // The file was truncated after its length was sent: the connection has to be closed.
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(sent) => left -= sent,
             Err(Errno::EINTR) => {}
-            // A file system that can only be read.
+            // A file system without splice support.
             Err(Errno::EINVAL) if left == segment.count => return copied(stream, &[], segment, room),
             Err(errno) => return Err(errno.into()),
         }
@@ -87,7 +87,7 @@ fn file(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8])
     copied(stream, head, segment, room)
 }
 
-/// Sends `head` and part of a file by way of `room`, which has its size.
+/// Sends `head` and a segment of a file through `room`, which has its size.
 fn copied(stream: &TcpStream, head: &[u8], segment: &FileSegment, room: &mut [u8]) -> io::Result<()> {
     let mut count = 0;
     while count < room.len() {

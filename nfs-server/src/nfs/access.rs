@@ -1,4 +1,4 @@
-//! ACCESS (RFC 1813, section 3.3.4): what the caller may do with a node.
+//! ACCESS (RFC 1813, section 3.3.4): the caller's permissions on a file.
 
 use super::attributes::PostOp;
 use super::{Failure, Procedure};

@@ -39,18 +39,18 @@ impl Call<'_> {
         self.credentials.caller()
     }
 
-    /// The node of a handle: a handle that this server did not make is bad, one whose node is gone is stale.
+    /// The node of a handle: BADHANDLE if this server did not sign it, STALE if the file was removed.
     pub(super) fn node(&self, handle: FileHandle<'_>) -> Result<Node, Status> {
         let id = self.service.handle_key.verify(handle).ok_or(Status::BadHandle)?;
         self.service.view.node(id).map_err(Status::from)
     }
 
-    /// The right to change the names in the directory of a handle.
+    /// The directory of a handle, to change names in it.
     pub(super) fn writable_names(&self, handle: FileHandle<'_>) -> Result<Writable<'_>, Status> {
         self.service.view.writable_names(&self.node(handle)?, self.caller()).map_err(Status::from)
     }
 
-    /// The right to change the node of a handle.
+    /// The node of a handle, to change it.
     pub(super) fn writable(&self, handle: FileHandle<'_>) -> Result<Writable<'_>, Status> {
         self.service.view.writable(self.node(handle)?).map_err(Status::from)
     }
@@ -69,7 +69,7 @@ impl Call<'_> {
         self.service.view.last_attributes(node).map(PreOpAttr::from)
     }
 
-    /// Changes the names in a directory, and tells what that did to the directory.
+    /// Changes names in a directory, and returns the directory's `wcc_data`.
     pub(super) fn change<T>(
         &self,
         directory: &Writable<'_>,
@@ -84,11 +84,11 @@ impl Call<'_> {
         }
     }
 
-    /// Makes something new in a directory.
+    /// Creates a node in a directory.
     ///
-    /// Where nothing can be made, a name that is taken is told to be taken all the same, as systems do for their own
-    /// read-only file systems. Linux's client counts on it since 6.10: what a program opens with `O_CREAT`, as shells
-    /// do for `>/dev/null`, it asks to create, and only looks for it when it exists.
+    /// In a read-only directory an existing name gives EXIST rather than ROFS, as on local file systems. Linux's client
+    /// relies on it since 6.10: for open(2) with `O_CREAT`, as shells do for `>/dev/null`, it calls CREATE first and looks
+    /// the name up only after EXIST.
     pub(super) fn make(
         &self,
         place: &DirOp<'_>,

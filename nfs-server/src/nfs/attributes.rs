@@ -86,17 +86,29 @@ impl Encode for Wcc {
     }
 }
 
+/// `nfstime3`, seconds and nanoseconds: a time before 1970 is sent as 1970, one after 2106 as the last in 2106.
+#[must_use]
+pub fn wire_time(time: Time) -> (u32, u32) {
+    let seconds = time.seconds();
+    match u32::try_from(seconds) {
+        Ok(seconds) => (seconds, time.nanoseconds()),
+        Err(_) if seconds < 0 => (0, 0),
+        Err(_) => (u32::MAX, 0),
+    }
+}
+
 impl Encode for Time {
     fn encode(&self, to: &mut Encoder<'_>) {
-        to.u32(self.seconds);
-        to.u32(self.nanoseconds);
+        let (seconds, nanoseconds) = wire_time(*self);
+        to.u32(seconds);
+        to.u32(nanoseconds);
     }
 }
 
 impl Decode<'_> for Time {
     fn decode(from: &mut Decoder<'_>) -> Result<Time, Garbage> {
         let (seconds, nanoseconds) = (from.u32()?, from.u32()?);
-        if nanoseconds < 1_000_000_000 { Ok(Time { seconds, nanoseconds }) } else { Err(Garbage) }
+        if nanoseconds < 1_000_000_000 { Ok(Time::new(seconds.into(), nanoseconds)) } else { Err(Garbage) }
     }
 }
 
@@ -114,10 +126,10 @@ impl Decode<'_> for SetTime {
 impl Decode<'_> for SetAttributes {
     fn decode(from: &mut Decoder<'_>) -> Result<SetAttributes, Garbage> {
         Ok(SetAttributes {
-            mode: from.optional(super::super::xdr::Decoder::u32)?.map(|mode| mode & 0o7777),
-            uid: from.optional(super::super::xdr::Decoder::u32)?,
-            gid: from.optional(super::super::xdr::Decoder::u32)?,
-            size: from.optional(super::super::xdr::Decoder::u64)?,
+            mode: from.optional(Decoder::u32)?.map(|mode| mode & 0o7777),
+            uid: from.optional(Decoder::u32)?,
+            gid: from.optional(Decoder::u32)?,
+            size: from.optional(Decoder::u64)?,
             accessed: SetTime::decode(from)?,
             modified: SetTime::decode(from)?,
         })

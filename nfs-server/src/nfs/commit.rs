@@ -1,4 +1,4 @@
-//! COMMIT (RFC 1813, section 3.3.21): what was written reaches the disk, where it is to outlive the view.
+//! COMMIT (RFC 1813, section 3.3.21): written data reaches the disk.
 
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
@@ -6,8 +6,8 @@ use crate::call::Call;
 use crate::handle::FileHandle;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
-/// The write verifier: it would change if data could be lost between WRITE and COMMIT while the server lives on.
-/// Written data is in the host's page cache, which outlives the server.
+/// `writeverf3`, constant: it changes only when a server may have lost written data, and the host's page cache outlives
+/// this server.
 pub(super) const VERIFIER: u64 = 1;
 
 pub(super) struct Commit;

@@ -5,7 +5,8 @@ use super::attributes::PostOp;
 use super::{Failure, Procedure};
 use crate::call::Call;
 use crate::handle::SignedHandle;
-use crate::view::Attributes;
+use crate::service::Service;
+use crate::view::{Attributes, Error};
 use crate::xdr::{Encode, Encoder};
 
 pub(super) struct Lookup;
@@ -23,7 +24,12 @@ impl Procedure for Lookup {
 
     fn call(call: &Call<'_>, what: DirOp<'_>, _: &mut [u8]) -> Result<Done, Failure<PostOp>> {
         let directory = call.node(what.directory)?;
-        let (node, attributes) = call.service.view.lookup(&directory, what.name, call.caller())?;
+        let Service { view, silly, .. } = call.service;
+        let found = view.lookup(&directory, what.name, call.caller());
+        if matches!(found, Ok(_) | Err(Error::NotFound)) {
+            silly.looked_up(view, &directory, what.name, found.is_ok());
+        }
+        let (node, attributes) = found?;
         Ok(Done { handle: call.handle(&node), attributes })
     }
 }

@@ -5,6 +5,7 @@ use super::attributes::Wcc;
 use super::status::Status;
 use super::{Failure, Procedure};
 use crate::call::Call;
+use crate::view::Attributes;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
 pub(super) struct Rename;
@@ -36,7 +37,10 @@ impl Procedure for Rename {
         let source = call.service.view.writable_names(&source, call.caller())?;
         let target = call.service.view.writable_names(&target, call.caller())?;
         let (source_before, target_before) = (call.pre_op(source.node()), call.pre_op(target.node()));
-        let result = source.rename(from.name, &target, to.name, call.caller());
+        let result = {
+            let is_silly = |file: &Attributes| call.service.silly.is_silly(source.node(), to.name, file);
+            source.rename(from.name, &target, to.name, call.caller(), &is_silly)
+        };
         let both = Both {
             from: Wcc { before: source_before, after: source.attributes().ok() },
             to: Wcc { before: target_before, after: target.attributes().ok() },

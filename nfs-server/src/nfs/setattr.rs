@@ -1,6 +1,6 @@
 //! SETATTR (RFC 1813, section 3.3.2): changes attributes, if the file has not changed since the client looked.
 
-use super::attributes::Wcc;
+use super::attributes::{Wcc, wire_time};
 use super::status::Status;
 use super::{Failure, Procedure};
 use crate::call::Call;
@@ -27,7 +27,7 @@ impl Procedure for SetAttr {
         let file = call.service.view.writable_attributes(&node, &arguments.set, call.caller())?;
         if let Some(guard) = arguments.guard {
             let attributes = file.attributes()?;
-            if attributes.changed != guard {
+            if wire_time(attributes.changed) != wire_time(guard) {
                 let body = Wcc { before: Some(attributes.into()), after: Some(attributes) };
                 return Err(Failure { status: Status::NotSynchronized, body });
             }

@@ -9,12 +9,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Answered, Blocking, CALL, LAST_FRAGMENT, REPLY, RPC_VERSION, ReplyBuffer, Request, answer};
-use crate::call::Behind;
+use super::{Blocking, CALL, LAST_FRAGMENT, REPLY, RPC_VERSION, Reply, ReplyBuffer, Request, answer};
 use crate::handle::HandleKey;
 use crate::nfs::PROCEDURES;
+use crate::payload::{PayloadReader, Unread};
 use crate::service::{Service, Users};
-use crate::view::{Entry, Error, Owner, Payload, View, ViewSpec};
+use crate::silly::SillyNames;
+use crate::view::{Entry, Error, Owner, View, ViewSpec, WriteSource};
 use crate::xdr::{Encoder, padding};
 
 /// How often each property is tried.
@@ -39,7 +40,7 @@ impl Target {
             Entry::Symlink { at: "/bin/sh".into(), target: "/etc".into() },
         ];
         let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
-        let service = Service::new(view, HandleKey::random().unwrap(), Users::Any);
+        let service = Service::new(view, HandleKey::random().unwrap(), Users::Any, SillyNames::Linux);
         let handles = ["/", "/build", "/build/file", "/build/dir", "/etc/passwd", "/bin/sh"]
             .map(|path| handle(&service, path));
         Target { service, handles: handles.to_vec(), _host: host }
@@ -49,7 +50,7 @@ impl Target {
     fn answer(&self, record: &[u8]) {
         let mut replies = ReplyBuffer::new().expect("some memory");
         let store = match answer(&self.service, Request::whole(record, Blocking::Never), &mut replies) {
-            Ok(Answered::Later) => {
+            Ok(Reply::WouldBlock) => {
                 answer(&self.service, Request::whole(record, Blocking::Allowed), &mut replies)
             }
             store => store,
@@ -155,11 +156,11 @@ fn arbitrary_arguments_of_every_procedure_are_answered() {
 /// The end of a record, as a socket has it.
 struct End(Cell<usize>);
 
-impl Behind for End {
-    fn put(&self, file: BorrowedFd<'_>, offset: u64, count: usize) -> Result<usize, Error> {
+impl PayloadReader for End {
+    fn write_to(&self, file: BorrowedFd<'_>, offset: u64, count: usize) -> Result<usize, Error> {
         let left = self.0.get().checked_sub(count).expect("no more is taken than the record has");
         self.0.set(left);
-        vec![7_u8; count].as_slice().put(file, offset)
+        vec![7_u8; count].as_slice().write_to(file, offset)
     }
 }
 
@@ -180,11 +181,11 @@ fn large_writes_with_a_few_bits_flipped_are_answered_before_their_end() {
             record[place] ^= 1 << bit;
         }
         let end = End(Cell::new(record.len() - here));
-        let behind: (usize, &dyn Behind) = (record.len() - here, &end);
-        let early = Request { record: &record[..here], behind: Some(behind), blocking: Blocking::Never };
+        let unread = Some(Unread { count: record.len() - here, reader: &end });
+        let early = Request { record: &record[..here], unread, blocking: Blocking::Never };
         let mut replies = ReplyBuffer::new().expect("some memory");
         let store = answer(&target.service, early, &mut replies);
-        prop_assert_eq!(store == Ok(Answered::Now), !replies.out.is_empty());
+        prop_assert_eq!(store == Ok(Reply::Encoded), !replies.out.is_empty());
         target.answer(&record);
     });
 }

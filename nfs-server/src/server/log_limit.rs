@@ -1,4 +1,4 @@
-//! Which refused connections are told of: whoever may connect could fill the log otherwise.
+//! Limits the rate at which refused connections are logged.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use crate::limits::{REFUSALS_LOG_PERIOD, REFUSALS_LOGGED};
 
-/// How many were told of lately.
+/// The refusals of the current period.
 #[derive(Debug, Default)]
 pub(super) struct LogLimit(Mutex<State>);
 
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl LogLimit {
-    /// Whether one more is told of, and then how many were not told of before it.
+    /// Whether to log one more; then the number of those not logged before it.
     pub(super) fn tell(&self) -> Option<u64> {
         self.tell_at(Instant::now())
     }

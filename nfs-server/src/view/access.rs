@@ -1,9 +1,7 @@
-//! What a caller may do with a node: by its mode, and where the host's rules decide, by its access control list.
+//! Permission checks: by mode, and where the host checks permissions, by access control list.
 
 use super::View;
-#[cfg(target_os = "linux")]
-use super::attributes::FileType;
-use super::attributes::Permissions;
+use super::attributes::{FileType, Permissions};
 use super::caller::{AccessMask, Caller};
 use super::error::Error;
 use super::node::Node;
@@ -11,10 +9,25 @@ use super::node::Node;
 use super::{host, resolve::Resolved};
 
 impl View {
-    /// Whether the caller may do that with a node, wherever it lies in the view.
+    /// Whether the caller has this permission on a node. Nobody may write a file where the view is read-only.
     ///
-    /// A file without an access control list is judged by its mode, as the host does it. Of one that has a list, the host is
-    /// asked on behalf of the caller. An owner's rights are in the mode alone (acl(5)).
+    /// # Errors
+    /// [`Error::Stale`] when the host no longer has it.
+    pub fn may(&self, node: &Node, caller: Caller<'_>, mask: AccessMask) -> Result<bool, Error> {
+        let kind = self.kind(node);
+        // Files only: open(2) fails rather than a write long after it. Changing names in a directory is refused when it is
+        // tried, with EROFS; a device has no data on this file system.
+        let holds_data = kind == FileType::Regular;
+        if mask == AccessMask::Write && holds_data && !self.is_writable(node) {
+            return Ok(false);
+        }
+        self.allows(node, caller, mask)
+    }
+
+    /// Whether the caller has this permission on a node, wherever it lies in the view.
+    ///
+    /// By the mode, as the host does it; for a file with an access control list the host is asked as the caller. The owner's
+    /// permissions are in the mode alone (acl(5)).
     pub(crate) fn allows(&self, node: &Node, caller: Caller<'_>, mask: AccessMask) -> Result<bool, Error> {
         let permissions = self.permissions(node)?;
         let by_mode = caller.may(mask, self.kind(node), permissions);
@@ -29,14 +42,14 @@ impl View {
         if self.allows(node, caller, mask)? { Ok(()) } else { Err(Error::Access) }
     }
 
-    /// What a node's access control list says; nothing if it has none.
+    /// The permission by a node's access control list; `None` if it has none.
     #[cfg(not(target_os = "linux"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Linux, where the host is asked")]
     fn allows_by_acl(&self, _: &Node, _: Caller<'_>, _: AccessMask) -> Result<Option<bool>, Error> {
         Ok(None)
     }
 
-    /// What a node's access control list says; nothing if it has none.
+    /// The permission by a node's access control list; `None` if it has none.
     #[cfg(target_os = "linux")]
     fn allows_by_acl(
         &self,
@@ -56,8 +69,7 @@ impl View {
         host::may(&*directory, &name, mask).map(Some).map_err(Error::from)
     }
 
-    /// Whether a node has an access control list: asked of the host once for each time of last change, which a new list
-    /// moves.
+    /// Whether a node has an access control list. Asked once per ctime, which setting a list changes.
     #[cfg(target_os = "linux")]
     fn has_acl(&self, node: &Node) -> Result<bool, Error> {
         if let Some(known) = self.with_attr_cache(node, |cache| cache.has_acl()).flatten() {
@@ -74,13 +86,13 @@ impl View {
                 (resolved.directory, resolved.name)
             }
         };
-        // What cannot be told is asked for.
+        // If in doubt, the host decides.
         let has = host::has_acl(&*directory, &name).unwrap_or(true);
         self.with_attr_cache(node, |cache| cache.set_acl(has));
         Ok(has)
     }
 
-    /// Refuses whoever may not change the names in a directory, where the host does not decide about that.
+    /// Refuses callers without permission to change names in a directory, where the host does not check that.
     pub(crate) fn check_names(
         &self,
         node: &Node,

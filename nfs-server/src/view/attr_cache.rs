@@ -1,70 +1,70 @@
-//! What the host said last of a node, and whether that is still so.
+//! The attributes of a node as the host reported them last.
 //!
-//! Where nobody but the view changes files, what was said once stays true until the view does something, and is
-//! told again without asking. Calls run side by side, so an answer counts only if nothing was done since it was asked
-//! for: whoever changes a node says so *after* the change and before asking again.
+//! Where only the view changes files, they stay valid until the view changes the file. Calls run concurrently, so a stat's
+//! result is stored only if no change was made since the stat began: a change invalidates the cache *after* it was made
+//! and before the next stat.
 
 use super::attributes::{Attributes, Time};
 
-/// What the host said last of a node.
+/// The cached attributes of a node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AttrCache {
     last: Option<Attributes>,
-    /// Nothing was done since.
+    /// Whether `last` is valid.
     current: bool,
-    /// What was done so far.
+    /// Changes so far.
     changes: u32,
-    /// Whether it has an access control list, and when it had last changed when that was asked.
+    /// The ctime at which it was found out whether the node has an access control list, and whether it has.
     #[cfg(target_os = "linux")]
     list: Option<(Time, bool)>,
 }
 
-/// The moment at which the host is asked.
+/// The number of changes when a stat began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u32);
 
 impl AttrCache {
-    /// What the host said just now of a node that was not known before.
+    /// The cache of a new node, from a stat just made.
     pub(crate) fn now(attributes: Attributes) -> AttrCache {
         AttrCache { last: Some(attributes), current: true, ..AttrCache::default() }
     }
 
-    /// What was said last, true or not.
+    /// The attributes last stored, valid or not.
     pub(crate) fn last(&self) -> Option<Attributes> {
         self.last
     }
 
-    /// What was said last, if it is still so.
+    /// The attributes, if they are valid.
     pub(crate) fn current(&self) -> Option<Attributes> {
         self.last.filter(|_| self.current)
     }
 
-    /// Whether it has an access control list, if nothing has changed since that was asked.
+    /// Whether the node has an access control list, if its ctime has not changed since that was found out.
     #[cfg(target_os = "linux")]
     pub(crate) fn has_acl(&self) -> Option<bool> {
         let (generation, has) = self.list?;
         (Some(generation) == self.last.map(|last| last.changed)).then_some(has)
     }
 
-    /// Takes note whether it has one, in the state that was seen last.
+    /// Stores whether it has one, for the ctime seen last.
     #[cfg(target_os = "linux")]
     pub(crate) fn set_acl(&mut self, has: bool) {
         self.list = self.last.map(|last| (last.changed, has));
     }
 
-    /// Takes note that something was done.
+    /// The node was changed.
     pub(crate) fn invalidate(&mut self) -> Generation {
         self.current = false;
         self.changes = self.changes.wrapping_add(1);
         self.generation()
     }
 
-    /// To be called before the host is asked.
+    /// To be called before a stat.
     pub(crate) fn generation(&self) -> Generation {
         Generation(self.changes)
     }
 
-    /// Takes over what the host said to who asked at that moment.
+    /// Stores the result of a stat that began at `generation`.
     pub(crate) fn store(&mut self, generation: Generation, attributes: &Attributes) {
         if generation == self.generation() {
             self.last = Some(*attributes);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_from_before_a_change_does_not_count() {
+    fn a_stat_from_before_a_change_is_not_stored() {
         let mut cache = AttrCache::now(of_size(1));
         let reader = cache.generation();
         let writer = cache.invalidate();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_changes_the_later_ones_answer_counts() {
+    fn of_two_changes_the_stat_after_the_later_is_stored() {
         let mut cache = AttrCache::now(of_size(1));
         let (first, second) = (cache.invalidate(), cache.invalidate());
         cache.store(first, &of_size(2));

@@ -23,20 +23,46 @@ pub enum FileType {
     Socket,
 }
 
-/// A moment: seconds since 1970 and nanoseconds. What the host has from before 1970 shows as 1970.
+/// Nanoseconds in a second.
+const SECOND: i64 = 1_000_000_000;
+
+/// A time: nanoseconds since 1970, negative before. What lies outside of the years 1678 to 2261 is moved to their ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time {
-    /// Seconds.
-    pub seconds: u32,
-    /// Nanoseconds, below 10⁹.
-    pub nanoseconds: u32,
-}
+pub struct Time(i64);
 
 impl Time {
-    /// Whether it is less than that ago, or to come.
+    /// A time as `struct timespec` has it.
+    #[must_use]
+    pub const fn new(seconds: i64, nanoseconds: u32) -> Time {
+        Time(seconds.saturating_mul(SECOND).saturating_add(nanoseconds as i64))
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(SECOND)
+    }
+
+    /// The nanoseconds beyond [`Time::seconds`]; below 10⁹.
+    #[must_use]
+    pub const fn nanoseconds(self) -> u32 {
+        self.0.rem_euclid(SECOND) as u32
+    }
+
+    /// The present time.
+    pub(crate) fn now() -> Time {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
+    }
+
+    /// Whether it is less than that ago, or in the future.
     pub(crate) fn is_within(self, span: Duration) -> bool {
-        let time = UNIX_EPOCH + Duration::new(self.seconds.into(), self.nanoseconds);
-        SystemTime::now().duration_since(time).map_or(true, |ago| ago < span)
+        let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        Time::now().0.saturating_sub(self.0) < span
+    }
+
+    fn of_host(seconds: i64, nanoseconds: i64) -> Time {
+        Time::new(seconds, u32::try_from(nanoseconds).unwrap_or(0))
     }
 }
 
@@ -112,9 +138,9 @@ impl Attributes {
             used: u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512),
             device: (nix::libc::major(device) as u32, nix::libc::minor(device) as u32),
             fileid,
-            accessed: Time::new(stat.st_atime as i64, stat.st_atime_nsec as i64),
-            modified: Time::new(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            changed: Time::new(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            accessed: Time::of_host(stat.st_atime as i64, stat.st_atime_nsec as i64),
+            modified: Time::of_host(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed: Time::of_host(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
         }
     }
 
@@ -123,18 +149,25 @@ impl Attributes {
     }
 }
 
-impl Time {
-    /// The present moment.
-    pub(crate) fn now() -> Time {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Time::new(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos().into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_1970_have_positive_nanoseconds() {
+        for (seconds, nanoseconds) in [(0, 0), (7, 999_999_999), (-1, 1), (-7, 999_999_999), (1 << 32, 5)] {
+            let time = Time::new(seconds, nanoseconds);
+            assert_eq!((time.seconds(), time.nanoseconds()), (seconds, nanoseconds));
+        }
+        assert!(Time::new(-1, 999_999_999) < Time::new(0, 0));
+        assert_eq!(Time::new(i64::MAX, 0), Time(i64::MAX));
     }
 
-    pub(crate) fn new(seconds: i64, nanoseconds: i64) -> Time {
-        match u32::try_from(seconds) {
-            Ok(seconds) => Time { seconds, nanoseconds: u32::try_from(nanoseconds).unwrap_or(0) },
-            Err(_) if seconds < 0 => Time::default(),
-            Err(_) => Time { seconds: u32::MAX, nanoseconds: 0 },
-        }
+    #[test]
+    fn a_time_is_within_a_span_until_it_is_over() {
+        let now = Time::now();
+        assert!(now.is_within(Duration::from_secs(60)));
+        assert!(Time::new(now.seconds() + 60, 0).is_within(Duration::ZERO), "in the future");
+        assert!(!Time::new(now.seconds() - 61, 0).is_within(Duration::from_secs(60)));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a request may be kept waiting for a disk.
+//! Requests that may not wait for a disk.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,19 +10,19 @@ use super::fd_cache::Open;
 /// Whether a request may be kept waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocking {
-    /// [`Error::WouldBlock`] instead of waiting. The same request may be made again with patience.
+    /// It fails with [`Error::WouldBlock`] instead, as with `O_NONBLOCK`, and may be repeated.
     Never,
-    /// As long as it takes.
+    /// It takes as long as the disk does.
     Allowed,
 }
 
 impl Blocking {
-    /// Refuses what is going to wait.
+    /// Refuses what would block.
     pub(crate) fn check(self, waits: bool) -> Result<(), Error> {
         if waits && self == Blocking::Never { Err(Error::WouldBlock) } else { Ok(()) }
     }
 
-    /// Reads at `offset`, from a disk only with patience.
+    /// Reads at `offset`; from the page cache only, unless blocking is allowed.
     pub(crate) fn read_at(
         self,
         file: &Open,
@@ -40,13 +40,13 @@ impl Blocking {
     }
 }
 
-/// Whether a file system tells what it has in memory. Of those that do not, most have no disk.
+/// Whether a file system supports `RWF_NOWAIT` (preadv2(2)). Most of those that do not have no disk.
 #[derive(Default)]
 pub(crate) struct ResidencyProbe {
     unsupported: AtomicBool,
 }
 
-/// Reads what the host has in memory; EAGAIN when there is nothing of it, `None` when it does not tell.
+/// Reads from the page cache; EAGAIN when the data is not there, `None` where that is not supported.
 #[cfg(target_os = "linux")]
 fn read_resident(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usize, Errno>> {
     use rustix::io::{ReadWriteFlags, preadv2};
@@ -59,7 +59,7 @@ fn read_resident(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usi
     }
 }
 
-/// macOS has no call for it.
+/// Not supported by macOS.
 #[cfg(not(target_os = "linux"))]
 fn read_resident(_: &Open, _: &mut [u8], _: i64) -> Option<Result<usize, Errno>> {
     None

@@ -1,9 +1,9 @@
-//! Who asks, and what a mode lets them do.
+//! Callers, and what a file's mode permits them.
 
 use super::attributes::{FileType, Permissions};
 use super::error::Error;
 
-/// The user behind a request, as the host knows it.
+/// The credentials of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
     /// User id.
@@ -14,7 +14,7 @@ pub struct Caller<'a> {
     pub groups: &'a [u32],
 }
 
-/// What somebody wants to do with a node.
+/// A permission, by its bit in a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum AccessMask {
@@ -27,10 +27,10 @@ pub enum AccessMask {
 }
 
 impl Caller<'_> {
-    /// The superuser, on whose behalf the view itself acts.
+    /// Root.
     pub const ROOT: Caller<'static> = Caller { uid: 0, gid: 0, groups: &[] };
 
-    /// Whether the mode lets this user do that. Root may do everything but run what nobody may run.
+    /// Whether a mode grants this permission. Root has all but to execute what nobody may execute.
     pub(crate) fn may(&self, mask: AccessMask, kind: FileType, node: Permissions) -> bool {
         if self.uid == 0 {
             return mask != AccessMask::Execute || kind == FileType::Directory || node.mode & 0o111 != 0;

@@ -1,10 +1,9 @@
-//! Names that differ in case only, on file systems that take them for one.
+//! Case-insensitive lookup of declared names.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// A name as a file system that does not tell case compares it: in small letters. What is no UTF-8, as APFS holds none,
-/// keeps its bytes but for ASCII.
+/// A name in lower case. Names that are not UTF-8, which APFS does not have, are folded in ASCII only.
 pub(crate) fn folded(name: &[u8]) -> Box<[u8]> {
     match std::str::from_utf8(name) {
         Ok(text) => text.to_lowercase().into_bytes().into(),
@@ -12,11 +11,11 @@ pub(crate) fn folded(name: &[u8]) -> Box<[u8]> {
     }
 }
 
-/// Finds names by what they fold to.
+/// Names by their folded form.
 #[derive(Debug, Default)]
 pub(crate) struct FoldedNames(BTreeMap<Box<[u8]>, usize>);
 
-/// Two names that such a file system cannot tell apart.
+/// Two names that differ in case only.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CaseClash<'a> {
     pub(crate) first: &'a [u8],

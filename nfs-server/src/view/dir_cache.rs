@@ -1,4 +1,4 @@
-//! The listings of a view's directories, and how many are kept.
+//! The indices of a view's directories.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use super::dir_index::DirIndex;
 use super::node::NodeId;
 use crate::limits::DIR_CACHE_NAMES_MAX;
 
-/// The listings of a view.
+/// The directory indices of a view.
 pub(crate) struct DirCache {
-    /// Of directories that may change: kept, since their cookies depend on what happened.
+    /// Of directories that may change: not evicted, since cookies depend on their history.
     changing: Mutex<FxHashMap<NodeId, Arc<Mutex<DirIndex>>>>,
     fixed: Mutex<Fixed>,
 }
 
-/// Listings of directories that cannot change: may be dropped, since sorting gives the same cookies again.
+/// Of directories that cannot change: evicted, since sorting gives the same cookies again.
 struct Fixed {
     dir_cache: LruCache<NodeId, Kept, FxBuildHasher>,
-    /// Names in all of them, and one more for each.
+    /// Names in all indices, plus one for each.
     weight: usize,
 }
 
@@ -36,7 +36,7 @@ impl DirCache {
         DirCache { changing: Mutex::default(), fixed: Mutex::new(Fixed { dir_cache, weight: 0 }) }
     }
 
-    /// The listing of a directory, empty when it was never read or has been dropped.
+    /// The index of a directory; a new one when there is none.
     pub(crate) fn of(&self, directory: NodeId, fixed: bool) -> Arc<Mutex<DirIndex>> {
         let new = || Arc::new(Mutex::new(DirIndex::new(fixed)));
         if !fixed {
@@ -51,33 +51,33 @@ impl DirCache {
         index
     }
 
-    /// Tells how many names were read into the listing of a directory that cannot change.
+    /// Records the number of names in the index of a directory that cannot change.
     pub(crate) fn grew(&self, directory: NodeId, index: &Arc<Mutex<DirIndex>>, names: usize) {
         self.fixed.lock().keep(directory, Arc::clone(index), names);
     }
 
-    /// A directory was made: nothing is in it.
+    /// A directory was created, empty.
     pub(crate) fn begin(&self, directory: NodeId) {
         let mut index = DirIndex::new(false);
         index.refresh(Vec::new(), (Time::default(), Time::default()));
         self.changing.lock().insert(directory, Arc::new(Mutex::new(index)));
     }
 
-    /// Tells the listing of a directory, if there is one, that a name came or leads elsewhere now.
+    /// A name was created in a directory or leads to another node now.
     pub(crate) fn add(&self, directory: NodeId, name: &[u8], node: Option<NodeId>) {
         if let Some(index) = self.changing(directory) {
             index.lock().add(name, node);
         }
     }
 
-    /// Tells the listing of a directory, if there is one, that a name went.
+    /// A name was removed from a directory.
     pub(crate) fn remove(&self, directory: NodeId, name: &[u8]) {
         if let Some(index) = self.changing(directory) {
             index.lock().remove(name);
         }
     }
 
-    /// Drops the listing of a directory that is no more.
+    /// A directory was removed.
     pub(crate) fn forget(&self, directory: NodeId) {
         self.changing.lock().remove(&directory);
     }
@@ -88,7 +88,7 @@ impl DirCache {
 }
 
 impl Fixed {
-    /// Keeps a listing, and drops those used longest ago that there is no room for any more.
+    /// Inserts an index and evicts the least recently used ones beyond the limit.
     fn keep(&mut self, directory: NodeId, index: Arc<Mutex<DirIndex>>, names: usize) {
         let weight = names + 1;
         self.weight += weight;

@@ -1,4 +1,4 @@
-//! The names in one directory of the host, each with a cookie that it keeps and the node that it leads to.
+//! The names in one host directory, each with a stable cookie and the node it leads to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,43 +8,43 @@ use rustc_hash::FxHashMap;
 use super::attributes::Time;
 use super::node::{Name, NodeId};
 
-/// Cookies of host names start here; lower ones are `.`, `..` and declared names.
+/// Cookies of host names start here; lower ones are for `.`, `..` and declared names.
 pub(crate) const FIRST_COOKIE: u64 = 1 << 32;
 
 /// The names in one directory.
 ///
-/// Every name gets its cookie once and the cookies increase, so a listing that goes on behind a cookie neither
-/// skips nor repeats a name, whatever is made and deleted meanwhile.
+/// Each name gets its cookie once and cookies increase, so a readdir that continues after a cookie neither skips nor
+/// repeats a name, whatever is created and removed meanwhile.
 pub(crate) struct DirIndex {
     names: Names,
-    /// When the directory had last changed when it was read.
+    /// The directory's mtime and ctime when it was read.
     version: Option<(Time, Time)>,
-    /// Names that were looked for before it was read.
+    /// Lookups before it was read.
     pub(crate) lookups: u32,
-    /// Names that came and went.
+    /// Names added and removed so far.
     changes: u64,
 }
 
-/// A name, and what it leads to as far as that is known.
+/// A name and its node, if that was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) name: Arc<[u8]>,
     pub(crate) node: Option<NodeId>,
 }
 
-/// What a listing knows of a name.
+/// What an index has of a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CachedName {
     /// It is not there.
     Absent,
     /// It leads to this node.
     Node(NodeId),
-    /// The host has to be asked; what it says holds if the listing does not change meanwhile.
+    /// It has to be looked up on the host; the result is stored if the index does not change meanwhile.
     Unknown { changes: u64 },
 }
 
 enum Names {
-    /// Of a directory that cannot change: sorted, so that they get the same cookies when they are read again.
+    /// Of a directory that cannot change: sorted, so that each gets the same cookie when they are read again.
     Fixed(Vec<Known>),
     Changing(Changing),
 }
@@ -57,23 +57,23 @@ struct Changing {
 }
 
 impl DirIndex {
-    /// The listing of a directory that was not read.
+    /// The index of a directory that was not read yet.
     pub(crate) fn new(fixed: bool) -> DirIndex {
         let names = if fixed { Names::Fixed(Vec::new()) } else { Names::Changing(Changing::default()) };
         DirIndex { names, version: None, lookups: 0, changes: 0 }
     }
 
-    /// Whether the directory was read when it had these times of change.
+    /// Whether the directory was read when it had these times.
     pub(crate) fn is_current(&self, version: (Time, Time)) -> bool {
         self.version == Some(version)
     }
 
-    /// Whether it was ever read.
+    /// Whether the directory was read.
     pub(crate) fn is_loaded(&self) -> bool {
         self.version.is_some()
     }
 
-    /// Takes over the names that the host has now. Known names keep their cookies and nodes.
+    /// Replaces the names by those that the host has now. Known names keep their cookies and nodes.
     pub(crate) fn refresh(&mut self, mut names: Vec<Arc<[u8]>>, version: (Time, Time)) {
         names.sort_unstable();
         match &mut self.names {
@@ -88,12 +88,12 @@ impl DirIndex {
         self.changes += 1;
     }
 
-    /// Has the names read again before they are told from the start once more.
+    /// Has the names read again at the start of the next readdir.
     pub(crate) fn expire(&mut self) {
         self.version = Some(<(Time, Time)>::default());
     }
 
-    /// Takes note of a name that came, or that leads elsewhere now.
+    /// A name was created or leads to another node now.
     pub(crate) fn add(&mut self, name: &[u8], node: Option<NodeId>) {
         if let Names::Changing(names) = &mut self.names {
             names.add(name, node);
@@ -101,7 +101,7 @@ impl DirIndex {
         self.changes += 1;
     }
 
-    /// Takes note of a name that went.
+    /// A name was removed.
     pub(crate) fn remove(&mut self, name: &[u8]) {
         if let Names::Changing(names) = &mut self.names {
             names.remove(name);
@@ -109,12 +109,12 @@ impl DirIndex {
         self.changes += 1;
     }
 
-    /// How often names came and went so far.
+    /// Names added and removed so far.
     pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Up to `count` names behind a cookie.
+    /// Up to `count` names after a cookie.
     pub(crate) fn behind(&self, cookie: u64, count: usize) -> Vec<(u64, Known)> {
         match &self.names {
             Names::Fixed(names) => {
@@ -134,7 +134,7 @@ impl DirIndex {
         }
     }
 
-    /// What is known of a name.
+    /// Looks up a name.
     pub(crate) fn recall(&self, name: &[u8]) -> CachedName {
         let known = match &self.names {
             Names::Fixed(names) => {
@@ -149,7 +149,7 @@ impl DirIndex {
         }
     }
 
-    /// Keeps what the host said of a name, if nothing changed since it was asked.
+    /// Stores the node of a name, if nothing changed since `as_of`.
     pub(crate) fn set_node(&mut self, name: &[u8], node: NodeId, as_of: u64) {
         let cookie = match &self.names {
             Names::Fixed(names) => {
@@ -163,7 +163,7 @@ impl DirIndex {
         }
     }
 
-    /// The same of the name that has a cookie.
+    /// The same, by cookie.
     pub(crate) fn set_node_at(&mut self, cookie: u64, node: NodeId, as_of: u64) {
         if as_of != self.changes {
             return;
@@ -178,7 +178,7 @@ impl DirIndex {
     }
 }
 
-/// Where the name with a cookie is among those of a directory that cannot change.
+/// The index of a cookie's name in a directory that cannot change.
 fn fixed_index(cookie: u64) -> Option<usize> {
     usize::try_from(cookie.checked_sub(FIRST_COOKIE)?).ok()
 }
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_listing_that_is_doubted_is_current_for_no_time_of_change() {
-        let version = (Time { seconds: 7, nanoseconds: 0 }, Time { seconds: 7, nanoseconds: 0 });
+        let version = (Time::new(7, 0), Time::new(7, 0));
         let mut index = DirIndex::new(false);
         index.refresh(vec![(*b"a").into()], version);
         assert!(index.is_current(version));
@@ -273,9 +273,7 @@ mod tests {
             assert!(matches!(DirIndex::new(fixed).recall(b"a"), CachedName::Unknown { .. }));
             let mut index = index(fixed, &["a"]);
             assert_eq!(index.recall(b"b"), CachedName::Absent);
-            let CachedName::Unknown { changes } = index.recall(b"a") else {
-                panic!("nobody said where it leads")
-            };
+            let CachedName::Unknown { changes } = index.recall(b"a") else { panic!("it was not looked up") };
             index.set_node(b"a", 7, changes);
             assert_eq!(index.recall(b"a"), CachedName::Node(7));
         }
@@ -284,9 +282,7 @@ mod tests {
     #[test]
     fn what_the_host_said_before_a_name_changed_is_not_remembered() {
         let mut index = index(false, &["a"]);
-        let CachedName::Unknown { changes } = index.recall(b"a") else {
-            panic!("nobody said where it leads")
-        };
+        let CachedName::Unknown { changes } = index.recall(b"a") else { panic!("it was not looked up") };
         index.remove(b"a");
         index.add(b"a", None);
         index.set_node(b"a", 7, changes);

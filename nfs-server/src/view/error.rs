@@ -1,4 +1,4 @@
-//! Why the view refuses something: one closed set, which each protocol maps to its own numbers.
+//! The errors of a view: a closed set that each protocol maps to its own numbers.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use nix::errno::Errno;
 
 use super::spec::SpecError;
 
-/// Why a request on a view was not carried out.
+/// Why an operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The name is not in the view.
     #[error("no such file or directory")]
     NotFound,
-    /// The node was there, and is gone.
+    /// The node was removed.
     #[error("the file no longer exists")]
     Stale,
-    /// The name is taken.
+    /// The name exists.
     #[error("file exists")]
     Exists,
     /// A directory was needed.
@@ -28,13 +28,13 @@ pub enum Error {
     /// The directory still has entries.
     #[error("directory not empty")]
     NotEmpty,
-    /// The node lies in a part of the view that nobody may change.
+    /// The node lies in a read-only part of the view.
     #[error("read-only file system")]
     ReadOnly,
-    /// Only the owner may do this, or nobody.
+    /// Only the owner may do this, or nobody at all.
     #[error("operation not permitted")]
     NotPermitted,
-    /// The mode does not let the caller do this.
+    /// The caller has no permission.
     #[error("permission denied")]
     Access,
     /// Source and target are in different parts of the view.
@@ -43,13 +43,13 @@ pub enum Error {
     /// A name of more than [`super::NAME_MAX`] bytes.
     #[error("file name too long")]
     NameTooLong,
-    /// The request makes no sense.
+    /// An invalid argument.
     #[error("invalid argument")]
     Invalid,
-    /// The node is of a type that cannot do this.
+    /// The operation is not possible on this type of file.
     #[error("wrong type of file")]
     BadType,
-    /// The host cannot do this.
+    /// The host does not support this.
     #[error("operation not supported")]
     NotSupported,
     /// The host's disk is full.
@@ -64,11 +64,10 @@ pub enum Error {
     /// The host allows no further links to this file.
     #[error("too many links")]
     TooManyLinks,
-    /// The host is short of something that may come back, descriptors or memory; or this would have to wait for a disk,
-    /// and nobody has the [blocking](super::Blocking).
+    /// The operation would block and [may not](super::Blocking), or the host is short of descriptors or memory.
     #[error("resource temporarily unavailable")]
     WouldBlock,
-    /// Anything else that the host's file system said.
+    /// Any other error of the host.
     #[error("input/output error")]
     Io,
 }
@@ -112,7 +111,7 @@ pub enum OpenError {
     /// The specification is wrong in itself.
     #[error("the view is not valid")]
     Spec(#[from] SpecError),
-    /// What an entry shows does not exist.
+    /// An entry's source does not exist.
     #[error("the source {source_path:?} of the entry at {at:?} does not exist")]
     Missing {
         /// Where it would appear in the view.
@@ -120,7 +119,7 @@ pub enum OpenError {
         /// The host path.
         source_path: PathBuf,
     },
-    /// What an entry shows cannot be used.
+    /// An entry's source cannot be used.
     #[error("cannot {step} {source_path:?}, the source of the entry at {at:?}")]
     Source {
         /// What was tried: `examine`, `open`, `set the mode of`, `set the owner of`.
@@ -132,9 +131,9 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Two entries would have one name on the file system that they lie on.
+    /// Two entries have the same name on a case-insensitive file system.
     #[error(
-        "{first:?} and {second:?} differ in case only, and the file system of the view's writable places does not tell case"
+        "{first:?} and {second:?} differ in case only, and the file system of the view's writable places is not case-sensitive"
     )]
     Case {
         /// One of the entries.

@@ -1,4 +1,4 @@
-//! Open descriptors of host directories and files: few, the least recently used closed first.
+//! A cache of open descriptors of host directories and files; the least recently used are closed.
 
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
@@ -25,7 +25,7 @@ pub(crate) struct FdCache {
 pub(crate) struct OpenFile {
     pub(crate) descriptor: OwnedFd,
     pub(crate) access: OpenMode,
-    /// On whose behalf it was opened, where the host's rules decide who may.
+    /// The user it was opened as, where the host checks permissions.
     pub(crate) opener: Option<u32>,
 }
 
@@ -37,14 +37,14 @@ pub(crate) enum OpenMode {
     Both,
 }
 
-/// An open file, by name or without one.
+/// An open file: cached, or an orphan without a name.
 #[derive(Clone)]
 pub(crate) enum Open {
     Named(Arc<OpenFile>),
     Orphan(Arc<OwnedFd>),
 }
 
-/// Values that are shared while in use and dropped when neither used nor recent.
+/// An LRU cache of shared values.
 pub(crate) struct Cache<K: std::hash::Hash + Eq, V>(Mutex<LruCache<K, Arc<V>, FxBuildHasher>>);
 
 impl FdCache {
@@ -57,7 +57,7 @@ impl FdCache {
         }
     }
 
-    /// Closes what is open for a node that is no more.
+    /// Closes the descriptors of a removed node.
     pub(crate) fn forget(&self, id: NodeId) {
         self.directories.remove(&id);
         self.files.remove(&id);
@@ -72,7 +72,7 @@ impl FdCache {
 }
 
 impl OpenFile {
-    /// Whether it can be used for this, on behalf of this user.
+    /// Whether it can be used for reading or writing by this user.
     pub(crate) fn serves(&self, write: bool, uid: u32) -> bool {
         let other = if write { OpenMode::Read } else { OpenMode::Write };
         self.access != other && (uid == 0 || self.opener.is_none_or(|opener| opener == uid))

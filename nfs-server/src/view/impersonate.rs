@@ -1,10 +1,9 @@
-//! Acting on the host as the caller, so that the host's own rules decide what a caller may do with files that other
-//! programs of the host can change too.
+//! System calls with the caller's credentials, so that the host checks permissions on files that other programs of the host
+//! can change too.
 //!
-//! A thread takes the caller's user, group and supplementary groups for its calls on the file system alone (setfsuid(2)), as the
-//! kernel's own NFS server does. Root's power over files goes with its user number (capabilities(7)) and comes back with it.
-//! What a check of ours would decide beforehand the kernel then decides together with the deed: nobody can swap a name in
-//! between, access control lists count, quotas are the caller's, and writing clears set-id bits.
+//! A thread sets the caller's fsuid, fsgid and supplementary groups (setfsuid(2)), as knfsd does; root's file capabilities
+//! go and come back with its fsuid (capabilities(7)). Check and use are then one system call: no name can be swapped in
+//! between, access control lists apply, quotas are the caller's, and writing clears set-id bits.
 
 use super::View;
 use super::caller::Caller;
@@ -17,40 +16,39 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
-/// The time for which a thread acts as somebody; it is itself again when this is dropped.
+/// A thread's impersonation of a caller; ends when dropped.
 pub(crate) struct Impersonation {
-    /// What it is otherwise; `None` where it acts as itself.
+    /// The process's own uid and gid; `None` where nobody is impersonated.
     itself: Option<(u32, u32)>,
 }
 
-/// Prepares a thread that serves callers: what it makes gets the mode that was asked for and no other, and nobody's
-/// limits are passed over. Other threads make up for their umask afterwards.
+/// Prepares a thread that serves callers: no umask, and no CAP_SYS_RESOURCE, which overrides quotas. Threads that were not
+/// prepared set modes afterwards.
 pub(crate) fn prepare_thread() {
     system::prepare_thread();
 }
 
-/// Whether this thread's umask takes nothing from the mode of what it makes.
+/// Whether this thread has its own umask, 0.
 pub(crate) fn has_no_umask() -> bool {
     system::has_no_umask()
 }
 
 impl View {
-    /// Whether the host's rules decide about the files of a branch, for each caller: where other programs of the host
-    /// can change them, as long as this process can act as others. A scratch is the view's alone, and a store path
-    /// cannot change.
+    /// Whether the host checks permissions on an entry's files: where other programs of the host can change them, and this
+    /// process can impersonate. Only the view changes a scratch, and a store path does not change.
     pub(crate) fn impersonates(&self, host_entry: &HostEntry) -> bool {
         self.can_impersonate && !host_entry.is_exclusive()
     }
 
-    /// The same of the branch that a node belongs to.
+    /// The same for a node's entry.
     pub(crate) fn impersonates_on(&self, node: &Node) -> bool {
         self.host_entry(node).is_some_and(|host_entry| self.impersonates(host_entry))
     }
 
-    /// Acts as the caller on the files of a branch from here on, if the host's rules decide about them.
+    /// Impersonates the caller on an entry's files, if the host checks permissions there.
     ///
     /// # Errors
-    /// [`Error::Access`] when the host knows no such user.
+    /// [`Error::Access`] when the kernel refuses the ids.
     pub(crate) fn impersonate(
         &self,
         host_entry: &HostEntry,
@@ -64,7 +62,7 @@ impl View {
     }
 }
 
-/// Whether this process can act as others: it is root, on a system that lets threads do so.
+/// Whether this process can impersonate: it is root, on Linux.
 pub(crate) fn is_supported(identity: (u32, u32)) -> bool {
     identity.0 == 0 && system::is_supported()
 }
@@ -77,7 +75,7 @@ impl Drop for Impersonation {
     }
 }
 
-/// Where threads cannot act as others, everything is done as who the server is.
+/// Other systems have no fsuid: all system calls are made as this process.
 #[cfg(not(target_os = "linux"))]
 mod other {
     use super::{Caller, Error};
@@ -114,10 +112,10 @@ mod linux {
     use super::Error;
     use crate::limits::GROUPS_MAX;
 
-    /// No user: setfsuid(2) answers who the thread acts as, and changes nothing.
+    /// An invalid id: setfsuid(2) returns the current fsuid and changes nothing.
     const NOBODY_AT_ALL: u32 = u32::MAX;
 
-    /// Somebody that a thread acted as.
+    /// Credentials that a thread had.
     #[derive(PartialEq, Eq)]
     struct Known {
         uid: u32,
@@ -126,13 +124,13 @@ mod linux {
     }
 
     thread_local! {
-        /// Whom this thread acted as last. Its supplementary groups stay behind: root needs none, and the next call most
-        /// likely comes from the same user.
+        /// The credentials last set. The supplementary groups stay set: root needs none, and the next call most likely
+        /// has the same.
         static LAST: RefCell<Option<Known>> = const { RefCell::new(None) };
         static NO_UMASK: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Tried once: in a user namespace with few users, or without the capabilities, root cannot act as everybody.
+    /// Tried once: root cannot in a user namespace that lacks ids, or without capabilities.
     static SUPPORTED: LazyLock<bool> = LazyLock::new(|| {
         const NOBODY: u32 = 65534;
         std::thread::spawn(|| set_fs_ids(Caller { uid: NOBODY, gid: NOBODY, groups: &[] }).is_ok())
@@ -161,7 +159,7 @@ mod linux {
         if known {
             return Ok(());
         }
-        // These calls do not say whether they did anything.
+        // setfsuid and setfsgid do not report failure.
         let uid = setfsuid(Uid::from_raw(NOBODY_AT_ALL));
         let gid = setfsgid(Gid::from_raw(NOBODY_AT_ALL));
         if (uid.as_raw(), gid.as_raw()) != (caller.uid, caller.gid) {
@@ -179,12 +177,12 @@ mod linux {
     }
 
     pub(super) fn prepare_thread() {
-        // The umask belongs to what threads share, unless one goes its own way.
+        // The umask is shared by threads unless CLONE_FS is unshared.
         if unshare(CloneFlags::CLONE_FS).is_ok() {
             nix::sys::stat::umask(Mode::empty());
             NO_UMASK.set(true);
         }
-        // It lets its owner pass over quotas, and no user number takes it away. Without it nothing is lost.
+        // CAP_SYS_RESOURCE overrides quotas whatever the fsuid. It is not needed.
         if let Ok(mut sets) = capabilities(None)
             && sets.effective.contains(CapabilitySet::SYS_RESOURCE)
         {

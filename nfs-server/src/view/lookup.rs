@@ -1,4 +1,4 @@
-//! From a name to a node, and back to a path.
+//! Lookups: names to nodes, paths to nodes, nodes to paths.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +30,7 @@ impl View {
         Node::Declared(0)
     }
 
-    /// Finds a name in a directory. `.` and `..` are found too; nothing is above the root.
+    /// Looks up a name in a directory, `.` and `..` included; `..` of the root is the root.
     ///
     /// # Errors
     /// [`Error::NotFound`] for whatever the view does not hold.
@@ -54,13 +54,6 @@ impl View {
                 .and_then(|()| self.prefetch_names(directory))
                 .and_then(|()| self.child(directory, name)),
         };
-        match &found {
-            Ok(_) => self.silly.looked_up(directory.id(), name, true),
-            Err(Error::NotFound) if self.is_writable(directory) => {
-                self.silly.looked_up(directory.id(), name, false);
-            }
-            Err(_) => {}
-        }
         self.observe(directory, name, found.as_ref().err().copied());
         found
     }
@@ -165,7 +158,7 @@ impl View {
     }
 }
 
-/// Refuses what is no name of a file. `.` and `..` pass: they are names of directories that exist.
+/// Refuses invalid names. `.` and `..` are valid.
 pub(crate) fn check_name(name: &[u8]) -> Result<(), Error> {
     if name.len() > NAME_MAX {
         return Err(Error::NameTooLong);

@@ -1,7 +1,6 @@
-//! What a view remembers of the names in directories, and when it asks the host instead.
+//! Name lookups, from the directory indices or from the host.
 //!
-//! Where nobody but the view changes anything, a name that was asked for once is not asked for again, and neither is
-//! one that is known not to be there.
+//! Where only the view changes a directory, names are looked up on the host once; absent names are cached too.
 
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use super::{View, declared};
 use crate::limits::{CLOCK_TICK, LARGE_DIRECTORY, LOOKUPS_BEFORE_READDIR, PREFETCH_NAMES_MAX};
 
 impl View {
-    /// A name in a directory, without asking whether the caller may look.
+    /// Looks up a name in a directory, without a permission check.
     pub(crate) fn child(&self, directory: &Node, name: &[u8]) -> Result<(Node, Attributes), Error> {
         if let Node::Declared(index) = directory {
             let entry = declared(&self.tree, *index);
@@ -34,7 +33,7 @@ impl View {
         }
         let index = self.index(directory);
         let changes = match index.lock().recall(name) {
-            // In another case, or composed of other characters, it may be there.
+            // The host may have it in another case or normalization form.
             CachedName::Absent if !self.case_sensitive(directory) || self.may_be_normalized(name) => {
                 return self.stat_child(directory, name);
             }
@@ -52,18 +51,17 @@ impl View {
         }
     }
 
-    /// Whether the host may know a name by other bytes: as HFS+ and APFS take letters with their marks composed and
-    /// decomposed for the same, whether they tell case or not.
+    /// Whether the host may store a name with other bytes: HFS+ and APFS are insensitive to Unicode normalization.
     fn may_be_normalized(&self, name: &[u8]) -> bool {
         self.capabilities.normalizes_names && !name.is_ascii()
     }
 
-    /// A node that a name was known to lead to, unless it is gone.
+    /// The node that a name was cached with, unless it was removed.
     pub(crate) fn recall(&self, id: NodeId) -> Option<(Node, Attributes)> {
         self.with_attributes(Node::Host(self.nodes.get(id)?)).ok()
     }
 
-    /// Asks the host for a name in one of its directories.
+    /// Looks up a name on the host.
     pub(crate) fn stat_child(&self, directory: &Node, name: impl Name) -> Result<(Node, Attributes), Error> {
         let holder = self.directory(directory.id())?;
         let stat = host::stat(&*holder, name.as_ref())?;
@@ -74,7 +72,7 @@ impl View {
             node.with_attr_cache(|cache| cache.store(cache.generation(), &attributes));
             return Ok((Node::Host(node), attributes));
         }
-        // It may have been known before, by another name, and may have changed since the host was asked just now.
+        // A known node (another link to it) may have changed since the stat.
         self.with_attributes(Node::Host(node))
     }
 
@@ -87,7 +85,7 @@ impl View {
         self.dir_cache.of(directory.id(), self.is_fixed(directory))
     }
 
-    /// Reads all names of a directory when several were asked for one by one, unless there are very many.
+    /// Reads a whole directory after several lookups in it, unless it is very large.
     pub(crate) fn prefetch_names(&self, directory: &Node) -> Result<(), Error> {
         if !self.is_exclusive(directory) {
             return Ok(());
@@ -106,8 +104,8 @@ impl View {
         self.fill_index(directory, &index, PREFETCH_NAMES_MAX)
     }
 
-    /// Reads the names where a listing starts, unless nothing has changed since they were read. A listing that goes
-    /// on needs no second look: the view's own changes have been noted in it.
+    /// Reads the names at the start of a readdir, unless they are current. One that continues uses the same index, which the
+    /// view's own changes keep up to date.
     pub(crate) fn load_names(
         &self,
         directory: &Node,
@@ -123,7 +121,7 @@ impl View {
     }
 
     fn fill_index(&self, directory: &Node, index: &Arc<Mutex<DirIndex>>, most: usize) -> Result<(), Error> {
-        // A name that came while the host is asked must not be taken for one that went.
+        // A name created during the read must not be taken for a removed one.
         let _changing = self.is_writable(directory).then(|| self.changing_names.lock());
         let attributes = self.attributes(directory)?;
         let version = (attributes.modified, attributes.changed);
@@ -134,7 +132,7 @@ impl View {
         let count = names.len();
         index.lock().refresh(names, version);
         if !self.is_exclusive(directory) && attributes.changed.is_within(CLOCK_TICK) {
-            // What the host does next may leave the directory with the same times: the names are read again then.
+            // A change within the same clock tick would leave the same times: read the names again next time.
             index.lock().expire();
         }
         if self.is_fixed(directory) {

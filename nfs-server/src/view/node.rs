@@ -1,4 +1,4 @@
-//! Nodes: what a handle resolves to, and the table of those that lie on the host.
+//! Nodes, and the table of host nodes.
 
 use std::hash::BuildHasher;
 use std::os::fd::OwnedFd;
@@ -18,10 +18,10 @@ use crate::limits::{LOCATIONS_MAX, NODES_MAX};
 /// Host nodes are numbered from here; declared ones by their index in the tree, plus one.
 const FIRST_HOST_ID: u64 = 1 << 32;
 
-/// A node's number: never 0, never used again while the view lives.
+/// A node's number: never 0, never reused by a view.
 pub type NodeId = u64;
 
-/// A place in a view.
+/// A file in a view.
 #[derive(Clone)]
 pub enum Node {
     /// An entry, or a directory that leads to one: its index in the tree.
@@ -30,7 +30,7 @@ pub enum Node {
     Host(Arc<HostNode>),
 }
 
-/// A file of the host that somebody asked for.
+/// A host file that was looked up.
 pub struct HostNode {
     pub(crate) id: NodeId,
     /// The declared node that it lies below.
@@ -41,7 +41,7 @@ pub struct HostNode {
     state: Mutex<State>,
 }
 
-/// Where the host has a node: a directory and a name in it.
+/// A link to a host node: a directory and a name in it.
 #[derive(Clone)]
 pub(crate) struct Location {
     pub(crate) parent: NodeId,
@@ -57,7 +57,7 @@ struct State {
     /// One place of a directory; of a file as many as there are links known. Most have one: it lies in here.
     locations: SmallVec<[Location; 1]>,
     attr_cache: AttrCache,
-    /// The file itself, once its last name went together with its directory.
+    /// The open file, if its last name was removed with its directory.
     orphan: Option<Arc<OwnedFd>>,
 }
 
@@ -104,17 +104,17 @@ impl Node {
 }
 
 impl HostNode {
-    /// What is known of its attributes.
+    /// Accesses its cached attributes.
     pub(crate) fn with_attr_cache<T>(&self, look: impl FnOnce(&mut AttrCache) -> T) -> T {
         look(&mut self.state.lock().attr_cache)
     }
 
-    /// The place where it was found last.
+    /// The link that it was found by last.
     pub(crate) fn place(&self) -> Option<Location> {
         self.state.lock().locations.last().cloned()
     }
 
-    /// Every place where it was found, the latest last.
+    /// All known links, the latest last.
     pub(crate) fn locations(&self) -> SmallVec<[Location; 1]> {
         self.state.lock().locations.clone()
     }
@@ -128,7 +128,7 @@ impl HostNode {
             state.locations.clear();
         }
         if state.locations.len() == LOCATIONS_MAX {
-            // Never the first: it is the one that a file is most likely to keep.
+            // Not the first, the one that a file is most likely to keep.
             state.locations.remove(1);
         }
         state.locations.push(Location { parent, name: name.into() });
@@ -146,7 +146,7 @@ impl HostNode {
         self.state.lock().orphan = Some(file);
     }
 
-    /// Gives up the descriptor of a file without a name.
+    /// Takes the descriptor of an orphan.
     pub(crate) fn take_orphan(&self) -> Option<Arc<OwnedFd>> {
         self.state.lock().orphan.take()
     }
@@ -155,7 +155,7 @@ impl HostNode {
         (self.host_entry, self.device, self.inode)
     }
 
-    /// What tells its file from others on the host.
+    /// Device and inode number.
     pub(crate) fn identity(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
@@ -209,7 +209,7 @@ impl NodeTable {
                 node.add_location(parent, name);
                 return Ok(node);
             }
-            // The host gave the number of a file that went without our doing to one of another type.
+            // The host removed the file and reused its inode number for one of another type.
             table.remove(&node);
         }
         if table.by_id.len() >= self.most {
@@ -231,17 +231,17 @@ impl NodeTable {
         Ok(node)
     }
 
-    /// The node of a host file below `host_entry`, when somebody asked for it before.
+    /// The node of a host file below an entry, if it is in the table.
     pub(crate) fn find(&self, host_entry: usize, (device, inode): (u64, u64)) -> Option<Arc<HostNode>> {
         self.table.read().by_file((host_entry, device, inode)).cloned()
     }
 
-    /// Forgets a file that no longer exists: its number may come back for another.
+    /// Forgets a removed file, whose inode number may be reused.
     pub(crate) fn forget(&self, node: &HostNode) {
         self.table.write().remove(node);
     }
 
-    /// Forgets where a file was, but not the file: it is still open, and may be asked for by its number.
+    /// Forgets a file's inode number, but not its id: it is an orphan.
     pub(crate) fn forget_name(&self, node: &HostNode) {
         self.table.write().unlist(node);
     }

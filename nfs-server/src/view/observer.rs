@@ -1,23 +1,22 @@
-//! Where a view reports what it decided about each path.
+//! Reports the outcome of each lookup.
 
 use std::path::PathBuf;
 
-/// What a view decided when a path was asked for.
+/// The outcome of a lookup or a refused access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LookupOutcome {
-    /// It is in the view.
+    /// The path is in the view.
     Found,
-    /// It is not in the view, and not in a graft either: the host may have such a path, the view hides it.
+    /// The path is not in the view nor in a graft: the host may have it, the view hides it.
     Hidden,
-    /// It lies in a graft, and the host does not have it there.
+    /// The path lies in a graft, and the host does not have it.
     Absent,
-    /// It is in the view, and what was asked of it is not allowed.
+    /// The path is in the view, and the access was refused.
     Refused,
 }
 
-/// Receives every decision of a view. Called on the server's threads, before the reply is sent.
+/// Observes lookups. Called synchronously, by the thread that serves the caller.
 pub trait AccessObserver: Send + Sync {
-    /// Takes note of one decision. `path` builds the path as the view's users name it; it costs an allocation, so
-    /// call it only for what is kept.
+    /// Called for each outcome. `path` builds the path in the view; it allocates, so call it only if needed.
     fn observe(&self, outcome: LookupOutcome, path: &dyn Fn() -> PathBuf);
 }

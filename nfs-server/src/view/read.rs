@@ -1,4 +1,4 @@
-//! The data of files.
+//! Reads the data of files.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -12,24 +12,24 @@ use super::node::Node;
 use super::resolve::check_regular;
 use super::tree::NodeKind;
 
-/// How much of a file was read.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOutcome {
     /// Bytes read.
     pub count: usize,
-    /// Whether the file ends behind them.
+    /// Whether the file ends after them.
     pub eof: bool,
 }
 
-/// Data that was found and not read: it can be sent from where it lies.
+/// A segment of a file, to be sent with sendfile(2).
 #[derive(Clone)]
 pub struct FileSegment {
     file: Open,
-    /// Where it starts in the file.
+    /// The offset in the file.
     pub offset: u64,
     /// Bytes of it; never beyond the file's eof.
     pub count: usize,
-    /// Whether the file ends behind it.
+    /// Whether the file ends after it.
     pub eof: bool,
 }
 
@@ -42,10 +42,10 @@ impl FileSegment {
 }
 
 impl View {
-    /// Reads from `offset` on, as much as fits `into`.
+    /// Reads at `offset`, as much as fits `into`.
     ///
-    /// Whoever may run a file may read it here, and so may its owner: the kernel loads programs through the same
-    /// call, and a descriptor stays readable after a change of mode.
+    /// Who may execute a file may read it, and so may its owner: kernels load programs by READ, and a descriptor stays
+    /// readable after a change of mode.
     ///
     /// # Errors
     /// [`Error::Access`] when the caller may neither read nor run it; [`Error::WouldBlock`] as `blocking` says.
@@ -69,8 +69,8 @@ impl View {
         }
     }
 
-    /// Finds up to `count` bytes from `offset` on without reading them. `None` where somebody else may change the
-    /// file's length before they are sent, and where fewer than `least` bytes are there.
+    /// A segment of up to `count` bytes at `offset`, not read. `None` if others may truncate the file before it is sent, or
+    /// if there are fewer than `least` bytes.
     ///
     /// # Errors
     /// As [`View::read`]; [`Error::WouldBlock`] when the host does not have them in residency.
@@ -91,7 +91,7 @@ impl View {
             return Ok(None);
         }
         let file = self.data(node, false, caller)?;
-        // The host reads ahead: with the last of them in memory, the others are too.
+        // Because of read-ahead, if the last byte is in the page cache the others are too.
         read_at(&file, offset + count as u64 - 1, &mut [0], Blocking::Never, self.residency(node)?)?;
         Ok(Some(FileSegment { file, offset, count, eof }))
     }
@@ -119,7 +119,7 @@ impl View {
         if !self.is_exclusive(node) {
             let file = self.data(node, false, caller)?;
             let count = read_at(&file, offset, into, blocking, self.residency(node)?)?;
-            // Whether more follows is not known yet, and the protocol wants it told.
+            // A full buffer says nothing about the end.
             let eof = count < into.len() || {
                 let size = nix::sys::stat::fstat(file.descriptor())?.st_size;
                 offset.saturating_add(count as u64) >= u64::try_from(size).unwrap_or(0)
@@ -136,7 +136,7 @@ impl View {
     }
 }
 
-/// How many of `count` bytes from `offset` on a file of this size has, and whether it ends behind them.
+/// How many of `count` bytes at `offset` a file of this size has, and whether it ends after them.
 fn within(size: u64, offset: u64, count: usize) -> (usize, bool) {
     let left = size.saturating_sub(offset);
     match usize::try_from(left) {
@@ -154,7 +154,7 @@ fn read_at(
     residency: &ResidencyProbe,
 ) -> Result<usize, Error> {
     let Ok(start) = i64::try_from(offset) else { return Ok(0) };
-    // The host refuses to read beyond the largest offset, where no file goes on.
+    // pread(2) fails beyond the largest offset.
     let left = usize::try_from(i64::MAX - start).unwrap_or(usize::MAX).min(into.len());
     let into = &mut into[..left];
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! The contents of directories.
+//! Lists directories.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::error::Error;
 use super::node::Node;
 use super::{View, declared};
 
-/// Names taken from a listing at a time.
+/// Names taken from an index at a time.
 const BATCH: usize = 128;
 
 /// Cookie of `.`.
@@ -22,19 +22,18 @@ const DECLARED_COOKIE: u64 = 3;
 
 /// One name in a directory.
 pub struct DirEntry<'a> {
-    /// Where a listing goes on behind this name; never 0.
+    /// Where a readdir continues after this entry; never 0.
     pub cookie: u64,
     /// The name.
     pub name: &'a [u8],
-    /// What it leads to.
+    /// The node.
     pub node: Node,
-    /// What is known of that.
+    /// Its attributes.
     pub attributes: Attributes,
 }
 
 impl View {
-    /// Lists a directory from behind a cookie, 0 for all of it, until `take` returns false. Returns whether that
-    /// was the end.
+    /// Lists a directory after a cookie, 0 for all of it, until `take` returns false. True at the end of the directory.
     ///
     /// # Errors
     /// [`Error::NotDirectory`]; [`Error::Access`] when the caller may not list it; [`Error::WouldBlock`] as `blocking` says.
@@ -87,7 +86,7 @@ impl View {
                 continue;
             }
             let node = Node::Declared(*child);
-            // A source that the host lost since the view was opened is not there any more.
+            // The source may have been removed from the host.
             let Ok(attributes) = self.attributes(&node) else { continue };
             if !take(&DirEntry { cookie: own, name, node, attributes }) {
                 return Ok(false);
@@ -114,10 +113,7 @@ impl View {
         let index = self.index(directory);
         self.load_names(directory, &index, cookie < FIRST_COOKIE, blocking)?;
         loop {
-            #[cfg_attr(
-                not(target_os = "linux"),
-                allow(unused_mut, reason = "others ask for one name at a time")
-            )]
+            #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "only Linux stats in batches"))]
             let (mut batch, changes) = {
                 let index = index.lock();
                 (index.behind(cookie, BATCH), index.changes())
@@ -141,7 +137,7 @@ impl View {
                     index.lock().set_node_at(*own, node.id(), changes);
                 }
                 if let Node::Host(file) = &node
-                    && self.silly.is_deleted(directory.id(), name, file.identity())
+                    && self.deleted.contains(directory.id(), name, file.identity())
                 {
                     continue;
                 }

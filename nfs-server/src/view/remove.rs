@@ -1,4 +1,4 @@
-//! Names that go. Files that are still open when their directory goes are in `silly.rs`.
+//! Removes names. Open files whose directory is removed: `deleted.rs`.
 
 use nix::unistd::UnlinkatFlags;
 
@@ -35,7 +35,7 @@ impl Writable<'_> {
         Ok(())
     }
 
-    /// Removes an empty directory. Files in it that were deleted while open do not count.
+    /// Removes an empty directory. Files deleted while open do not count.
     ///
     /// # Errors
     /// [`Error::NotEmpty`]; [`Error::ReadOnly`] for the name of an entry.
@@ -66,7 +66,7 @@ impl Writable<'_> {
         Ok(())
     }
 
-    /// Which file a name leads to that is no entry's, and its attributes, from memory where that is as good.
+    /// The identity and attributes of the file that a name leads to, from the cache where possible.
     fn known(&self, name: &[u8]) -> Result<((u64, u64), Attributes), Error> {
         match self.view.child(&self.node, name)? {
             (Node::Host(node), attributes) => Ok((node.identity(), attributes)),
@@ -74,10 +74,10 @@ impl Writable<'_> {
         }
     }
 
-    /// Takes note that a name of a file is no more, of which it had as many as `links`.
+    /// A name was removed of a file that had `links` links.
     pub(crate) fn name_went(&self, name: &[u8], identity: (u64, u64), links: u32) {
         let parent = self.node.id();
-        self.view.silly.forget(parent, name);
+        self.view.deleted.forget(parent, name);
         self.view.dir_cache.remove(parent, name);
         self.view.invalidate(&self.node);
         let Some(node) = self.view.nodes.find(self.host_entry, identity) else { return };
@@ -87,7 +87,7 @@ impl Writable<'_> {
             return;
         }
         if node.orphan().is_some() {
-            // Still open by a name that went with its directory.
+            // An orphan: still open.
             node.with_attr_cache(AttrCache::invalidate);
             return self.view.nodes.forget_name(&node);
         }
@@ -98,7 +98,7 @@ impl Writable<'_> {
 }
 
 impl View {
-    /// Forgets a file that is no more.
+    /// Forgets a removed file.
     pub(crate) fn forget(&self, node: &HostNode) {
         self.special_files.forget(node.identity());
         self.nodes.forget(node);

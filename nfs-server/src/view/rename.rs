@@ -1,4 +1,4 @@
-//! Names that change.
+//! Renames.
 
 use std::os::fd::OwnedFd;
 
@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::attr_cache::AttrCache;
-use super::attributes::FileType;
+use super::attributes::{Attributes, FileType};
 use super::caller::{AccessMask, Caller};
 use super::case_folding::folded;
 use super::error::Error;
@@ -14,7 +14,10 @@ use super::host;
 use super::writable::{Writable, check_old_name};
 
 impl Writable<'_> {
-    /// Moves a name of this directory to another directory, over what has that name there.
+    /// Moves a name of this directory to another directory, replacing what has that name there.
+    ///
+    /// `deletes` is asked when the name is moved to a free name in the same directory: whether that is how the caller's
+    /// protocol deletes an open file. The new name is hidden then.
     ///
     /// # Errors
     /// [`Error::CrossDevice`] between parts of the view, so that programs copy instead; [`Error::ReadOnly`] over
@@ -25,6 +28,7 @@ impl Writable<'_> {
         to_directory: &Writable<'_>,
         to: &[u8],
         caller: Caller<'_>,
+        deletes: &dyn Fn(&Attributes) -> bool,
     ) -> Result<(), Error> {
         check_old_name(from)?;
         check_old_name(to)?;
@@ -60,13 +64,14 @@ impl Writable<'_> {
             to_directory.name_went(to, host::identity(stat), links);
         }
         self.name_moved(from, to_directory, to, &moved);
-        if replaced.is_none() && self.node.id() == to_directory.node.id() {
-            self.note_silly_rename(to, &moved);
+        let to_free_name = replaced.is_none() && self.node.id() == to_directory.node.id();
+        if to_free_name && deletes(&self.view.host_attributes(&moved)) {
+            self.mark_deleted(to, &moved);
         }
         Ok(())
     }
 
-    /// Whether the new name is the old one in another case, on a file system that takes them for one.
+    /// Whether the new name differs in case only, on a case-insensitive file system.
     fn is_other_case(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8]) -> bool {
         let same_directory = self.node.id() == to_directory.node.id();
         same_directory && from != to && !self.view.case_sensitive(&self.node) && folded(from) == folded(to)
@@ -110,7 +115,7 @@ impl Writable<'_> {
     fn name_moved(&self, from: &[u8], to_directory: &Writable<'_>, to: &[u8], moved: &FileStat) {
         let (source, target) = (self.node.id(), to_directory.node.id());
         let node = self.view.nodes.find(self.host_entry, host::identity(moved));
-        self.view.silly.forget(source, from);
+        self.view.deleted.forget(source, from);
         self.view.dir_cache.remove(source, from);
         self.view.dir_cache.add(target, to, node.as_ref().map(|node| node.id));
         self.view.invalidate(&self.node);

@@ -1,4 +1,4 @@
-//! From a node to the host: the directory and the name under which the host has it now, checked to be it.
+//! Resolves nodes to host files: a directory descriptor and a name in it, checked to be the node's file.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::spec::Access;
 use super::tree::{HostEntry, NodeKind};
 use super::{View, declared};
 
-/// Where the host has a node at this moment.
+/// The location of a node's file on the host.
 pub(crate) struct Resolved {
     pub(crate) directory: Arc<OwnedFd>,
     pub(crate) name: Arc<[u8]>,
@@ -24,7 +24,7 @@ pub(crate) struct Resolved {
 }
 
 impl View {
-    /// The branch of a node: the entry whose host files it belongs to. `None` for nodes that no host file backs.
+    /// The host-backed entry that a node is or lies below; `None` for nodes without a host file.
     pub(crate) fn host_entry(&self, node: &Node) -> Option<&HostEntry> {
         match &declared(&self.tree, node.entry_index()).kind {
             NodeKind::HostEntry(host_entry) => Some(host_entry),
@@ -32,7 +32,7 @@ impl View {
         }
     }
 
-    /// Finds a host node again, by whichever of its names still leads to it, the latest first.
+    /// Resolves a host node by whichever of its names still leads to it, the latest first.
     pub(crate) fn resolve(&self, node: &HostNode) -> Result<Resolved, Error> {
         if let Some(latest) = node.place()
             && let Some(resolved) = self.resolve_at(node, latest)?
@@ -60,12 +60,12 @@ impl View {
         }
     }
 
-    /// Whether this is the file that the node stands for.
+    /// Whether this is the node's file.
     fn is(&self, node: &HostNode, stat: &FileStat) -> bool {
         host::identity(stat) == node.identity() && self.kind_of(stat) == node.kind
     }
 
-    /// Finds what a branch shows.
+    /// Resolves an entry's source.
     pub(crate) fn resolve_host_entry(&self, host_entry: &HostEntry) -> Result<Resolved, Error> {
         let directory = self.source_directory(host_entry.source_directory)?;
         let stat = host::stat(&*directory, &host_entry.source_name).map_err(|errno| match errno {
@@ -83,7 +83,7 @@ impl View {
         if let Some(directory) = self.fds.directories.get(&id) {
             return Ok(directory);
         }
-        // Directories above that are not open either, the lowest first. A loop, because builds nest deeply.
+        // Open the directories above first, as far as they are closed. A loop, not recursion: builds nest deeply.
         let mut below = Vec::new();
         let mut at = id;
         let mut directory = loop {
@@ -108,8 +108,8 @@ impl View {
         Ok(directory)
     }
 
-    /// A descriptor of a file of the host. Files in scratches are opened for both, once; where the host's rules decide, one
-    /// is opened as the caller, and for what is needed.
+    /// A descriptor of a host file. Files in scratches are opened once, for reading and writing. Where the host checks
+    /// permissions, files are opened as the caller and only for what is needed.
     pub(crate) fn data(&self, node: &Node, write: bool, caller: Caller<'_>) -> Result<Open, Error> {
         if let Node::Host(node) = node
             && let Some(file) = node.orphan()
@@ -143,8 +143,8 @@ impl View {
         Ok(Open::Named(self.fds.files.insert(node.id(), file)))
     }
 
-    /// Opens a file as the caller. Its owner may do so whatever the mode says, since a descriptor outlives a change of
-    /// mode; so may whoever runs a file that he may not read. A local file system asks neither again.
+    /// Opens a file as the caller. The owner may open it whatever its mode, since a descriptor outlives a change of mode, and
+    /// who may execute it may read it: a local file system checks neither again after open(2).
     fn open_as(
         &self,
         node: &Node,
@@ -172,7 +172,7 @@ impl View {
         Err(Error::Access)
     }
 
-    /// Opens a file that nobody changes, by the name under which it was found: it still has it.
+    /// Opens a file of a fixed graft by the name it was found by, which cannot have changed.
     fn open_fixed(&self, node: &Node, host_entry: &HostEntry) -> Result<Option<Arc<OpenFile>>, Error> {
         let Node::Host(host) = node else { return Ok(None) };
         let Some(place) = host.place().filter(|_| host_entry.access == Access::Fixed) else {
@@ -201,7 +201,7 @@ impl View {
     }
 }
 
-/// Opens a file as the server that this is: for both where it may be written, so that it is opened once.
+/// Opens a file as this process: for reading and writing where it is writable, so that it is opened once.
 fn open_as_itself(resolved: &Resolved, both: bool, write: bool) -> Result<(OwnedFd, OpenMode), Error> {
     let open = |access| {
         host::open_data(&*resolved.directory, &resolved.name, access).map(|file| (file, access)).map_err(gone)
@@ -210,7 +210,7 @@ fn open_as_itself(resolved: &Resolved, both: bool, write: bool) -> Result<(Owned
         return open(OpenMode::Read);
     }
     match open(OpenMode::Both) {
-        // The host may refuse to open for writing what may well be read: a program that runs, say.
+        // ETXTBSY, say: it can still be read.
         Err(_) if !write => open(OpenMode::Read),
         opened => opened,
     }
@@ -225,7 +225,7 @@ pub(crate) fn check_regular(kind: FileType) -> Result<(), Error> {
     }
 }
 
-/// A node whose name has gone, or leads to a link now, is itself gone.
+/// A node whose name is gone or leads to a symlink now is stale.
 fn gone(errno: Errno) -> Error {
     match Error::from(errno) {
         Error::NotFound | Error::NotDirectory => Error::Stale,

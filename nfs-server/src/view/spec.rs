@@ -12,7 +12,7 @@ pub const NAME_MAX: usize = 255;
 /// The longest path or symbolic link target, in bytes (`PATH_MAX` of Linux less its final NUL).
 pub const PATH_MAX: usize = 4095;
 
-/// The tree that a build sees. Whatever no entry names does not exist.
+/// The tree that a program sees. Paths that no entry names do not exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ViewSpec {
@@ -97,8 +97,7 @@ pub enum Access {
     /// Nobody may change it, root included.
     #[default]
     Ro,
-    /// The same, and the host does not change it either: a path of a store. What was seen of it once is not asked
-    /// for again.
+    /// The same, and the host does not change it either, as a store path: attributes and names are cached for good.
     Fixed,
     /// The view's users may change it as far as the host's modes let them.
     Rw,
@@ -126,7 +125,7 @@ pub enum SpecError {
         path: PathBuf,
     },
     /// A path holds `.`, `..`, or a NUL byte.
-    #[error("{role} path {path:?} is not in its plain form: no '.', '..' or NUL may be in it")]
+    #[error("{role} path {path:?} is not normalized: it must not contain '.', '..', '//' or NUL")]
     NotPlain {
         /// Which of the entry's paths: `view` or `source`.
         role: &'static str,

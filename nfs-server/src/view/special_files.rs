@@ -1,8 +1,7 @@
-//! Pipes and sockets on a host that cannot make them: regular files stand in for them.
+//! FIFOs and sockets on a host that cannot create them by name: regular files marked as such.
 //!
-//! What such a file is for never leaves the client: a socket is bound and connected, and a pipe read and written, between
-//! processes of its machine. The server has to keep a name, an owner, a mode and a type, and all but the last a regular
-//! file has too. The type is remembered here, by the file's inode number.
+//! FIFOs and sockets work between processes of the client. The server only keeps name, owner, mode and type, and a regular
+//! file has all of these but the type, which is kept here by inode number.
 
 use std::fs::File;
 use std::io::Write;
@@ -19,17 +18,16 @@ use super::attributes::{Attributes, FileType};
 use super::host;
 use crate::limits::SPECIAL_FILES_MAX;
 
-/// What the file holds, so that whoever finds it on the host, in an output say, can tell that it is none.
+/// The contents of such a file, so that it can be recognised on the host, in an output say.
 const MARKER: &[u8] =
     b"loopbox: this file stands in for a named pipe or a socket, which this system cannot make\n";
 
-/// The special files that regular ones stand in for, by device and inode number.
+/// The types of such files by device and inode number.
 #[derive(Default)]
 pub(crate) struct SpecialFileMarkers(RwLock<FxHashMap<(u64, u64), FileType>>);
 
 impl SpecialFileMarkers {
-    /// Makes a file that stands in for one of this kind. No one sees it before its kind is known: asking for the kind
-    /// waits until then. When there are too many of them, that is an answer that a full disk's quota gives too.
+    /// Creates a marked file of this type. The table is locked until the type is in it. EDQUOT when there are too many.
     pub(crate) fn make(
         &self,
         directory: &OwnedFd,
@@ -43,7 +41,7 @@ impl SpecialFileMarkers {
         }
         let mut file = File::from(host::create(directory, name, mode)?);
         if let Err(error) = file.write_all(MARKER) {
-            // The disk is full, say. Without its mark it would be a file of the build's own.
+            // The disk is full, say. Without the marker it would pass for an ordinary file.
             unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)?;
             return Err(Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO)));
         }
@@ -51,7 +49,7 @@ impl SpecialFileMarkers {
         Ok(file.into())
     }
 
-    /// Forgets a file that is no more, before its inode number can come back for another.
+    /// Forgets a removed file, before its inode number is reused.
     pub(crate) fn forget(&self, identity: (u64, u64)) {
         if !self.0.read().is_empty() {
             self.0.write().remove(&identity);
@@ -64,7 +62,7 @@ impl SpecialFileMarkers {
 }
 
 impl View {
-    /// What a file of the host is in the view.
+    /// The type of a host file in the view.
     pub(crate) fn kind_of(&self, stat: &FileStat) -> FileType {
         let kind = FileType::of(stat.st_mode);
         if kind != FileType::Regular || self.capabilities.special_files {
@@ -73,20 +71,20 @@ impl View {
         self.special_files.kind(stat).unwrap_or(kind)
     }
 
-    /// What the view shows of a file of the host.
+    /// The attributes of a host file in the view.
     pub(crate) fn host_attributes(&self, stat: &FileStat) -> Attributes {
         let (device, inode) = host::identity(stat);
         let kind = self.kind_of(stat);
         let mut attributes = Attributes::of(stat, kind, self.fileids.of(device, inode));
         if kind != FileType::of(stat.st_mode) {
-            // The mark is the host's business.
+            // The marker's size is not shown.
             (attributes.size, attributes.used) = (0, 0);
         }
         attributes
     }
 }
 
-/// Whether a file with these contents stands in for a named pipe or a socket, on a host that can make neither.
+/// Whether these contents mark a FIFO or a socket, on a host that can create neither.
 #[must_use]
 pub fn is_special_file_marker(contents: &[u8]) -> bool {
     contents == MARKER

@@ -1,4 +1,4 @@
-//! Many names of a directory that are asked for at once, where that is cheaper than one by one.
+//! Stats several names of a directory with few system calls, where system calls are slow.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use super::node::Node;
 use super::{View, host};
 use crate::sys::StatRing;
 
-/// Names from which on it is worth while.
+/// The smallest batch.
 const SEVERAL: usize = 4;
 
-/// Asks the host for many names at once.
+/// Stats by io_uring.
 pub(crate) struct StatBatcher(Mutex<State>);
 
 enum State {
     Untried,
     Ready(Box<StatRing>),
-    /// This system cannot.
+    /// The kernel refused.
     Never,
 }
 
 impl StatBatcher {
-    /// None where it is cheaper to ask one by one.
+    /// `None` where system calls are cheap.
     pub(crate) fn on(capabilities: HostCapabilities) -> Option<StatBatcher> {
         (!capabilities.cheap_syscalls).then(|| StatBatcher(Mutex::new(State::Untried)))
     }
 
-    /// What the host knows of these names in a directory; nothing if they have to be asked for one by one.
+    /// Stats names in a directory; `None` if that has to be done one by one.
     fn stat(&self, directory: &OwnedFd, names: &[&[u8]]) -> Option<Vec<Result<FileStat, Errno>>> {
-        // Who would have to wait for another asks by himself.
+        // Do not wait for another thread's batch.
         let mut state = self.0.try_lock()?;
         if matches!(*state, State::Untried) {
             *state = StatRing::new().map_or(State::Never, |ring| State::Ready(Box::new(ring)));
@@ -44,7 +44,7 @@ impl StatBatcher {
         if let Err(error) = &said {
             tracing::debug!(
                 error = error as &dyn std::error::Error,
-                "names are asked for one by one from now on"
+                "io_uring failed; using single stat calls from now on"
             );
             *state = State::Never;
         }
@@ -53,10 +53,9 @@ impl StatBatcher {
 }
 
 impl View {
-    /// Asks for the names of a batch that nobody asked for yet. What cannot be told this way is left as it is, for
-    /// who asks for it alone.
+    /// Stats the names of a batch that have no node yet. Names that fail are left to be looked up one by one.
     ///
-    /// Only in a directory that nobody changes: an answer is some names old when it is taken down.
+    /// In fixed grafts only: results are used some time after they were made.
     pub(crate) fn prefetch_attributes(&self, directory: &Node, batch: &mut [(u64, Known)]) {
         let Some(stat_batcher) = self.stat_batcher.as_ref().filter(|_| self.is_fixed(directory)) else {
             return;

@@ -1,4 +1,4 @@
-//! The file systems behind a view.
+//! Properties of the file systems behind a view.
 
 use std::sync::Arc;
 
@@ -65,6 +65,16 @@ impl View {
             matches!(&declared(&self.tree, **index).kind, NodeKind::HostEntry(host_entry) if host_entry.access != super::Access::Rw)
         });
         if read_only.into_iter().any(holds_larger) { host::MAX_FILE_SIZE } else { fits }
+    }
+
+    /// Whether names are case-sensitive on the file system of a node; of a node without a host file, on that of the first
+    /// scratch.
+    #[must_use]
+    pub fn case_sensitive(&self, node: &Node) -> bool {
+        match self.host_entry(node) {
+            Some(host_entry) => host_entry.case_sensitive,
+            None => self.tree.case_sensitive,
+        }
     }
 
     fn max_file_size_behind(&self, node: &Node) -> Option<u64> {

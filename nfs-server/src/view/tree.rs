@@ -1,4 +1,4 @@
-//! The declared part of a view: its entries and the directories that lead to them.
+//! The declared nodes of a view: its entries and the directories above them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -25,7 +25,7 @@ const PARENT_MODE: u32 = 0o755;
 /// Every declared node, the root first.
 pub(crate) struct Tree {
     declared: Vec<DeclaredNode>,
-    /// Host directories that hold what grafts and scratches show, each once, links resolved.
+    /// The parent directories of sources on the host, each once, symlinks resolved.
     source_directories: Vec<PathBuf>,
     /// The device most sources lie on.
     pub(crate) device: Option<u64>,
@@ -40,7 +40,7 @@ pub(crate) struct DeclaredNode {
     pub(crate) parent: usize,
     pub(crate) name: Box<[u8]>,
     children: BTreeMap<Box<[u8]>, usize>,
-    /// The children by folded names, where the file system behind does not tell case.
+    /// The children by folded names, where the file system behind is not case-sensitive.
     folded: Option<FoldedNames>,
     /// How many of its children are directories.
     pub(crate) directories: u32,
@@ -68,7 +68,7 @@ impl NodeKind {
     }
 }
 
-/// A declared node that shows something of the host.
+/// A declared node backed by the host: a graft or a scratch.
 pub(crate) struct HostEntry {
     /// Index of the host directory that holds it.
     pub(crate) source_directory: usize,
@@ -78,18 +78,18 @@ pub(crate) struct HostEntry {
     /// The device it lay on when the view was opened.
     pub(crate) device: u64,
     pub(crate) access: Access,
-    /// What is written there does not outlive the view's users.
+    /// Whether it is a scratch, whose contents do not outlive the view.
     pub(crate) scratch: bool,
-    /// Whether names there that differ in case only are two names.
+    /// Whether names there are case-sensitive.
     pub(crate) case_sensitive: bool,
-    /// What is known of its attributes.
+    /// Its cached attributes.
     pub(crate) attr_cache: Mutex<AttrCache>,
-    /// What is known of the file system that it lies on.
+    /// Whether its file system supports `RWF_NOWAIT`.
     pub(crate) residency: ResidencyProbe,
 }
 
 impl HostEntry {
-    /// Whether nobody changes what is there but through the view.
+    /// Whether only the view changes its files.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.scratch || self.access == Access::Fixed
     }
@@ -120,7 +120,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Finds the entries' names by any case, wherever the file system behind does.
+    /// Makes lookups of entries case-insensitive where the file system behind them is.
     fn fold(&mut self) -> Result<(), OpenError> {
         for index in 0..self.declared.len() {
             let declared = &self.declared[index];
@@ -311,7 +311,7 @@ impl Builder {
         scratch.unwrap_or(true)
     }
 
-    /// Links on the way to a source are the declarer's business and are resolved once, here.
+    /// Symlinks in the path of a source are resolved once, here.
     fn source_directory(&mut self, at: &Path, source: &Path, holder: &Path) -> Result<usize, OpenError> {
         if let Some(index) = self.known_directories.get(holder) {
             return Ok(*index);
@@ -372,7 +372,7 @@ fn examine(at: &Path, source: &Path) -> Result<FileStat, OpenError> {
     })
 }
 
-/// Gives the scratch's directory the mode and owner that it is to show.
+/// Sets the mode and owner of a scratch's directory.
 fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<(), OpenError> {
     let failed = |step| {
         move |error: std::io::Error| OpenError::Source {

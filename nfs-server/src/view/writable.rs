@@ -1,4 +1,4 @@
-//! The right to change a node: a type that exists only where the view is writable.
+//! [`Writable`], a node that may be changed: it exists only where the view is writable.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use super::impersonate::Impersonation;
 use super::lookup::check_name;
 use super::node::Node;
 use super::observer::LookupOutcome;
-use super::set::{SetAttributes, check_allowed};
 use super::tree::HostEntry;
 use super::{View, declared};
 
@@ -23,7 +22,7 @@ pub struct Writable<'v> {
 }
 
 impl View {
-    /// The right to change a node.
+    /// A node as a writable one.
     ///
     /// # Errors
     /// [`Error::ReadOnly`] wherever the view is read-only, for everybody.
@@ -38,31 +37,13 @@ impl View {
         Ok(Writable { view: self, node, host_entry })
     }
 
-    /// The right to change the names in a directory.
+    /// A directory whose names may be changed.
     ///
     /// # Errors
-    /// [`Error::Access`] where the mode alone would refuse it, as for whoever meets no read-only file system;
-    /// otherwise as [`View::writable`].
+    /// [`Error::Access`] if the mode would refuse it anyway; otherwise as [`View::writable`].
     pub fn writable_names(&self, node: &Node, caller: Caller<'_>) -> Result<Writable<'_>, Error> {
         self.writable(node.clone()).map_err(|error| match self.permissions(node) {
             Ok(permissions) => caller.check_names(permissions).err().unwrap_or(error),
-            Err(_) => error,
-        })
-    }
-
-    /// The right to set these attributes.
-    ///
-    /// # Errors
-    /// [`Error::NotPermitted`] or [`Error::Access`] where owner and mode alone would refuse it; otherwise as
-    /// [`View::writable`].
-    pub fn writable_attributes(
-        &self,
-        node: &Node,
-        set: &SetAttributes,
-        caller: Caller<'_>,
-    ) -> Result<Writable<'_>, Error> {
-        self.writable(node.clone()).map_err(|error| match self.permissions(node) {
-            Ok(permissions) => check_allowed(set, permissions, caller).err().unwrap_or(error),
             Err(_) => error,
         })
     }
@@ -93,7 +74,7 @@ impl Writable<'_> {
         self.view.permissions(&self.node)
     }
 
-    /// What the host files of this part of the view are for.
+    /// The entry that it belongs to.
     pub(crate) fn host_entry(&self) -> Result<&HostEntry, Error> {
         self.view.host_entry(&self.node).ok_or(Error::ReadOnly)
     }
@@ -115,18 +96,17 @@ impl Writable<'_> {
         }
     }
 
-    /// Whether the host's rules decide what the caller may do.
+    /// Whether the host checks permissions.
     pub(crate) fn host_checks_permissions(&self) -> bool {
         self.view.impersonates_on(&self.node)
     }
 
-    /// Acts as the caller from here on, where the host's rules decide.
+    /// Impersonates the caller, where the host checks permissions.
     pub(crate) fn impersonate(&self, caller: Caller<'_>) -> Result<Impersonation, Error> {
         self.view.impersonate(self.host_entry()?, caller)
     }
 
-    /// In a directory with the sticky bit only its owner, the file's owner and root take a name away. Where the host's
-    /// rules decide, it says so by itself.
+    /// In a sticky directory only its owner, the file's owner and root may remove a name. Not checked where the host does it.
     pub(crate) fn check_sticky(&self, caller: Caller<'_>, file: Permissions) -> Result<(), Error> {
         if self.host_checks_permissions() {
             return Ok(());
@@ -140,7 +120,7 @@ impl Writable<'_> {
     }
 }
 
-/// Refuses names that nothing can be given.
+/// Refuses names that cannot be created.
 pub(crate) fn check_new_name(name: &[u8]) -> Result<(), Error> {
     if matches!(name, b"." | b"..") {
         return Err(Error::Exists);
@@ -148,7 +128,7 @@ pub(crate) fn check_new_name(name: &[u8]) -> Result<(), Error> {
     check_name(name)
 }
 
-/// Refuses names that cannot be taken away.
+/// Refuses names that cannot be removed.
 pub(crate) fn check_old_name(name: &[u8]) -> Result<(), Error> {
     if matches!(name, b"." | b"..") {
         return Err(Error::Invalid);

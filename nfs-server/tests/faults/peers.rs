@@ -14,7 +14,7 @@ use crate::client::{Answer, Client};
 fn server() -> Server {
     let entries = vec![Entry::Directory { at: "/".into(), mode: 0o755, owner: Owner::default() }];
     let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
-    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, handle_key: None };
+    let options = ServerOptions::new(Users::Any, Peers::KernelOnly);
     Server::start(view, options).unwrap()
 }
 
@@ -73,7 +73,8 @@ fn handles_outlive_a_restart_with_the_same_secret_and_no_other() {
     let start = |handle_key| {
         let entries = vec![Entry::Directory { at: "/empty".into(), mode: 0o555, owner: Owner::default() }];
         let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
-        let options = ServerOptions { users: Users::Any, peers: Peers::Anyone, handle_key: Some(handle_key) };
+        let options =
+            ServerOptions { handle_key: Some(handle_key), ..ServerOptions::new(Users::Any, Peers::Anyone) };
         Server::start(view, options).unwrap()
     };
     let root = |server: &Server| {

@@ -124,6 +124,6 @@ fn entries_that_a_volume_takes_for_one_are_refused_before_anything_is_served() {
     assert!(on(true).is_ok());
     assert_eq!(
         on(false).err().unwrap().to_string(),
-        "\"/build/README\" and \"/build/Readme\" differ in case only, and the file system of the view's writable places does not tell case"
+        "\"/build/README\" and \"/build/Readme\" differ in case only, and the file system of the view's writable places is not case-sensitive"
     );
 }

@@ -65,7 +65,7 @@ fn paths_start_at_the_root() {
 
 #[test]
 fn paths_are_in_their_plain_form() {
-    assert_snapshot!(error(&[directory("/a/../b")]), @r#"view path "/a/../b" is not in its plain form: no '.', '..' or NUL may be in it"#);
+    assert_snapshot!(error(&[directory("/a/../b")]), @r#"view path "/a/../b" is not normalized: it must not contain '.', '..', '//' or NUL"#);
     for odd in ["/a/./b", "/a//b", "/a/", "//a", "/..", "/a\0b", "/."] {
         let not_plain = SpecError::NotPlain { role: "view", path: odd.into() };
         assert_eq!(validate(&[directory(odd)]), Err(not_plain), "{odd:?}");

@@ -1,7 +1,7 @@
 //! The server by a client that behaves as macOS's does: its calls in its order, read from its source (`nfs_vfsops.c`,
 //! `nfs_socket.c` and `nfs_vnops.c` of Apple's NFS), on a host that cannot make pipes and sockets, as a Mac cannot.
 
-use nfs_server::view::{HostCapabilities, SillyNames, is_special_file_marker};
+use nfs_server::view::{HostCapabilities, is_special_file_marker};
 use nfs3_types::mount::{mountres3, mountstat3};
 use nfs3_types::nfs3::{
     Nfs3Option, createhow3, ftype3, mknoddata3, nfs_fh3, nfsstat3, sattr3, set_atime, set_mtime, stable_how,
@@ -19,11 +19,7 @@ const EVERYTHING: u32 = 0x3f;
 const APPLE_DOUBLE: [u8; 4] = [0x00, 0x05, 0x16, 0x07];
 
 fn world() -> World {
-    World::on(HostCapabilities {
-        special_files: false,
-        silly_names: SillyNames::Bsd,
-        ..HostCapabilities::default()
-    })
+    World::of_bsd(HostCapabilities { special_files: false, ..HostCapabilities::default() })
 }
 
 /// MNT or UMNT of the export.
@@ -262,7 +258,7 @@ fn a_socket_that_is_removed_while_open_stays_until_it_is_closed() {
 
 #[test]
 fn a_volume_that_does_not_tell_case_is_said_to_be_one() {
-    let world = World::on(HostCapabilities {
+    let world = World::of_bsd(HostCapabilities {
         special_files: false,
         case_sensitive: Some(false),
         ..HostCapabilities::default()

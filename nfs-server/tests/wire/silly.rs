@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use nfs_server::view::{HostCapabilities, SillyNames};
+use nfs_server::view::HostCapabilities;
 use nfs3_types::nfs3::{mknoddata3, nfs_fh3, nfsstat3};
 
 use crate::calls::{mode, size};
@@ -191,7 +191,7 @@ fn a_file_that_the_host_puts_in_the_place_of_one_is_shown_and_kept() {
 #[test]
 fn a_bsd_has_names_of_its_own_and_looks_for_them_once_more() {
     const SILLY: &[u8] = b".nfs.20051025.01ff";
-    let world = World::on(HostCapabilities { silly_names: SillyNames::Bsd, ..HostCapabilities::default() });
+    let world = World::of_bsd(HostCapabilities::default());
     let mut client = world.builder();
     for looks in [1, 2] {
         client.mkdir(&world.at("build"), b"dir", mode(0o755)).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nfs_server::view::{Access, Entry, HostCapabilities, Owner, View, ViewSpec};
-use nfs_server::{Peers, Server, ServerOptions, Users};
+use nfs_server::{Peers, Server, ServerOptions, SillyNames, Users};
 use nfs3_types::mount::mountres3;
 use nfs3_types::nfs3::{
     CREATE3resok, Nfs3Option, createhow3, fattr3, ftype3, nfs_fh3, nfstime3, sattr3, wcc_data,
@@ -40,20 +40,26 @@ impl World {
     }
 
     pub fn with(users: Users) -> World {
-        World::start(users, HostCapabilities::default())
+        World::start(users, HostCapabilities::default(), SillyNames::default())
     }
 
     /// One on a host of which this is known.
     #[allow(dead_code, reason = "the tests of faults do not use it")]
-    pub fn on(abilities: HostCapabilities) -> World {
-        World::start(Users::Any, abilities)
+    pub fn on(capabilities: HostCapabilities) -> World {
+        World::start(Users::Any, capabilities, SillyNames::default())
     }
 
-    fn start(users: Users, abilities: HostCapabilities) -> World {
+    /// One whose client is a BSD's.
+    #[allow(dead_code, reason = "the tests of faults do not use it")]
+    pub fn of_bsd(capabilities: HostCapabilities) -> World {
+        World::start(Users::Any, capabilities, SillyNames::Bsd)
+    }
+
+    fn start(users: Users, capabilities: HostCapabilities, silly_names: SillyNames) -> World {
         let host = tempfile::Builder::new().prefix("wire").tempdir().unwrap();
         furnish(host.path());
-        let view = Arc::new(View::open_with(&spec(host.path()), None, abilities).unwrap());
-        let options = ServerOptions { users, peers: Peers::Anyone, handle_key: None };
+        let view = Arc::new(View::open_with(&spec(host.path()), None, capabilities).unwrap());
+        let options = ServerOptions { silly_names, ..ServerOptions::new(users, Peers::Anyone) };
         World { server: Server::start(view, options).unwrap(), host }
     }
 

@@ -105,7 +105,7 @@ fn serve(backing: &Path, at: &Path) -> Result<(Mount, Server)> {
         owner: Owner { uid: 0, gid: 0 },
     };
     let view = View::open(&ViewSpec { entries: vec![entry] }, None).context("the view cannot be opened")?;
-    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, handle_key: None };
+    let options = ServerOptions::new(Users::Any, Peers::KernelOnly);
     let server = Server::start(Arc::new(view), options).context("the server cannot be started")?;
     let addr: SocketAddr = server.addr();
     let source = Source { addr, export: server.export().to_owned(), namespace: None };

@@ -132,7 +132,7 @@ impl World {
             },
         ];
         let view = View::open(&ViewSpec { entries }, None).context("the view cannot be opened")?;
-        let options = ServerOptions { users: Users::Any, peers: Peers::Anyone, handle_key: None };
+        let options = ServerOptions::new(Users::Any, Peers::Anyone);
         let server = Server::start(Arc::new(view), options).context("the server cannot be started")?;
         let world = World { host: host.to_owned(), server };
         world.tidy()?;

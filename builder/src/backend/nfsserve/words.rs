@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use nfs_server::status_number;
 use nfs_server::view::{Attributes, Error, FileType, SetAttributes, SetTime, Time};
+use nfs_server::{status_number, wire_time};
 use nfsserve::nfs::{
     fattr3, fileid3, ftype3, nfsstat3, nfstime3, sattr3, set_atime, set_gid3, set_mode3, set_mtime,
     set_size3, set_uid3, specdata3,
@@ -27,7 +27,10 @@ pub(super) fn status(error: Error) -> nfsstat3 {
 
 /// The file id is the number too: the crate knows no other.
 pub(super) fn attributes(id: fileid3, from: &Attributes) -> fattr3 {
-    let time = |time: Time| nfstime3 { seconds: time.seconds, nseconds: time.nanoseconds };
+    let time = |time: Time| {
+        let (seconds, nseconds) = wire_time(time);
+        nfstime3 { seconds, nseconds }
+    };
     fattr3 {
         ftype: match from.kind {
             FileType::Regular => ftype3::NF3REG,
@@ -55,7 +58,7 @@ pub(super) fn attributes(id: fileid3, from: &Attributes) -> fattr3 {
 
 /// What SETATTR, CREATE and SYMLINK are to set.
 pub(super) fn settings(set: &sattr3) -> SetAttributes {
-    let time = |time: nfstime3| SetTime::To(Time { seconds: time.seconds, nanoseconds: time.nseconds });
+    let time = |time: nfstime3| SetTime::To(Time::new(time.seconds.into(), time.nseconds));
     SetAttributes {
         mode: match set.mode {
             set_mode3::mode(mode) => Some(mode & MODE),

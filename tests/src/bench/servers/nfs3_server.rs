@@ -116,10 +116,10 @@ impl NfsFileSystem for Adapter {
         &self,
         directory: &FileHandleU64,
         name: &filename3<'_>,
-        verifier: createverf3,
+        _verifier: createverf3,
     ) -> Result<FileHandleU64, nfsstat3> {
-        let how = CreateMode::Exclusive(verifier.0);
-        let new = self.0.create(directory.as_u64(), name.as_ref(), how, &SetAttributes::default());
+        let set = SetAttributes { mode: Some(0o600), ..SetAttributes::NONE };
+        let new = self.0.create(directory.as_u64(), name.as_ref(), CreateMode::Guarded, &set);
         new.map(|(id, _)| id.into()).map_err(status)
     }
 

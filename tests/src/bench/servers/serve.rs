@@ -72,8 +72,7 @@ fn loopbox(view: Arc<View>, peers: Peers) -> Result<()> {
         Peers::Kernel => nfs_server::Peers::KernelOnly,
         Peers::Anyone => nfs_server::Peers::Anyone,
     };
-    let server =
-        nfs_server::Server::start(view, ServerOptions { users: Users::Any, peers, handle_key: None })?;
+    let server = nfs_server::Server::start(view, ServerOptions::new(Users::Any, peers))?;
     let port = server.addr().port();
     ready(&Address { nfs: port, mount: port, export: server.export().to_owned() })?;
     server.stop();

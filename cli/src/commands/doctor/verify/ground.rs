@@ -144,7 +144,7 @@ fn serve(base: &Path, at: &Path) -> Result<(Network, Server, Mount), GroundError
         ],
     };
     let view = Arc::new(View::open(&spec, None).map_err(while_at("cannot open a view"))?);
-    let options = ServerOptions { users: Users::Any, peers: Peers::KernelOnly, handle_key: None };
+    let options = ServerOptions::new(Users::Any, Peers::KernelOnly);
     let network = Network::new().map_err(while_at("cannot serve a view"))?;
     let server = network.within(|| Server::start(view, options)).map_err(while_at("cannot serve a view"))?;
     let server = server.map_err(while_at("cannot serve a view"))?;

@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use nfs_server::status_number;
 use nfs_server::view::{Attributes, Error, FileType, SetAttributes, SetTime, Time};
+use nfs_server::{status_number, wire_time};
 use nfs3_types::nfs3::{
     Nfs3Option, fattr3, ftype3, nfsstat3, nfstime3, sattr3, set_atime, set_mtime, specdata3,
 };
@@ -17,7 +17,10 @@ pub fn status(error: Error) -> nfsstat3 {
 
 /// The file id is the number too: these crates know no other.
 pub fn encode(id: u64, attributes: &Attributes) -> fattr3 {
-    let time = |time: Time| nfstime3 { seconds: time.seconds, nseconds: time.nanoseconds };
+    let time = |time: Time| {
+        let (seconds, nseconds) = wire_time(time);
+        nfstime3 { seconds, nseconds }
+    };
     fattr3 {
         type_: match attributes.kind {
             FileType::Regular => ftype3::NF3REG,
@@ -45,7 +48,7 @@ pub fn encode(id: u64, attributes: &Attributes) -> fattr3 {
 
 /// What SETATTR, CREATE and SYMLINK are to set.
 pub fn decode(set: &sattr3) -> SetAttributes {
-    let time = |time: nfstime3| SetTime::To(Time { seconds: time.seconds, nanoseconds: time.nseconds });
+    let time = |time: nfstime3| SetTime::To(Time::new(time.seconds.into(), time.nseconds));
     SetAttributes {
         mode: given(set.mode).map(|mode| mode & 0o7777),
         uid: given(set.uid),

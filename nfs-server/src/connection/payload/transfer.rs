@@ -1,45 +1,45 @@
-//! The way of data from a socket into a file: in at one end, out at the other.
+//! Moves data from a socket to a file: by splice(2) through a pipe, or through a buffer.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::os::fd::BorrowedFd;
 
 use crate::limits::COPY_CHUNK;
-use crate::view::{Error, Payload};
+use crate::view::{Error, WriteSource};
 
-/// Between a socket and a file.
-pub(super) enum Passage {
-    /// Through the system (splice(2)).
+/// What data passes through between a socket and a file.
+pub(super) enum Transfer {
+    /// A pipe, for splice(2).
     #[cfg(target_os = "linux")]
     Pipe(splice::Pipe),
-    /// Through this process.
-    Room(Box<[u8]>),
+    /// Memory of this process.
+    Buffer(Box<[u8]>),
 }
 
-impl Default for Passage {
-    fn default() -> Passage {
+impl Default for Transfer {
+    fn default() -> Transfer {
         #[cfg(target_os = "linux")]
         if let Ok(pipe) = splice::Pipe::new() {
-            return Passage::Pipe(pipe);
+            return Transfer::Pipe(pipe);
         }
-        Passage::room(COPY_CHUNK)
+        Transfer::buffer(COPY_CHUNK)
     }
 }
 
-impl Passage {
-    fn room(size: usize) -> Passage {
-        Passage::Room(vec![0; size].into())
+impl Transfer {
+    fn buffer(size: usize) -> Transfer {
+        Transfer::Buffer(vec![0; size].into())
     }
 
-    /// Takes up to `most` bytes from a socket, as many as have come; none when no more will.
+    /// Receives up to `most` bytes from a socket, as read(2) does; 0 at its end.
     pub(super) fn receive(&mut self, mut stream: &TcpStream, most: usize) -> io::Result<usize> {
         loop {
             let received = match self {
                 #[cfg(target_os = "linux")]
-                Passage::Pipe(pipe) => pipe.receive(stream, most),
-                Passage::Room(room) => {
-                    let most = most.min(room.len());
-                    stream.read(&mut room[..most])
+                Transfer::Pipe(pipe) => pipe.receive(stream, most),
+                Transfer::Buffer(buffer) => {
+                    let most = most.min(buffer.len());
+                    stream.read(&mut buffer[..most])
                 }
             };
             match received {
@@ -49,27 +49,32 @@ impl Passage {
         }
     }
 
-    /// Puts the `count` bytes that were received into a file from `offset` on, and says how many got there. The others
-    /// are gone.
-    pub(super) fn land(&mut self, count: usize, file: BorrowedFd<'_>, offset: u64) -> Result<usize, Error> {
+    /// Writes the `count` bytes that were received to a file at `offset`; returns the number of bytes written. The others
+    /// are lost.
+    pub(super) fn write_to(
+        &mut self,
+        count: usize,
+        file: BorrowedFd<'_>,
+        offset: u64,
+    ) -> Result<usize, Error> {
         match self {
             #[cfg(target_os = "linux")]
-            Passage::Pipe(pipe) => match pipe.land(count, file, offset) {
-                Ok(landed) if landed == count => Ok(landed),
-                // A file system that does not take data from pipes: from now on by hand.
+            Transfer::Pipe(pipe) => match pipe.write_to(count, file, offset) {
+                Ok(written) if written == count => Ok(written),
+                // A file system without splice(2): copy from now on.
                 Err(Error::Invalid) => {
-                    let mut room = vec![0; count.max(COPY_CHUNK)].into_boxed_slice();
-                    pipe.empty(&mut room[..count]).map_err(|_| Error::Io)?;
-                    *self = Passage::Room(room);
-                    self.land(count, file, offset)
+                    let mut buffer = vec![0; count.max(COPY_CHUNK)].into_boxed_slice();
+                    pipe.empty(&mut buffer[..count]).map_err(|_| Error::Io)?;
+                    *self = Transfer::Buffer(buffer);
+                    self.write_to(count, file, offset)
                 }
                 other => {
-                    // The next data is not to come behind what is still in there.
-                    *self = Passage::default();
+                    // The pipe may still hold data that must not precede the next.
+                    *self = Transfer::default();
                     other
                 }
             },
-            Passage::Room(room) => room[..count].put(file, offset),
+            Transfer::Buffer(buffer) => buffer[..count].write_to(file, offset),
         }
     }
 }
@@ -108,26 +113,26 @@ mod splice {
         }
 
         /// [`Error::Invalid`] is the system's word for files that it does not move data into.
-        pub(super) fn land(
+        pub(super) fn write_to(
             &mut self,
             count: usize,
             file: BorrowedFd<'_>,
             offset: u64,
         ) -> Result<usize, Error> {
             let start = i64::try_from(offset).map_err(|_| Error::TooLarge)?;
-            let mut landed = 0;
-            while landed < count {
-                let mut to = start + landed as i64;
+            let mut written = 0;
+            while written < count {
+                let mut to = start + written as i64;
                 let flags = SpliceFFlags::SPLICE_F_MOVE;
-                match splice(&self.reader, None, file, Some(&mut to), count - landed, flags) {
+                match splice(&self.reader, None, file, Some(&mut to), count - written, flags) {
                     Ok(0) => return Err(Error::Io),
-                    Ok(moved) => landed += moved,
+                    Ok(moved) => written += moved,
                     Err(Errno::EINTR) => {}
-                    Err(_) if landed > 0 => break,
+                    Err(_) if written > 0 => break,
                     Err(errno) => return Err(errno.into()),
                 }
             }
-            Ok(landed)
+            Ok(written)
         }
 
         /// Takes out what is in it.

@@ -1,15 +1,14 @@
-//! Attributes of nodes and the text of links.
+//! The attributes of nodes, from the cache or from the host.
 
 use super::attr_cache::AttrCache;
 use super::attributes::{Attributes, FileType, Permissions};
-use super::caller::{AccessMask, Caller};
 use super::error::Error;
 use super::node::Node;
 use super::spec::{Access, Owner};
 use super::tree::{HostEntry, NodeKind};
 use super::{View, declared};
 
-/// What a declared directory takes on a disk, as programs expect some number.
+/// The size of a declared directory: some programs expect more than 0.
 const DIRECTORY_SIZE: u64 = 4096;
 
 impl View {
@@ -25,7 +24,7 @@ impl View {
         }
     }
 
-    /// The attributes of a node as the host has them now.
+    /// The attributes of a node from the host.
     fn look(&self, node: &Node) -> Result<Attributes, Error> {
         let Some(generation) = self.with_attr_cache(node, |cache| cache.generation()) else {
             return Ok(self.synthetic_attributes(node.entry_index()));
@@ -40,7 +39,7 @@ impl View {
         };
         let mut attributes = self.host_attributes(&stat);
         if let Node::Declared(index) = node {
-            // The host does not have the entries that lie in a scratch.
+            // Entries in a scratch are not on the host.
             let entries = declared(&self.tree, *index).directories;
             attributes.links = attributes.links.saturating_add(entries);
         }
@@ -48,7 +47,7 @@ impl View {
         Ok(attributes)
     }
 
-    /// What is known of a node's attributes; nothing when no host file backs it.
+    /// Accesses a node's attribute cache; `None` for nodes without a host file.
     pub(crate) fn with_attr_cache<T>(
         &self,
         node: &Node,
@@ -62,12 +61,12 @@ impl View {
         }
     }
 
-    /// Takes note that a node was changed: what is known of it no longer holds.
+    /// A node was changed: its cached attributes are invalid.
     pub(crate) fn invalidate(&self, node: &Node) {
         self.with_attr_cache(node, AttrCache::invalidate);
     }
 
-    /// What a node is.
+    /// The type of a node.
     #[must_use]
     pub fn kind(&self, node: &Node) -> FileType {
         match node {
@@ -76,7 +75,7 @@ impl View {
         }
     }
 
-    /// Mode and owner, as last seen: nobody else changes them.
+    /// Mode and owner, as last seen.
     pub(crate) fn permissions(&self, node: &Node) -> Result<Permissions, Error> {
         let last = self.with_attr_cache(node, |cache| cache.last()).flatten();
         last.map_or_else(|| self.attributes(node), Ok).map(|attributes| attributes.permissions())
@@ -88,64 +87,20 @@ impl View {
         self.with_attr_cache(node, |cache| cache.last()).flatten()
     }
 
-    /// Whether the caller may do that with the node. Nobody may write a file where the view is read-only.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] when the host no longer has it.
-    pub fn may(&self, node: &Node, caller: Caller<'_>, mask: AccessMask) -> Result<bool, Error> {
-        let kind = self.kind(node);
-        // Only of files: opening one is refused here and now, rather than the write long after. Names in a directory
-        // are left to the procedures, which say that the file system is read-only; a device holds no data.
-        let holds_data = kind == FileType::Regular;
-        if mask == AccessMask::Write && holds_data && !self.is_writable(node) {
-            return Ok(false);
-        }
-        self.allows(node, caller, mask)
-    }
-
-    /// Whether nobody changes the node, not even on the host.
+    /// Whether the node lies in a fixed graft: not even the host changes it.
     pub(crate) fn is_fixed(&self, node: &Node) -> bool {
         self.host_entry(node).is_some_and(|host_entry| host_entry.access == Access::Fixed)
     }
 
-    /// Whether nobody changes the node but through the view.
+    /// Whether only the view changes the node.
     pub(crate) fn is_exclusive(&self, node: &Node) -> bool {
         self.host_entry(node).is_some_and(HostEntry::is_exclusive)
     }
 
-    /// Whether anybody may change the node.
-    pub(crate) fn is_writable(&self, node: &Node) -> bool {
-        self.host_entry(node).is_some_and(|host_entry| host_entry.access == Access::Rw)
-    }
-
-    /// The text of a symbolic link.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when the node is something else.
-    pub fn read_link(&self, node: &Node) -> Result<Vec<u8>, Error> {
-        if self.kind(node) != FileType::Symlink {
-            return Err(Error::Invalid);
-        }
-        let resolved = match (node, self.host_entry(node)) {
-            (Node::Host(node), _) => self.resolve(node)?,
-            (Node::Declared(_), Some(host_entry)) => self.resolve_host_entry(host_entry)?,
-            (Node::Declared(index), None) => match &declared(&self.tree, *index).kind {
-                NodeKind::Symlink { target } => return Ok(target.to_vec()),
-                _ => return Err(Error::Invalid),
-            },
-        };
-        let target = nix::fcntl::readlinkat(&*resolved.directory, &*resolved.name)?;
-        Ok(std::os::unix::ffi::OsStringExt::into_vec(target))
-    }
-
-    /// Whether names that differ in case only are two names to the file system behind a node; behind one that only
-    /// the view has, to that of the first scratch.
+    /// Whether the node lies in a writable part of the view.
     #[must_use]
-    pub fn case_sensitive(&self, node: &Node) -> bool {
-        match self.host_entry(node) {
-            Some(host_entry) => host_entry.case_sensitive,
-            None => self.tree.case_sensitive,
-        }
+    pub fn is_writable(&self, node: &Node) -> bool {
+        self.host_entry(node).is_some_and(|host_entry| host_entry.access == Access::Rw)
     }
 
     fn synthetic_attributes(&self, index: usize) -> Attributes {
@@ -171,7 +126,7 @@ impl View {
             used: size,
             device,
             fileid: self.fileids.of_path(&self.tree.path(index)),
-            // What only the view has was made with it.
+            // Declared nodes were created with the view.
             accessed: self.opened,
             modified: self.opened,
             changed: self.opened,
