@@ -62,3 +62,49 @@ impl Caller<'_> {
         self.gid == gid || self.groups.contains(&gid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [AccessMask; 3] = [AccessMask::Read, AccessMask::Write, AccessMask::Execute];
+
+    fn granted(caller: Caller<'_>, kind: FileType, mode: u32) -> [bool; 3] {
+        ALL.map(|mask| caller.may(mask, kind, Permissions { mode, uid: 10, gid: 20 }))
+    }
+
+    #[test]
+    fn the_owners_bits_count_for_the_owner_alone() {
+        let owner = Caller { uid: 10, gid: 20, groups: &[20] };
+        assert_eq!(granted(owner, FileType::Regular, 0o400), [true, false, false]);
+        assert_eq!(granted(owner, FileType::Regular, 0o077), [false; 3], "even if everybody else may");
+        let other = Caller { uid: 11, gid: 21, groups: &[] };
+        assert_eq!(granted(other, FileType::Regular, 0o770), [false; 3]);
+        assert_eq!(granted(other, FileType::Regular, 0o002), [false, true, false]);
+    }
+
+    #[test]
+    fn the_groups_bits_count_for_its_members() {
+        for member in [Caller { uid: 11, gid: 20, groups: &[] }, Caller { uid: 11, gid: 1, groups: &[5, 20] }]
+        {
+            assert_eq!(granted(member, FileType::Regular, 0o050), [true, false, true]);
+            assert_eq!(granted(member, FileType::Regular, 0o707), [false; 3]);
+        }
+    }
+
+    #[test]
+    fn root_may_do_all_but_execute_what_nobody_may() {
+        assert_eq!(granted(Caller::ROOT, FileType::Regular, 0), [true, true, false]);
+        for mode in [0o100, 0o010, 0o001] {
+            assert_eq!(granted(Caller::ROOT, FileType::Regular, mode), [true; 3]);
+        }
+        assert_eq!(granted(Caller::ROOT, FileType::Directory, 0), [true; 3]);
+    }
+
+    #[test]
+    fn names_are_changed_by_who_may_write_and_search() {
+        let owner = Caller { uid: 10, gid: 20, groups: &[] };
+        let check = |mode| owner.check_names(Permissions { mode, uid: 10, gid: 20 });
+        assert_eq!([0o300, 0o200, 0o100].map(check), [Ok(()), Err(Error::Access), Err(Error::Access)]);
+    }
+}

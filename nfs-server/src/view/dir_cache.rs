@@ -120,6 +120,41 @@ mod tests {
     }
 
     #[test]
+    fn indices_that_just_fit_are_kept() {
+        let dir_cache = DirCache::new();
+        for directory in 0..2 {
+            let index = dir_cache.of(directory, true);
+            index.lock().refresh(vec![(*b"name").into()], Default::default());
+            dir_cache.grew(directory, &index, DIR_CACHE_NAMES_MAX / 2 - 1);
+            dir_cache.grew(directory, &index, DIR_CACHE_NAMES_MAX / 2 - 1);
+        }
+        let is_loaded = |directory| dir_cache.of(directory, true).lock().is_loaded();
+        assert_eq!([0, 1].map(is_loaded), [true, true]);
+        // One more, of no names but its own weight.
+        assert_eq!([2, 0, 1].map(is_loaded), [false, false, true]);
+    }
+
+    #[test]
+    fn a_single_index_is_kept_whatever_its_size() {
+        let dir_cache = DirCache::new();
+        let index = dir_cache.of(1, true);
+        index.lock().refresh(vec![(*b"name").into()], Default::default());
+        dir_cache.grew(1, &index, 2 * DIR_CACHE_NAMES_MAX);
+        assert!(dir_cache.of(1, true).lock().is_loaded());
+    }
+
+    #[test]
+    fn a_name_that_was_removed_is_absent_and_a_removed_directory_is_forgotten() {
+        let dir_cache = DirCache::new();
+        dir_cache.begin(1);
+        dir_cache.add(1, b"a", Some(7));
+        dir_cache.remove(1, b"a");
+        assert_eq!(dir_cache.of(1, false).lock().recall(b"a"), CachedName::Absent);
+        dir_cache.forget(1);
+        assert!(!dir_cache.of(1, false).lock().is_loaded());
+    }
+
+    #[test]
     fn a_new_directory_is_known_to_be_empty() {
         let dir_cache = DirCache::new();
         dir_cache.begin(1);

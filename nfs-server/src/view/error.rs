@@ -150,3 +150,43 @@ pub enum OpenError {
         source_path: PathBuf,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_errors_of_the_host_keep_their_meaning() {
+        for (errno, error) in [
+            (Errno::ENOENT, Error::NotFound),
+            (Errno::ESTALE, Error::Stale),
+            (Errno::EEXIST, Error::Exists),
+            (Errno::ENOTDIR, Error::NotDirectory),
+            (Errno::ELOOP, Error::NotDirectory),
+            (Errno::EISDIR, Error::IsDirectory),
+            (Errno::ENOTEMPTY, Error::NotEmpty),
+            (Errno::EROFS, Error::ReadOnly),
+            (Errno::EPERM, Error::NotPermitted),
+            (Errno::EACCES, Error::Access),
+            (Errno::EXDEV, Error::CrossDevice),
+            (Errno::ENAMETOOLONG, Error::NameTooLong),
+            (Errno::EINVAL, Error::Invalid),
+            (Errno::EILSEQ, Error::Invalid),
+            (Errno::ENXIO, Error::BadType),
+            (Errno::ENODEV, Error::BadType),
+            (Errno::EOPNOTSUPP, Error::NotSupported),
+            (Errno::ENOSYS, Error::NotSupported),
+            (Errno::ENOSPC, Error::NoSpace),
+            (Errno::EDQUOT, Error::Quota),
+            (Errno::EFBIG, Error::TooLarge),
+            (Errno::EMLINK, Error::TooManyLinks),
+            (Errno::EMFILE, Error::WouldBlock),
+            (Errno::ENFILE, Error::WouldBlock),
+            (Errno::ENOMEM, Error::WouldBlock),
+            (Errno::EAGAIN, Error::WouldBlock),
+            (Errno::ENOTTY, Error::Io),
+        ] {
+            assert_eq!(Error::from(errno), error, "{errno}");
+        }
+    }
+}

@@ -121,3 +121,48 @@ impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
         self.0.lock().clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(access: OpenMode, opener: Option<u32>) -> OpenFile {
+        OpenFile { descriptor: std::fs::File::open("/").unwrap().into(), access, opener }
+    }
+
+    #[test]
+    fn a_descriptor_serves_what_it_was_opened_for() {
+        let serves = |access| [false, true].map(|write| opened(access, None).serves(write, 7));
+        assert_eq!(serves(OpenMode::Read), [true, false]);
+        assert_eq!(serves(OpenMode::Write), [false, true]);
+        assert_eq!(serves(OpenMode::Both), [true, true]);
+    }
+
+    #[test]
+    fn a_descriptor_that_was_opened_as_a_user_serves_that_user_and_root() {
+        let serves = |uid| opened(OpenMode::Both, Some(7)).serves(true, uid);
+        assert_eq!([7, 0, 8].map(serves), [true, true, false]);
+        assert!(!opened(OpenMode::Read, Some(7)).serves(true, 0), "root too cannot write by it");
+    }
+
+    #[test]
+    fn the_least_recently_used_descriptor_is_closed() {
+        let cache: Cache<u32, u32> = Cache::new(2);
+        cache.insert(1, 10);
+        cache.insert(2, 20);
+        assert_eq!(cache.get(&1).as_deref(), Some(&10));
+        cache.insert(3, 30);
+        assert_eq!([1, 2, 3].map(|key| cache.get(&key).is_some()), [true, false, true]);
+        cache.remove(&1);
+        assert!(cache.get(&1).is_none() && cache.get(&3).is_some());
+        cache.clear();
+        assert!(cache.get(&3).is_none());
+    }
+
+    #[test]
+    fn a_cache_holds_one_value_at_least() {
+        let cache: Cache<u32, u32> = Cache::new(0);
+        cache.insert(1, 10);
+        assert!(cache.get(&1).is_some());
+    }
+}

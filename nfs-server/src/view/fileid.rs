@@ -86,6 +86,25 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_number_has_a_range_of_its_own() {
+        let ids = FileIds::new(Some(7));
+        let mut of_devices = std::collections::BTreeSet::new();
+        for device in 0..100 {
+            for inode in [1, 42, (1 << INODE_BITS) - 1] {
+                let number = ids.of(100 + device, inode);
+                assert_eq!((number >> 62, number & ((1 << INODE_BITS) - 1)), (2, inode), "{device} {inode}");
+                of_devices.insert(number);
+            }
+            assert_eq!(ids.of(100 + device, 1), ids.of(100 + device, 1), "the same each time");
+        }
+        assert_eq!(of_devices.len(), 300);
+        assert_eq!(ids.of_path(Path::new("/etc")) >> 62, 1);
+        assert_eq!(ids.of(7, SYNTHETIC - 1), SYNTHETIC - 1);
+        assert_ne!(ids.of(7, SYNTHETIC), SYNTHETIC, "not taken for a synthetic one");
+        assert_eq!([SYNTHETIC - 1, SYNTHETIC, OTHER_DEVICE].map(is_host_inode), [true, false, false]);
+    }
+
+    #[test]
     fn synthetic_numbers_depend_on_the_path_alone() {
         let (one, two) = (FileIds::new(Some(1)), FileIds::new(Some(2)));
         assert_eq!(one.of_path(Path::new("/etc")), two.of_path(Path::new("/etc")));

@@ -278,3 +278,63 @@ pub(crate) fn permission_bits(mode: u32) -> Mode {
 pub(crate) fn identity(stat: &FileStat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_more_names_than_wanted_is_not_read() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(place.path().join(name), "").unwrap();
+        }
+        let directory = std::fs::File::open(place.path()).unwrap();
+        let read = |most| {
+            names(&directory, most).unwrap().map(|mut names| {
+                names.sort();
+                names.concat()
+            })
+        };
+        assert_eq!(read(3).as_deref(), Some(&b"abc"[..]), "without . and ..");
+        assert_eq!(read(2), None);
+        assert_eq!(read(usize::MAX).map(|names| names.len()), Some(3));
+    }
+
+    #[test]
+    fn symbolic_links_are_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("directory")).unwrap();
+        std::fs::write(place.path().join("file"), "").unwrap();
+        for (link, target) in [("to-directory", "directory"), ("to-file", "file"), ("to-nothing", "nothing")]
+        {
+            std::os::unix::fs::symlink(target, place.path().join(link)).unwrap();
+            let directory = std::fs::File::open(place.path()).unwrap();
+            let name = link.as_bytes();
+            let itself = open_itself(&directory, name).unwrap();
+            let opened = nix::sys::stat::fstat(&itself).unwrap();
+            assert_eq!(identity(&opened), identity(&stat(&directory, name).unwrap()), "{link}");
+            assert_eq!(open_data(&directory, name, OpenMode::Read).err(), Some(Errno::ELOOP), "{link}");
+            assert!(open_directory(&directory, name).is_err(), "{link}");
+            assert_eq!(create(&directory, name, 0o600).err(), Some(Errno::EEXIST), "{link}");
+        }
+        assert!(!place.path().join("nothing").exists());
+    }
+
+    #[test]
+    fn a_view_lets_permissions_and_the_sticky_bit_through() {
+        assert_eq!(permission_bits(0o7777), Mode::from_bits_truncate(0o1777));
+        assert_eq!(permission_bits(0o640), Mode::from_bits_truncate(0o640));
+    }
+
+    #[test]
+    fn the_largest_file_of_a_directory_can_be_made_and_a_larger_one_cannot() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = std::fs::File::open(place.path()).unwrap();
+        let Some(largest) = max_file_size(&directory) else { return };
+        let file = std::fs::File::create(place.path().join("file")).unwrap();
+        let set = |length: u64| i64::try_from(length).is_ok() && file.set_len(length).is_ok();
+        assert!(largest > 1 << 30 && set(largest), "{largest}");
+        assert!(!set(largest + 1), "{largest}");
+    }
+}

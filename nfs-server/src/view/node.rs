@@ -283,11 +283,9 @@ mod tests {
     use super::*;
     use crate::view::Time;
 
-    #[test]
-    fn one_node_too_many_is_refused_until_another_is_no_more() {
-        let nodes = NodeTable { most: 2, ..NodeTable::new() };
-        let attributes = Attributes {
-            kind: FileType::Regular,
+    fn attributes(kind: FileType) -> Attributes {
+        Attributes {
+            kind,
             mode: 0o644,
             links: 1,
             uid: 0,
@@ -299,7 +297,72 @@ mod tests {
             accessed: Time::default(),
             modified: Time::default(),
             changed: Time::default(),
-        };
+        }
+    }
+
+    fn names(node: &HostNode) -> Vec<(NodeId, String)> {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        node.locations().iter().map(|place| (place.parent, text(&place.name))).collect()
+    }
+
+    #[test]
+    fn a_file_keeps_its_first_link_and_the_latest() {
+        let nodes = NodeTable::new();
+        let node = nodes.intern(1, 1, &b"0"[..], (1, 1), &attributes(FileType::Regular)).unwrap();
+        for link in 0..LOCATIONS_MAX + 2 {
+            node.add_location(1, link.to_string().as_bytes());
+        }
+        let known = names(&node);
+        assert_eq!(known.len(), LOCATIONS_MAX);
+        assert_eq!(known[..2], [(1, "0".into()), (1, "3".into())]);
+        assert_eq!(known.last(), Some(&(1, (LOCATIONS_MAX + 1).to_string())));
+        node.remove_location(1, b"0");
+        node.remove_location(2, b"3");
+        assert_eq!(names(&node)[0], (1, "3".into()), "removed by directory and name");
+    }
+
+    #[test]
+    fn a_directory_has_one_link() {
+        let nodes = NodeTable::new();
+        let node = nodes.intern(1, 1, &b"old"[..], (1, 1), &attributes(FileType::Directory)).unwrap();
+        let again = nodes.intern(1, 2, &b"new"[..], (1, 1), &attributes(FileType::Directory)).unwrap();
+        assert_eq!((again.id, names(&node)), (node.id, vec![(2, "new".into())]));
+    }
+
+    #[test]
+    fn an_inode_number_that_is_reused_for_another_type_is_another_node() {
+        let nodes = NodeTable::new();
+        let file = nodes.intern(1, 1, &b"name"[..], (1, 1), &attributes(FileType::Regular)).unwrap();
+        let link = nodes.intern(1, 1, &b"name"[..], (1, 1), &attributes(FileType::Symlink)).unwrap();
+        assert_ne!(file.id, link.id);
+        assert!(nodes.get(file.id).is_none() && nodes.get(link.id).is_some());
+        let elsewhere = nodes.intern(2, 1, &b"name"[..], (1, 1), &attributes(FileType::Symlink)).unwrap();
+        assert_ne!(elsewhere.id, link.id, "one node for each entry that shows it");
+    }
+
+    #[test]
+    fn a_node_whose_name_is_forgotten_is_found_by_its_id_alone() {
+        let nodes = NodeTable::new();
+        let node = nodes.intern(1, 1, &b"name"[..], (1, 1), &attributes(FileType::Regular)).unwrap();
+        nodes.forget_name(&node);
+        assert!(nodes.find(1, (1, 1)).is_none() && nodes.get(node.id).is_some());
+        nodes.forget(&node);
+        assert!(nodes.get(node.id).is_none());
+    }
+
+    #[test]
+    fn declared_and_host_nodes_have_ids_apart() {
+        assert_eq!(Node::declared_index(Node::Declared(0).id()), Some(0));
+        assert_eq!(Node::declared_index(Node::Declared(41).id()), Some(41));
+        assert_eq!(Node::declared_index(0), None, "0 is no id");
+        let first = NodeTable::new().intern(1, 1, &b"a"[..], (1, 1), &attributes(FileType::Regular)).unwrap();
+        assert_eq!(Node::declared_index(first.id), None);
+    }
+
+    #[test]
+    fn one_node_too_many_is_refused_until_another_is_no_more() {
+        let nodes = NodeTable { most: 2, ..NodeTable::new() };
+        let attributes = attributes(FileType::Regular);
         let find = |inode| nodes.intern(1, 1, &b"name"[..], (1, inode), &attributes).map(|node| node.id);
         let first = find(1).unwrap();
         find(2).unwrap();

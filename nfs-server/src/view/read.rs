@@ -176,3 +176,32 @@ fn copy(contents: &[u8], offset: u64, into: &mut [u8]) -> ReadOutcome {
     into[..count].copy_from_slice(&contents[start..start + count]);
     ReadOutcome { count, eof: start + count == contents.len() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_ends_where_the_file_does() {
+        assert_eq!(within(10, 0, 10), (10, true));
+        assert_eq!(within(10, 0, 9), (9, false));
+        assert_eq!(within(10, 4, 9), (6, true));
+        assert_eq!(within(10, 10, 9), (0, true));
+        assert_eq!(within(10, u64::MAX, 9), (0, true));
+        assert_eq!(within(u64::MAX, 0, 9), (9, false));
+    }
+
+    #[test]
+    fn inline_contents_are_copied_from_the_offset() {
+        let read = |offset, count| {
+            let mut into = vec![0; count];
+            let ReadOutcome { count, eof } = copy(b"contents", offset, &mut into);
+            (String::from_utf8(into[..count].to_vec()).unwrap(), eof)
+        };
+        assert_eq!(read(0, 8), ("contents".into(), true));
+        assert_eq!(read(0, 7), ("content".into(), false));
+        assert_eq!(read(3, 9), ("tents".into(), true));
+        assert_eq!(read(8, 9), (String::new(), true));
+        assert_eq!(read(u64::MAX, 9), (String::new(), true));
+    }
+}

@@ -245,3 +245,55 @@ impl SetTime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: Permissions = Permissions { mode: 0o642, uid: 10, gid: 20 };
+    const OWNER: Caller<'static> = Caller { uid: 10, gid: 20, groups: &[30] };
+    const MEMBER: Caller<'static> = Caller { uid: 11, gid: 20, groups: &[] };
+    const OTHER: Caller<'static> = Caller { uid: 12, gid: 21, groups: &[] };
+
+    #[track_caller]
+    fn assert_allowed(set: SetAttributes, expected: [Result<(), Error>; 4]) {
+        let allowed = [OWNER, MEMBER, OTHER, Caller::ROOT].map(|caller| check_allowed(&set, FILE, caller));
+        assert_eq!(allowed, expected);
+    }
+
+    #[test]
+    fn the_mode_is_for_the_owner_and_set_id_bits_are_for_nobody() {
+        let denied = Err(Error::NotPermitted);
+        let mode = |mode| SetAttributes { mode: Some(mode), ..SetAttributes::NONE };
+        assert_allowed(mode(0o1777), [Ok(()), denied, denied, Ok(())]);
+        assert_allowed(mode(0o4000), [denied; 4]);
+        assert_allowed(mode(0o2000), [denied; 4]);
+    }
+
+    #[test]
+    fn the_owner_gives_a_file_to_its_own_groups_only() {
+        let denied = Err(Error::NotPermitted);
+        let owner = |uid, gid| SetAttributes { uid, gid, ..SetAttributes::NONE };
+        assert_allowed(owner(Some(10), None), [Ok(()), denied, denied, Ok(())]);
+        assert_allowed(owner(Some(11), None), [denied, denied, denied, Ok(())]);
+        assert_allowed(owner(None, Some(30)), [Ok(()), denied, denied, Ok(())]);
+        assert_allowed(owner(None, Some(20)), [Ok(()), denied, denied, Ok(())]);
+        assert_allowed(owner(None, Some(21)), [denied, denied, denied, Ok(())]);
+    }
+
+    #[test]
+    fn the_length_is_for_the_owner_and_whoever_may_write() {
+        let set = SetAttributes { size: Some(1), ..SetAttributes::NONE };
+        assert_allowed(set, [Ok(()), Err(Error::Access), Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn explicit_times_are_for_the_owner_and_the_present_is_for_whoever_may_write() {
+        let (to, denied) = (SetTime::To(Time::new(7, 0)), Err(Error::NotPermitted));
+        let times = |accessed, modified| SetAttributes { accessed, modified, ..SetAttributes::NONE };
+        assert_allowed(times(to, SetTime::Keep), [Ok(()), denied, denied, Ok(())]);
+        assert_allowed(times(SetTime::Keep, to), [Ok(()), denied, denied, Ok(())]);
+        assert_allowed(times(SetTime::Now, SetTime::Now), [Ok(()), Err(Error::Access), Ok(()), Ok(())]);
+        assert_allowed(SetAttributes::NONE, [Ok(()); 4]);
+    }
+}
