@@ -137,6 +137,10 @@ pub(crate) const SPECIAL_FILES_MAX: usize = 1 << 18;
 /// file is removed. Some 170 bytes each with its name: 1.4 GiB in all. One more is refused with EDQUOT.
 pub(crate) const NODES_MAX: usize = 1 << 23;
 
+/// Names in the indices of directories that may change. An index cannot be evicted, since its cookies depend on its history: a
+/// directory whose names do not fit is not listed (EDQUOT). As many as nodes, since each listed name has one.
+pub(crate) const DIR_INDEX_NAMES_MAX: usize = NODES_MAX;
+
 /// Links remembered of one file: the first and the latest. When all of these are removed while others remain, its handle is
 /// stale until the client looks up one of the others.
 pub(crate) const LOCATIONS_MAX: usize = 64;

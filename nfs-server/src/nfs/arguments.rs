@@ -7,14 +7,14 @@ use crate::handle::{FileHandle, SignedHandle};
 use crate::view::{Attributes, Caller, Node, PATH_MAX, Writable};
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 
-/// `diropargs3`: a name in a directory. Names of any length are let through to be refused by name.
+/// `diropargs3`: a name in a directory. Too long names are decoded, to be refused with NAMETOOLONG.
 pub(super) struct DirOp<'a> {
     pub(super) directory: FileHandle<'a>,
     pub(super) name: &'a [u8],
 }
 
-/// A file that was made, with its directory's change: what CREATE, MKDIR, SYMLINK and MKNOD give.
-pub(super) struct Made {
+/// The result of CREATE, MKDIR, SYMLINK and MKNOD.
+pub(super) struct Created {
     pub(super) handle: SignedHandle,
     pub(super) attributes: Attributes,
     pub(super) directory: Wcc,
@@ -26,7 +26,7 @@ impl<'a> Decode<'a> for DirOp<'a> {
     }
 }
 
-impl Encode for Made {
+impl Encode for Created {
     fn encode(&self, to: &mut Encoder<'_>) {
         to.optional(Some(&self.handle));
         PostOp(Some(self.attributes)).encode(to);
@@ -93,7 +93,7 @@ impl Call<'_> {
         &self,
         place: &DirOp<'_>,
         make: impl FnOnce(&Writable<'_>) -> Result<(Node, Attributes), crate::view::Error>,
-    ) -> Result<Made, super::Failure<Wcc>> {
+    ) -> Result<Created, super::Failure<Wcc>> {
         let view = &self.service.view;
         let node = self.node(place.directory)?;
         if !view.is_writable(&node) && view.lookup(&node, place.name, self.caller()).is_ok() {
@@ -101,6 +101,6 @@ impl Call<'_> {
         }
         let directory = self.writable_names(place.directory)?;
         let ((node, attributes), wcc) = self.change(&directory, || make(&directory))?;
-        Ok(Made { handle: self.handle(&node), attributes, directory: wcc })
+        Ok(Created { handle: self.handle(&node), attributes, directory: wcc })
     }
 }

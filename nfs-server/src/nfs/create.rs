@@ -1,6 +1,6 @@
 //! CREATE (RFC 1813, section 3.3.8): a regular file.
 
-use super::arguments::{DirOp, Made};
+use super::arguments::{Created, DirOp};
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
 use crate::call::Call;
@@ -27,10 +27,10 @@ enum How {
 
 impl Procedure for Create {
     type Arguments<'a> = Arguments<'a>;
-    type Done<'b> = Made;
+    type Done<'b> = Created;
     type Failed = Wcc;
 
-    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Created, Failure<Wcc>> {
         let Arguments { place, how } = arguments;
         let (name, caller) = (place.name, call.caller());
         call.make(&place, |directory| match how {

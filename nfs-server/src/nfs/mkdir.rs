@@ -1,6 +1,6 @@
 //! MKDIR (RFC 1813, section 3.3.9): a directory.
 
-use super::arguments::{DirOp, Made};
+use super::arguments::{Created, DirOp};
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
 use crate::call::Call;
@@ -16,10 +16,10 @@ pub(super) struct Arguments<'a> {
 
 impl Procedure for MkDir {
     type Arguments<'a> = Arguments<'a>;
-    type Done<'b> = Made;
+    type Done<'b> = Created;
     type Failed = Wcc;
 
-    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Created, Failure<Wcc>> {
         let Arguments { place, set } = arguments;
         call.make(&place, |directory| directory.make(place.name, NewNode::Directory, &set, call.caller()))
     }

@@ -1,6 +1,6 @@
 //! MKNOD (RFC 1813, section 3.3.11): a named pipe or a socket. Devices are refused: a view declares its own.
 
-use super::arguments::{DirOp, Made};
+use super::arguments::{Created, DirOp};
 use super::attributes::Wcc;
 use super::status::Status;
 use super::{Failure, Procedure};
@@ -23,10 +23,10 @@ pub(super) struct Arguments<'a> {
 
 impl Procedure for MkNod {
     type Arguments<'a> = Arguments<'a>;
-    type Done<'b> = Made;
+    type Done<'b> = Created;
     type Failed = Wcc;
 
-    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Created, Failure<Wcc>> {
         let Arguments { place, what, set } = arguments;
         let what = what?;
         call.make(&place, |directory| directory.make(place.name, what, &set, call.caller()))

@@ -1,6 +1,6 @@
 //! SYMLINK (RFC 1813, section 3.3.10): a symbolic link.
 
-use super::arguments::{DirOp, Made};
+use super::arguments::{Created, DirOp};
 use super::attributes::Wcc;
 use super::{Failure, Procedure};
 use crate::call::Call;
@@ -18,10 +18,10 @@ pub(super) struct Arguments<'a> {
 
 impl Procedure for Symlink {
     type Arguments<'a> = Arguments<'a>;
-    type Done<'b> = Made;
+    type Done<'b> = Created;
     type Failed = Wcc;
 
-    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Made, Failure<Wcc>> {
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Created, Failure<Wcc>> {
         let Arguments { place, target, .. } = arguments;
         // A link has no mode of its own; Linux clients send the one that all links show.
         let set = SetAttributes { mode: None, ..arguments.set };

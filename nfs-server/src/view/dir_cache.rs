@@ -1,6 +1,7 @@
 //! The indices of a view's directories.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -8,13 +9,16 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::attributes::Time;
 use super::dir_index::DirIndex;
+use super::error::Error;
 use super::node::NodeId;
-use crate::limits::DIR_CACHE_NAMES_MAX;
+use crate::limits::{DIR_CACHE_NAMES_MAX, DIR_INDEX_NAMES_MAX};
 
 /// The directory indices of a view.
 pub(crate) struct DirCache {
     /// Of directories that may change: not evicted, since cookies depend on their history.
     changing: Mutex<FxHashMap<NodeId, Arc<Mutex<DirIndex>>>>,
+    /// Names that were read into those.
+    names: AtomicUsize,
     fixed: Mutex<Fixed>,
 }
 
@@ -33,7 +37,11 @@ struct Kept {
 impl DirCache {
     pub(crate) fn new() -> DirCache {
         let dir_cache = LruCache::unbounded_with_hasher(FxBuildHasher);
-        DirCache { changing: Mutex::default(), fixed: Mutex::new(Fixed { dir_cache, weight: 0 }) }
+        DirCache {
+            changing: Mutex::default(),
+            names: AtomicUsize::new(0),
+            fixed: Mutex::new(Fixed { dir_cache, weight: 0 }),
+        }
     }
 
     /// The index of a directory; a new one when there is none.
@@ -54,6 +62,17 @@ impl DirCache {
     /// Records the number of names in the index of a directory that cannot change.
     pub(crate) fn grew(&self, directory: NodeId, index: &Arc<Mutex<DirIndex>>, names: usize) {
         self.fixed.lock().keep(directory, Arc::clone(index), names);
+    }
+
+    /// Makes room in the index of a directory that may change.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] when there are too many names.
+    pub(crate) fn reserve(&self, index: &DirIndex, names: usize) -> Result<(), Error> {
+        let others = self.names.fetch_sub(index.loaded(), Ordering::Relaxed) - index.loaded();
+        let fits = names <= DIR_INDEX_NAMES_MAX.saturating_sub(others);
+        self.names.fetch_add(if fits { names } else { index.loaded() }, Ordering::Relaxed);
+        if fits { Ok(()) } else { Err(Error::Quota) }
     }
 
     /// A directory was created, empty.
@@ -79,7 +98,10 @@ impl DirCache {
 
     /// A directory was removed.
     pub(crate) fn forget(&self, directory: NodeId) {
-        self.changing.lock().remove(&directory);
+        let removed = self.changing.lock().remove(&directory);
+        if let Some(index) = removed {
+            self.names.fetch_sub(index.lock().loaded(), Ordering::Relaxed);
+        }
     }
 
     fn changing(&self, directory: NodeId) -> Option<Arc<Mutex<DirIndex>>> {
@@ -135,6 +157,22 @@ mod tests {
     }
 
     #[test]
+    fn names_that_do_not_fit_are_refused_until_a_directory_is_removed() {
+        let dir_cache = DirCache::new();
+        let load = |directory, names| {
+            let index = dir_cache.of(directory, false);
+            let mut index = index.lock();
+            dir_cache.reserve(&index, names).inspect(|()| index.set_loaded(names))
+        };
+        assert_eq!(load(1, DIR_INDEX_NAMES_MAX - 2), Ok(()));
+        assert_eq!(load(2, 2), Ok(()));
+        assert_eq!(load(2, 3), Err(Error::Quota));
+        assert_eq!(load(2, 2), Ok(()), "read again");
+        dir_cache.forget(1);
+        assert_eq!(load(2, 3), Ok(()));
+    }
+
+    #[test]
     fn a_single_index_is_kept_whatever_its_size() {
         let dir_cache = DirCache::new();
         let index = dir_cache.of(1, true);
@@ -149,7 +187,7 @@ mod tests {
         dir_cache.begin(1);
         dir_cache.add(1, b"a", Some(7));
         dir_cache.remove(1, b"a");
-        assert_eq!(dir_cache.of(1, false).lock().recall(b"a"), CachedName::Absent);
+        assert_eq!(dir_cache.of(1, false).lock().get(b"a"), CachedName::Absent);
         dir_cache.forget(1);
         assert!(!dir_cache.of(1, false).lock().is_loaded());
     }
@@ -161,6 +199,6 @@ mod tests {
         dir_cache.add(1, b"a", Some(7));
         let index = dir_cache.of(1, false);
         let index = index.lock();
-        assert_eq!((index.recall(b"a"), index.recall(b"b")), (CachedName::Node(7), CachedName::Absent));
+        assert_eq!((index.get(b"a"), index.get(b"b")), (CachedName::Node(7), CachedName::Absent));
     }
 }

@@ -23,11 +23,13 @@ pub(crate) struct DirIndex {
     pub(crate) lookups: u32,
     /// Names added and removed so far.
     changes: u64,
+    /// Names when it was read last.
+    loaded: usize,
 }
 
 /// A name and its node, if that was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct IndexedName {
     pub(crate) name: Arc<[u8]>,
     pub(crate) node: Option<NodeId>,
 }
@@ -45,13 +47,13 @@ pub(crate) enum CachedName {
 
 enum Names {
     /// Of a directory that cannot change: sorted, so that each gets the same cookie when they are read again.
-    Fixed(Vec<Known>),
+    Fixed(Vec<IndexedName>),
     Changing(Changing),
 }
 
 #[derive(Default)]
 struct Changing {
-    by_cookie: BTreeMap<u64, Known>,
+    by_cookie: BTreeMap<u64, IndexedName>,
     by_name: FxHashMap<Arc<[u8]>, u64>,
     next: u64,
 }
@@ -60,7 +62,7 @@ impl DirIndex {
     /// The index of a directory that was not read yet.
     pub(crate) fn new(fixed: bool) -> DirIndex {
         let names = if fixed { Names::Fixed(Vec::new()) } else { Names::Changing(Changing::default()) };
-        DirIndex { names, version: None, lookups: 0, changes: 0 }
+        DirIndex { names, version: None, lookups: 0, changes: 0, loaded: 0 }
     }
 
     /// Whether the directory was read when it had these times.
@@ -73,13 +75,24 @@ impl DirIndex {
         self.version.is_some()
     }
 
-    /// Replaces the names by those that the host has now. Known names keep their cookies and nodes.
+    /// The number of names when it was read last.
+    pub(crate) fn loaded(&self) -> usize {
+        self.loaded
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_loaded(&mut self, names: usize) {
+        self.loaded = names;
+    }
+
+    /// Replaces the names by those that the host has now. IndexedName names keep their cookies and nodes.
     pub(crate) fn refresh(&mut self, mut names: Vec<Arc<[u8]>>, version: (Time, Time)) {
         names.sort_unstable();
+        self.loaded = names.len();
         match &mut self.names {
             Names::Fixed(known) => {
                 known.clear();
-                known.extend(names.into_iter().map(|name| Known { name, node: None }));
+                known.extend(names.into_iter().map(|name| IndexedName { name, node: None }));
                 known.shrink_to_fit();
             }
             Names::Changing(known) => known.refresh(&names),
@@ -115,7 +128,7 @@ impl DirIndex {
     }
 
     /// Up to `count` names after a cookie.
-    pub(crate) fn behind(&self, cookie: u64, count: usize) -> Vec<(u64, Known)> {
+    pub(crate) fn after(&self, cookie: u64, count: usize) -> Vec<(u64, IndexedName)> {
         match &self.names {
             Names::Fixed(names) => {
                 let start = cookie.saturating_add(1).saturating_sub(FIRST_COOKIE);
@@ -128,14 +141,14 @@ impl DirIndex {
                     .collect()
             }
             Names::Changing(names) => {
-                let behind = names.by_cookie.range(cookie.saturating_add(1)..);
-                behind.take(count).map(|(cookie, known)| (*cookie, known.clone())).collect()
+                let after = names.by_cookie.range(cookie.saturating_add(1)..);
+                after.take(count).map(|(cookie, known)| (*cookie, known.clone())).collect()
             }
         }
     }
 
     /// Looks up a name.
-    pub(crate) fn recall(&self, name: &[u8]) -> CachedName {
+    pub(crate) fn get(&self, name: &[u8]) -> CachedName {
         let known = match &self.names {
             Names::Fixed(names) => {
                 names.binary_search_by(|known| (*known.name).cmp(name)).ok().map(|at| &names[at])
@@ -143,7 +156,7 @@ impl DirIndex {
             Names::Changing(names) => names.by_name.get(name).and_then(|cookie| names.by_cookie.get(cookie)),
         };
         match known {
-            Some(Known { node: Some(node), .. }) => CachedName::Node(*node),
+            Some(IndexedName { node: Some(node), .. }) => CachedName::Node(*node),
             None if self.is_loaded() => CachedName::Absent,
             _ => CachedName::Unknown { changes: self.changes },
         }
@@ -211,7 +224,7 @@ impl Changing {
         let cookie = FIRST_COOKIE + self.next;
         self.next += 1;
         let name: Arc<[u8]> = name.into();
-        self.by_cookie.insert(cookie, Known { name: Arc::clone(&name), node });
+        self.by_cookie.insert(cookie, IndexedName { name: Arc::clone(&name), node });
         self.by_name.insert(name, cookie);
     }
 
@@ -226,8 +239,8 @@ impl Changing {
 mod tests {
     use super::*;
 
-    fn names(index: &DirIndex, behind: u64) -> Vec<String> {
-        let names = index.behind(behind, usize::MAX);
+    fn names(index: &DirIndex, after: u64) -> Vec<String> {
+        let names = index.after(after, usize::MAX);
         names.iter().map(|(_, known)| String::from_utf8_lossy(&known.name).into_owned()).collect()
     }
 
@@ -240,7 +253,7 @@ mod tests {
     #[test]
     fn a_name_keeps_its_cookie_while_others_come_and_go() {
         let mut index = index(false, &["a", "b", "c", "d"]);
-        let second = index.behind(0, 2)[1].0;
+        let second = index.after(0, 2)[1].0;
         index.remove(b"a");
         index.remove(b"c");
         index.add(b"aa", None);
@@ -263,29 +276,29 @@ mod tests {
 
     #[test]
     fn a_dropped_listing_comes_back_with_the_same_cookies() {
-        assert_eq!(index(true, &["x", "y"]).behind(0, 9), index(true, &["y", "x"]).behind(0, 9));
+        assert_eq!(index(true, &["x", "y"]).after(0, 9), index(true, &["y", "x"]).after(0, 9));
         assert_eq!(names(&index(true, &["x", "y"]), FIRST_COOKIE), ["y"]);
     }
 
     #[test]
     fn a_name_that_a_listing_lacks_is_absent_once_it_was_read() {
         for fixed in [true, false] {
-            assert!(matches!(DirIndex::new(fixed).recall(b"a"), CachedName::Unknown { .. }));
+            assert!(matches!(DirIndex::new(fixed).get(b"a"), CachedName::Unknown { .. }));
             let mut index = index(fixed, &["a"]);
-            assert_eq!(index.recall(b"b"), CachedName::Absent);
-            let CachedName::Unknown { changes } = index.recall(b"a") else { panic!("it was not looked up") };
+            assert_eq!(index.get(b"b"), CachedName::Absent);
+            let CachedName::Unknown { changes } = index.get(b"a") else { panic!("it was not looked up") };
             index.set_node(b"a", 7, changes);
-            assert_eq!(index.recall(b"a"), CachedName::Node(7));
+            assert_eq!(index.get(b"a"), CachedName::Node(7));
         }
     }
 
     #[test]
     fn what_the_host_said_before_a_name_changed_is_not_remembered() {
         let mut index = index(false, &["a"]);
-        let CachedName::Unknown { changes } = index.recall(b"a") else { panic!("it was not looked up") };
+        let CachedName::Unknown { changes } = index.get(b"a") else { panic!("it was not looked up") };
         index.remove(b"a");
         index.add(b"a", None);
         index.set_node(b"a", 7, changes);
-        assert!(matches!(index.recall(b"a"), CachedName::Unknown { .. }));
+        assert!(matches!(index.get(b"a"), CachedName::Unknown { .. }));
     }
 }

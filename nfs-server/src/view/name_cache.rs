@@ -14,7 +14,9 @@ use super::host;
 use super::node::{Name, Node, NodeId};
 use super::tree::NodeKind;
 use super::{View, declared};
-use crate::limits::{CLOCK_TICK, LARGE_DIRECTORY, LOOKUPS_BEFORE_READDIR, PREFETCH_NAMES_MAX};
+use crate::limits::{
+    CLOCK_TICK, DIR_INDEX_NAMES_MAX, LARGE_DIRECTORY, LOOKUPS_BEFORE_READDIR, PREFETCH_NAMES_MAX,
+};
 
 impl View {
     /// Looks up a name in a directory, without a permission check.
@@ -31,8 +33,8 @@ impl View {
         if !self.is_exclusive(directory) {
             return self.stat_child(directory, name);
         }
-        let index = self.index(directory);
-        let changes = match index.lock().recall(name) {
+        let index = self.dir_index(directory);
+        let changes = match index.lock().get(name) {
             // The host may have it in another case or normalization form.
             CachedName::Absent if !self.case_sensitive(directory) || self.may_be_normalized(name) => {
                 return self.stat_child(directory, name);
@@ -42,7 +44,7 @@ impl View {
             CachedName::Unknown { changes } => Ok(changes),
         };
         match changes {
-            Err(id) => self.recall(id).map_or_else(|| self.stat_child(directory, name), Ok),
+            Err(id) => self.cached_node(id).map_or_else(|| self.stat_child(directory, name), Ok),
             Ok(changes) => {
                 let found = self.stat_child(directory, name)?;
                 index.lock().set_node(name, found.0.id(), changes);
@@ -57,7 +59,7 @@ impl View {
     }
 
     /// The node that a name was cached with, unless it was removed.
-    pub(crate) fn recall(&self, id: NodeId) -> Option<(Node, Attributes)> {
+    pub(crate) fn cached_node(&self, id: NodeId) -> Option<(Node, Attributes)> {
         self.with_attributes(Node::Host(self.nodes.get(id)?)).ok()
     }
 
@@ -81,7 +83,7 @@ impl View {
         Ok((node, attributes))
     }
 
-    pub(crate) fn index(&self, directory: &Node) -> Arc<Mutex<DirIndex>> {
+    pub(crate) fn dir_index(&self, directory: &Node) -> Arc<Mutex<DirIndex>> {
         self.dir_cache.of(directory.id(), self.is_fixed(directory))
     }
 
@@ -90,7 +92,7 @@ impl View {
         if !self.is_exclusive(directory) {
             return Ok(());
         }
-        let index = self.index(directory);
+        let index = self.dir_index(directory);
         {
             let mut index = index.lock();
             if index.is_loaded() || index.lookups >= LOOKUPS_BEFORE_READDIR {
@@ -101,11 +103,17 @@ impl View {
                 return Ok(());
             }
         }
-        self.fill_index(directory, &index, PREFETCH_NAMES_MAX)
+        match self.fill_index(directory, &index, PREFETCH_NAMES_MAX) {
+            Ok(_) | Err(Error::Quota) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the names at the start of a readdir, unless they are current. One that continues uses the same index, which the
     /// view's own changes keep up to date.
+    ///
+    /// # Errors
+    /// [`Error::Quota`] when there are too many names.
     pub(crate) fn load_names(
         &self,
         directory: &Node,
@@ -117,20 +125,27 @@ impl View {
             return Ok(());
         }
         blocking.check(self.attributes(directory)?.size >= LARGE_DIRECTORY)?;
-        self.fill_index(directory, index, usize::MAX)
+        if self.fill_index(directory, index, DIR_INDEX_NAMES_MAX)? { Ok(()) } else { Err(Error::Quota) }
     }
 
-    fn fill_index(&self, directory: &Node, index: &Arc<Mutex<DirIndex>>, most: usize) -> Result<(), Error> {
+    /// Reads the names of a directory into its index, unless they are current; false if there are more than `most`.
+    fn fill_index(&self, directory: &Node, index: &Arc<Mutex<DirIndex>>, most: usize) -> Result<bool, Error> {
         // A name created during the read must not be taken for a removed one.
         let _changing = self.is_writable(directory).then(|| self.changing_names.lock());
         let attributes = self.attributes(directory)?;
         let version = (attributes.modified, attributes.changed);
         if index.lock().is_current(version) {
-            return Ok(());
+            return Ok(true);
         }
-        let Some(names) = host::names(&*self.directory(directory.id())?, most)? else { return Ok(()) };
+        let Some(names) = host::names(&*self.directory(directory.id())?, most)? else { return Ok(false) };
         let count = names.len();
-        index.lock().refresh(names, version);
+        {
+            let mut index = index.lock();
+            if !self.is_fixed(directory) {
+                self.dir_cache.reserve(&index, count)?;
+            }
+            index.refresh(names, version);
+        }
         if !self.is_exclusive(directory) && attributes.changed.is_within(CLOCK_TICK) {
             // A change within the same clock tick would leave the same times: read the names again next time.
             index.lock().expire();
@@ -138,6 +153,6 @@ impl View {
         if self.is_fixed(directory) {
             self.dir_cache.grew(directory.id(), index, count);
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::attributes::{Attributes, FileType};
 use super::blocking::Blocking;
 use super::caller::{AccessMask, Caller};
-use super::dir_index::{FIRST_COOKIE, Known};
+use super::dir_index::{FIRST_COOKIE, IndexedName};
 use super::error::Error;
 use super::node::Node;
 use super::{View, declared};
@@ -110,25 +110,25 @@ impl View {
             Node::Host(_) => false,
         };
         let exclusive = self.is_exclusive(directory);
-        let index = self.index(directory);
+        let index = self.dir_index(directory);
         self.load_names(directory, &index, cookie < FIRST_COOKIE, blocking)?;
         loop {
             #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "only Linux stats in batches"))]
             let (mut batch, changes) = {
                 let index = index.lock();
-                (index.behind(cookie, BATCH), index.changes())
+                (index.after(cookie, BATCH), index.changes())
             };
             #[cfg(target_os = "linux")]
             self.prefetch_attributes(directory, &mut batch);
             let Some((last, _)) = batch.last() else { return Ok(true) };
             cookie = *last;
-            for (own, Known { name, node }) in &batch {
+            for (own, IndexedName { name, node }) in &batch {
                 if is_declared(name) {
                     continue;
                 }
-                let recalled = node.filter(|_| exclusive).and_then(|id| self.recall(id));
+                let cached = node.filter(|_| exclusive).and_then(|id| self.cached_node(id));
                 let (node, attributes) =
-                    match recalled.map_or_else(|| self.stat_child(directory, Arc::clone(name)), Ok) {
+                    match cached.map_or_else(|| self.stat_child(directory, Arc::clone(name)), Ok) {
                         Ok(found) => found,
                         Err(Error::NotFound) => continue,
                         Err(error) => return Err(error),

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use parking_lot::Mutex;
 
-use super::dir_index::Known;
+use super::dir_index::IndexedName;
 use super::host_capabilities::HostCapabilities;
 use super::node::Node;
 use super::{View, host};
@@ -56,11 +56,11 @@ impl View {
     /// Stats the names of a batch that have no node yet. Names that fail are left to be looked up one by one.
     ///
     /// In fixed grafts only: results are used some time after they were made.
-    pub(crate) fn prefetch_attributes(&self, directory: &Node, batch: &mut [(u64, Known)]) {
+    pub(crate) fn prefetch_attributes(&self, directory: &Node, batch: &mut [(u64, IndexedName)]) {
         let Some(stat_batcher) = self.stat_batcher.as_ref().filter(|_| self.is_fixed(directory)) else {
             return;
         };
-        let unknown: Vec<&mut Known> =
+        let unknown: Vec<&mut IndexedName> =
             batch.iter_mut().map(|(_, known)| known).filter(|known| known.node.is_none()).collect();
         if unknown.len() < SEVERAL {
             return;
