@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use mounter::MountError;
 use mounter::jail::{
     self, End, Jail, JailError, JailSpec, Limit, Outcome, Resource, Root, Spawner, Stdio3, SystemCalls,
-    kill_user,
 };
 use mounter::stale::Note;
 use nfs_server::view::View;
@@ -68,7 +67,7 @@ pub(crate) fn attempt(
 ) -> Result<Attempt, BuildError> {
     let began = Instant::now();
     let user = builder.acquire_user(None)?;
-    kill_processes(&user)?;
+    kill_processes(&builder.spawner, &user)?;
     let mut place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
     let plan = builder.plan(job, &user.as_user(), &place.scratch)?;
@@ -95,7 +94,7 @@ pub(crate) fn attempt(
     let ended = in_view(&means, &plan, &place.mount_point, stdio, begin);
     let lines = log.finish();
     let exceeded = watch.end();
-    kill_processes(&user)?;
+    kill_processes(&builder.spawner, &user)?;
     in_place.map_or(Ok(()), InPlace::collect)?;
     let ended = ended?;
     let outcome = ended.outcome;
@@ -317,8 +316,8 @@ fn wait(means: &Means<'_>, jail: Jail) -> Result<(Outcome, Duration), BuildError
 }
 
 /// A build user has no processes before and after a build.
-pub(crate) fn kill_processes(user: &BuildUser) -> Result<(), BuildError> {
-    if user.is_dedicated() { Ok(kill_user(user.uid)?) } else { Ok(()) }
+pub(crate) fn kill_processes(spawner: &Spawner, user: &BuildUser) -> Result<(), BuildError> {
+    if user.is_dedicated() { Ok(spawner.kill_user(user.uid)?) } else { Ok(()) }
 }
 
 impl Plan {

@@ -79,7 +79,7 @@ impl Builder {
         let inputs = self.inputs(derivation)?;
         self.store.hold(&inputs, &BTreeSet::new())?;
         let user = self.acquire_user(session.build.as_deref().map(owner).transpose()?)?;
-        kill_processes(&user)?;
+        kill_processes(&self.spawner, &user)?;
         let given = session.build.is_some();
         let place =
             BuildDirectories::for_shell(&self.store, &self.settings, &self.state, path, session.build)?;
@@ -108,7 +108,7 @@ impl Builder {
             act: session.terminal.map_or(Act::Program, Act::Session),
         };
         let ended = in_view(&means, &plan, &place.mount_point, session.stdio, || ());
-        kill_processes(&user)?;
+        kill_processes(&self.spawner, &user)?;
         Ok(ended?.outcome)
     }
 }

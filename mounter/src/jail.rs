@@ -63,7 +63,7 @@ pub use spawner::Spawner;
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};
-pub use users::{KillError, kill_user};
+pub use users::KillError;
 
 /// The hidden word that makes the binary call [`enter`].
 pub const WORD: &str = "__jail";

@@ -167,11 +167,12 @@ mod linux {
         }
     }
 
-    /// Whether the kernel reaps the children of this process by itself (sigaction(2)).
-    pub(crate) fn ignore_children(ignored: bool) -> io::Result<()> {
+    /// Ignores a signal, or gives it its default action (sigaction(2)). The kernel reaps the children of those that ignore
+    /// SIGCHLD.
+    pub(crate) fn set_ignored(signal: Signal, ignored: bool) -> io::Result<()> {
         let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
         // SAFETY: no handler of ours is installed.
-        unsafe { nix::sys::signal::signal(Signal::SIGCHLD, handler) }?;
+        unsafe { nix::sys::signal::signal(signal, handler) }?;
         Ok(())
     }
 
@@ -301,26 +302,6 @@ mod linux {
             check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &mut request))?;
             request.ifr_ifru.ifru_flags |= (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
             check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request))
-        }
-    }
-
-    /// Starts a child process that becomes the user and sends SIGKILL to all that this user may signal. It ends with the
-    /// number of its error.
-    pub(crate) fn fork_killer(uid: libc::uid_t) -> io::Result<Pid> {
-        // SAFETY: the child makes system calls only and leaves with _exit(2), as a fork of a process with threads has
-        // to. The calls are made directly: the C library's setresuid would look for the threads that are gone.
-        unsafe {
-            let child = libc::fork();
-            check(child)?;
-            if child == 0 {
-                if libc::syscall(libc::SYS_setresuid, uid, uid, uid) != 0 {
-                    libc::_exit(*libc::__errno_location());
-                }
-                // The caller itself is spared by the kernel (kill(2)).
-                let killed = libc::syscall(libc::SYS_kill, -1, libc::SIGKILL);
-                libc::_exit(if killed == 0 { 0 } else { *libc::__errno_location() });
-            }
-            Ok(Pid::from_raw(child))
         }
     }
 

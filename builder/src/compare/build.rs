@@ -311,7 +311,7 @@ fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk
     };
     let seen = collect(reader);
     let ended = in_view(&means, &plan, &place.mount_point, stdio, || ());
-    kill_processes(&user)?;
+    kill_processes(&builder.spawner, &user)?;
     let outcome = ended?.outcome;
     whole(outcome, seen).map_err(badly)
 }

@@ -1,11 +1,11 @@
-//! A process that forks supervisors: starting a program of loopbox's size takes several times as long as a fork of it.
+//! A process that forks what loopbox needs as processes: starting a program of loopbox's size takes several times as long as
+//! a fork of a small process, and after a fork of loopbox itself each page that it writes to is a fault.
 //!
 //! It is this binary, run again from a file that nobody can change ([`Executable`]), so that nothing of loopbox is in its
-//! memory; it has one thread, and ends with loopbox. For each supervisor it is sent the ends of four pipes or sockets, of
-//! which it keeps none, and answers with a descriptor that stands for the new process.
+//! memory; it has one thread, and ends with loopbox. What a new process is to have is sent to it; it keeps nothing of that.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -13,17 +13,21 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use nix::unistd::ForkResult;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{ForkResult, Pid, Uid};
 
 use super::executable::Executable;
 use super::{Stdio3, WORD};
 use crate::sys;
 
-/// Descriptors that come with a request: the program's three streams, and the supervisor's end of its control socket.
-const SENT: usize = sys::DESCRIPTORS_MAX;
-
-/// The number of a request, and of an answer that is not an error's.
+/// The number of an answer that is not an error's.
 const FORKED: i32 = 0;
+
+/// Asks for a supervisor: its three streams, and its end of the control socket, which the answer has a pidfd for.
+const SUPERVISOR: i32 = 0;
+
+/// Asks for a process that kills those of the user of this number: it writes an error's number to a pipe.
+type User = i32;
 
 /// loopbox's side. Dropping it ends the process; supervisors that it has forked go on.
 #[derive(Debug)]
@@ -48,10 +52,29 @@ impl ForkServer {
     /// Has a supervisor forked that has these streams and this end of a control socket; its pidfd.
     pub fn fork(&self, stdio: &Stdio3, control: &UnixStream) -> io::Result<OwnedFd> {
         let Stdio3 { stdin, stdout, stderr } = stdio;
-        let sent: [BorrowedFd<'_>; SENT] = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), control.as_fd()];
-        sys::send_descriptors(&self.socket, FORKED, &sent)?;
+        let sent = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), control.as_fd()];
+        let supervisor = self.ask(SUPERVISOR, &sent)?;
+        supervisor.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Has all processes of a user killed, by a process that becomes this user.
+    pub fn kill_user(&self, uid: u32) -> io::Result<()> {
+        let (mut report, theirs) = io::pipe()?;
+        self.ask(uid.cast_signed(), &[theirs.as_fd()])?;
+        drop(theirs);
+        let mut errno = Vec::new();
+        report.read_to_end(&mut errno)?;
+        match errno.try_into().map(i32::from_ne_bytes) {
+            // Somebody of this user was faster; or another process that did the same to this user.
+            Err(_) | Ok(0 | libc::ESRCH) => Ok(()),
+            Ok(errno) => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+
+    fn ask(&self, number: i32, sent: &[BorrowedFd<'_>]) -> io::Result<Option<OwnedFd>> {
+        sys::send_descriptors(&self.socket, number, sent)?;
         match sys::receive_descriptors(&self.socket)? {
-            Some((FORKED, [Some(supervisor), ..])) => Ok(supervisor),
+            Some((FORKED, [process, ..])) => Ok(process),
             Some((errno, _)) => Err(io::Error::from_raw_os_error(errno)),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
@@ -71,32 +94,54 @@ impl Drop for ForkServer {
 /// The process itself, which has one thread. Returns in each supervisor, with its end of the control socket; and in the
 /// process itself without one, when loopbox has ended.
 pub(super) fn serve(socket: UnixStream) -> io::Result<Option<UnixStream>> {
+    sys::default_signals()?;
+    // As in every program of Rust: who writes to nobody is told so.
+    sys::set_ignored(Signal::SIGPIPE, true)?;
     // The kernel reaps its children: loopbox holds on to them by their descriptors.
-    sys::ignore_children(true)?;
-    while let Some((_, received)) = sys::receive_descriptors(&socket)? {
-        let [Some(stdin), Some(stdout), Some(stderr), Some(control)] = received else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
+    sys::set_ignored(Signal::SIGCHLD, true)?;
+    while let Some((number, received)) = sys::receive_descriptors(&socket)? {
         let forked = sys::fork_single_threaded();
         if let Ok(ForkResult::Child) = forked {
             drop(socket);
-            sys::ignore_children(false)?;
-            nix::unistd::setsid()?;
-            nix::unistd::dup2_stdin(stdin)?;
-            nix::unistd::dup2_stdout(stdout)?;
-            nix::unistd::dup2_stderr(stderr)?;
-            return Ok(Some(control.into()));
+            return match received {
+                [Some(stdin), Some(stdout), Some(stderr), Some(control)] => {
+                    become_supervisor(&stdin, &stdout, &stderr)?;
+                    Ok(Some(control.into()))
+                }
+                [Some(report), ..] => kill_all_of(number, report.into()).map(|()| None),
+                _ => Err(io::ErrorKind::InvalidData.into()),
+            };
         }
         // Whoever has the other ends waits to see these closed.
-        drop((stdin, stdout, stderr, control));
-        let supervisor = forked.and_then(|forked| match forked {
-            ForkResult::Parent { child } => sys::pidfd_open(child),
-            ForkResult::Child => Err(io::ErrorKind::Unsupported.into()),
+        drop(received);
+        let process = forked.and_then(|forked| match forked {
+            ForkResult::Parent { child } if number == SUPERVISOR => sys::pidfd_open(child).map(Some),
+            _ => Ok(None),
         });
-        match supervisor {
-            Ok(supervisor) => sys::send_descriptors(&socket, FORKED, &[supervisor.as_fd()])?,
+        match process {
+            Ok(process) => {
+                let process = process.iter().map(AsFd::as_fd).collect::<Vec<_>>();
+                sys::send_descriptors(&socket, FORKED, &process)?;
+            }
             Err(error) => sys::send_descriptors(&socket, error.raw_os_error().unwrap_or(libc::EIO), &[])?,
         }
     }
     Ok(None)
+}
+
+fn become_supervisor(stdin: &OwnedFd, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<()> {
+    sys::set_ignored(Signal::SIGCHLD, false)?;
+    nix::unistd::setsid()?;
+    nix::unistd::dup2_stdin(stdin)?;
+    nix::unistd::dup2_stdout(stdout)?;
+    Ok(nix::unistd::dup2_stderr(stderr)?)
+}
+
+/// The kernel signals all that this user may signal, but for the caller itself (kill(2)).
+fn kill_all_of(user: User, mut report: File) -> io::Result<()> {
+    let uid = Uid::from_raw(user.cast_unsigned());
+    let killed =
+        nix::unistd::setresuid(uid, uid, uid).and_then(|()| kill(Pid::from_raw(-1), Signal::SIGKILL));
+    let errno = killed.map_or_else(|errno| errno as i32, |()| 0);
+    report.write_all(&errno.to_ne_bytes())
 }

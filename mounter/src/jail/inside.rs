@@ -64,7 +64,9 @@ fn take_steps(
     spec.system_calls.apply().map_err(|source| JailError::SystemCalls { source })?;
     nix::unistd::chdir(&spec.cwd)
         .map_err(|errno| JailError::WorkingDirectory { path: spec.cwd.clone(), source: errno.into() })?;
-    sys::default_signals().map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
+    // The only one that differs from what it is by default, and none is blocked (`fork_server`).
+    sys::set_ignored(Signal::SIGPIPE, false)
+        .map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
     // The kernel forgets this wish when the user changes, so it is made again.
     die_with_parent(channel)?;
     if spec.own_task {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use super::{JailError, Stdio3};
+use super::{JailError, KillError, Stdio3};
 
 /// Starts the supervisors of jails: this very binary, in sessions of their own.
 #[derive(Debug)]
@@ -30,6 +30,20 @@ impl Spawner {
         self.start(stdio, control)
             .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })
     }
+
+    /// Sends SIGKILL to every process of the user `uid` on this machine, from a process that has become this user.
+    ///
+    /// Once is enough: the kernel signals all of them while no process can be added to its list, and a fork that was
+    /// under way fails. On macOS, what they leave in System V memory is removed too.
+    ///
+    /// # Errors
+    /// If it is root, or if the user cannot be impersonated.
+    pub fn kill_user(&self, uid: u32) -> Result<(), KillError> {
+        if uid == 0 {
+            return Err(KillError::Root);
+        }
+        self.kill_all_of(uid).map_err(|source| KillError::Kill { uid, source })
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -50,15 +64,22 @@ mod forked {
     pub struct Supervisor(Handle);
 
     impl Spawner {
-        /// A server that was killed, or that cannot fork, is replaced once.
         #[allow(clippy::needless_pass_by_value, reason = "the caller must not keep the streams open")]
         pub(super) fn start(&self, stdio: Stdio3, control: &UnixStream) -> io::Result<Supervisor> {
+            Ok(Supervisor(Handle::from(self.ask(|server| server.fork(&stdio, control))?)))
+        }
+
+        pub(super) fn kill_all_of(&self, uid: u32) -> io::Result<()> {
+            self.ask(|server| server.kill_user(uid))
+        }
+
+        /// A server that was killed, or that cannot fork, is replaced once.
+        fn ask<T>(&self, ask: impl Fn(&ForkServer) -> io::Result<T>) -> io::Result<T> {
             let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-            let forked = match server.as_ref().map(|server| server.fork(&stdio, control)) {
-                Some(Ok(forked)) => forked,
-                _ => server.insert(ForkServer::start(&self.loopbox)?).fork(&stdio, control)?,
-            };
-            Ok(Supervisor(Handle::from(forked)))
+            match server.as_ref().map(&ask) {
+                Some(Ok(answer)) => Ok(answer),
+                _ => ask(server.insert(ForkServer::start(&self.loopbox)?)),
+            }
         }
     }
 
@@ -97,6 +118,11 @@ mod spawned {
             command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
             sys::in_own_session_with(&mut command, control.as_raw_fd());
             Ok(Supervisor(command.spawn()?))
+        }
+
+        #[allow(clippy::unused_self, reason = "elsewhere it asks a process")]
+        pub(super) fn kill_all_of(&self, uid: u32) -> io::Result<()> {
+            crate::jail::users::kill_all_of(uid)
         }
     }
 

@@ -2,15 +2,6 @@
 
 use std::io;
 
-use nix::unistd::Pid;
-
-use super::Outcome;
-use super::handle::reap;
-#[cfg(not(target_os = "linux"))]
-use super::mac::sys;
-#[cfg(target_os = "linux")]
-use crate::sys;
-
 /// Why the processes of a user could not be killed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,29 +19,18 @@ pub enum KillError {
     },
 }
 
-/// Sends SIGKILL to every process of the user `uid` on this machine, from a process that has become this user.
-///
-/// Once is enough: the kernel signals all of them while no process can be added to its list, and a fork that was
-/// under way fails. On macOS, what they leave in System V memory is removed too.
-///
-/// # Errors
-/// If it is root, or if the user cannot be impersonated.
-pub fn kill_user(uid: u32) -> Result<(), KillError> {
-    if uid == 0 {
-        return Err(KillError::Root);
-    }
-    let killed = sys::fork_killer(uid).and_then(verdict);
-    killed.map_err(|source| KillError::Kill { uid, source })?;
-    #[cfg(not(target_os = "linux"))]
-    super::mac::ipc::remove_all_of(uid);
-    Ok(())
-}
+/// Sends SIGKILL to every process of the user, and removes what they leave in System V memory.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn kill_all_of(uid: u32) -> io::Result<()> {
+    use super::mac::{ipc, sys};
+    use super::{Outcome, handle};
 
-/// What came of it: the killer ends with the number of its error.
-fn verdict(killer: Pid) -> io::Result<()> {
-    match reap(killer)? {
+    // It ends with the number of its error.
+    match handle::reap(sys::fork_killer(uid)?)? {
         // The latter is another process that did the same to this user.
-        Outcome::Exited(0 | libc::ESRCH) | Outcome::Signaled(_) => Ok(()),
-        Outcome::Exited(number) => Err(io::Error::from_raw_os_error(number)),
+        Outcome::Exited(0 | libc::ESRCH) | Outcome::Signaled(_) => {}
+        Outcome::Exited(number) => return Err(io::Error::from_raw_os_error(number)),
     }
+    ipc::remove_all_of(uid);
+    Ok(())
 }

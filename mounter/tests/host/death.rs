@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::support::{Place, USER, spawn};
-use mounter::jail::{Outcome, kill_user};
+use super::support::{Place, SPAWNER, USER, spawn};
+use mounter::jail::Outcome;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -77,13 +77,13 @@ fn all_processes_of_a_user_are_killed() {
     spec.user = spec_user;
     let jail = spawn(&spec).unwrap();
     wait_until_ready(&place);
-    kill_user(30077).unwrap();
+    SPAWNER.kill_user(30077).unwrap();
     assert_eq!(jail.wait().unwrap(), Outcome::Signaled(libc::SIGKILL));
 }
 
 #[test]
 fn root_s_processes_are_not_killed() {
-    assert_eq!(kill_user(0).unwrap_err().to_string(), "refusing to kill all processes of root");
+    assert_eq!(SPAWNER.kill_user(0).unwrap_err().to_string(), "refusing to kill all processes of root");
 }
 
 fn wait_until_ready(place: &Place) {

@@ -103,7 +103,7 @@ pub fn run(spec: &JailSpec) -> Result<(String, Outcome), JailError> {
 }
 
 /// Has supervisors forked by the example of that name, which cargo builds beside the tests.
-static SPAWNER: LazyLock<Spawner> = LazyLock::new(|| {
+pub static SPAWNER: LazyLock<Spawner> = LazyLock::new(|| {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().and_then(Path::parent).unwrap().join("examples/supervisor");
     assert!(built.exists(), "{} is missing: run the tests with `cargo test -p mounter`", built.display());

@@ -15,7 +15,8 @@ use crate::jail::control::{self, Inside, Report};
 use crate::jail::enter::forget_streams;
 use crate::jail::handle::{Handle, reap};
 use crate::jail::orders::Orders;
-use crate::jail::{JailError, JailSpec, Outcome, Task, kill_user};
+use crate::jail::users::kill_all_of;
+use crate::jail::{JailError, JailSpec, Outcome, Task};
 use crate::sys;
 
 /// All of a jail's life; the answer is the last report.
@@ -76,7 +77,8 @@ impl Program {
             ForkResult::Parent { child } => {
                 drop(theirs);
                 let handle = Handle::of(child).map_err(failed)?;
-                let user = mac.alone.then_some(spec.user.uid);
+                // Root has other processes, whatever is said.
+                let user = mac.alone.then_some(spec.user.uid).filter(|uid| *uid != 0);
                 let program = Program { pid: child, handle, channel, user, reaped: false };
                 forget_streams().map_err(failed)?;
                 Ok(program)
@@ -124,7 +126,7 @@ impl Program {
     /// the session that the program leads, as far as they stay in it.
     fn kill(&self) {
         let killed = match self.user {
-            Some(uid) => kill_user(uid).map_err(|error| error.to_string()),
+            Some(uid) => kill_all_of(uid).map_err(|error| error.to_string()),
             None => killpg(self.pid, Signal::SIGKILL).map_err(|errno| errno.to_string()),
         };
         if let Err(error) = killed {
