@@ -22,7 +22,6 @@ mod system {
     use std::fs::File;
     use std::os::fd::AsRawFd;
     use std::path::Path;
-    use std::thread;
 
     use nix::sched::{CloneFlags, setns, unshare};
 
@@ -45,12 +44,8 @@ mod system {
         /// # Errors
         /// What unshare(2) says, or that the interface stays down.
         pub fn new() -> Result<Network, NetworkError> {
-            let make = || -> io::Result<File> {
-                unshare(CloneFlags::CLONE_NEWNET)?;
-                sys::loopback_up()?;
-                File::open(OWN)
-            };
-            Ok(Network { namespace: in_a_thread(make)?? })
+            let make = || sys::loopback_up().and_then(|()| File::open(OWN));
+            Ok(Network { namespace: elsewhere(|| unshare(CloneFlags::CLONE_NEWNET), make)?? })
         }
 
         /// A path to it for setns(2), good while this lives: for [`crate::Source`], and so for other processes of root.
@@ -59,28 +54,28 @@ mod system {
             Some(format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()).into())
         }
 
-        /// Does something in a thread that is in it, with which sockets and threads that are made there are in it too.
+        /// Does something while this thread is in it, with which sockets and threads that are made there are in it too.
         ///
         /// # Errors
-        /// If the namespace cannot be entered.
-        pub fn within<T: Send>(&self, action: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
-            in_a_thread(|| setns(&self.namespace, CloneFlags::CLONE_NEWNET).map(|()| action()))?
-                .map_err(|errno| NetworkError(errno.into()))
+        /// If the namespace cannot be entered or left.
+        pub fn within<T>(&self, action: impl FnOnce() -> T) -> Result<T, NetworkError> {
+            Ok(elsewhere(|| setns(&self.namespace, CloneFlags::CLONE_NEWNET), action)?)
         }
     }
 
-    /// Does something in a thread that is in the namespace at a path.
-    pub(crate) fn within<T: Send>(path: &Path, action: impl FnOnce() -> T + Send) -> io::Result<T> {
+    /// Does something while this thread is in the namespace at a path.
+    pub(crate) fn within<T>(path: &Path, action: impl FnOnce() -> T) -> io::Result<T> {
         let namespace = File::open(path)?;
-        Ok(in_a_thread(|| setns(namespace, CloneFlags::CLONE_NEWNET).map(|()| action()))??)
+        elsewhere(|| setns(namespace, CloneFlags::CLONE_NEWNET), action)
     }
 
-    /// Namespaces are a thread's own; this one ends before the call does.
-    fn in_a_thread<T: Send>(action: impl FnOnce() -> T + Send) -> io::Result<T> {
-        thread::scope(|scope| {
-            let worker = thread::Builder::new().name("network".into()).spawn_scoped(scope, action)?;
-            Ok(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })
+    /// Namespaces are a thread's own. A thread made for this alone would take longer than all else here.
+    fn elsewhere<T>(enter: impl FnOnce() -> nix::Result<()>, action: impl FnOnce() -> T) -> io::Result<T> {
+        let own = File::open(OWN)?;
+        enter()?;
+        let done = action();
+        setns(own, CloneFlags::CLONE_NEWNET)?;
+        Ok(done)
     }
 
     #[cfg(test)]
@@ -133,7 +128,7 @@ mod system {
         ///
         /// # Errors
         /// None.
-        pub fn within<T: Send>(&self, action: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
+        pub fn within<T>(&self, action: impl FnOnce() -> T) -> Result<T, NetworkError> {
             Ok(action())
         }
     }
