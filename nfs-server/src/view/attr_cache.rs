@@ -4,7 +4,9 @@
 //! result is stored only if no change was made since the stat began: a change invalidates the cache *after* it was made
 //! and before the next stat.
 
-use super::attributes::{Attributes, Time};
+use super::attributes::Attributes;
+#[cfg(any(target_os = "linux", test))]
+use super::attributes::Time;
 
 /// The cached attributes of a node.
 #[derive(Clone, Copy, Debug, Default)]
