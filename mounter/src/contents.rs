@@ -1,9 +1,7 @@
-//! Copying what is in a file: as a clone where the file system has them, with its holes otherwise.
+//! Copies the contents of a file: by reflink where the file system can, otherwise with its holes.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-#[cfg(target_os = "linux")]
-use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 
 /// Files up to this size are read and written at once, in bytes; for more, the kernel copies.
@@ -11,8 +9,7 @@ const SMALL: u64 = 64 << 10;
 /// What `st_blocks` counts in, in bytes (stat(2)).
 const BLOCK: u64 = 512;
 
-/// Copies all that is in a file to another, which is new and empty, and says how many bytes that took: none if the two share
-/// their blocks. What is written to either later is not seen in the other.
+/// Copies the contents of a file to another, new and empty one. Returns the number of bytes copied: 0 for a reflink.
 ///
 /// # Errors
 /// Of ioctl_ficlone(2), copy_file_range(2), read(2) or write(2).
@@ -27,7 +24,7 @@ pub fn copy_contents(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<u64
         return Ok(bytes.len() as u64);
     }
     #[cfg(target_os = "linux")]
-    if crate::sys::clone_contents(from.as_fd(), to.as_fd()).is_ok() {
+    if rustix::fs::ioctl_ficlone(&to, &from).is_ok() {
         return Ok(0);
     }
     if allocated >= size {
@@ -36,7 +33,7 @@ pub fn copy_contents(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<u64
     copy_data(&mut from, &mut to, size)
 }
 
-/// Copies what is between holes.
+/// Copies the data between holes.
 #[cfg(target_os = "linux")]
 fn copy_data(from: &mut File, to: &mut File, size: u64) -> io::Result<u64> {
     use rustix::fs::{SeekFrom, seek};
@@ -73,7 +70,6 @@ fn copy_data(from: &mut File, to: &mut File, _: u64) -> io::Result<u64> {
 mod tests {
     use std::fs::OpenOptions;
     use std::io::{Seek, SeekFrom};
-    #[cfg(not(target_os = "linux"))]
     use std::os::fd::AsFd;
     use std::os::unix::fs::MetadataExt;
 

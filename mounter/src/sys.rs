@@ -11,7 +11,7 @@ pub(crate) use macos::*;
 pub(crate) use unix::check;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::in_own_session;
-pub(crate) use unix::{control_by_stdin, fork_single_threaded, in_own_session_with};
+pub(crate) use unix::{fork_single_threaded, in_own_session_with};
 
 mod unix {
     use std::ffi::CStr;
@@ -59,12 +59,6 @@ mod unix {
         Ok(unsafe { nix::unistd::fork() }?)
     }
 
-    /// Makes standard input, a terminal, the one that controls this session (tty_ioctl(4)).
-    pub(crate) fn control_by_stdin() -> io::Result<()> {
-        // SAFETY: the request takes a number, and changes no memory of ours.
-        check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY as _, 0) })
-    }
-
     /// What the system calls a signal (strsignal(3)): "Killed", say. Real-time signals have names too.
     #[must_use]
     pub fn signal_text(signal: i32) -> String {
@@ -94,31 +88,12 @@ mod linux {
     use nix::sys::signal::{SigHandler, SigSet, Signal};
     use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
     use nix::unistd::Pid;
+    use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
     use super::unix::check;
 
     /// The kernel's highest signal number (`_NSIG` of `asm/signal.h`).
     const SIGNALS: libc::c_int = 64;
-
-    /// A descriptor that stands for a process, and becomes readable when it ends (pidfd_open(2)).
-    pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
-        // SAFETY: no pointers; the result is checked and is a new descriptor of ours.
-        unsafe {
-            let fd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0);
-            check(fd as libc::c_int)?;
-            Ok(OwnedFd::from_raw_fd(fd as RawFd))
-        }
-    }
-
-    /// Kills the process behind the descriptor (pidfd_send_signal(2)), whatever uses its number by now.
-    pub(crate) fn pidfd_kill(pidfd: BorrowedFd<'_>) -> io::Result<()> {
-        let no_info = std::ptr::null::<libc::siginfo_t>();
-        // SAFETY: a null siginfo means what kill(2) would send.
-        let sent = unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, no_info, 0)
-        };
-        check(sent as libc::c_int)
-    }
 
     /// Descriptors that are sent at once, at most.
     pub(crate) const DESCRIPTORS_MAX: usize = 4;
@@ -198,33 +173,27 @@ mod linux {
         check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } as libc::c_int)
     }
 
-    /// What a mount of one's own leaves out (mount_setattr(2)), besides set-id programs, which each leaves out.
+    /// Attributes of a mount of one's own (mount_setattr(2)), besides that none has set-id programs: read-only.
     pub(crate) const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
     /// Device nodes cannot be opened.
     pub(crate) const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
     /// Nothing can be executed.
     pub(crate) const NO_EXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
 
-    /// A mount of its own of what the descriptor stands for, with the mounts below, not attached anywhere yet
-    /// (open_tree(2), mount_setattr(2)).
+    /// A detached copy of a mount with the mounts below (open_tree(2), mount_setattr(2)).
     pub(crate) fn clone_tree(from: BorrowedFd<'_>, attributes: u64) -> io::Result<OwnedFd> {
-        clone(from, attributes, libc::AT_EMPTY_PATH | libc::AT_RECURSIVE)
+        clone(from, attributes, OpenTreeFlags::AT_RECURSIVE)
     }
 
     /// The same without the mounts below.
     pub(crate) fn clone_mount(from: BorrowedFd<'_>, attributes: u64) -> io::Result<OwnedFd> {
-        clone(from, attributes, libc::AT_EMPTY_PATH)
+        clone(from, attributes, OpenTreeFlags::empty())
     }
 
-    fn clone(from: BorrowedFd<'_>, attributes: u64, itself: libc::c_int) -> io::Result<OwnedFd> {
-        let empty = c"".as_ptr();
-        let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | itself as libc::c_uint;
-        // SAFETY: an empty string that ends with a NUL; the result is checked and is a new descriptor of ours.
-        let tree = unsafe {
-            let fd = libc::syscall(libc::SYS_open_tree, from.as_raw_fd(), empty, flags);
-            check(fd as libc::c_int)?;
-            OwnedFd::from_raw_fd(fd as RawFd)
-        };
+    fn clone(from: BorrowedFd<'_>, attributes: u64, depth: OpenTreeFlags) -> io::Result<OwnedFd> {
+        let depth = depth | OpenTreeFlags::AT_EMPTY_PATH;
+        let flags = depth | OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = open_tree(from, c"", flags)?;
         let attributes = libc::mount_attr {
             attr_set: libc::MOUNT_ATTR_NOSUID | attributes,
             attr_clr: 0,
@@ -232,27 +201,17 @@ mod linux {
             userns_fd: 0,
         };
         let (pointer, size) = (std::ptr::from_ref(&attributes), size_of::<libc::mount_attr>());
+        let (fd, empty) = (tree.as_raw_fd(), c"".as_ptr());
         // SAFETY: the kernel reads `size` bytes of `attributes` and an empty string that ends with a NUL.
-        let done =
-            unsafe { libc::syscall(libc::SYS_mount_setattr, tree.as_raw_fd(), empty, itself, pointer, size) };
+        let done = unsafe { libc::syscall(libc::SYS_mount_setattr, fd, empty, depth.bits(), pointer, size) };
         check(done as libc::c_int)?;
         Ok(tree)
     }
 
     /// Attaches such a mount at the file or directory that the descriptor stands for (move_mount(2)).
     pub(crate) fn mount_tree(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> io::Result<()> {
-        let (empty, flags) = (c"".as_ptr(), libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH);
-        // SAFETY: two empty strings that end with a NUL.
-        let done = unsafe {
-            libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), empty, at.as_raw_fd(), empty, flags)
-        };
-        check(done as libc::c_int)
-    }
-
-    /// Has a new file share the blocks of another (ioctl_ficlone(2)).
-    pub(crate) fn clone_contents(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
-        // SAFETY: the request takes a descriptor by its number.
-        check(unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE as _, from.as_raw_fd()) })
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        Ok(move_mount(tree, c"", at, c"", flags)?)
     }
 
     /// Gives every signal its default action and blocks none: the Rust runtime ignores SIGPIPE, and what started us
@@ -280,12 +239,6 @@ mod linux {
             libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, std::ptr::from_ref(&program))
         };
         check(done as libc::c_int)
-    }
-
-    /// setdomainname(2).
-    pub(crate) fn set_domain_name(name: &str) -> io::Result<()> {
-        // SAFETY: pointer and length of one string.
-        check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })
     }
 
     /// Brings the loopback interface of this network namespace up (netdevice(7)).
@@ -346,13 +299,6 @@ mod macos {
         data: *const c_void,
         length: usize,
         spare: [u32; 12],
-    }
-
-    /// Makes a file that shares the blocks of an open one (clonefile(2)).
-    pub(crate) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
-        let name = CString::new(name.as_bytes())?;
-        // SAFETY: two open descriptors and a name that ends with a NUL.
-        check(unsafe { libc::fclonefileat(from.as_raw_fd(), to.as_raw_fd(), name.as_ptr(), 0) })
     }
 
     /// Unmounts by the mount's number: no path is looked up, which would ask a server that may be dead

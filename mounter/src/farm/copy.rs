@@ -11,8 +11,6 @@ use nix::unistd::{Gid, Uid};
 use super::link::Names;
 use super::{kind, mode_of};
 use crate::copy_contents;
-#[cfg(target_os = "macos")]
-use crate::sys;
 
 /// Copies a regular file with its attributes, and says how many bytes that took.
 pub(super) fn file(names: &Names<'_>, status: &FileStat) -> io::Result<u64> {
@@ -27,7 +25,7 @@ pub(super) fn file(names: &Names<'_>, status: &FileStat) -> io::Result<u64> {
     let from = openat(names.from, names.source, flags, Mode::empty())?;
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     #[cfg(target_os = "macos")]
-    if sys::clone_file(from.as_fd(), names.to, names.name).is_ok() {
+    if rustix::fs::fclonefileat(&from, names.to, names.name, rustix::fs::CloneFlags::empty()).is_ok() {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let to = openat(names.to, names.name, flags, Mode::empty())?;
         return attributes(&to, status).map(|()| 0);

@@ -10,9 +10,8 @@ use std::process;
 
 use super::control::{self, Inside};
 use super::{JailError, JailSpec};
-use crate::sys;
 
-/// The status of a process that never became the program. Nobody sees it: the report comes first.
+/// Exit status of a process that did not execute the program. It is not shown: the error is reported before.
 const NEVER_EXECUTED: i32 = 127;
 
 /// A program with its arguments and its environment, as the kernel takes them.
@@ -33,18 +32,20 @@ pub(super) fn or_report(taken: Result<Infallible, JailError>, channel: &UnixStre
     process::exit(NEVER_EXECUTED)
 }
 
-/// A session of the program's own, where it is to have one, with its terminal.
+/// Starts a new session, if the program is to have one, with its controlling terminal.
 pub(super) fn start_session(spec: &JailSpec) -> Result<(), JailError> {
     if spec.new_session {
         nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
         if spec.terminal {
-            sys::control_by_stdin().map_err(|source| JailError::Session { source })?;
+            let stdin = rustix::stdio::stdin();
+            rustix::process::ioctl_tiocsctty(stdin)
+                .map_err(|errno| JailError::Session { source: errno.into() })?;
         }
     }
     Ok(())
 }
 
-/// Becomes the program by `exec`, which returns only to say why not.
+/// Executes the program by `exec`, which returns only on failure.
 pub(super) fn execute(
     spec: &JailSpec,
     exec: impl FnOnce(&Image) -> io::Error,

@@ -1,4 +1,4 @@
-//! Why there is no jail, or why it ended badly: one variant for each step.
+//! Errors of setting up, running and ending a jail: one variant for each step.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use crate::{MountError, errno};
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum JailError {
-    /// The specification contradicts itself.
-    #[error("the jail cannot be as specified: {problem}")]
+    /// The specification is invalid.
+    #[error("invalid jail specification: {problem}")]
     Spec {
         /// What is wrong.
         problem: String,
@@ -27,17 +27,17 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// The supervisor cannot be talked to.
-    #[error("cannot talk to the supervisor of the jail")]
+    /// Communication with the supervisor failed.
+    #[error("cannot communicate with the supervisor of the jail")]
     Control {
         /// Why.
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// Somebody killed the supervisor.
+    /// The supervisor was killed.
     #[error("the supervisor of the jail died; everything inside was killed with it")]
     SupervisorDied,
-    /// No mount namespace.
+    /// unshare(2) of the mount namespace failed.
     #[error("cannot make a mount namespace")]
     MountNamespace {
         /// Why.
@@ -61,14 +61,14 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// No process namespace, or no process in it.
-    #[error("cannot start the first process inside")]
+    /// unshare(2) of the pid namespace, or fork(2), failed.
+    #[error("cannot start the first process of the jail")]
     Fork {
         /// Why.
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// No namespaces for mounts, IPC, names or the network.
+    /// unshare(2) of the mount, IPC, UTS or network namespace failed.
     #[error("cannot make namespaces for mounts, IPC, host name and network")]
     Namespaces {
         /// Why.
@@ -135,14 +135,14 @@ pub enum JailError {
         /// What it says.
         said: String,
     },
-    /// The loopback interface stays down.
+    /// The loopback interface cannot be brought up.
     #[error("cannot bring the loopback interface up")]
     Loopback {
         /// Why.
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// A name is refused.
+    /// The host or domain name cannot be set.
     #[error("cannot set the host or domain name {name:?}")]
     Name {
         /// The name.
@@ -171,7 +171,7 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// A limit is refused.
+    /// setrlimit(2) failed.
     #[error("cannot set the limit {limit:?}")]
     Limit {
         /// The limit.
@@ -180,14 +180,14 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// No user namespace.
+    /// unshare(2) of the user namespace failed.
     #[error("cannot make a user namespace")]
     UserNamespace {
         /// Why.
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// The user namespace does not get its users.
+    /// The id maps of the user namespace cannot be written.
     #[error("cannot write {path:?}")]
     IdMap {
         /// The kernel's file.
@@ -207,22 +207,22 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// Privileges cannot be given up.
-    #[error("cannot give up new privileges")]
+    /// `PR_SET_NO_NEW_PRIVS` failed.
+    #[error("cannot set no_new_privs")]
     NoNewPrivs {
         /// Why.
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// The kernel cannot treat the program's calls as asked.
-    #[error("cannot set up how system calls are treated")]
+    /// The seccomp filter, landlock or personality(2) cannot be set.
+    #[error("cannot install the filter of system calls")]
     SystemCalls {
         /// Why.
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// No session.
-    #[error("cannot start a session")]
+    /// setsid(2), or taking the controlling terminal, failed.
+    #[error("cannot start a new session")]
     Session {
         /// Why.
         #[serde(with = "errno")]
@@ -237,8 +237,8 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// Signals, descriptors, or the death of the supervisor cannot be arranged.
-    #[error("cannot arrange {what}")]
+    /// Another step of the set-up failed: signals, descriptors, death signals.
+    #[error("cannot {what}")]
     Arrange {
         /// What.
         what: String,
@@ -246,7 +246,7 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// All is set up, and the program cannot be executed.
+    /// execve(2) of the program failed.
     #[error("cannot execute {program:?} inside")]
     Exec {
         /// The program inside.
@@ -255,7 +255,7 @@ pub enum JailError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// The end of the program cannot be waited for.
+    /// Waiting for the program failed.
     #[error("cannot wait for the program")]
     Wait {
         /// Why.

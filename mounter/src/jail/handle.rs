@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
+#[cfg(target_os = "linux")]
+use rustix::process::{PidfdFlags, Signal};
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 
 use super::Outcome;
@@ -32,12 +34,13 @@ pub(super) struct Handle {
 impl Handle {
     /// Holds on to a process.
     pub(super) fn of(pid: Pid) -> io::Result<Handle> {
-        Ok(Handle { ended: crate::sys::pidfd_open(pid)? })
+        let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH)?;
+        Ok(Handle { ended: rustix::process::pidfd_open(pid, PidfdFlags::empty())? })
     }
 
     /// Kills it. That it has ended already is an error.
     pub(super) fn kill(&self) -> io::Result<()> {
-        crate::sys::pidfd_kill(self.ended.as_fd())
+        Ok(rustix::process::pidfd_send_signal(&self.ended, Signal::KILL)?)
     }
 
     fn descriptor(&self) -> &std::os::fd::OwnedFd {

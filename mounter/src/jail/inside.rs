@@ -1,4 +1,4 @@
-//! The first process inside: from a fork of the supervisor to the program, one step after the other.
+//! The jail's first process, from the fork of the supervisor to execve(2) of the program.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -66,7 +66,7 @@ fn take_steps(
         .map_err(|errno| JailError::WorkingDirectory { path: spec.cwd.clone(), source: errno.into() })?;
     // The only one that differs from what it is by default, and none is blocked (`fork_server`).
     sys::set_ignored(Signal::SIGPIPE, false)
-        .map_err(|source| JailError::Arrange { what: "default signals".into(), source })?;
+        .map_err(|source| JailError::Arrange { what: "reset signal handlers".into(), source })?;
     // The kernel forgets this wish when the user changes, so it is made again.
     die_with_parent(channel)?;
     if spec.own_task {
@@ -82,12 +82,11 @@ fn take_steps(
     execute(spec, |image| sys::exec(&image.program, &image.argv, &image.env))
 }
 
-/// The kernel kills this process when its parent dies; one that has died before leaves the channel at its end.
+/// Has the kernel kill this process when its parent dies (`PR_SET_PDEATHSIG`). A parent that died before that has closed the
+/// channel.
 pub(super) fn die_with_parent(channel: &UnixStream) -> Result<(), JailError> {
-    let failed = |errno: Errno| JailError::Arrange {
-        what: "a death together with its parent".into(),
-        source: errno.into(),
-    };
+    let failed =
+        |errno: Errno| JailError::Arrange { what: "set PR_SET_PDEATHSIG".into(), source: errno.into() };
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed)?;
     match recv(channel.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
         Ok(0) => Err(JailError::SupervisorDied),
@@ -110,8 +109,8 @@ fn own_namespaces(network: bool) -> Result<(), JailError> {
 fn name_machine(spec: &JailSpec) -> Result<(), JailError> {
     nix::unistd::sethostname(&spec.hostname)
         .map_err(|errno| JailError::Name { name: spec.hostname.clone(), source: errno.into() })?;
-    sys::set_domain_name(&spec.domainname)
-        .map_err(|source| JailError::Name { name: spec.domainname.clone(), source })
+    rustix::system::setdomainname(spec.domainname.as_bytes())
+        .map_err(|errno| JailError::Name { name: spec.domainname.clone(), source: errno.into() })
 }
 
 /// Nothing that is mounted from here on is seen outside. pivot_root(2) wants a mount as the new root, so it is mounted on
@@ -131,7 +130,7 @@ fn own_root(path: &Path, is_mount: bool) -> Result<OwnedFd, JailError> {
     open()
 }
 
-/// Puts into the root what is none of its file system's.
+/// Mounts the kernel's file systems and devices in the root.
 fn furnish(root: &OwnedFd, spec: &JailSpec) -> Result<(), JailError> {
     let stage = Stage::mount(root).map_err(|source| JailError::Stage { source })?;
     stage.show_devices(&spec.devices)?;
@@ -203,9 +202,9 @@ fn forbid_mount_namespaces(knobs: &OwnedFd) -> io::Result<()> {
 }
 
 fn cannot_limit(source: io::Error) -> JailError {
-    JailError::Arrange { what: "that user 0 makes no mount namespaces".into(), source }
+    JailError::Arrange { what: "set max_mnt_namespaces".into(), source }
 }
 
 fn cannot_close(source: io::Error) -> JailError {
-    JailError::Arrange { what: "the closing of descriptors".into(), source }
+    JailError::Arrange { what: "close inherited descriptors".into(), source }
 }

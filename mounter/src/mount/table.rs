@@ -1,4 +1,6 @@
 //! The kernel's table of mounts (proc_pid_mountinfo(5)): read without looking at any of them.
+//!
+//! The crate `procfs` leaves octal escapes as they are, and reads no table in which a path is not UTF-8.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -12,7 +14,7 @@ pub(crate) struct MountEntry {
     pub(crate) at: PathBuf,
     /// The file system's type.
     pub(crate) kind: String,
-    /// What is mounted, in the file system's own words.
+    /// The source of the mount.
     pub(crate) device: OsString,
 }
 

@@ -169,7 +169,7 @@ fn root_without_a_user_namespace_is_refused() {
     spec.user.uid = 0;
     assert_eq!(
         run(&spec).unwrap_err().to_string(),
-        "the jail cannot be as specified: root needs a user namespace of its own"
+        "invalid jail specification: root needs a user namespace of its own"
     );
 }
 
@@ -309,10 +309,10 @@ fn fewer_calls_take_no_new_privileges() {
     let place = Place::new();
     let mut spec = place.spec("");
     (spec.system_calls.filtered, spec.no_new_privs) = (true, false);
-    insta::assert_snapshot!(run(&spec).unwrap_err(), @"the jail cannot be as specified: only who takes no new privileges can have fewer calls");
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @"invalid jail specification: only who takes no new privileges can have fewer calls");
     let mut spec = place.spec("");
     spec.shm_size = "1,uid=0".into();
-    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"the jail cannot be as specified: "1,uid=0" is not a size of a file system in memory"#);
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"invalid jail specification: "1,uid=0" is not a size of a file system in memory"#);
 }
 
 #[test]

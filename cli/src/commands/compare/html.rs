@@ -1,9 +1,9 @@
 //! A comparison as one HTML file that needs nothing else: no scripts, no fonts, no pictures from elsewhere.
 
-use std::fmt::Write;
 use std::io;
 
 use builder::compare::{Comparison, RoundResult, Verdict, ViewComparison, Walks};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::table::{self, COLUMNS, Took};
 use super::{Report, chart};
@@ -29,102 +29,108 @@ svg { display: block; max-width: 100%; height: auto; margin: .8rem 0; }
 /// # Errors
 /// When a plot cannot be drawn.
 pub fn page(report: &Report) -> io::Result<String> {
-    let mut body = String::from("<h1>Backends side by side</h1>\n");
-    if report.derivations.len() > 1 {
-        body += &overview(&report.derivations);
-    }
-    for comparison in &report.derivations {
-        body += &derivation(comparison)?;
-    }
-    if let Some(compared) = &report.view {
-        body += &view(compared)?;
-    }
-    Ok(format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<title>loopbox compare</title>\n<style>{STYLE}</style>\n</head>\n\
-         <body>\n{body}</body>\n</html>\n"
-    ))
+    let derivations: Vec<Markup> = report.derivations.iter().map(derivation).collect::<io::Result<_>>()?;
+    let view = report.view.as_ref().map(view).transpose()?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                link rel="icon" href="data:,";
+                title { "loopbox compare" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "Backends side by side" }
+                @if report.derivations.len() > 1 { (overview(&report.derivations)) }
+                @for derivation in derivations { (derivation) }
+                @if let Some(view) = view { (view) }
+            }
+        }
+    };
+    Ok(page.into_string())
 }
 
-fn overview(derivations: &[Comparison]) -> String {
-    let mut rows = String::new();
-    for comparison in derivations {
-        let name = escape(&comparison.derivation.to_string());
-        let _ = writeln!(
-            rows,
-            "<tr><td class=\"text\"><a href=\"#{name}\">{name}</a></td><td class=\"text {}\">{}</td></tr>",
-            class(comparison.verdict == Verdict::Same),
-            escape(headline(&comparison.explanation))
-        );
-    }
-    format!("<table><tr><th>Derivation</th><th class=\"text\">Outputs</th></tr>\n{rows}</table>\n")
-}
-
-fn derivation(comparison: &Comparison) -> io::Result<String> {
-    let name = escape(&comparison.derivation.to_string());
-    let mut text = format!("<h2 id=\"{name}\">{name}</h2>\n");
-    let good = comparison.verdict == Verdict::Same;
-    text += &verdict(good, headline(&comparison.explanation));
-    let took = table::took(comparison);
-    if !took.is_empty() {
-        text += &numbers(&took, "build")?;
-    }
-    text += &hashes(comparison);
-    for round in &comparison.rounds {
-        if let RoundResult::Failed(reason) = &round.result {
-            let _ = writeln!(
-                text,
-                "<p>{} failed in round {}:</p><pre>{}</pre>",
-                round.backend,
-                round.round,
-                escape(reason)
-            );
+fn overview(derivations: &[Comparison]) -> Markup {
+    html! {
+        table {
+            tr { th { "Derivation" } th.text { "Outputs" } }
+            @for comparison in derivations {
+                @let name = comparison.derivation.to_string();
+                tr {
+                    td.text { a href={ "#" (name) } { (name) } }
+                    td.text.(class(comparison.verdict == Verdict::Same)) { (headline(&comparison.explanation)) }
+                }
+            }
         }
     }
-    for difference in &comparison.outputs {
-        let title = escape(&table::difference_title(difference));
-        let how = escape(difference.differences.to_string().trim_start_matches('\n'));
-        let _ = writeln!(text, "<p>{title}</p><pre>{how}</pre>");
-    }
-    if let Some(probe) = &comparison.probe {
-        let open = if good { "" } else { " open" };
-        let _ =
-            writeln!(text, "<details{open}><summary>What a process in the view sees differently</summary>");
-        text += &walks(probe);
-        text += "</details>\n";
-    }
-    Ok(text)
 }
 
-fn view(compared: &ViewComparison) -> io::Result<String> {
+fn derivation(comparison: &Comparison) -> io::Result<Markup> {
+    let name = comparison.derivation.to_string();
+    let good = comparison.verdict == Verdict::Same;
+    let took = table::took(comparison);
+    let numbers = (!took.is_empty()).then(|| numbers(&took, "build")).transpose()?;
+    Ok(html! {
+        h2 id=(name) { (name) }
+        (verdict(good, headline(&comparison.explanation)))
+        @if let Some(numbers) = numbers { (numbers) }
+        (hashes(comparison))
+        @for round in &comparison.rounds {
+            @if let RoundResult::Failed(reason) = &round.result {
+                p { (round.backend) " failed in round " (round.round) ":" }
+                pre { (reason) }
+            }
+        }
+        @for difference in &comparison.outputs {
+            p { (table::difference_title(difference)) }
+            pre { (difference.differences.to_string().trim_start_matches('\n')) }
+        }
+        @if let Some(probe) = &comparison.probe {
+            details open[!good] {
+                summary { "What a process in the view sees differently" }
+                (walks(probe))
+            }
+        }
+    })
+}
+
+fn view(compared: &ViewComparison) -> io::Result<Markup> {
     let unexplained = compared.walks.unexplained().count();
     let sentence = match unexplained {
         0 => "No difference that is not explained.".to_owned(),
         count => format!("{count} kinds of differences that nothing explains."),
     };
-    let mut text = format!("<h2>One view</h2>\n{}", verdict(unexplained == 0, &sentence));
-    text += &numbers(&table::took_view(compared), "walk")?;
-    text += &walks(&compared.walks);
-    Ok(text)
+    let numbers = numbers(&table::took_view(compared), "walk")?;
+    Ok(html! {
+        h2 { "One view" }
+        (verdict(unexplained == 0, &sentence))
+        (numbers)
+        (walks(&compared.walks))
+    })
 }
 
 /// The table of what each backend took, and its plots.
-fn numbers(took: &[Took], run: &str) -> io::Result<String> {
-    let head: String = COLUMNS.iter().map(|column| format!("<th>{column}</th>")).collect();
-    let row = |took: &Took| {
-        let cells: String = took.cells().iter().map(|cell| format!("<td>{cell}</td>")).collect();
-        format!("<tr>{cells}</tr>\n")
-    };
-    let rows: String = took.iter().map(row).collect();
-    let setup = chart::bars("Set-up", took, |took| took.seconds.setup * 1000.0)?;
-    let ran = chart::bars(&format!("The {run} itself"), took, |took| took.seconds.run * 1000.0)?;
-    let teardown = chart::bars("Teardown", took, |took| took.seconds.teardown * 1000.0)?;
-    Ok(format!("<table><tr>{head}</tr>\n{rows}</table>\n{setup}\n{ran}\n{teardown}\n"))
+fn numbers(took: &[Took], run: &str) -> io::Result<Markup> {
+    let plots = [
+        chart::bars("Set-up", took, |took| took.seconds.setup * 1000.0)?,
+        chart::bars(&format!("The {run} itself"), took, |took| took.seconds.run * 1000.0)?,
+        chart::bars("Teardown", took, |took| took.seconds.teardown * 1000.0)?,
+    ];
+    Ok(html! {
+        table {
+            tr { @for column in COLUMNS { th { (column) } } }
+            @for took in took {
+                tr { @for cell in took.cells() { td { (cell) } } }
+            }
+        }
+        @for plot in plots { (PreEscaped(plot)) }
+    })
 }
 
 /// Every hash once, with all that came to it.
-fn hashes(comparison: &Comparison) -> String {
+fn hashes(comparison: &Comparison) -> Markup {
     let mut found: Vec<(&str, &str, Vec<String>)> = Vec::new();
     let mut note = |name, hash, who| match found.iter_mut().find(|row| (row.0, row.1) == (name, hash)) {
         Some(row) => row.2.push(who),
@@ -137,26 +143,23 @@ fn hashes(comparison: &Comparison) -> String {
         }
     }
     comparison.registered.iter().for_each(|(name, hash)| note(name, hash, "the store".into()));
-    if found.is_empty() {
-        return String::new();
+    html! {
+        @if !found.is_empty() {
+            table {
+                tr {
+                    th { "Output" }
+                    th.text { "SHA-256 of the Nix archive" }
+                    th.text { "Built by, in round" }
+                }
+                @for (name, hash, who) in found {
+                    tr { td { (name) } td.text { code { (hash) } } td.text.values { (who.join(", ")) } }
+                }
+            }
+        }
     }
-    let mut rows = String::new();
-    for (name, hash, who) in found {
-        let _ = writeln!(
-            rows,
-            "<tr><td>{}</td><td class=\"text\"><code>{}</code></td><td class=\"text values\">{}</td></tr>",
-            escape(name),
-            escape(hash),
-            escape(&who.join(", "))
-        );
-    }
-    format!(
-        "<table><tr><th>Output</th><th class=\"text\">SHA-256 of the Nix archive</th>\
-         <th class=\"text\">Built by, in round</th></tr>\n{rows}</table>\n"
-    )
 }
 
-fn walks(walks: &Walks) -> String {
+fn walks(walks: &Walks) -> Markup {
     let counts: Vec<String> = walks
         .files
         .iter()
@@ -165,31 +168,39 @@ fn walks(walks: &Walks) -> String {
             format!("{files} files in {backend} ({repeated} numbers of several files)")
         })
         .collect();
-    let mut rows = String::new();
-    for difference in &walks.differences {
-        let _ = writeln!(
-            rows,
-            "<tr><td>{}</td><td>{}</td><td class=\"text values\">{}: {}<br>{}: {}</td><td class=\"text\">{}</td>\
-             <td class=\"text\"><code>{}</code></td></tr>",
-            difference.what,
-            difference.count,
-            difference.first,
-            escape(&difference.in_first),
-            difference.other,
-            escape(&difference.in_other),
-            difference.reason.unwrap_or("<strong>not explained</strong>"),
-            escape(&difference.example.display().to_string()),
-        );
+    html! {
+        p { (counts.join(", ")) "." }
+        table {
+            tr {
+                th { "What" }
+                th { "Files" }
+                th.text { "As in" }
+                th.text { "Why" }
+                th.text { "For example" }
+            }
+            @for difference in &walks.differences {
+                tr {
+                    td { (difference.what) }
+                    td { (difference.count) }
+                    td.text.values {
+                        (difference.first) ": " (difference.in_first) br;
+                        (difference.other) ": " (difference.in_other)
+                    }
+                    td.text {
+                        @match difference.reason {
+                            Some(reason) => (reason),
+                            None => strong { "not explained" },
+                        }
+                    }
+                    td.text { code { (difference.example.display()) } }
+                }
+            }
+        }
     }
-    format!(
-        "<p>{}.</p>\n<table><tr><th>What</th><th>Files</th><th class=\"text\">As in</th>\
-         <th class=\"text\">Why</th><th class=\"text\">For example</th></tr>\n{rows}</table>\n",
-        counts.join(", ")
-    )
 }
 
-fn verdict(good: bool, sentence: &str) -> String {
-    format!("<p class=\"{}\">{}</p>\n", class(good), escape(sentence))
+fn verdict(good: bool, sentence: &str) -> Markup {
+    html! { p.(class(good)) { (sentence) } }
 }
 
 fn class(good: bool) -> &'static str {
@@ -201,17 +212,13 @@ fn headline(text: &str) -> &str {
     text.split([';', '\n']).next().unwrap_or_default()
 }
 
-/// The characters that mean something to HTML.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_cannot_become_markup() {
-        assert_eq!(escape("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+        let sentence = verdict(true, "<a href=\"x\">&").into_string();
+        assert_eq!(sentence, "<p class=\"good\">&lt;a href=&quot;x&quot;&gt;&amp;</p>");
     }
 }
