@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::Lab;
-use super::apt::Suite;
+use super::apt::{Suite, codename};
 use crate::command::command;
 use crate::demo::inputs;
 
@@ -23,6 +23,8 @@ const PACKAGES: [&str; 6] = [
     "rust-web-clippy",
     "libllvm22",
 ];
+/// Libraries that LLVM needs and that the smallest Debian does not have.
+const LIBRARIES: [&str; 2] = ["libedit2", "libz3-4"];
 /// Each runs in the unpacked packages, with the libraries there.
 const PROGRAMS: [&str; 2] = ["rustc", "clippy-driver"];
 
@@ -59,12 +61,16 @@ impl Toolchain {
         let root = lab.once("macos/rust", "bringing a compiler for macOS", |at| {
             Suite::open(lab, SUITE)?.unpack(&PACKAGES, false, at)
         })?;
+        let libraries = lab.once("macos/libraries", "bringing libraries for it", |at| {
+            Suite::open(lab, &codename()?)?.unpack(&LIBRARIES, false, at)
+        })?;
         let zig = inputs::zig(lab)?;
         let bin = lab.directory("macos/bin")?;
         for program in PROGRAMS {
-            let root = root.display();
+            let (root, libraries) = (root.display(), libraries.display());
             let start = format!(
-                "export LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu\nexec {root}/usr/bin/{program} \"$@\""
+                "export LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu:{libraries}/usr/lib/x86_64-linux-gnu\n\
+                 exec {root}/usr/bin/{program} \"$@\""
             );
             script(&bin.join(program), &start)?;
         }

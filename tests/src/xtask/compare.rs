@@ -15,6 +15,7 @@ type Way<'a> = (&'static str, &'a (dyn Fn() -> Result<Contents> + Sync));
 /// Builds the graph by Nix's sandbox, by loopbox with each of its backends, and by a newer Nix through loopbox; every
 /// output counts as one test per way.
 pub fn run(lab: &Lab) -> Result<Tally> {
+    say("the same graph in every way");
     let workload = Workload::prepare(lab)?;
     ways::release(lab)?;
     say("building the graph with Nix's own sandbox on the host, twice");
