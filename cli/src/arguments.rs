@@ -4,13 +4,12 @@ mod unknown;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::commands::Command;
-use crate::failure::{Failure, Usage};
+use crate::error::{CommandError, UsageError};
 use crate::output;
 use crate::terminal::Inner;
 
@@ -50,77 +49,75 @@ pub struct Globals {
     pub terminal: Option<Inner>,
 }
 
-/// Why the command line led to no command.
-pub struct Stop {
-    error: clap::Error,
-    words: Vec<OsString>,
-}
-
 impl Arguments {
-    /// Reads the words of a command line, its name first.
-    pub fn read(words: Vec<OsString>, terminal: Option<Inner>) -> Result<Arguments, Stop> {
-        let parsed = Arguments::try_parse_from(&words);
-        let mut arguments = parsed.map_err(|error| Stop { error, words })?;
-        arguments.globals.terminal = terminal;
-        Ok(arguments)
-    }
-}
-
-impl Stop {
-    /// Prints help or the version if that was asked for; everything else is a failure to report.
-    pub fn into_failure(self) -> Result<ExitCode, Failure> {
-        match self.error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-                output::print(self.error.render().to_string())?;
-                Ok(ExitCode::SUCCESS)
+    /// Reads a command line, the program's name first. None if it asked for help or the version, which is then printed.
+    ///
+    /// # Errors
+    /// [`UsageError`].
+    pub fn read(words: &[OsString], terminal: Option<Inner>) -> Result<Option<Arguments>, CommandError> {
+        match Arguments::try_parse_from(words) {
+            Ok(mut arguments) => {
+                arguments.globals.terminal = terminal;
+                Ok(Some(arguments))
             }
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                Err(Usage { message: "no command given".into(), hints: vec![help_hint()] }.into())
+            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+                output::print(error.render().to_string())?;
+                Ok(None)
             }
-            ErrorKind::UnknownArgument => Err(self.unknown().into()),
-            _ => Err(usage(&self.error.render().to_string()).into()),
+            Err(error) => Err(usage_error(&error, words).into()),
         }
     }
 }
 
-impl Stop {
-    /// What is said of a word that is none of the command's.
-    fn unknown(&self) -> Usage {
-        let mut usage = usage(&self.error.render().to_string());
-        let word = match self.error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::String(word)) => word.clone(),
-            _ => return usage,
-        };
-        if let Some(better) = unknown::explain(&self.words, &word) {
-            usage.message = better.message;
-            usage.hints.retain(|hint| hint.starts_with("usage: ") || *hint == help_hint());
-            usage.hints.splice(0..0, better.hints);
-        }
-        usage
+fn usage_error(error: &clap::Error, words: &[OsString]) -> UsageError {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return UsageError { message: "no command given".into(), hints: vec![help_hint()] };
     }
+    let known = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => {
+            unknown::explain(words, word)
+        }
+        _ => None,
+    };
+    let mut usage = known.unwrap_or_else(|| {
+        let text = error.render().to_string();
+        let message = text.split("\n\n").next().unwrap_or_default().trim();
+        let message = message.strip_prefix("error: ").unwrap_or(message).to_owned();
+        UsageError { message, hints: suggestions(error) }
+    });
+    if let Some(ContextValue::StyledStr(line)) = error.get(ContextKind::Usage) {
+        let line = line.to_string();
+        usage.hints.push(format!("usage: {}", line.trim_start_matches("Usage: ").trim()));
+    }
+    usage.hints.push(help_hint());
+    usage
 }
 
-/// Sorts clap's text into what is wrong and what would be right: its first paragraph says the former, its tips and
-/// its usage line the latter.
-fn usage(text: &str) -> Usage {
-    let mut paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
-    let first = paragraphs.next().unwrap_or("wrong arguments");
-    let message = first.strip_prefix("error: ").unwrap_or(first).to_string();
-    let mut hints: Vec<String> = Vec::new();
-    for paragraph in paragraphs {
-        for line in paragraph.lines().map(str::trim) {
-            if let Some(tip) = line.strip_prefix("tip: ") {
-                // No command takes a misspelt option as a value: after '--' comes a program.
-                if !tip.starts_with("to pass '") {
-                    hints.push(tip.to_string());
-                }
-            } else if let Some(usage) = line.strip_prefix("Usage: ") {
-                hints.push(format!("usage: {usage}"));
-            }
-        }
+/// What clap thinks was meant.
+fn suggestions(error: &clap::Error) -> Vec<String> {
+    const SIMILAR: [(ContextKind, &str); 3] = [
+        (ContextKind::SuggestedSubcommand, "subcommand"),
+        (ContextKind::SuggestedArg, "argument"),
+        (ContextKind::SuggestedValue, "value"),
+    ];
+    let mut hints: Vec<String> = SIMILAR
+        .iter()
+        .filter_map(|(kind, what)| match error.get(*kind)? {
+            ContextValue::String(one) => Some(format!("a similar {what} exists: '{one}'")),
+            ContextValue::Strings(some) => match &some[..] {
+                [] => None,
+                [one] => Some(format!("a similar {what} exists: '{one}'")),
+                all => Some(format!("some similar {what}s exist: '{}'", all.join("', '"))),
+            },
+            _ => None,
+        })
+        .collect();
+    if let Some(ContextValue::StyledStrs(others)) = error.get(ContextKind::Suggested) {
+        // No command takes a misspelt option as a value: after '--' comes a program.
+        let others = others.iter().map(ToString::to_string);
+        hints.extend(others.filter(|hint| !hint.starts_with("to pass '")));
     }
-    hints.push(help_hint());
-    Usage { message, hints }
+    hints
 }
 
 fn help_hint() -> String {

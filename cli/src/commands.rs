@@ -20,39 +20,39 @@ pub use run::RunError;
 use clap::Subcommand;
 
 use crate::arguments::Globals;
-use crate::failure::Answer;
+use crate::error::CommandResult;
 
-/// What loopbox can be asked to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a command in a view of chosen files and directories
     Run(Box<run::Arguments>),
-    /// Build a derivation, and whatever it needs, in views of their own
+    /// Build derivations and their missing inputs, each in a view of its own
     Build(build::Arguments),
-    /// Enter the view of a derivation's build, with its environment, or run a command there
+    /// Start a shell, or run a command, in the view and environment of a derivation's build
     Shell(shell::Arguments),
-    /// Compare backends: build the same in each, or walk through the same view
+    /// Compare backends: build the same derivation with each, or walk the same view
     #[cfg(target_os = "linux")]
     Compare(Box<compare::Arguments>),
-    /// Run a build for Nix, by its setting external-builders (Nix 2.32 and later)
+    /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
-    /// Mount a view that a JSON file describes, until it is unmounted or loopbox is interrupted
+    /// Mount the view that a JSON file describes, until it is unmounted or loopbox is interrupted
     Mount(mount::Arguments),
-    /// Unmount a view that another loopbox has mounted
+    /// Unmount a view mounted by another loopbox
     Unmount(unmount::Arguments),
-    /// Take away what runs that were killed have left: mounts, temporary directories, unfinished outputs
+    /// Remove what killed runs left behind: mounts, temporary directories, unfinished outputs
     Clean,
-    /// Look at what this machine has and lacks for loopbox, and say what to do
+    /// Check whether this machine has what loopbox needs, and say what to do
     Doctor(doctor::Arguments),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions(completions::Arguments),
-    /// Write the manual pages into a directory, or print the first
+    /// Write the manual pages to a directory, or print loopbox.1
     Man(man::Arguments),
 }
 
 impl Command {
-    /// Does it.
-    pub fn execute(&self, globals: &Globals) -> Answer {
+    /// Runs the command.
+    pub fn execute(&self, globals: &Globals) -> CommandResult {
         match self {
             Command::Run(arguments) => run::execute(arguments, globals),
             Command::Build(arguments) => build::execute(arguments, globals),
@@ -73,7 +73,7 @@ impl Command {
     }
 }
 
-/// Asked before anything is changed.
+/// Fails unless run as root; called before anything is changed.
 fn need_root() -> Result<(), RunError> {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(RunError::NotRoot) }
 }

@@ -44,37 +44,37 @@ impl From<Status> for ExitCode {
 }
 
 /// An error on its way to the terminal. Any error becomes one with `?`.
-pub struct Failure {
+pub struct CommandError {
     error: Box<dyn Error + Send + Sync>,
 }
 
 /// What a command answers.
-pub type Answer = Result<Status, Failure>;
+pub type CommandResult = Result<Status, CommandError>;
 
 /// The command line is wrong.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Usage {
+pub struct UsageError {
     /// What is wrong with it.
     pub message: String,
     /// What would be right.
     pub hints: Vec<String>,
 }
 
-impl Failure {
+impl CommandError {
     /// The status that loopbox exits with.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(chain(&*self.error).find_map(hints::exit_code).unwrap_or(FAILED))
     }
 }
 
-impl<E: Error + Send + Sync + 'static> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure { error: Box::new(error) }
+impl<E: Error + Send + Sync + 'static> From<E> for CommandError {
+    fn from(error: E) -> CommandError {
+        CommandError { error: Box::new(error) }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Error: {}", indented(&self.error.to_string()))?;
         for cause in chain(&*self.error).skip(1) {

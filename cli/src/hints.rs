@@ -15,14 +15,14 @@ use nfs_server::ServerError;
 use nfs_server::view::{OpenError, SpecError};
 
 use crate::commands::RunError;
-use crate::failure::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE, Usage};
+use crate::error::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE, UsageError};
 use crate::output;
 
 type Any = dyn Error + 'static;
 
 /// The hints for one error, its causes not included.
 pub fn of(error: &Any) -> Vec<String> {
-    if let Some(usage) = error.downcast_ref::<Usage>() {
+    if let Some(usage) = error.downcast_ref::<UsageError>() {
         return usage.hints.clone();
     }
     let hint = error
@@ -46,7 +46,7 @@ pub fn of(error: &Any) -> Vec<String> {
 
 /// The exit code that one error stands for, if it is not loopbox's general one.
 pub fn exit_code(error: &Any) -> Option<u8> {
-    if error.is::<Usage>() || error.is::<SpecError>() {
+    if error.is::<UsageError>() || error.is::<SpecError>() {
         return Some(USAGE);
     }
     if matches!(error.downcast_ref(), Some(StoreError::Evaluate { source: CommandError::Failed { .. }, .. }))
@@ -71,7 +71,7 @@ fn mount(error: &MountError) -> Option<String> {
     let hint = match error {
         MountError::NotRoot { .. } => AS_ROOT,
         MountError::NoClient { .. } => {
-            "'modprobe nfsv3' loads the client where the kernel has it as a module; 'loopbox doctor' looks further"
+            "'modprobe nfsv3' loads the client where the kernel has it as a module; 'loopbox doctor' checks more"
         }
         MountError::NoPoint { at } => {
             return Some(format!("make the directory first: mkdir {}", output::name(at)));
@@ -87,7 +87,7 @@ fn mount(error: &MountError) -> Option<String> {
             return Some(format!("'fuser -vm {}' lists who uses a mount; end them first", output::name(at)));
         }
         MountError::Unanswered { .. } => {
-            "was loopbox stopped, or the host's disk held up? The same again may go well"
+            "was loopbox stopped, or did the host's disk stall? It may work if tried again"
         }
         MountError::WriteBack { .. } => "is the disk that holds the writable directories full?",
         _ => return None,
@@ -145,7 +145,7 @@ fn trouble(error: &Trouble) -> Option<String> {
 fn program(error: &ProgramError) -> Option<String> {
     match error {
         ProgramError::Relative(path) => {
-            Some(format!("write the whole path, as in \"$PWD/{}\"", output::name(path)))
+            Some(format!("write an absolute path, as in \"$PWD/{}\"", output::name(path)))
         }
         _ => None,
     }
@@ -154,7 +154,7 @@ fn program(error: &ProgramError) -> Option<String> {
 fn spec(error: &SpecError) -> Option<String> {
     let hint = match error {
         SpecError::Relative { path, .. } => {
-            return Some(format!("write the whole path, as in \"$PWD/{}\"", output::name(path)));
+            return Some(format!("write an absolute path, as in \"$PWD/{}\"", output::name(path)));
         }
         SpecError::Overlap { .. } => "a directory that is shown as a whole cannot have others put into it",
         SpecError::Twice { .. } => "give one of the two another place: SRC:AT",

@@ -1,10 +1,10 @@
-//! The program `loopbox`: words and wiring.
+//! The program `loopbox`: the command line, and what people see.
 // They panic when nobody reads what they print; `output` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
 mod commands;
-mod failure;
+mod error;
 mod hints;
 mod itself;
 mod output;
@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use failure::Failure;
+use error::{CommandResult, Status};
 
 /// What this program can do inside a jail.
 #[cfg(target_os = "linux")]
@@ -36,27 +36,23 @@ fn main() -> ExitCode {
         return mounter::guard::watch();
     }
     let terminal = terminal::take_word(&mut words);
-    match Arguments::read(words, terminal) {
-        Ok(arguments) => {
-            log_to_stderr();
-            match arguments.command.execute(&arguments.globals) {
-                Ok(status) => status.into(),
-                Err(failure) => report(&failure),
-            }
+    match Arguments::read(&words, terminal)
+        .and_then(|arguments| arguments.as_ref().map_or(Ok(Status::Done), execute))
+    {
+        Ok(status) => status.into(),
+        Err(error) => {
+            output::tell(&error);
+            error.exit_code()
         }
-        Err(stop) => match stop.into_failure() {
-            Ok(shown) => shown,
-            Err(failure) => report(&failure),
-        },
     }
 }
 
-fn report(failure: &Failure) -> ExitCode {
-    output::tell(failure);
-    failure.exit_code()
+fn execute(arguments: &Arguments) -> CommandResult {
+    log_to_stderr();
+    arguments.command.execute(&arguments.globals)
 }
 
-/// Warnings go to standard error; `LOOPBOX_LOG=debug` shows more, with the words of `tracing`'s filters.
+/// Logs warnings to standard error; `LOOPBOX_LOG` takes a filter of `tracing-subscriber`, such as `debug`.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LOOPBOX_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));

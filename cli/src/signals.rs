@@ -7,7 +7,7 @@ use builder::cancel::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use crate::failure::Status;
+use crate::error::Status;
 
 /// A request to stop that comes with a signal. Clones watch the same signals.
 #[derive(Clone, Default)]

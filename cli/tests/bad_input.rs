@@ -131,7 +131,7 @@ fn a_run_of_nothing() {
 fn a_relative_place_in_the_view() {
     insta::assert_snapshot!(loopbox(&["run", "--ro", "/etc:etc", "--", "true"]), @r#"
     Error: view path "etc" is not absolute
-    Hint: write the whole path, as in "$PWD/etc"
+    Hint: write an absolute path, as in "$PWD/etc"
     exit status 2
     "#);
 }
@@ -140,7 +140,7 @@ fn a_relative_place_in_the_view() {
 fn a_relative_source() {
     insta::assert_snapshot!(loopbox(&["run", "--ro", "src", "--", "true"]), @r#"
     Error: view path "src" is not absolute
-    Hint: write the whole path, as in "$PWD/src"
+    Hint: write an absolute path, as in "$PWD/src"
     exit status 2
     "#);
 }
@@ -253,7 +253,7 @@ fn no_nfs_client() {
     Error: cannot mount the view
     Caused by: this kernel has no client for NFS version 3, or cannot load it
     Caused by: No such device (os error 19)
-    Hint: 'modprobe nfsv3' loads the client where the kernel has it as a module; 'loopbox doctor' looks further
+    Hint: 'modprobe nfsv3' loads the client where the kernel has it as a module; 'loopbox doctor' checks more
     exit status 125
     ");
 }

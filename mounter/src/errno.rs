@@ -1,4 +1,4 @@
-//! How an `io::Error` crosses a pipe between two processes of loopbox: as its number, or as its text if it has none.
+//! Serializes an `io::Error` for another process: as its errno, or as text if it has none.
 
 use std::io;
 

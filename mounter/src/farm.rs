@@ -54,7 +54,7 @@ pub struct Counts {
     pub copied_bytes: u64,
 }
 
-/// Who must not be able to write what is linked.
+/// The user who must not be able to write what is linked.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     /// User.
@@ -72,7 +72,7 @@ impl Farm {
         Ok(Farm { list: List::begin(list)?, counts: Counts::default(), sources: Sources::default() })
     }
 
-    /// What it is made of by now.
+    /// What it consists of so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
@@ -95,7 +95,7 @@ impl Farm {
         set_owner(made, mode, uid, gid).map_err(|source| failed("set the owner of", at, source))
     }
 
-    /// Makes a file, root's.
+    /// Makes a file, owned by root.
     ///
     /// # Errors
     /// The step that failed.
@@ -146,10 +146,10 @@ impl Farm {
             .run(source_name, name)
     }
 
-    /// Takes it apart.
+    /// Removes it.
     ///
     /// # Errors
-    /// The first thing that stays, and why.
+    /// The first entry that could not be removed.
     pub fn take_apart(self) -> Result<(), FarmError> {
         self.list.take_apart()
     }
@@ -182,7 +182,7 @@ impl Farm {
 /// Takes apart what a killed farm has left, by its list. No list, no farm.
 ///
 /// # Errors
-/// The first thing that stays, and why.
+/// The first entry that could not be removed.
 pub fn take_apart(list: &Path) -> Result<(), FarmError> {
     match List::read(list)? {
         Some(list) => list.take_apart(),

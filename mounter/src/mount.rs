@@ -31,22 +31,22 @@ use system::Client;
 pub(crate) use system::{by_force, take_away, take_away_served};
 pub(crate) use system::{force_unmount, is_nfs};
 
-/// How often the calls to a server that is gone are aborted while something still makes new ones.
+/// Interval at which calls to a dead server are aborted, while processes still make new ones.
 pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// An NFS mount that this process made. Dropping it undoes it, by force if need be.
+/// An NFS mount that this process made. Dropping it unmounts it, by force if need be.
 ///
 /// The server has to answer until the mount is gone: unmounting writes back what is still in the client's cache.
 #[derive(Debug)]
 pub struct Mount {
     place: system::Place,
     mounted: bool,
-    /// Open from the beginning, so that it hears of every write that failed meanwhile.
+    /// Open from the beginning, so that syncfs(2) reports every write that failed since.
     root: Option<File>,
     client: Client,
 }
 
-/// Aborts the calls of a mount whose server is gone.
+/// Aborts calls on a mount whose server is dead.
 #[derive(Clone, Debug)]
 pub struct Aborter {
     at: PathBuf,
@@ -89,7 +89,7 @@ pub enum MountError {
         at: PathBuf,
     },
     /// The mount point cannot be looked at.
-    #[error("cannot look at the mount point {at:?}")]
+    #[error("cannot stat the mount point {at:?}")]
     Point {
         /// The mount point.
         at: PathBuf,
@@ -97,7 +97,7 @@ pub enum MountError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// Nobody answers at the server's address.
+    /// No server answers at the address.
     #[error("no NFS server answers at {addr}")]
     NoServer {
         /// The address.
@@ -106,8 +106,8 @@ pub enum MountError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// The server does not let us mount that export.
-    #[error("the server refuses to have {export:?} mounted")]
+    /// The server refused the export.
+    #[error("the server refuses to mount {export:?}")]
     Refused {
         /// The export path.
         export: String,
@@ -136,7 +136,7 @@ pub enum MountError {
         source: io::Error,
     },
     /// Something that was written through the mount did not reach the server.
-    #[error("not all that was written below {at:?} could be stored")]
+    #[error("some data written below {at:?} could not be stored")]
     WriteBack {
         /// The mount point.
         at: PathBuf,
@@ -144,9 +144,9 @@ pub enum MountError {
         #[serde(with = "errno")]
         source: io::Error,
     },
-    /// The server was silent for longer than this system's client waits. A program that was told so may have taken what
-    /// is there for missing.
-    #[error("{calls} calls below {at:?} were not answered in time, and programs were told that they failed")]
+    /// The server did not answer for longer than the client waits. A program may have taken the error to mean that a file
+    /// does not exist.
+    #[error("{calls} calls below {at:?} timed out, and failed for the programs that made them")]
     Unanswered {
         /// The mount point.
         at: PathBuf,
@@ -159,13 +159,13 @@ pub enum MountError {
         /// The mount point.
         at: PathBuf,
     },
-    /// Nothing of ours is mounted there.
+    /// No NFS mount of loopbox is there.
     #[error("nothing of loopbox's is mounted at {at:?}")]
     NotMounted {
         /// The mount point.
         at: PathBuf,
     },
-    /// The system does not tell when mounts change.
+    /// Changes of the mount table cannot be watched.
     #[error("cannot watch the mounts of this machine")]
     Watch {
         /// Why.
@@ -223,12 +223,12 @@ impl Mount {
     /// Waits until somebody else has unmounted it, or until `stop` can be read from.
     ///
     /// # Errors
-    /// If the system does not tell of mounts.
+    /// If changes of the mount table cannot be watched.
     pub fn wait_until_gone(&self, stop: BorrowedFd<'_>) -> Result<(), MountError> {
         system::wait_until_gone(&self.place, stop)
     }
 
-    /// Says that somebody else has unmounted it.
+    /// Drops the handle of a mount that was unmounted by another process.
     pub fn forget(mut self) {
         self.mounted = false;
         self.client.shut_down();

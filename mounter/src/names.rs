@@ -1,13 +1,13 @@
-//! Names for directories that others could make first, were they to guess them.
+//! Unpredictable names for directories in places where other users may create files, such as /tmp.
 
-/// Random bytes in a name: nobody meets one that another has chosen.
+/// Random bytes in a name.
 const BYTES: usize = 16;
 
-/// A name that begins so and goes on with what nobody can guess: in a directory that everybody may write, whoever knew it
-/// could make it first.
+/// A name with this prefix and a random suffix. In a directory that everybody may write, others could create a predictable
+/// name first.
 ///
 /// # Panics
-/// If the system has no random numbers, without which no server could keep its handles secret either.
+/// If the system has no random numbers (getrandom(2)); the server's handles need them as well.
 #[must_use]
 pub fn unguessable(begins: &str) -> String {
     let mut bytes = [0; BYTES];

@@ -1,4 +1,4 @@
-//! A network of their own for one server and its client.
+//! A network namespace for one server and its client.
 //!
 //! The kernel's NFS client connects again whenever its connection breaks, and trusts whoever has the server's port by
 //! then. Any user may bind a port of the machine's loopback address once it is free; in a network namespace that nobody
@@ -12,7 +12,7 @@ pub use system::Network;
 #[cfg(target_os = "linux")]
 pub(crate) use system::within;
 
-/// Why there is no such network.
+/// The namespace could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make a network namespace for a server and its mount")]
 pub struct NetworkError(#[from] io::Error);
@@ -39,7 +39,7 @@ mod system {
     }
 
     impl Network {
-        /// Makes one.
+        /// Makes a new namespace.
         ///
         /// # Errors
         /// What unshare(2) says, or that the interface stays down.
@@ -54,7 +54,7 @@ mod system {
             Some(format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()).into())
         }
 
-        /// Does something while this thread is in it, with which sockets and threads that are made there are in it too.
+        /// Runs a closure with this thread in the namespace: sockets and threads that it makes are in the namespace too.
         ///
         /// # Errors
         /// If the namespace cannot be entered or left.
@@ -63,7 +63,7 @@ mod system {
         }
     }
 
-    /// Does something while this thread is in the namespace at a path.
+    /// Runs a closure with this thread in the namespace at a path.
     pub(crate) fn within<T>(path: &Path, action: impl FnOnce() -> T) -> io::Result<T> {
         let namespace = File::open(path)?;
         elsewhere(|| setns(namespace, CloneFlags::CLONE_NEWNET), action)
@@ -110,7 +110,7 @@ mod system {
     pub struct Network(());
 
     impl Network {
-        /// There is nothing to make.
+        /// Does nothing.
         ///
         /// # Errors
         /// None.
@@ -124,7 +124,7 @@ mod system {
             None
         }
 
-        /// Does something.
+        /// Runs the closure.
         ///
         /// # Errors
         /// None.

@@ -1,4 +1,4 @@
-//! Telling one process from a later one that has its number: pid and start time together.
+//! Identifies a process by pid and start time together, since pids are reused.
 
 #[cfg(target_os = "linux")]
 use std::fs;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(not(target_os = "linux"))]
 use crate::jail::start_time;
 
-/// A process, for as long as the machine is up.
+/// Identifies a process until the machine is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
     pid: u32,
@@ -24,7 +24,7 @@ impl Process {
         Process { pid, started: start_time(pid).unwrap_or(0) }
     }
 
-    /// Its number.
+    /// Its pid.
     pub(crate) fn pid(self) -> u32 {
         self.pid
     }
@@ -48,7 +48,7 @@ fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-/// Whether a process has this number, be it the one that is meant or a later one.
+/// Whether any process has this pid.
 pub(crate) fn is_running(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok())
 }

@@ -15,7 +15,7 @@ use forms::allow;
 
 pub use quote::quote;
 
-/// What a profile is made from.
+/// The inputs of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -47,16 +47,16 @@ pub enum Files {
     },
 }
 
-/// Whom a program may talk to.
+/// Which network peers a program may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
-    /// Nobody.
+    /// None.
     #[default]
     None,
     /// Programs on this machine (`__darwinAllowLocalNetworking`).
     Local,
-    /// Everybody.
+    /// All.
     All,
 }
 

@@ -1,6 +1,6 @@
-//! Host paths that are shown, opened so that what was opened is what was meant.
+//! Opens host paths that are shown, safely against paths being replaced meanwhile.
 //!
-//! Links on the way to a source are its declarer's business and are resolved once; from then on it is opened one name at
+//! Symbolic links on the way to a source are resolved once, when it is declared; from then on it is opened one component at
 //! a time, following none.
 
 use std::ffi::OsStr;

@@ -89,11 +89,18 @@ mod linux {
     use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
     use nix::unistd::Pid;
     use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+    use rustix::process::PidfdFlags;
 
     use super::unix::check;
 
     /// The kernel's highest signal number (`_NSIG` of `asm/signal.h`).
     const SIGNALS: libc::c_int = 64;
+
+    /// A descriptor of a process, readable when it ends (pidfd_open(2)).
+    pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+        let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH)?;
+        Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+    }
 
     /// Descriptors that are sent at once, at most.
     pub(crate) const DESCRIPTORS_MAX: usize = 4;

@@ -15,18 +15,18 @@ pub use remove::remove;
 pub(crate) use remove::remove_if;
 pub use stack::{DirStack, Entry, Left, Mounts};
 
-/// What cannot be done in a tree. Each says all in one line, the reason too.
+/// Why a tree could not be walked or removed. The message is one line, with the cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError {
     /// A system call failed.
     #[error("cannot {step} {path:?}: {error}")]
     Step {
-        /// What was to be done.
+        /// The step that failed, as a verb.
         step: &'static str,
-        /// With what. The middle of a path that is longer than any system call takes is left out.
+        /// The path; of one longer than `PATH_MAX` the middle is left out.
         path: PathBuf,
-        /// Why.
+        /// The error of the system call.
         error: io::Error,
     },
     /// Something is mounted in the tree. What is mounted there is not the tree's.
@@ -35,14 +35,14 @@ pub enum TreeError {
         /// The mount point.
         path: PathBuf,
     },
-    /// Somebody keeps changing the tree.
-    #[error("{path:?} is being changed by somebody else while it is removed")]
+    /// Another process keeps changing the tree.
+    #[error("{path:?} is changed by another process while it is removed")]
     Changing {
         /// The directory.
         path: PathBuf,
     },
-    /// A directory of somebody else's is in the way, with something in it.
-    #[error("{path:?} is not to be entered, and is not empty")]
+    /// A directory that must not be entered is not empty.
+    #[error("{path:?} is not empty, and must not be entered")]
     Foreign {
         /// The directory.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! How a program on macOS gets into a view: three ways, of which the first that works here is taken.
+//! How a program on macOS enters a view: the first of three ways that works on this machine.
 //!
 //! The kernel starts dynamic programs below another root only under conditions that no document states, so that a
 //! trial decides what can be known by trying, and this table what follows from it. All of it is pure.
@@ -27,7 +27,7 @@ pub enum Way {
     Profile,
 }
 
-/// All of them, in the order in which they are tried.
+/// All ways, in the order in which they are tried.
 pub const WAYS: [Way; 3] = [Way::Chroot, Way::Cryptex, Way::Profile];
 
 /// What is known of a machine.
@@ -39,33 +39,33 @@ pub struct Facts {
     pub sip: Sip,
     /// The disk image with the shared cache, where there is one.
     pub cryptex: Option<PathBuf>,
-    /// What came of trying, in the order of [`WAYS`].
+    /// The results of the trials, in the order of [`WAYS`].
     pub trials: [Trial; 3],
 }
 
-/// What came of trying a way.
+/// The result of a trial.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trial {
-    /// Nobody tried.
+    /// Not tried.
     #[default]
     Untried,
-    /// A program of the system's ran.
+    /// A program of the system ran in a view.
     Works,
-    /// It did not, and this is what was said.
+    /// It did not run, with this error.
     Fails(String),
 }
 
-/// The way to take, and why those before it are not taken.
+/// The chosen way, and why the others before it were not chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
-    /// It; none when there is none.
+    /// The way; `None` if none works.
     pub way: Option<Way>,
     /// The others up to it, each with its reason.
     pub refused: Vec<(Way, Refusal)>,
 }
 
-/// Why a way is not taken.
+/// Why a way was not chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 pub enum Refusal {
@@ -80,19 +80,19 @@ pub enum Refusal {
     /// It was not tried.
     #[error("it was not tried: 'sudo loopbox doctor' tries it")]
     Untried,
-    /// It was tried in vain.
+    /// The trial failed.
     #[error("it was tried, and failed: {0}")]
     Failed(String),
 }
 
 impl Facts {
-    /// The trial of a way.
+    /// The result of the trial of a way.
     #[must_use]
     pub fn trial(&self, way: Way) -> &Trial {
         &self.trials[way as usize]
     }
 
-    /// Why a way is out of the question without being tried.
+    /// Why a way cannot work, as far as that is known without a trial.
     #[must_use]
     pub fn forbids(&self, way: Way) -> Option<Refusal> {
         match way {
@@ -102,7 +102,7 @@ impl Facts {
         }
     }
 
-    /// Tries what is not out of the question, in order, until something works.
+    /// Tries the ways that can work, in order, until one does.
     pub fn try_all(&mut self, mut trial: impl FnMut(Way) -> Trial) {
         for way in WAYS {
             if self.forbids(way).is_some() {
@@ -115,13 +115,13 @@ impl Facts {
         }
     }
 
-    /// Whether what was tried at some other time holds for this machine as it is now.
+    /// Whether results of earlier trials are still valid for this machine.
     #[must_use]
     pub fn same_machine(&self, other: &Facts) -> bool {
         (&self.build, self.sip, &self.cryptex) == (&other.build, other.sip, &other.cryptex)
     }
 
-    /// The decision.
+    /// Chooses a way.
     #[must_use]
     pub fn decide(&self) -> Decision {
         let mut refused = Vec::new();

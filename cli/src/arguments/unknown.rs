@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use crate::failure::Usage;
+use crate::error::UsageError;
 
 /// Commands that build, and so are called like those of Nix.
 const BUILDING: [&str; 3] = ["build", "shell", "compare"];
@@ -41,7 +41,7 @@ const OF_NIX: [(&[&str], &str); 13] = [
 const OTHERS: &str = "for a setting of Nix, NIX_CONFIG='NAME = VALUE'; to evaluate with other options, loopbox COMMAND $(nix-instantiate …)";
 
 /// A sentence about such a word, if there is one to say.
-pub fn explain(words: &[OsString], unknown: &str) -> Option<Usage> {
+pub fn explain(words: &[OsString], unknown: &str) -> Option<UsageError> {
     let command =
         words.iter().skip(1).map(|word| word.to_string_lossy()).find(|word| !word.starts_with('-'))?;
     let name = unknown.split(['=', ' ']).next().unwrap_or(unknown);
@@ -49,12 +49,12 @@ pub fn explain(words: &[OsString], unknown: &str) -> Option<Usage> {
         let message = format!("'loopbox {command}' has no option '{name}'");
         let known = OF_NIX.iter().find(|(options, _)| options.contains(&name));
         let hint = known.map_or(OTHERS, |(_, hint)| hint).replace("COMMAND", &command);
-        return Some(Usage { message, hints: vec![hint] });
+        return Some(UsageError { message, hints: vec![hint] });
     }
     if command == "run" && !name.starts_with('-') {
         let message = format!("'{unknown}' is not an option of 'loopbox run'");
         let hint = format!("the command comes after '--': loopbox run … -- {unknown} …");
-        return Some(Usage { message, hints: vec![hint] });
+        return Some(UsageError { message, hints: vec![hint] });
     }
     None
 }

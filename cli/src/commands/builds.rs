@@ -15,7 +15,7 @@ use mounter::stale::{StateDir, Swept};
 
 use super::{entering, need_root};
 use crate::arguments::Globals;
-use crate::failure::{Failure, Usage};
+use crate::error::{CommandError, UsageError};
 use crate::itself;
 use crate::signals::Interrupt;
 
@@ -39,7 +39,7 @@ pub struct Start {
 
 impl Start {
     /// Asks Nix for its settings.
-    pub fn make(interrupt: Interrupt) -> Result<Start, Failure> {
+    pub fn make(interrupt: Interrupt) -> Result<Start, CommandError> {
         let store = Store::from_environment();
         let settings = store.settings()?;
         settings.check_supported()?;
@@ -52,7 +52,7 @@ pub fn derivations(
     store: &Store,
     targets: &[PathBuf],
     attribute: Option<&str>,
-) -> Result<Vec<StorePath>, Failure> {
+) -> Result<Vec<StorePath>, CommandError> {
     let mut roots = Vec::new();
     for target in targets {
         check_target(target, store)?;
@@ -70,9 +70,9 @@ pub fn derivations(
 }
 
 /// Refuses what other programs of Nix take as a target and this one does not, with the words that do the same.
-fn check_target(target: &Path, store: &Store) -> Result<(), Usage> {
+fn check_target(target: &Path, store: &Store) -> Result<(), UsageError> {
     let text = target.to_string_lossy();
-    let refused = |message: String, hint: String| Err(Usage { message, hints: vec![hint] });
+    let refused = |message: String, hint: String| Err(UsageError { message, hints: vec![hint] });
     if let Some((derivation, outputs)) = text.split_once(".drv^").or_else(|| text.split_once(".drv!")) {
         let message =
             format!("the outputs {outputs:?} cannot be chosen: all outputs of a derivation are built");
@@ -122,7 +122,7 @@ pub fn builder(
     backend: Kind,
     globals: &Globals,
     observer: Arc<dyn Observer>,
-) -> Result<Arc<Builder>, Failure> {
+) -> Result<Arc<Builder>, CommandError> {
     need_root()?;
     let Start { interrupt, store, settings } = start;
     let state = StateDir::open(&globals.state_dir)?;
@@ -147,7 +147,7 @@ pub fn builder(
 }
 
 /// Takes away what dead runs left, some of which may be in a store that only Nix and loopbox find writable.
-pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<Swept>, Failure> {
+pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<Swept>, CommandError> {
     // Before this process has mounts of its own: what a dead run has mounted is the machine's.
     #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "the store is as it is"))]
     let mut swept = state.sweep()?;
@@ -162,7 +162,7 @@ pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<Swe
 }
 
 /// Builds. Root is asked for only when there is something to do: looking is free.
-pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, Failure> {
+pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, CommandError> {
     if !graph.missing.is_empty() {
         need_root()?;
         builder.settings.check_store()?;

@@ -8,19 +8,19 @@ use mounter::stale::StateDir;
 use super::builds::sweep_and_make_writable;
 use super::need_root;
 use crate::arguments::Globals;
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 use crate::output;
 
-/// Something is still there.
+/// Something could not be removed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot remove {path:?}, which a dead run has left: {problem}")]
+#[error("cannot remove {path:?}, which a dead run left behind: {problem}")]
 struct Left {
     path: PathBuf,
     problem: String,
 }
 
-/// Prints what was taken away, a line each.
-pub fn execute(globals: &Globals) -> Answer {
+/// Prints what was removed, one per line.
+pub fn execute(globals: &Globals) -> CommandResult {
     need_root()?;
     let mut left = None;
     let (state, store) = (StateDir::open(&globals.state_dir)?, Store::from_environment());

@@ -13,22 +13,22 @@ use serde::Serialize;
 
 pub use execute::execute;
 
-/// Compare backends: build the same in each, or walk through the same view
+/// Compare backends: build the same derivation with each, or walk the same view
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Derivations' files (.drv) in the store, or Nix files; their inputs have to be there
+    /// Derivations (.drv files in the store) or Nix files; their inputs must be valid
     #[arg(value_name = "DRV|FILE", required_unless_present = "view", conflicts_with = "view")]
     targets: Vec<PathBuf>,
     /// Attribute of the Nix files
     #[arg(short = 'A', long = "attr", value_name = "ATTR")]
     attribute: Option<String>,
-    /// Build nothing; walk through the view that this file describes ('loopbox run --dry-run' prints one as "view")
+    /// Build nothing; walk the view that this file describes ('loopbox run --dry-run' prints one as "view")
     #[arg(long, value_name = "SPEC.json")]
     view: Option<PathBuf>,
     /// Which backends; the others are compared with the first
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Kind::fit())]
     backends: Vec<Kind>,
-    /// How often each derivation is built in each backend; two rounds tell chance from the backend
+    /// How often each derivation is built with each backend; more than one round tells chance from the backend
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// Cores for each build, 0 for all [default: Nix's setting cores]
@@ -37,15 +37,15 @@ pub struct Arguments {
     /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
-    /// Print everything as JSON
+    /// Print the results as JSON
     #[arg(long)]
     json: bool,
-    /// Write a report with plots into this file; it needs nothing else to be shown
+    /// Write a self-contained HTML report with plots to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
-/// All that was compared.
+/// The results of all comparisons.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {

@@ -3,10 +3,10 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 use crate::output;
 
-/// Words of `loopbox completions`.
+/// Arguments of `loopbox completions`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The shell
@@ -14,7 +14,7 @@ pub struct Arguments {
 }
 
 /// Prints the completions.
-pub fn execute(arguments: &Arguments) -> Answer {
+pub fn execute(arguments: &Arguments) -> CommandResult {
     let mut command = crate::arguments::Arguments::command();
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "loopbox", &mut text);

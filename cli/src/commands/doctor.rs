@@ -16,30 +16,30 @@ use std::process::{Command, Stdio};
 use serde::Serialize;
 
 use crate::arguments::Globals;
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 use crate::output;
 
-/// Words of `loopbox doctor`.
+/// Arguments of `loopbox doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
-    /// Try what loopbox counts on: mounts, sockets, ways into views, a killed server, more data than memory
+    /// Test what loopbox relies on: mounts, sockets, entering views, a killed server, more data than memory
     #[arg(long)]
     verify: bool,
-    /// Print a job for macOS's launchd that clears up what killed runs have left, at every start
+    /// Print a launchd job that runs 'loopbox clean' at every start of macOS
     #[arg(long, conflicts_with_all = ["verify", "json"])]
     launchd: bool,
-    /// Where to try it [default: a temporary directory]
+    /// Directory for the tests [default: a temporary directory]
     #[arg(long, value_name = "DIR", requires = "verify")]
     dir: Option<PathBuf>,
-    /// Leave out what takes long
+    /// Skip tests that take long
     #[arg(long, requires = "verify")]
     quick: bool,
 }
 
-/// How something is.
+/// State of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
@@ -67,8 +67,8 @@ struct Finding {
 /// Exit status when something is bad.
 const UNFIT: i32 = 1;
 
-/// Looks at everything and changes nothing, unless it is told to try.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+/// Checks everything and changes nothing, unless asked to run the tests.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if arguments.launchd {
         launchd::print(globals)?;
         return Ok(Status::Done);

@@ -8,19 +8,19 @@ use mounter::stale::StateDir;
 #[cfg(target_os = "macos")]
 use mounter::ways::Way;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 #[cfg(target_os = "macos")]
 use crate::output;
 
 /// The way of this machine; none on Linux, where there is nothing to choose.
 #[cfg(not(target_os = "macos"))]
-pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<MacHost>, Failure> {
+pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<MacHost>, CommandError> {
     Ok(None)
 }
 
 /// The way of this machine. What is lost by it is said each time: nobody reads documents before a build.
 #[cfg(target_os = "macos")]
-pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, Failure> {
+pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, CommandError> {
     let host = builder::entering::host(state, path, loopbox)?;
     if !host.way.loses().is_empty() {
         let (way, best) = (host.way, Way::Chroot);

@@ -6,11 +6,11 @@ mod execute;
 #[cfg(target_os = "linux")]
 pub use execute::execute;
 
-/// Run a build for Nix, by its setting external-builders (Nix 2.32 and later)
+/// Run a build for Nix's setting external-builders (Nix 2.32 and later)
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Give every build the network: for impure derivations, which Nix's description does not tell from others
+    /// Give every build the host's network: for impure derivations, which Nix does not mark as such
     #[arg(long)]
     network: bool,
     /// Host paths for builds to see (one that ends in '?' may be missing), and last the file in which Nix describes the build

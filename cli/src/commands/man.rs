@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 use crate::output;
 
-/// Words of `loopbox man`.
+/// Arguments of `loopbox man`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Where to write loopbox.1 and a page for every command; without it, loopbox.1 is printed
+    /// Directory for loopbox.1 and a page for each command; without it, loopbox.1 is printed
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
 }
@@ -26,7 +26,7 @@ struct ManError {
 }
 
 /// Writes or prints the pages.
-pub fn execute(arguments: &Arguments) -> Answer {
+pub fn execute(arguments: &Arguments) -> CommandResult {
     let command = crate::arguments::Arguments::command();
     match &arguments.directory {
         Some(directory) => clap_mangen::generate_to(command, directory)

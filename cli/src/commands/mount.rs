@@ -15,16 +15,16 @@ use nfs_server::{Peers, Server, ServerOptions, Users};
 
 use super::need_root;
 use crate::arguments::Globals;
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 #[cfg(target_os = "linux")]
 use crate::itself;
 use crate::output;
 use crate::signals::Interrupt;
 
-/// Words of `loopbox mount`.
+/// Arguments of `loopbox mount`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The view: what 'loopbox run --dry-run' prints as "view"
+    /// The view as JSON: what 'loopbox run --dry-run' prints as "view"
     #[arg(value_name = "SPEC.json")]
     spec: PathBuf,
     /// Where to mount it
@@ -43,7 +43,7 @@ pub enum SpecFileError {
         /// Why.
         source: io::Error,
     },
-    /// The file holds something else.
+    /// The file is not JSON, or not a valid view.
     #[error("{path:?} does not describe a view")]
     Malformed {
         /// The file.
@@ -54,7 +54,7 @@ pub enum SpecFileError {
 }
 
 /// Serves the view, mounts it, waits, unmounts while still serving, and stops.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let spec = read(&arguments.spec)?;
     spec.validate()?;
     let at = std::path::absolute(&arguments.directory)?;
@@ -82,7 +82,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     output::tell(format_args!("mounted at {at}; 'loopbox unmount {at}' or Ctrl-C ends it"));
     if !devices(&spec).is_empty() {
         output::tell(
-            "note: its devices are there to be looked at: only a jail, as of 'loopbox run', has some that work",
+            "note: its devices cannot be opened: only a jail, as 'loopbox run' makes, mounts devices that work",
         );
     }
 
@@ -105,7 +105,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     Ok(status.unwrap_or(Status::Done))
 }
 
-/// The view that a file describes.
+/// Reads a view from a file.
 pub(super) fn read(path: &Path) -> Result<ViewSpec, SpecFileError> {
     let text = fs::read(path).map_err(|source| SpecFileError::Read { path: path.into(), source })?;
     serde_json::from_slice(&text).map_err(|source| SpecFileError::Malformed { path: path.into(), source })

@@ -7,31 +7,31 @@ use std::path::PathBuf;
 
 pub use execute::execute;
 
-/// Words of `loopbox shell`.
+/// Arguments of `loopbox shell`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// A derivation's file (.drv) in the store, or a Nix file
+    /// A derivation (.drv file in the store) or a Nix file
     #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
     target: PathBuf,
     /// Attribute of the Nix file
     #[arg(short = 'A', long = "attr", value_name = "ATTR")]
     attribute: Option<String>,
-    /// Go on in the build directory that a failed build left with --keep-failed
+    /// Use the build directory that a failed build left with --keep-failed
     #[arg(long, value_name = "DIR")]
     keep_dir: Option<PathBuf>,
-    /// A line for the shell, in place of a session with it
+    /// Run this shell command instead of an interactive shell
     #[arg(long, value_name = "LINE", conflicts_with = "command")]
     run: Option<String>,
     /// Cores that the build may use, 0 for all [default: Nix's setting cores]
     #[arg(long, value_name = "N")]
     cores: Option<u32>,
-    /// How the view becomes a directory: nfs, hardlink or bind
+    /// How to provide the view: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
     backend: builder::backend::Kind,
     /// More host paths for the build to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
-    /// A command and its arguments, in place of a session with the shell
+    /// A command and its arguments to run instead of an interactive shell
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }

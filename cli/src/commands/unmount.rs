@@ -7,25 +7,25 @@ use mounter::stale::StateDir;
 
 use super::need_root;
 use crate::arguments::Globals;
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 
-/// Words of `loopbox unmount`.
+/// Arguments of `loopbox unmount`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Where it is mounted
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Unmount it also while it is in use; what its users have not yet written is lost
+    /// Unmount it even while it is in use; data that was not written back yet is lost
     #[arg(short, long)]
     force: bool,
 }
 
-/// Unmounts. The loopbox that serves the mount notices, and ends.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+/// Unmounts. The loopbox that serves the mount notices and exits.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     need_root()?;
     let at = mounter::mount_path(&std::path::absolute(&arguments.directory)?);
     let state = StateDir::open(&globals.state_dir)?;
-    // A mount whose server is dead would not let itself be unmounted in order.
+    // A mount whose server is dead cannot be unmounted in the ordinary way.
     let swept = state.sweep()?;
     if swept.iter().any(|swept| swept.mount.as_deref() == Some(&at)) {
         return Ok(Status::Done);

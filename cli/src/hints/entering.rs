@@ -8,7 +8,7 @@ use mounter::farm::FarmError;
 use mounter::jail::JailError;
 
 use super::Any;
-use crate::failure::{CANNOT_EXECUTE, NOT_FOUND};
+use crate::error::{CANNOT_EXECUTE, NOT_FOUND};
 use crate::output;
 
 /// The hint for one error, if it is one of these.
@@ -50,11 +50,11 @@ pub fn exit_code(error: &Any) -> Option<u8> {
 fn jail(error: &JailError) -> Option<String> {
     let hint = match error {
         JailError::UserNamespace { .. } => {
-            "'sysctl user.max_user_namespaces' has to be above zero; 'loopbox doctor' looks further"
+            "'sysctl user.max_user_namespaces' has to be above zero; 'loopbox doctor' checks more"
         }
         JailError::WorkingDirectory { .. } => "--chdir names a directory in the view that the user may enter",
         JailError::Exec { source, .. } if source.kind() == ErrorKind::ArgumentListTooLong => TOO_LONG,
-        JailError::SupervisorDied => "was it the kernel, out of memory? 'dmesg' would tell",
+        JailError::SupervisorDied => "the kernel may have run out of memory: see 'dmesg'",
         _ => return None,
     };
     Some(hint.into())

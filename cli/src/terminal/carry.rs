@@ -17,7 +17,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use super::streams::Streams;
 use super::{BEGUN, STOPPED, fit, front};
-use crate::failure::Status;
+use crate::error::Status;
 
 /// How much is carried at once, in bytes: twice what a terminal of Linux buffers.
 const CHUNK: usize = 8 << 10;

@@ -12,7 +12,7 @@ use super::carry::Carrier;
 use super::streams::Streams;
 use super::{TerminalError, WORD, fit, open_terminal};
 use crate::arguments::Globals;
-use crate::failure::Status;
+use crate::error::Status;
 use crate::itself;
 
 /// Runs loopbox again, with the same words, on a terminal of its own. The answer is how that ended: `None` for a worker,

@@ -36,7 +36,7 @@ pub enum FarmError {
         path: PathBuf,
     },
     /// Something is in the way that the farm has not made; it is neither entered nor removed.
-    #[error("{path:?} is there, and was not made for this farm: it is left alone")]
+    #[error("{path:?} exists and is not part of this farm: it is left alone")]
     Foreign {
         /// What it is.
         path: PathBuf,

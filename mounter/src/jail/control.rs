@@ -1,4 +1,4 @@
-//! What loopbox, the supervisor and the program-to-be tell each other: JSON with its length before it.
+//! Messages between loopbox, the supervisor and the jail's first process: JSON with a length prefix.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -21,16 +21,16 @@ pub(super) const KILL: u8 = b'K';
 /// From the supervisor to loopbox.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Report {
-    /// The program runs; its number on the host.
+    /// The program runs; its pid on the host.
     Started { pid: i32 },
-    /// It never did.
+    /// The program did not start.
     Failed(JailError),
     /// It has stopped, by a signal that stops and does not end (SIGTSTP, say).
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "sent by process 1 of a namespace"))]
     Stopped,
     /// It ended, and the view is unmounted as well as it could be.
     Ended { outcome: Outcome, unmounted: Result<(), MountError>, unmounting: Duration },
-    /// It ended nobody knows how.
+    /// It ended, and waiting for it failed.
     Lost(JailError),
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Device {
     /// Where it is.
     pub at: PathBuf,
-    /// Which it is.
+    /// The device.
     pub node: DeviceNode,
 }
 

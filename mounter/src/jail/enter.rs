@@ -1,5 +1,5 @@
-//! What the hidden word runs: a supervisor that takes its orders from loopbox, and ends with a report. On Linux it is
-//! forked by what the hidden word runs ([`fork_server`](super::fork_server)).
+//! Entry point of the supervisor, which loopbox starts by running itself with [`WORD`](super::WORD). On Linux that process
+//! forks one supervisor for each jail ([`fork_server`](super::fork_server)).
 
 use std::env;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::sys;
 /// What loopbox itself may do inside a jail: it gets the arguments and returns an exit status.
 pub type Task = fn(&[OsString]) -> i32;
 
-/// What the hidden word runs. Call it before the process has a second thread. `task` is for jails that ask for it.
+/// Runs as supervisor. Call it before the process has a second thread. `task` is for jails with `own_task`.
 #[must_use]
 pub fn enter(task: Task) -> ExitCode {
     let Some(control) = inherited_socket() else {

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 #[cfg(target_os = "linux")]
-use rustix::process::{PidfdFlags, Signal};
+use rustix::process::Signal;
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 
 use super::Outcome;
@@ -34,8 +34,7 @@ pub(super) struct Handle {
 impl Handle {
     /// Holds on to a process.
     pub(super) fn of(pid: Pid) -> io::Result<Handle> {
-        let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH)?;
-        Ok(Handle { ended: rustix::process::pidfd_open(pid, PidfdFlags::empty())? })
+        Ok(Handle { ended: crate::sys::pidfd_open(pid)? })
     }
 
     /// Kills it. That it has ended already is an error.

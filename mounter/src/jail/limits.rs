@@ -5,7 +5,7 @@ use nix::sys::resource::{self, RLIM_INFINITY};
 
 use super::{JailError, Limit, Resource};
 
-/// Sets them for this process and all that come of it.
+/// Sets them for this process and its children.
 pub(super) fn limit(limits: &[Limit]) -> Result<(), JailError> {
     for limit in limits {
         let value = |bound: Option<u64>| bound.unwrap_or(RLIM_INFINITY);

@@ -1,4 +1,4 @@
-//! What a jail is to be, as plain data.
+//! The specification of a jail, as plain data.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -11,19 +11,19 @@ use super::{Device, JailError, Mac, Places, SystemCalls, text};
 use crate::stale::Note;
 use crate::{MountOptions, Source};
 
-/// How large shared memory may become where nobody says.
+/// Default size limit of shared memory.
 const SHM_SIZE: &str = "50%";
 
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
 const NAME_MAX: usize = 64;
 
-/// All that a jail is made of. Paths but for [`Root`]'s are paths inside.
+/// A jail. All paths but those of [`Root`] are paths inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JailSpec {
     /// The root directory.
     pub root: Root,
-    /// Devices in it: nothing else there works as one.
+    /// Devices in it. No other device node works: the root is mounted `nodev`.
     #[serde(default)]
     pub devices: Vec<Device>,
     /// Who the program runs as.

@@ -37,7 +37,7 @@ pub struct Streams {
 
 /// A stream that cannot be carried.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot carry {name} into the view")]
+#[error("cannot pass {name} into the view")]
 pub struct StreamError {
     name: &'static str,
     source: io::Error,
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(std::path::Path::new(seen.trim()), own.unwrap());
         let directory = File::open("/").unwrap();
         let error = run("true", [directory.as_fd(), null().as_fd(), null().as_fd()]).unwrap_err();
-        assert_eq!(error.to_string(), "cannot carry standard input into the view");
+        assert_eq!(error.to_string(), "cannot pass standard input into the view");
         assert_eq!(error.source.kind(), io::ErrorKind::IsADirectory);
     }
 

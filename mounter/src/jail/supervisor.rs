@@ -95,12 +95,12 @@ fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
     inside::die_with_parent(control)?;
     let mount = Mount::new(source, mount_point, options).map_err(|source| JailError::Mount { source })?;
     prctl::set_pdeathsig(None).map_err(|errno| JailError::Arrange {
-        what: "a life after its parent's death".into(),
+        what: "clear PR_SET_PDEATHSIG".into(),
         source: errno.into(),
     })?;
     let guard = mount
         .fork_guard()
-        .map_err(|source| JailError::Arrange { what: "a guard of the mount".into(), source })?;
+        .map_err(|source| JailError::Arrange { what: "start the mount's guard".into(), source })?;
     Ok(Mounted::Nfs(mount, guard))
 }
 

@@ -1,4 +1,4 @@
-//! Strings of the operating system in JSON: as text where they are UTF-8, as a list of bytes elsewhere.
+//! Serializes `OsString`: as text if it is UTF-8, as a list of bytes otherwise.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -1,4 +1,4 @@
-//! The end of all processes of a build user, wherever they are.
+//! Kills all processes of a build user.
 
 use std::io;
 
@@ -9,7 +9,7 @@ pub enum KillError {
     /// Root's processes are never killed.
     #[error("refusing to kill all processes of root")]
     Root,
-    /// The user cannot be impersonated, or nothing can be signalled.
+    /// setresuid(2) or kill(2) failed.
     #[error("cannot kill the processes of user {uid}")]
     Kill {
         /// The user.

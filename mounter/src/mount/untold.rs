@@ -1,4 +1,4 @@
-//! Writes that failed, and that nobody was told of.
+//! Finds writes that failed without any process having seen the error.
 //!
 //! syncfs(2) tells of every write that failed since its descriptor was opened: of those too that a program was told of
 //! and coped with, and of files that are gone by now. But an error that nobody has heard of is told to whoever opens the

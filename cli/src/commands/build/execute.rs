@@ -14,15 +14,15 @@ use builder::watch::Limits;
 
 #[cfg(target_os = "linux")]
 use super::through_nix;
-use super::{Arguments, answer, links, progress};
+use super::{Arguments, links, progress, results};
 use crate::arguments::Globals;
 use crate::commands::builds::{self, Start};
-use crate::failure::{Answer, Failure, Status};
+use crate::error::{CommandError, CommandResult, Status};
 use crate::output;
 use crate::signals::Interrupt;
 
 /// Loads the graph, builds what is missing, and answers.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let start = Start::make(Interrupt::watch()?)?;
     let Start { store, settings, interrupt } = &start;
     let roots = builds::derivations(store, &arguments.targets, arguments.attribute.as_deref())?;
@@ -38,13 +38,13 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
     let observer = Arc::new(progress.clone());
     let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
     if arguments.dry_run {
-        answer::print(&answer::plans(&builder, &graph))?;
+        results::print(&results::plans(&builder, &graph))?;
         return Ok(Status::Done);
     }
     let jobs = arguments.jobs.unwrap_or(builder.settings.max_jobs as usize);
     let finished = builds::build(&builder, graph::fetch(&builder, graph)?, jobs)?;
     progress.end();
-    arguments.answer(&builder, &roots, finished, &interrupt)
+    arguments.report(&builder, &roots, finished, &interrupt)
 }
 
 impl Arguments {
@@ -56,7 +56,7 @@ impl Arguments {
         }
     }
 
-    fn options(&self, settings: &Settings) -> Result<Options, Failure> {
+    fn options(&self, settings: &Settings) -> Result<Options, CommandError> {
         Ok(Options {
             cores: self.cores,
             keep_failed: self.keep_failed || settings.keep_failed,
@@ -71,24 +71,24 @@ impl Arguments {
         })
     }
 
-    fn answer(
+    fn report(
         &self,
         builder: &Builder,
         roots: &[StorePath],
         finished: Finished,
         interrupt: &Interrupt,
-    ) -> Answer {
+    ) -> CommandResult {
         if self.json {
-            answer::print(&answer::finished(builder, roots, &finished)?)?;
+            results::print(&results::finished(builder, roots, &finished)?)?;
         }
         if let Some(status) = interrupt.status() {
             return Ok(status);
         }
-        answer::list_hidden(&finished);
+        results::list_hidden(&finished);
         if !finished.failed.is_empty() {
-            return Ok(answer::failed(builder, finished.failed));
+            return Ok(results::failed(builder, finished.failed));
         }
-        let outputs = answer::outputs(builder, roots)?;
+        let outputs = results::outputs(builder, roots)?;
         if !self.no_out_link {
             links::make(&builder.store, &self.out_link, &outputs)?;
         }

@@ -1,4 +1,4 @@
-//! What a build answers with: plans, results and failures, for programs and for people.
+//! What a build prints: plans, results and failures, as JSON and as text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use mounter::jail::Outcome;
 use serde_json::{Value, json};
 
-use crate::failure::{FAILED, Failure, Status};
+use crate::error::{CommandError, FAILED, Status};
 use crate::output::{self, OutputError as PrintError, Printable};
 
 /// Hidden paths that are listed for a person; programs get all of them.
@@ -41,7 +41,7 @@ pub fn plans(builder: &Builder, graph: &Graph) -> Value {
         let (plan, problem) = match planned {
             None => (Value::Null, Value::Null),
             Some(Ok(plan)) => (json!(plan), Value::Null),
-            Some(Err(error)) => (Value::Null, Failure::from(error).to_string().into()),
+            Some(Err(error)) => (Value::Null, CommandError::from(error).to_string().into()),
         };
         json!({ "drvPath": path(name), "after": after, "plan": plan, "problem": problem })
     });
@@ -88,7 +88,7 @@ pub fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Stat
         kinds.add(&error);
         let derivation = whole(&builder.store, &path);
         tail_of_log(&derivation, &error);
-        output::tell(Failure::from(NotBuilt { derivation, source: error }));
+        output::tell(CommandError::from(NotBuilt { derivation, source: error }));
     }
     Status::Exited(kinds.exit_status().unwrap_or(FAILED).into())
 }

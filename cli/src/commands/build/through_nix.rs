@@ -8,18 +8,23 @@ use builder::store_path::StorePath;
 use builder::through_nix::{Outputs, ThroughNix};
 use serde_json::{Value, json};
 
-use super::{Arguments, answer, links};
+use super::{Arguments, links, results};
 use crate::arguments::Globals;
 use crate::commands::builds::{self, Start};
 use crate::commands::need_root;
-use crate::failure::{Answer, Failure, Status, Usage};
+use crate::error::{CommandError, CommandResult, Status, UsageError};
 use crate::{itself, output};
 
 /// Builds the derivations, and answers as for any others. What the builds hid is said by each of them.
-pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &[StorePath]) -> Answer {
+pub fn execute(
+    arguments: &Arguments,
+    globals: &Globals,
+    start: &Start,
+    roots: &[StorePath],
+) -> CommandResult {
     let Start { interrupt, store, settings } = start;
     if arguments.backend != builder::backend::Kind::default() {
-        return Err(Usage {
+        return Err(UsageError {
             message: "outputs whose paths are not known before the build are built in NFS views only".into(),
             hints: vec!["Leave out --backend.".into()],
         }
@@ -50,7 +55,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals, start: &Start, roots: &
         links::make(store, &arguments.out_link, &outputs)?;
     }
     if arguments.json {
-        answer::print(&built(store, roots, &outputs)?)?;
+        results::print(&built(store, roots, &outputs)?)?;
         return Ok(Status::Done);
     }
     for (_, path) in outputs.iter().flatten() {
@@ -83,12 +88,12 @@ impl Arguments {
 }
 
 /// What was asked for. How each was built, only Nix knows.
-fn built(store: &Store, roots: &[StorePath], outputs: &[Outputs]) -> Result<Value, Failure> {
+fn built(store: &Store, roots: &[StorePath], outputs: &[Outputs]) -> Result<Value, CommandError> {
     let mut derivations = Vec::new();
     for (root, outputs) in roots.iter().zip(outputs) {
         let mut infos = store.infos(&outputs.iter().map(|(_, path)| path.clone()).collect())?;
         let outputs = outputs.iter().filter_map(|(name, path)| Some((name.clone(), infos.remove(path)?)));
-        derivations.push(answer::of_valid(store, root, outputs.collect()));
+        derivations.push(results::of_valid(store, root, outputs.collect()));
     }
     Ok(json!({ "derivations": derivations }))
 }

@@ -17,7 +17,7 @@ use crate::arguments::Globals;
 use crate::commands::build::progress::waiting_for;
 use crate::commands::builds::{self, Start};
 use crate::commands::{mount, need_root};
-use crate::failure::{Answer, Failure, Status, Usage};
+use crate::error::{CommandError, CommandResult, Status, UsageError};
 use crate::signals::Interrupt;
 use crate::{itself, output};
 
@@ -35,7 +35,7 @@ struct WriteError {
 }
 
 /// Compares, and answers.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.check()?;
     need_root()?;
     let interrupt = Interrupt::watch()?;
@@ -61,16 +61,16 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
 }
 
 impl Arguments {
-    fn check(&self) -> Result<(), Usage> {
+    fn check(&self) -> Result<(), UsageError> {
         let different: BTreeSet<&Kind> = self.backends.iter().collect();
         if different.len() == self.backends.len() {
             return Ok(());
         }
         let hints = vec!["--rounds says how often each is used".into()];
-        Err(Usage { message: "a backend is named twice".into(), hints })
+        Err(UsageError { message: "a backend is named twice".into(), hints })
     }
 
-    fn builds(&self, mut start: Start, globals: &Globals) -> Result<Report, Failure> {
+    fn builds(&self, mut start: Start, globals: &Globals) -> Result<Report, CommandError> {
         // Nothing of a comparison stays in the store or beside it.
         start.settings.keep_build_log = false;
         let Start { store, settings, .. } = &start;
@@ -91,7 +91,7 @@ impl Arguments {
         Ok(Report { derivations, view: None })
     }
 
-    fn views(&self, file: &Path, globals: &Globals, interrupt: &Interrupt) -> Result<Report, Failure> {
+    fn views(&self, file: &Path, globals: &Globals, interrupt: &Interrupt) -> Result<Report, CommandError> {
         let spec = mount::read(file)?;
         spec.validate()?;
         let state = StateDir::open(&globals.state_dir)?;
@@ -113,7 +113,7 @@ fn compare_one(
     builder: &Builder,
     root: &builder::store_path::StorePath,
     wanted: &Wanted,
-) -> Result<builder::compare::Comparison, Failure> {
+) -> Result<builder::compare::Comparison, CommandError> {
     let derivation = builder.store.derivation(root)?;
     Ok(compare_builds(builder, root, &derivation, wanted)?)
 }

@@ -1,9 +1,9 @@
-//! A job for launchd (launchd.plist(5)): at every start of the machine, what killed runs have left is taken away.
+//! A launchd job (launchd.plist(5)) that removes what killed runs left behind, at every start of the machine.
 
 use std::path::Path;
 
 use crate::arguments::Globals;
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::{itself, output};
 
 /// The job's name, and its file's: `/Library/LaunchDaemons/loopbox.clean.plist`.
@@ -13,7 +13,7 @@ const LABEL: &str = "loopbox.clean";
 const PATH: &str = "/nix/var/nix/profiles/default/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
 /// Prints the job's file for this program and these notes.
-pub fn print(globals: &Globals) -> Result<(), Failure> {
+pub fn print(globals: &Globals) -> Result<(), CommandError> {
     Ok(output::print(plist(&itself::path()?, &globals.state_dir))?)
 }
 

@@ -20,7 +20,7 @@ use mounter::stale::StateDir;
 use super::{Arguments, UNFIT};
 use crate::arguments::Globals;
 use crate::commands::need_root;
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 use crate::signals::Interrupt;
 use crate::{itself, output};
 
@@ -80,7 +80,7 @@ const CHECKS: [Check; 22] = [
 ];
 
 /// Tries everything, and says what came of it.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     need_root()?;
     let interrupt = Interrupt::watch()?;
     let state = StateDir::open(&globals.state_dir)?;

@@ -14,7 +14,7 @@ use super::Arguments;
 use crate::arguments::Globals;
 use crate::commands::RunError;
 use crate::commands::builds::sweep_and_make_writable;
-use crate::failure::{Answer, Status};
+use crate::error::{CommandResult, Status};
 use crate::itself;
 use crate::signals::Interrupt;
 
@@ -22,7 +22,7 @@ use crate::signals::Interrupt;
 const SET_UP: &[u8] = b"\x02\n";
 
 /// Runs the one build that Nix describes, and ends as its builder did.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if !geteuid().is_root() {
         return Err(RunError::ExternalNotRoot { user: this_user() }.into());
     }

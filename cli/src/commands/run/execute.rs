@@ -17,14 +17,14 @@ use super::plan::Plan;
 use super::{Arguments, RunError};
 use crate::arguments::Globals;
 use crate::commands::{entering, need_root};
-use crate::failure::{Answer, Failure, Status};
+use crate::error::{CommandError, CommandResult, Status};
 use crate::itself;
 use crate::output;
 use crate::signals::Interrupt;
 use crate::terminal::{self, TerminalError};
 
 /// Makes the view real, runs the command in it, kills what it left, and takes the view away.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if !arguments.dry_run
         && geteuid().is_root()
         && let Some(status) = terminal::front(globals)?
@@ -100,7 +100,7 @@ impl Arguments {
 }
 
 /// What is wrong with a view says so itself.
-fn whole(error: BackendError) -> Failure {
+fn whole(error: BackendError) -> CommandError {
     match error {
         BackendError::View(error) => error.into(),
         BackendError::Serve(error) => error.into(),
@@ -110,7 +110,7 @@ fn whole(error: BackendError) -> Failure {
 
 /// A program that could not start says little or nothing about it: the kernel answers ENOENT for a missing loader too,
 /// and some loaders only exit.
-fn explain(view: &View, program: &Path, plan: &Plan, ended: Result<Outcome, JailError>) -> Answer {
+fn explain(view: &View, program: &Path, plan: &Plan, ended: Result<Outcome, JailError>) -> CommandResult {
     let suspicious = matches!(
         ended,
         Err(JailError::Exec { .. }) | Ok(Outcome::Exited(127) | Outcome::Signaled(libc::SIGABRT))

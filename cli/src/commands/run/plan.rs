@@ -15,7 +15,7 @@ use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 
 use super::bind::{Bind, without_slash};
 use super::{Arguments, RunError, defaults, environment, mac};
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// All of one run as plain data.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Plan {
 
 impl Plan {
     /// Asks the host what `--with` and `--closure` mean; changes nothing.
-    pub fn make(arguments: &Arguments, base: &Path, mac: Option<MacHost>) -> Result<Plan, Failure> {
+    pub fn make(arguments: &Arguments, base: &Path, mac: Option<MacHost>) -> Result<Plan, CommandError> {
         let user = user(arguments);
         let mut own: Vec<Entry> = Vec::new();
         own.extend(arguments.ro.iter().map(|bind| bind.entry(Access::Ro)));
@@ -156,7 +156,7 @@ impl Plan {
     }
 
     /// The view and the jail. The root of the jail is known only when the view is served, so it is left out.
-    pub fn to_json(&self) -> Result<serde_json::Value, Failure> {
+    pub fn to_json(&self) -> Result<serde_json::Value, CommandError> {
         let word = PathBuf::from(&self.command[0]);
         let mut jail = serde_json::to_value(self.jail(Root::Directory(self.base.clone()), word))?;
         if let Some(fields) = jail.as_object_mut() {
@@ -190,7 +190,7 @@ fn changes(arguments: &Arguments, store: &Path) -> Changes {
     }
 }
 
-fn closure(paths: &[PathBuf]) -> Result<Vec<Entry>, Failure> {
+fn closure(paths: &[PathBuf]) -> Result<Vec<Entry>, CommandError> {
     if paths.is_empty() {
         return Ok(Vec::new());
     }
@@ -207,7 +207,7 @@ fn closure(paths: &[PathBuf]) -> Result<Vec<Entry>, Failure> {
 }
 
 /// The entries of host programs, but for what the caller shows anyway, and the directories the programs are in.
-fn programs(words: &[PathBuf], own: &[Entry]) -> Result<(Vec<Entry>, Vec<PathBuf>), Failure> {
+fn programs(words: &[PathBuf], own: &[Entry]) -> Result<(Vec<Entry>, Vec<PathBuf>), CommandError> {
     let mut found: BTreeMap<PathBuf, Entry> = BTreeMap::new();
     let mut places = Vec::new();
     for word in words {

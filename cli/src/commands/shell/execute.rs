@@ -13,15 +13,15 @@ use mounter::jail::{Outcome, Streams};
 
 use super::Arguments;
 use crate::arguments::Globals;
-use crate::commands::build::{answer, progress::Progress};
+use crate::commands::build::{progress::Progress, results};
 use crate::commands::builds::{self, Start};
 use crate::commands::need_root;
-use crate::failure::{Answer, Failure, Status, Usage};
+use crate::error::{CommandError, CommandResult, Status, UsageError};
 use crate::signals::Interrupt;
 use crate::terminal;
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
-pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     need_root()?;
     if let Some(status) = terminal::front(globals)? {
         return Ok(status);
@@ -48,7 +48,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
         return Ok(status);
     }
     if !finished.failed.is_empty() {
-        return Ok(answer::failed(&builder, finished.failed));
+        return Ok(results::failed(&builder, finished.failed));
     }
 
     let derivation = builder.store.derivation(root)?;
@@ -73,7 +73,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> Answer {
 }
 
 impl Arguments {
-    fn options(&self, settings: &Settings) -> Result<Options, Failure> {
+    fn options(&self, settings: &Settings) -> Result<Options, CommandError> {
         Ok(Options {
             cores: self.cores,
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
@@ -92,13 +92,13 @@ impl Arguments {
         }
     }
 
-    fn keep_dir(&self) -> Result<Option<PathBuf>, Failure> {
+    fn keep_dir(&self) -> Result<Option<PathBuf>, CommandError> {
         Ok(self.keep_dir.as_deref().map(std::path::absolute).transpose()?)
     }
 }
 
-fn several(target: &Path, count: usize) -> Usage {
-    Usage {
+fn several(target: &Path, count: usize) -> UsageError {
+    UsageError {
         message: format!("{target:?} stands for {count} derivations, and a shell is of one"),
         hints: vec!["-A ATTR chooses one of a Nix file's attributes".into()],
     }

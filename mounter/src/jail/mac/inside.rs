@@ -20,8 +20,7 @@ pub(super) fn become_program(spec: &JailSpec, mac: &Mac, task: Task, channel: &U
 fn take_steps(spec: &JailSpec, mac: &Mac, task: Task, channel: &UnixStream) -> Result<Infallible, JailError> {
     start_session(spec)?;
     // Below another root its files may not be found.
-    sys::load_sandbox()
-        .map_err(|source| JailError::Arrange { what: "the sandbox's library".into(), source })?;
+    sys::load_sandbox().map_err(|source| JailError::Arrange { what: "load libsandbox".into(), source })?;
     change_root(spec, mac)?;
     // Nix's builders too are where they start before they are confined.
     nix::unistd::chdir(&spec.cwd)

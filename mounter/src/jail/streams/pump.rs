@@ -1,4 +1,4 @@
-//! What carries bytes from one descriptor to another until one side ends, or all is over.
+//! Copies bytes between descriptors until one side ends or the jail does.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Seek, SeekFrom, Write};
@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 
-/// How much is carried at once, in bytes: as much as a pipe holds.
+/// Buffer size in bytes: the capacity of a pipe.
 const CHUNK: usize = 64 << 10;
 
 /// How much is carried after the end, in bytes: the largest pipe (`/proc/sys/fs/pipe-max-size`). Who has got hold of the
@@ -102,7 +102,7 @@ enum Ready {
     Over,
 }
 
-/// Waits for a descriptor, or for the end of all.
+/// Waits for a descriptor, or for the end of the jail.
 fn wait(other: BorrowedFd<'_>, events: PollFlags, over: &PipeReader) -> io::Result<Ready> {
     let mut both = [PollFd::new(other, events), PollFd::new(over.as_fd(), PollFlags::POLLIN)];
     loop {
@@ -115,7 +115,7 @@ fn wait(other: BorrowedFd<'_>, events: PollFlags, over: &PipeReader) -> io::Resu
     }
 }
 
-/// Whether all is over; waits for it.
+/// Waits for the end of the jail.
 fn is_over(over: &PipeReader, timeout: PollTimeout) -> io::Result<bool> {
     match poll(&mut [PollFd::new(over.as_fd(), PollFlags::POLLIN)], timeout) {
         Err(Errno::EINTR) => Ok(false),

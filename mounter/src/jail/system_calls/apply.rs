@@ -1,4 +1,4 @@
-//! Asking the kernel to treat system calls so.
+//! Applies [`SystemCalls`] to this process: seccomp(2), landlock(7), personality(2).
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::jail::filter;
 use crate::sys;
 
 impl SystemCalls {
-    /// Makes it so for this process and all that come of it.
+    /// Applies them to this process and its children.
     pub(in crate::jail) fn apply(&self) -> io::Result<()> {
         if self.filtered {
             sys::filter_calls(&filter::program()?)?;

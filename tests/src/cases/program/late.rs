@@ -56,7 +56,7 @@ fn what_nobody_was_told_of_fails_the_run(place: &Place) {
     let words = ["run", "--with", &program, "--rw", &show, "--", &program, "__other", "fill", "/w/full"];
     let ran = Loopbox::at(place).run(words);
     assert_eq!(ran.status, 125, "{ran:?}");
-    assert!(ran.stderr.contains("could be stored"), "{ran:?}");
+    assert!(ran.stderr.contains("could not be stored"), "{ran:?}");
 }
 
 fn a_mount_whose_user_coped_with_a_full_disk_is_unmounted(place: &Place) {

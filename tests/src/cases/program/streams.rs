@@ -106,7 +106,7 @@ fn a_directory_is_not_passed(place: &Place) {
     }
     let told = line(place, USER, "$run true < /").stderr;
     let told = String::from_utf8_lossy(&told);
-    assert_eq!(told, "Error: cannot carry standard input into the view\nCaused by: is a directory\n");
+    assert_eq!(told, "Error: cannot pass standard input into the view\nCaused by: is a directory\n");
 }
 
 fn what_cannot_be_written_is_told(place: &Place) {
@@ -119,7 +119,7 @@ fn what_cannot_be_written_is_told(place: &Place) {
     assert_eq!(ran.status.code(), Some(125));
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert!(
-        told.contains("cannot carry standard output") && told.contains("No space left on device"),
+        told.contains("cannot pass standard output") && told.contains("No space left on device"),
         "{told}"
     );
 }
