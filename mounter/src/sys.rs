@@ -278,7 +278,6 @@ mod linux {
 mod macos {
     use std::ffi::{CStr, CString, OsStr, c_int, c_void};
     use std::io;
-    use std::os::fd::{AsRawFd, BorrowedFd};
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
     use std::ptr;
