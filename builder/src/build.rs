@@ -5,24 +5,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mounter::jail::Spawner;
-use mounter::stale::StateDir;
+use sandbox::PhaseSeconds;
+use sandbox::access::Hidden;
+use sandbox::backend::{Backend, ResourceUsage};
+use sandbox::cancel::Cancel;
+use sandbox::jail::{Spawner, User};
+use sandbox::limits::Limits;
+use sandbox::recovery::StateDir;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::access::Hidden;
-use crate::backend::{Backend, Spent};
-use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation};
 use crate::output::is_whole;
-use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User};
+use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch};
 use crate::store::{BuildUsers, Maker, PathInfo, Settings, Store, StoreError, When};
 use crate::store_path::StorePath;
 use crate::sweep::Pending;
-use crate::watch::Limits;
 use crate::{hooks, run, visible};
 
-pub use crate::failure::{BuildError, Failure, Lack};
+pub use crate::failure::{BuildError, Failure, MissingDependency};
 pub use crate::hooks::Hooks;
 pub use crate::log::Heard;
 pub use crate::waiting::Awaited;
@@ -121,11 +122,11 @@ pub struct Measures {
     pub files_visible: Option<u64>,
     /// What its view took.
     #[serde(flatten)]
-    pub spent: Spent,
+    pub spent: ResourceUsage,
     /// How long it took.
     pub seconds: Seconds,
     /// How long its view took of that.
-    pub view: ViewSeconds,
+    pub view: PhaseSeconds,
     /// What it asked for that exists on this machine but not in its view.
     pub hidden: Hidden,
 }
@@ -138,17 +139,6 @@ pub struct Seconds {
     /// Until it had ended and its view was unmounted.
     pub build: f64,
     /// Until its outputs were registered.
-    pub teardown: f64,
-}
-
-/// How long a view took and was used, in seconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct ViewSeconds {
-    /// To make it real, until the builder ran in it.
-    pub setup: f64,
-    /// Until the builder had ended.
-    pub run: f64,
-    /// Until nothing was left of it.
     pub teardown: f64,
 }
 

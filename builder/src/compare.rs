@@ -1,27 +1,21 @@
-//! The same view, and the same build, in several backends side by side: what differs, and why.
+//! The same build in several backends side by side: what differs, and why.
 
 mod build;
-mod differ;
-mod origin;
-mod view;
-mod walk;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use sandbox::backend::{Kind, ResourceUsage};
+use sandbox::compare::{WalkError, Walks};
+use sandbox::{PhaseSeconds, WorkDirError};
 use serde::Serialize;
 
-use crate::backend::{BackendError, Kind, Spent};
-use crate::build::{BuildError, ViewSeconds};
+use crate::build::BuildError;
 use crate::output::Differences;
-use crate::scratch::ScratchError;
 use crate::store_path::StorePath;
 
 pub use build::{Wanted, compare_builds};
-pub use differ::{Difference, Walks};
-pub use view::{Surroundings, ViewComparison, Walked, compare_views};
-pub use walk::{Seen, inside};
 
 /// What was found out about a derivation.
 #[derive(Debug, Serialize)]
@@ -89,9 +83,9 @@ pub enum RoundResult {
 #[serde(rename_all = "camelCase")]
 pub struct Built {
     /// How long its view took.
-    pub seconds: ViewSeconds,
+    pub seconds: PhaseSeconds,
     /// What its view took.
-    pub spent: Spent,
+    pub spent: ResourceUsage,
     /// The hashes of its outputs as Nix archives, in base 16, by output name.
     pub nar_hashes: BTreeMap<String, String>,
 }
@@ -129,31 +123,10 @@ pub enum CompareError {
     Build(#[from] BuildError),
     /// Directories cannot be made.
     #[error("cannot make directories for the comparison")]
-    Place(#[from] ScratchError),
-    /// A view cannot be made real.
-    #[error("cannot walk the view in the {backend} backend")]
-    Backend {
-        /// Which.
-        backend: Kind,
-        /// Why.
-        source: BackendError,
-    },
-    /// The view cannot be entered.
-    #[error("cannot walk the view in the {backend} backend")]
-    Jail {
-        /// Which.
-        backend: Kind,
-        /// Why.
-        source: mounter::jail::JailError,
-    },
-    /// A walk ended badly, or its answer cannot be read.
-    #[error("the walk through the view in the {backend} backend did not end well")]
-    Walk {
-        /// Which.
-        backend: Kind,
-        /// Why.
-        source: io::Error,
-    },
+    Place(#[from] WorkDirError),
+    /// A view cannot be walked through.
+    #[error(transparent)]
+    Walk(WalkError),
     /// It was asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -165,4 +138,13 @@ pub enum CompareError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<WalkError> for CompareError {
+    fn from(error: WalkError) -> CompareError {
+        match error {
+            WalkError::Interrupted => CompareError::Interrupted,
+            error => CompareError::Walk(error),
+        }
+    }
 }

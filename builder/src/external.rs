@@ -5,21 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mounter::jail::{Outcome, Spawner, StreamError, Streams};
-use mounter::stale::{Leftovers, Note, StateDir};
 use nix::unistd::{Gid, Uid};
+use sandbox::backend::Backend;
+use sandbox::cancel::Cancel;
+use sandbox::jail::{Outcome, Spawner, StreamError, Streams, User};
+use sandbox::recovery::StateDir;
+use sandbox::{Layout, Program, Top, WorkDir};
 use serde::Deserialize;
 
-use crate::backend::Backend;
 use crate::build::BuildError;
-use crate::cancel::Cancel;
 use crate::derivation::{Attributes, Derivation, Method, Output};
 use crate::output::copy_all;
-use crate::plan::{
-    Host, Known, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, User, plan_decided,
-};
-use crate::run::{Act, Means, in_view};
-use crate::scratch::{self, ScratchError};
+use crate::plan::{Host, Known, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, plan_decided};
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
 
@@ -149,12 +146,14 @@ impl Description {
         let first = outputs.first().ok_or(ExternalError::NoOutputs)?;
         // Named after an output, which Nix protects from its garbage collector meanwhile.
         let beside = self.real_store_dir.join(format!("{first}.chroot"));
-        let leftovers = Leftovers { mount: None, temporary: vec![beside.clone()] };
-        let note =
-            external.state.note(leftovers).map_err(|error| BuildError::from(ScratchError::from(error)))?;
-        let place = Beside::make(&beside, &note).map_err(BuildError::from)?;
-        let user =
-            User { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw(), groups: Vec::new() };
+        let top = Top {
+            path: beside.clone(),
+            replace: true,
+            children: vec![beside.join("store"), beside.join("tmp")],
+        };
+        let layout = Layout { tops: vec![top], mount_in: Some(0), reachable: false };
+        let work_dir = WorkDir::create(external.state, layout).map_err(BuildError::from)?;
+        let user = User::new(Uid::effective().as_raw(), Gid::effective().as_raw());
         let scratch = Scratch {
             store: beside.join("store"),
             build: self.tmp_dir.clone(),
@@ -180,25 +179,28 @@ impl Description {
         })
         .map_err(BuildError::from)?;
         let (streams, stdio) = Streams::carry_output(Some(user.uid))?;
-        let means = Means {
-            backend: external.backend,
-            note: &note,
-            spawner: external.spawner,
-            cancel: external.cancel,
-            stop: &Cancel::default(),
-            act: Act::Program,
-        };
-        let ended = in_view(&means, &plan, &beside.join("mount"), stdio, begin);
+        let opened = plan.session(external.backend, &work_dir).open().map_err(BuildError::from);
+        let ended = opened.and_then(|session| {
+            begin();
+            Ok(session.run(Program {
+                spawner: external.spawner,
+                jail: plan.jail.clone(),
+                stdio,
+                terminal: None,
+                cancel: external.cancel,
+                stop: &Cancel::default(),
+                worthless_on_failure: true,
+            })?)
+        });
         let carried = streams.finish();
         let ended = ended?;
         carried?;
         if ended.outcome == Outcome::Exited(0) {
-            let exposed = external.backend.exposes_host_files() || !plan.has_own_root();
+            let exposed = external.backend.exposes_host_files() || !plan.jail.changes_root();
             let copies = beside.join("outputs");
             let from = if exposed { copy_outputs(&plan, &copies)? } else { &scratch.store };
             self.move_outputs(from, &outputs)?;
         }
-        drop(place);
         Ok(ended.outcome)
     }
 
@@ -287,31 +289,6 @@ fn copy_outputs<'a>(plan: &Plan, copies: &'a Path) -> Result<&'a Path, BuildErro
     };
     copy_all(&plan.outputs.iter().filter(made).collect::<Vec<_>>(), plan, copies)?;
     Ok(copies)
-}
-
-/// The directory beside the outputs. Dropping it removes it.
-struct Beside<'a> {
-    path: &'a Path,
-    note: &'a Note,
-}
-
-impl Beside<'_> {
-    fn make<'a>(path: &'a Path, note: &'a Note) -> Result<Beside<'a>, ScratchError> {
-        scratch::make_anew(path)?;
-        let beside = Beside { path, note };
-        for name in ["store", "tmp", "mount"] {
-            scratch::make_private(&path.join(name))?;
-        }
-        Ok(beside)
-    }
-}
-
-impl Drop for Beside<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.note.remove(self.path) {
-            tracing::warn!(path = ?self.path, %error, "cannot remove a build's directory");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,21 +2,20 @@
 
 use std::path::PathBuf;
 
-use mounter::jail::{JailError, KillError, Outcome};
-use mounter::signal_text;
+use sandbox::access::Hidden;
+use sandbox::backend::BackendError;
+use sandbox::jail::{JailError, KillError, Outcome, signal_text};
+use sandbox::limits::Exceeded;
+use sandbox::program::ProgramError;
+use sandbox::{SessionError, WorkDirError};
 
-use crate::access::Hidden;
-use crate::backend::BackendError;
 use crate::derivation::KindError;
 use crate::hooks::HookError;
 use crate::in_place::InPlaceError;
 use crate::output::OutputError;
 use crate::plan::PlanError;
-use crate::program::Trouble;
-use crate::scratch::ScratchError;
 use crate::store::{LockError, LogError, StoreError, UserError};
 use crate::store_path::StorePathError;
-use crate::watch::Exceeded;
 
 /// Why a build failed: one variant for each step.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +44,7 @@ pub enum BuildError {
     Kill(#[from] KillError),
     /// Its directories could not be made.
     #[error("cannot make the build's directories")]
-    Scratch(#[from] ScratchError),
+    WorkDir(#[from] WorkDirError),
     /// It cannot be planned.
     #[error("cannot plan the build")]
     Plan(#[from] PlanError),
@@ -80,7 +79,7 @@ pub enum BuildError {
         /// What the kernel says.
         error: std::io::Error,
         /// What that means, when it can be found out.
-        source: Option<Lack>,
+        source: Option<MissingDependency>,
     },
     /// The jail could not be made or ended.
     #[error("cannot run the builder in its view")]
@@ -117,11 +116,25 @@ pub enum BuildError {
     Interrupted,
 }
 
+impl From<SessionError> for BuildError {
+    fn from(error: SessionError) -> BuildError {
+        match error {
+            SessionError::Backend(error) => error.into(),
+            SessionError::Terminal(error) => BuildError::Terminal(error),
+            SessionError::Execute { program, error, missing } => {
+                BuildError::Execute { program, error, source: missing.map(MissingDependency) }
+            }
+            SessionError::Jail(error) => BuildError::Jail(error),
+            SessionError::Interrupted => BuildError::Interrupted,
+        }
+    }
+}
+
 /// What a builder that could not be executed lacks. A cause of its own, because what helps against it is not what
 /// helps when a command is run in a view.
 #[derive(Debug, thiserror::Error)]
 #[error("it cannot be executed in its view")]
-pub struct Lack(#[source] pub Trouble);
+pub struct MissingDependency(#[source] pub ProgramError);
 
 /// How a builder failed.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use sandbox::jail::User;
+
 use crate::output::Differing;
-use crate::plan::User;
 use crate::store::{SettingsError, Store, settings_as_text};
 use crate::store_path::StorePath;
 
@@ -127,7 +128,7 @@ fn in_words(status: ExitStatus) -> String {
         (Some(code), _) => format!("failed with exit code {code}"),
         (None, signal) => {
             let signal = signal.unwrap_or_default();
-            format!("failed due to signal {signal} ({})", mounter::signal_text(signal))
+            format!("failed due to signal {signal} ({})", sandbox::jail::signal_text(signal))
         }
     }
 }

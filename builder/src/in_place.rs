@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use crate::build::{Job, Purpose};
 use crate::plan::Plan;
-use crate::scratch;
 use crate::store::Store;
 
 /// Outputs that are being written into the store.
@@ -41,7 +40,7 @@ impl<'a> InPlace<'a> {
         store: &'a Store,
         job: &Job<'_>,
     ) -> Result<Option<InPlace<'a>>, InPlaceError> {
-        if plan.has_own_root() {
+        if plan.jail.changes_root() {
             return Ok(None);
         }
         if job.purpose != Purpose::Make || !job.unwanted.is_empty() {
@@ -49,7 +48,7 @@ impl<'a> InPlace<'a> {
         }
         for output in &plan.outputs {
             let path = store.locate(&output.path);
-            scratch::remove(&path).map_err(|source| InPlaceError::Move { path, source })?;
+            sandbox::tree::remove(&path).map_err(|source| InPlaceError::Move { path, source })?;
         }
         Ok(Some(InPlace { plan, store }))
     }

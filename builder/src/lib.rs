@@ -20,16 +20,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod access;
-pub mod backend;
 pub mod build;
-pub mod cancel;
-pub mod causes;
+mod build_dirs;
 #[cfg(target_os = "linux")]
 pub mod compare;
 pub mod derivation;
-#[cfg(target_os = "macos")]
-pub mod entering;
 #[cfg(target_os = "linux")]
 pub mod external;
 pub mod failure;
@@ -40,9 +35,7 @@ mod log;
 pub mod nix32;
 pub mod output;
 pub mod plan;
-pub mod program;
 mod run;
-mod scratch;
 pub mod shell;
 pub mod status;
 pub mod store;
@@ -52,4 +45,3 @@ pub mod sweep;
 pub mod through_nix;
 mod visible;
 mod waiting;
-pub mod watch;

@@ -14,9 +14,10 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Uid, fchown};
 
-use crate::cancel::Cancel;
+use sandbox::cancel::Cancel;
+use sandbox::limits::LogMonitor;
+
 use crate::store::BuildLog;
-use crate::watch::Ear;
 
 pub use message::Heard;
 
@@ -51,7 +52,7 @@ pub(crate) struct Keep {
     /// How many of its last lines are returned.
     pub tail: usize,
     /// Who is told how much it is.
-    pub ear: Ear,
+    pub monitor: LogMonitor,
     /// Asked for when nobody can write any more. Nix then kills a builder that has not ended yet.
     pub closed: Cancel,
 }
@@ -130,7 +131,7 @@ impl<F: Fn(&Heard<'_>)> Reader<F> {
                 Ok(0) | Err(_) => break,
                 Ok(read) => &buffer[..read],
             };
-            self.keep.ear.hear(read.len());
+            self.keep.monitor.wrote(read.len());
             self.write(read);
             for byte in read {
                 if *byte == b'\n' || pending.is_full(*byte) {
@@ -211,7 +212,7 @@ mod tests {
     use super::*;
     use crate::store::{Store, log_path};
     use crate::store_path::StorePath;
-    use crate::watch::{Limits, Watch};
+    use sandbox::limits::{LimitWatch, Limits};
     use std::io::Write;
     use std::sync::mpsc;
 
@@ -223,9 +224,9 @@ mod tests {
         let (sender, lines) = mpsc::channel();
         let user = Uid::effective().as_raw();
         let (watch, closed) =
-            (Watch::begin(Limits::new(0, 0, 14), Cancel::default()).unwrap(), Cancel::default());
+            (LimitWatch::begin(Limits::new(0, 0, 14), Cancel::default()).unwrap(), Cancel::default());
         let copy = Some(store.create_log(&derivation, false).unwrap());
-        let keep = Keep { copy, tail: 2, ear: watch.ear(), closed: closed.clone() };
+        let keep = Keep { copy, tail: 2, monitor: watch.monitor(), closed: closed.clone() };
         let tell = move |heard: &Heard<'_>| sender.send(format!("{heard:?}")).unwrap();
         let (terminal, log) = open(user, keep, tell).unwrap();
         let mut stdout = File::from(terminal.stdout);

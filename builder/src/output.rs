@@ -183,7 +183,7 @@ impl<'a> Made<'a> {
             None => (plan.scratch.store.clone(), written),
         };
         // Shared between the outputs, since a file may be hard-linked into several.
-        let mut canonicaliser = Canonicaliser::new(plan.user.uid);
+        let mut canonicaliser = Canonicaliser::new(plan.jail.user.uid);
         for output in &wanted {
             let in_tree = |source| OutputError::Tree { output: output.name.clone(), source };
             canonicaliser.run(&scratch, output.path.base()).map_err(in_tree)?;
@@ -252,7 +252,7 @@ impl<'a> Made<'a> {
         let differences = diff::compare(&before, &now).map_err(failed)?;
         let kept = keep.then(|| PathBuf::from(format!("{}.check", before.display())));
         if let Some(kept) = &kept {
-            crate::scratch::remove(kept).and_then(|()| std::fs::rename(&now, kept)).map_err(failed)?;
+            sandbox::tree::remove(kept).and_then(|_| std::fs::rename(&now, kept)).map_err(failed)?;
         }
         Ok(Differing { path: before, kept, differences })
     }
@@ -320,7 +320,7 @@ fn check_owner(
     };
     #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
     let (kind, mode) = (Kind::of(&stat), stat.st_mode as u32 & 0o7777);
-    if stat.st_uid != plan.user.uid || (kind != Kind::Symlink && mode & WRITABLE_BY_OTHERS != 0) {
+    if stat.st_uid != plan.jail.user.uid || (kind != Kind::Symlink && mode & WRITABLE_BY_OTHERS != 0) {
         let path = store.locate(&output.path);
         return Err(OutputError::Suspicious { path, output: output.name.clone(), uid: stat.st_uid, mode });
     }

@@ -12,10 +12,12 @@ mod view;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use mounter::jail::Mac;
-use nfs_server::view::ViewSpec;
+use sandbox::jail::{Ids, JailSpec, Limit, Resource, User};
+use sandbox::view::{Entry, ViewSpec};
 use serde::Serialize;
 
 use crate::derivation::{Attributes, Derivation, Method, Output};
@@ -28,10 +30,8 @@ use environment::Made;
 pub use checks::OutputChecks;
 pub use error::PlanError;
 pub use graphs::Known;
-pub use host::{Device, Host, MacHost};
+pub use host::{Device, Host};
 pub use sandbox_paths::{SandboxPath, SandboxPathError};
-pub use system_calls::SystemCalls;
-pub use view::mac;
 pub use word::Word;
 
 /// The ids that a build user has inside the sandbox, as in Nix's.
@@ -85,43 +85,16 @@ pub struct Plan {
     pub derivation: StorePath,
     /// What the build sees.
     pub view: ViewSpec,
-    /// The builder.
-    pub program: Word,
-    /// Its arguments, the name it is called by first.
-    pub arguments: Vec<Word>,
-    /// Its environment.
-    pub environment: BTreeMap<Word, Word>,
-    /// Where it starts.
-    pub directory: PathBuf,
-    /// Files put into that directory beforehand, owned by the build user.
+    /// The builder, who runs it, and with which limits.
+    pub jail: JailSpec,
+    /// Files put into the build directory beforehand, owned by the build user.
     pub files: BTreeMap<String, Word>,
-    /// Who builds.
-    pub user: User,
-    /// The ids that this user has inside; `None` without a user namespace.
-    pub inside: Option<Ids>,
-    /// Whether it uses the machine's network. Otherwise it has a loopback interface of its own.
-    pub network: bool,
-    /// Host name inside.
-    pub hostname: &'static str,
-    /// Domain name inside.
-    pub domainname: &'static str,
-    /// File mode creation mask.
-    pub umask: u32,
-    /// Where file systems of the kernel are mounted in the view.
-    pub mounts: Mounts,
-    /// How large its shared memory may become.
-    pub shm_size: String,
-    /// How the kernel treats its system calls.
-    pub system_calls: SystemCalls,
     /// What it has to make.
     pub outputs: Vec<PlannedOutput>,
     /// Store paths that the outputs may refer to.
     pub may_refer_to: BTreeSet<StorePath>,
     /// Where the build writes.
     pub scratch: Scratch,
-    /// What makes its jail one of macOS's; none elsewhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mac: Option<Mac>,
 }
 
 /// An output that a build has to make.
@@ -150,26 +123,6 @@ pub struct FixedHash {
     pub hash: String,
 }
 
-/// A user on the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct User {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Other groups.
-    pub groups: Vec<u32>,
-}
-
-/// A user and a group id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Ids {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-}
-
 /// Host directories that a build writes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Scratch {
@@ -182,17 +135,6 @@ pub struct Scratch {
     /// Where the view is mounted, for builds that see it there because the machine's root stays (macOS).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount: Option<PathBuf>,
-}
-
-/// Places in the view for the kernel's own file systems.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Mounts {
-    /// Process information.
-    pub proc: Option<PathBuf>,
-    /// Pseudo-terminals.
-    pub pts: Option<PathBuf>,
-    /// Shared memory.
-    pub shm: Option<PathBuf>,
 }
 
 /// Plans a build.
@@ -241,27 +183,36 @@ fn assemble(
     let called_by = derivation.builder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let own = outputs.iter().map(|output| &output.path);
     let may_refer_to = request.known.inputs.iter().chain(own).cloned().collect();
+    let user = User {
+        // In a user namespace of two ids there are no others, and Nix drops them there too.
+        groups: if inside.is_some() { Vec::new() } else { request.user.groups.clone() },
+        inside,
+        ..request.user.clone()
+    };
+    let program = OsStr::from_bytes(&derivation.builder);
+    let argv = std::iter::once(called_by.to_vec()).chain(arguments).map(OsString::from_vec).collect();
+    let jail = JailSpec {
+        network: derivation.is_fixed(),
+        shm_size: settings.sandbox_dev_shm_size.clone().unwrap_or_else(|| SHM_SIZE.into()),
+        env: made.variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        cwd: settings.sandbox_build_dir.clone(),
+        // No core files, unless the build asks for them.
+        limits: vec![Limit { resource: Resource::Core, soft: Some(0), hard: None }],
+        system_calls: system_calls::of(&derivation.platform, settings),
+        proc: mounts.proc,
+        pts: mounts.pts,
+        shm: mounts.shm,
+        mac,
+        ..JailSpec::new(user, program, argv)
+    };
     Ok(Plan {
         derivation: request.path.clone(),
         view,
-        program: Word::from(derivation.builder.to_vec()),
-        arguments: std::iter::once(called_by.to_vec()).chain(arguments).map(Word::from).collect(),
-        environment: made.variables,
-        directory: settings.sandbox_build_dir.clone(),
+        jail,
         files: made.files,
-        user: request.user.clone(),
-        inside,
-        network: derivation.is_fixed(),
-        hostname: "localhost",
-        domainname: "(none)",
-        umask: 0o022,
-        mounts,
-        shm_size: settings.sandbox_dev_shm_size.clone().unwrap_or_else(|| SHM_SIZE.into()),
-        system_calls: SystemCalls::of(&derivation.platform, settings),
         outputs,
         may_refer_to,
         scratch: request.scratch.clone(),
-        mac,
     })
 }
 
@@ -269,11 +220,7 @@ impl Plan {
     /// How many entries of the view show something of the host.
     #[must_use]
     pub fn grafts(&self) -> usize {
-        self.view
-            .entries
-            .iter()
-            .filter(|entry| matches!(entry, nfs_server::view::Entry::Graft { .. }))
-            .count()
+        self.view.entries.iter().filter(|entry| matches!(entry, Entry::Graft { .. })).count()
     }
 }
 

@@ -1,20 +1,21 @@
 //! A person at work where a build works: the same view, jail and environment, and a command of one's own.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fmt, io};
 
-use mounter::jail::{Mac, Outcome, Stdio3};
-use mounter::profile::{Files, Profile};
+use sandbox::cancel::Cancel;
+use sandbox::jail::{Files, JailSpec, Mac, Outcome, Profile, Stdio3};
+use sandbox::{Program, SessionTerminal};
 
 use crate::build::{BuildError, Builder, Job, Purpose};
-use crate::cancel::Cancel;
+use crate::build_dirs::BuildDirectories;
 use crate::derivation::Derivation;
-use crate::plan::{Plan, Word};
-use crate::run::{Act, Means, in_view, kill_processes};
-use crate::scratch::BuildDirectories;
+use crate::plan::Plan;
+use crate::run::kill_processes;
 use crate::store_path::StorePath;
 
 /// Programs that run what they are told.
@@ -35,7 +36,7 @@ pub enum Wish {
     /// A line for a shell.
     Line(String),
     /// A command and its arguments; a name without a slash is looked up by a shell.
-    Command(Vec<Word>),
+    Command(Vec<OsString>),
 }
 
 /// One session.
@@ -49,18 +50,6 @@ pub struct Session {
     pub stdio: Stdio3,
     /// The terminal that these are for this session alone; none where they are something else.
     pub terminal: Option<Arc<dyn SessionTerminal>>,
-}
-
-/// The other side of a terminal that a session alone has.
-pub trait SessionTerminal: fmt::Debug + Send + Sync {
-    /// The session is about to begin, as this user.
-    ///
-    /// # Errors
-    /// When the terminal cannot be made ready.
-    fn begin(&self, uid: u32) -> io::Result<()>;
-
-    /// The session's program has stopped, as by Ctrl-Z.
-    fn stopped(&self);
 }
 
 impl Builder {
@@ -86,7 +75,7 @@ impl Builder {
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
-        let hook_paths = self.hook_paths(path, &place.mount_point)?;
+        let hook_paths = self.hook_paths(path, place.work_dir.mount_point())?;
         let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
         let mut plan = self.plan(&job, &user.as_user(), &place.scratch)?;
         if given {
@@ -96,18 +85,18 @@ impl Builder {
         }
         plan.keep_from_store();
         session.wish.put_into(&mut plan);
-        if let Some(terminal) = &session.terminal {
-            terminal.begin(user.uid).map_err(BuildError::Terminal)?;
-        }
-        let means = Means {
-            backend: &*self.backend,
-            note: &place.note,
-            spawner: &self.spawner,
-            cancel: &self.cancel,
-            stop: &Cancel::default(),
-            act: session.terminal.map_or(Act::Program, Act::Session),
-        };
-        let ended = in_view(&means, &plan, &place.mount_point, session.stdio, || ());
+        let ended =
+            plan.session(&*self.backend, &place.work_dir).open().map_err(BuildError::from).and_then(|view| {
+                Ok(view.run(Program {
+                    spawner: &self.spawner,
+                    jail: plan.jail.clone(),
+                    stdio: session.stdio,
+                    terminal: session.terminal,
+                    cancel: &self.cancel,
+                    stop: &Cancel::default(),
+                    worthless_on_failure: true,
+                })?)
+            });
         kill_processes(&self.spawner, &user)?;
         Ok(ended?.outcome)
     }
@@ -123,46 +112,43 @@ fn owner(build: &Path) -> Result<u32, BuildError> {
 impl Plan {
     /// Nobody takes outputs from a session, so that none may be written where they would stay.
     fn keep_from_store(&mut self) {
-        let Some(Mac { profile: Profile { files: Files::Listed { write, .. }, .. }, .. }) = &mut self.mac
+        let Some(Mac { profile: Profile { files: Files::Listed { write, .. }, .. }, .. }) =
+            &mut self.jail.mac
         else {
             return;
         };
-        write.retain(|path| path.starts_with(&self.directory));
+        write.retain(|path| path.starts_with(&self.jail.cwd));
     }
 }
 
 impl Wish {
     /// Takes the builder's place in a plan.
     fn put_into(self, plan: &mut Plan) {
-        let shell = shell(plan);
-        let (words, program) = match self {
-            Wish::Shell => (Vec::new(), None),
-            Wish::Line(line) => (vec![Word::from("-c"), Word::from(line)], None),
-            Wish::Command(words) => match words.first().cloned() {
-                Some(first) if first.as_bytes().contains(&b'/') => (words, Some(first)),
-                _ => ([vec![Word::from("-c"), Word::from("exec \"$0\" \"$@\"")], words].concat(), None),
+        let (shell, words) = shell(plan);
+        let line = |line: &str| vec![OsString::from("-c"), OsString::from(line)];
+        (plan.jail.program, plan.jail.argv) = match self {
+            Wish::Shell => (shell, words),
+            Wish::Line(text) => (shell, [words, line(&text)].concat()),
+            Wish::Command(command) => match command.first() {
+                Some(first) if first.as_bytes().contains(&b'/') => (first.into(), command),
+                _ => (shell, [words, line("exec \"$0\" \"$@\""), command].concat()),
             },
-        };
-        (plan.program, plan.arguments) = match program {
-            Some(program) => (program, words),
-            None => (shell.0, [shell.1, words].concat()),
         };
     }
 }
 
 /// The shell that the builder is, or else the usual one, and the words that make it one.
-fn shell(plan: &Plan) -> (Word, Vec<Word>) {
-    let is = |word: Option<&Word>, names: &[&str]| {
-        let name = word.and_then(|word| word.as_bytes().rsplit(|byte| *byte == b'/').next());
-        name.is_some_and(|name| names.iter().any(|known| known.as_bytes() == name))
+fn shell(plan: &Plan) -> (PathBuf, Vec<OsString>) {
+    let is = |word: Option<&OsStr>, names: &[&str]| {
+        let name = word.and_then(|word| Path::new(word).file_name());
+        name.is_some_and(|name| names.iter().any(|known| name == *known))
     };
-    let program = Some(&plan.program);
-    if is(program, &SHELLS) {
-        (plan.program.clone(), plan.arguments.iter().take(1).cloned().collect())
-    } else if is(program, &MANY_IN_ONE) && is(plan.arguments.get(1), &SHELLS) {
-        (plan.program.clone(), plan.arguments.iter().take(2).cloned().collect())
+    let JailSpec { program, argv, .. } = &plan.jail;
+    if is(Some(program.as_os_str()), &SHELLS) {
+        (program.clone(), argv.iter().take(1).cloned().collect())
+    } else if is(Some(program.as_os_str()), &MANY_IN_ONE) && is(argv.get(1).map(|word| &**word), &SHELLS) {
+        (program.clone(), argv.iter().take(2).cloned().collect())
     } else {
-        let usual = Word::from(USUAL);
-        (usual.clone(), vec![usual])
+        (USUAL.into(), vec![USUAL.into()])
     }
 }

@@ -1,10 +1,10 @@
 //! How failures add up to the exit status of `nix-build`.
 
-use crate::backend::BackendError;
 use crate::failure::{BuildError, Failure};
 use crate::output::{FixedError, OutputError};
 use crate::plan::PlanError;
-use crate::watch::Exceeded;
+use sandbox::backend::BackendError;
+use sandbox::limits::Exceeded;
 
 /// The kinds of failures that there have been. Nix's manual describes the numbers on the page of `nix-store --realise`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Failures {
             | BuildError::Note(_)
             | BuildError::User(_)
             | BuildError::Kill(_)
-            | BuildError::Scratch(_)
+            | BuildError::WorkDir(_)
             | BuildError::Backend(_)
             | BuildError::Terminal(_)
             | BuildError::Log(_)

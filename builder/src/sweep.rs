@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::scratch;
 use crate::store::{LockError, PathLocks, Store, StoreError};
 use crate::store_path::StorePath;
 
@@ -86,7 +85,8 @@ pub fn sweep(state: &Path, store: &Store) -> Result<Vec<PathBuf>, SweepError> {
             outputs.into_iter().filter(|path| store.locate(path).symlink_metadata().is_ok()).collect();
         for path in store.invalid(&there)? {
             let path = store.locate(&path);
-            scratch::remove(&path).map_err(|source| SweepError::Remove { path: path.clone(), source })?;
+            sandbox::tree::remove(&path)
+                .map_err(|source| SweepError::Remove { path: path.clone(), source })?;
             removed.push(path);
         }
         drop(Pending { file });

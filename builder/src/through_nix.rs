@@ -14,10 +14,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
 
-use crate::cancel::Cancel;
 use crate::plan::SandboxPath;
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
+use sandbox::cancel::Cancel;
 
 use phases::Phases;
 

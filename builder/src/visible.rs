@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use mounter::tree::{DirStack, Entry, Left, Mounts};
+use sandbox::tree::{DirStack, Entry, Left, Mounts};
 
 use crate::build::Job;
 use crate::store::Store;

@@ -6,10 +6,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use builder::derivation::{Derivation, parse};
-use builder::plan::{Device, Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, User, plan};
+use builder::plan::{Device, Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, plan};
 use builder::store::{PathInfo, Settings};
 use builder::store_path::StorePath;
-use nfs_server::view::Entry;
+use sandbox::jail::User;
+use sandbox::view::Entry;
 
 const BUSYBOX: &str = "71fc7s32zl20dc955bhghy5dvalm7ndz-busybox";
 const PATH: &str = "86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-x.drv";
@@ -87,7 +88,7 @@ impl Case {
             sandbox_closure: &BTreeSet::new(),
             cores: None,
             host: &self.host,
-            user: &User { uid: 30001, gid: 30000, groups: vec![7] },
+            user: &User { groups: vec![7], ..User::new(30001, 30000) },
             scratch: &Scratch {
                 store: "/s/store".into(),
                 build: "/s/build".into(),
@@ -125,8 +126,7 @@ fn entries(plan: &Plan) -> String {
 }
 
 fn words(plan: &Plan) -> String {
-    let text = |word: &builder::plan::Word| String::from_utf8_lossy(word.as_bytes()).into_owned();
-    plan.environment.iter().map(|(name, value)| format!("{}={}\n", text(name), text(value))).collect()
+    plan.jail.env.iter().map(|(name, value)| format!("{}={}\n", name.display(), value.display())).collect()
 }
 
 fn files(plan: &Plan) -> String {
@@ -160,9 +160,12 @@ fn a_build_sees_what_nix_s_own_sandbox_shows() {
     /proc directory 0555 0:0
     /tmp scratch 1777 0:0 <- /s/tmp
     ");
-    assert!(!plan.network);
-    let inside = plan.inside.unwrap();
-    assert_eq!((inside.uid, inside.gid, plan.umask, plan.hostname), (1000, 100, 0o022, "localhost"));
+    assert!(!plan.jail.network);
+    let inside = plan.jail.user.inside.unwrap();
+    assert_eq!(
+        (inside.uid, inside.gid, plan.jail.umask, plan.jail.hostname.as_str()),
+        (1000, 100, 0o022, "localhost")
+    );
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn the_environment_is_nix_s_and_the_derivation_overrides_its_first_part_only() {
     TMPDIR=/build
     out=/nix/store/x
     ");
-    assert_eq!(format!("{:?}", plan.arguments), r#"["sh", "-c", "exit"]"#);
+    assert_eq!(format!("{:?}", plan.jail.argv), r#"["sh", "-c", "exit"]"#);
 }
 
 #[test]
@@ -200,7 +203,7 @@ fn a_fixed_output_gets_the_network_and_what_it_takes_to_use_it() {
     case.host.network_files = BTreeMap::from([("/etc/resolv.conf".into(), "/run/resolv.conf".into())]);
     case.host.certificates = Some("/certs.pem".into());
     let plan = case.plan().unwrap();
-    assert!(plan.network);
+    assert!(plan.jail.network);
     let shown = entries(&plan);
     let etc: Vec<&str> = shown.lines().filter(|line| line.starts_with("/etc/")).collect();
     insta::assert_snapshot!(etc.join("\n"), @"
@@ -237,7 +240,7 @@ fn sandbox_paths_are_shown_in_place_of_what_would_be_there() {
     /usr graft <- /u?
     ");
     assert!(!shown.contains("/dev/null"), "{shown}");
-    assert_eq!((plan.mounts.proc, plan.mounts.pts, plan.mounts.shm), (Some("/proc".into()), None, None));
+    assert_eq!((plan.jail.proc, plan.jail.pts, plan.jail.shm), (Some("/proc".into()), None, None));
 }
 
 #[test]
@@ -302,9 +305,9 @@ fn the_kernel_treats_calls_as_nix_has_it() {
     let mut case = Case::default();
     case.settings.filter_syscalls = true;
     let plan = case.plan().unwrap();
-    assert_eq!(plan.shm_size, "50%");
-    assert!(plan.system_calls.filtered);
-    assert!(!plan.system_calls.says_32_bits && !plan.system_calls.says_linux_26);
+    assert_eq!(plan.jail.shm_size, "50%");
+    assert!(plan.jail.system_calls.filtered);
+    assert!(!plan.jail.system_calls.says_32_bits && !plan.jail.system_calls.says_linux_26);
     case.settings = Settings {
         impersonate_linux_26: true,
         filter_syscalls: false,
@@ -314,8 +317,12 @@ fn the_kernel_treats_calls_as_nix_has_it() {
     };
     case.platform = "i686-linux";
     let plan = case.plan().unwrap();
-    assert_eq!(plan.shm_size, "1G");
-    assert!(plan.system_calls.says_32_bits && plan.system_calls.says_linux_26 && !plan.system_calls.filtered);
+    assert_eq!(plan.jail.shm_size, "1G");
+    assert!(
+        plan.jail.system_calls.says_32_bits
+            && plan.jail.system_calls.says_linux_26
+            && !plan.jail.system_calls.filtered
+    );
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use builder::derivation::parse;
-use builder::plan::{Host, Known, Request, Scratch, User, plan};
+use builder::plan::{Host, Known, Request, Scratch, plan};
 use builder::store::Settings;
 use builder::store_path::StorePath;
-use nfs_server::view::Entry;
+use sandbox::jail::User;
+use sandbox::view::Entry;
 
 const BUSYBOX: &str = "71fc7s32zl20dc955bhghy5dvalm7ndz-busybox";
 const OWN: &str = "axkxi7ggzyj40i6l6ic8a9rx3msmqy75-own";
@@ -36,7 +37,7 @@ fn inputs_of_a_store_in_another_place_are_shown_where_derivations_name_them() {
         sandbox_closure: &BTreeSet::from([path(OWN), path(BUSYBOX)]),
         cores: None,
         host: &Host::default(),
-        user: &User { uid: 30001, gid: 30000, groups: Vec::new() },
+        user: &User::new(30001, 30000),
         scratch: &Scratch {
             store: "/s/store".into(),
             build: "/s/build".into(),

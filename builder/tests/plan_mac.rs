@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use builder::derivation::{Derivation, parse};
-use builder::plan::{Host, Known, MacHost, Plan, PlanError, Request, SandboxPath, Scratch, User, plan};
+use builder::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, plan};
 use builder::store::Settings;
 use builder::store_path::StorePath;
-use mounter::profile::{Files, Network};
-use mounter::ways::Way;
-use nfs_server::view::Entry;
+use sandbox::entry::MacHost;
+use sandbox::jail::EntryMode;
+use sandbox::jail::User;
+use sandbox::jail::{Files, Network};
+use sandbox::view::Entry;
 
 const DERIVATION: &str = "86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv";
 const OUT: &str = "1c9sq6j003f83zps2hy7fzm4n96iby6c-jq";
@@ -28,7 +30,7 @@ const CLOSURE: [&str; 8] = [
 
 /// What differs from test to test.
 struct Case {
-    way: Way,
+    way: EntryMode,
     hash: &'static str,
     environment: Vec<(&'static str, &'static str)>,
     sandbox_paths: Vec<&'static str>,
@@ -37,7 +39,7 @@ struct Case {
 }
 
 impl Case {
-    fn of(way: Way) -> Case {
+    fn of(way: EntryMode) -> Case {
         Case {
             way,
             hash: "",
@@ -89,7 +91,7 @@ impl Case {
                 mac: Some(MacHost { way: self.way, image: Some("/System/os.dmg".into()) }),
                 ..Host::default()
             },
-            user: &User { uid: 351, gid: 350, groups: Vec::new() },
+            user: &User::new(351, 350),
             scratch: &Scratch {
                 store: beside.join("store"),
                 build: top.join("build"),
@@ -128,7 +130,7 @@ fn places(plan: &Plan) -> String {
 
 /// What a build may reach, as data: the text that becomes of it is the business of `mounter::profile`.
 fn files(plan: &Plan) -> &Files {
-    &plan.mac.as_ref().unwrap().profile.files
+    &plan.jail.mac.as_ref().unwrap().profile.files
 }
 
 fn lines(paths: &[PathBuf]) -> String {
@@ -136,13 +138,13 @@ fn lines(paths: &[PathBuf]) -> String {
 }
 
 fn variable(plan: &Plan, name: &str) -> String {
-    let found = plan.environment.iter().find(|(key, _)| key.as_bytes() == name.as_bytes());
-    String::from_utf8_lossy(found.unwrap().1.as_bytes()).into_owned()
+    let found = plan.jail.env.iter().find(|(key, _)| key == name);
+    found.unwrap().1.to_string_lossy().into_owned()
 }
 
 #[test]
 fn below_another_root_a_build_sees_the_system_s_libraries_and_its_closure() {
-    let plan = Case::of(Way::Chroot).plan().unwrap();
+    let plan = Case::of(EntryMode::Chroot).plan().unwrap();
     insta::assert_snapshot!(places(&plan), @r#"
     / directory
     /Library/Apple/System/Library/LaunchDaemons/com.apple.oahd.plist graft?
@@ -177,29 +179,29 @@ fn below_another_root_a_build_sees_the_system_s_libraries_and_its_closure() {
     /var -> private/var
     "#);
     assert_eq!(files(&plan), &Files::View);
-    assert_eq!(plan.directory, Path::new("/private/tmp/nix-build-jq.drv-0"));
+    assert_eq!(plan.jail.cwd, Path::new("/private/tmp/nix-build-jq.drv-0"));
     assert_eq!(variable(&plan, "TMPDIR"), "/private/tmp/nix-build-jq.drv-0");
-    let mac = plan.mac.unwrap();
+    let mac = plan.jail.mac.unwrap();
     assert_eq!((mac.devices, mac.image, mac.alone), (Some("/dev".into()), None, true));
     assert_eq!(format!("{:?}", mac.architecture), "Some(X86_64)");
 }
 
 #[test]
 fn with_the_disk_image_the_system_s_own_cache_is_not_shown() {
-    let plan = Case::of(Way::Cryptex).plan().unwrap();
+    let plan = Case::of(EntryMode::Cryptex).plan().unwrap();
     let shown = places(&plan);
     let system: Vec<&str> = shown.lines().filter(|line| line.starts_with("/System")).collect();
     insta::assert_snapshot!(system.join("\n"), @r#"
     /System/Cryptexes/OS directory
     /System/Library graft?
     "#);
-    let image = plan.mac.unwrap().image;
+    let image = plan.jail.mac.unwrap().image;
     assert_eq!(image, Some(("/System/os.dmg".into(), "/System/Cryptexes/OS".into())));
 }
 
 #[test]
 fn below_the_machine_s_root_the_view_is_a_place_to_build_in_and_the_profile_closes_the_rest() {
-    let plan = Case::of(Way::Profile).plan().unwrap();
+    let plan = Case::of(EntryMode::Profile).plan().unwrap();
     insta::assert_snapshot!(places(&plan), @r#"
     / directory
     /build scratch 0700 351:350 <- /nix/var/nix/builds/nix-build-jq-4711-0/build
@@ -227,13 +229,13 @@ fn below_the_machine_s_root_the_view_is_a_place_to_build_in_and_the_profile_clos
     /nix/store/1c9sq6j003f83zps2hy7fzm4n96iby6c-jq
     "#);
     let top = "/nix/var/nix/builds/nix-build-jq-4711-0/view.noindex/build";
-    assert_eq!((plan.directory.as_path(), variable(&plan, "NIX_BUILD_TOP").as_str()), (Path::new(top), top));
-    assert_eq!(plan.mac.unwrap().devices, None);
+    assert_eq!((plan.jail.cwd.as_path(), variable(&plan, "NIX_BUILD_TOP").as_str()), (Path::new(top), top));
+    assert_eq!(plan.jail.mac.unwrap().devices, None);
 }
 
 #[test]
 fn host_paths_are_shown_where_the_links_of_the_root_lead_and_a_shell_brings_the_one_that_it_starts() {
-    let mut case = Case::of(Way::Chroot);
+    let mut case = Case::of(EntryMode::Chroot);
     case.environment =
         vec![("__impureHostDeps", "/bin/sh /usr/lib/libSystem.B.dylib /dev/zero /System/Library/Fonts")];
     case.sandbox_paths = vec!["/etc/foo", "/opt=/private/opt?"];
@@ -248,35 +250,35 @@ fn host_paths_are_shown_where_the_links_of_the_root_lead_and_a_shell_brings_the_
 
 #[test]
 fn a_path_cannot_be_shown_elsewhere_where_the_machine_s_root_stays() {
-    let mut case = Case::of(Way::Profile);
+    let mut case = Case::of(EntryMode::Profile);
     case.sandbox_paths = vec!["/opt=/private/opt"];
     insta::assert_snapshot!(case.error(), @r#"'/private/opt' cannot be shown at '/opt' on this Mac, whose root stays the machine's: mismatched impure paths are not supported"#);
 }
 
 #[test]
 fn whom_a_build_may_talk_to_is_its_derivation_s_to_say() {
-    let network = |plan: &Plan| plan.mac.as_ref().unwrap().profile.network;
-    assert_eq!(network(&Case::of(Way::Profile).plan().unwrap()), Network::None);
+    let network = |plan: &Plan| plan.jail.mac.as_ref().unwrap().profile.network;
+    assert_eq!(network(&Case::of(EntryMode::Profile).plan().unwrap()), Network::None);
     let environment = vec![("__darwinAllowLocalNetworking", "1")];
-    let local = Case { environment, ..Case::of(Way::Profile) };
+    let local = Case { environment, ..Case::of(EntryMode::Profile) };
     assert_eq!(network(&local.plan().unwrap()), Network::Local);
-    let fixed = Case { hash: "00ff", ..Case::of(Way::Chroot) }.plan().unwrap();
+    let fixed = Case { hash: "00ff", ..Case::of(EntryMode::Chroot) }.plan().unwrap();
     assert!(places(&fixed).contains("/private/etc/resolv.conf graft <- /private/var/run/resolv.conf\n"));
     assert_eq!(network(&fixed), Network::All);
 }
 
 #[test]
 fn rules_of_a_derivation_s_own_are_for_relaxed_sandboxes() {
-    let mut case = Case::of(Way::Chroot);
+    let mut case = Case::of(EntryMode::Chroot);
     case.environment = vec![("__sandboxProfile", "(allow mach-lookup)")];
     insta::assert_snapshot!(case.error(), @r#"derivation '/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv' specifies a sandbox profile, but this is only allowed when 'sandbox' is 'relaxed'"#);
     case.settings.sandbox_relaxed = true;
-    assert_eq!(case.plan().unwrap().mac.unwrap().profile.extra, "(allow mach-lookup)");
+    assert_eq!(case.plan().unwrap().jail.mac.unwrap().profile.extra, "(allow mach-lookup)");
 }
 
 #[test]
 fn nobody_builds_as_root() {
-    let mut case = Case::of(Way::Profile);
+    let mut case = Case::of(EntryMode::Profile);
     case.settings.build_users_group.clear();
     insta::assert_snapshot!(case.error(), @r#"builds on macOS need users of their own, and Nix's setting 'build-users-group' names none"#);
 }

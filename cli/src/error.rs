@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
-use builder::causes::chain;
+use sandbox::causes::chain;
 
 use crate::hints;
 

@@ -5,14 +5,17 @@ mod entering;
 use std::error::Error;
 
 use builder::plan::PlanError;
-use builder::program::{ProgramError, Trouble};
 use builder::store::{CommandError, SettingsError, StoreError};
 #[cfg(target_os = "linux")]
 use builder::through_nix::ThroughNixError;
-use mounter::stale::StateError;
-use mounter::{MountError, NetworkError};
-use nfs_server::ServerError;
-use nfs_server::view::{OpenError, SpecError};
+use sandbox::ServerError;
+use sandbox::SessionError;
+use sandbox::command::RequestError;
+use sandbox::host_mount::HostMountError;
+use sandbox::program::{ProgramError, ShowError};
+use sandbox::recovery::StateError;
+use sandbox::view::{OpenError, SpecError};
+use sandbox::{MountError, NetworkError};
 
 use crate::commands::RunError;
 use crate::error::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE, UsageError};
@@ -20,8 +23,24 @@ use crate::output;
 
 type Any = dyn Error + 'static;
 
+/// What an error is that only passes on another one, with its words and its causes.
+fn passed_on(error: &Any) -> &Any {
+    match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
+        (Some(SessionError::Backend(error)), ..) => error,
+        (Some(SessionError::Jail(error)), ..) => error,
+        (_, Some(RequestError::Show(error)), _) => error,
+        (_, _, Some(HostMountError::View(error))) => error,
+        (_, _, Some(HostMountError::Network(error))) => error,
+        (_, _, Some(HostMountError::Serve(error))) => error,
+        (_, _, Some(HostMountError::Mount(error))) => error,
+        (_, _, Some(HostMountError::Record(error))) => error,
+        _ => error,
+    }
+}
+
 /// The hints for one error, its causes not included.
 pub fn of(error: &Any) -> Vec<String> {
+    let error = passed_on(error);
     if let Some(usage) = error.downcast_ref::<UsageError>() {
         return usage.hints.clone();
     }
@@ -30,8 +49,9 @@ pub fn of(error: &Any) -> Vec<String> {
         .and_then(mount)
         .or_else(|| error.downcast_ref().and_then(network))
         .or_else(|| error.downcast_ref().and_then(run))
-        .or_else(|| error.downcast_ref().and_then(trouble))
+        .or_else(|| error.downcast_ref().and_then(request))
         .or_else(|| error.downcast_ref().and_then(program))
+        .or_else(|| error.downcast_ref().and_then(show))
         .or_else(|| error.downcast_ref().and_then(spec))
         .or_else(|| error.downcast_ref().and_then(open))
         .or_else(|| error.downcast_ref().and_then(server))
@@ -46,6 +66,7 @@ pub fn of(error: &Any) -> Vec<String> {
 
 /// The exit code that one error stands for, if it is not loopbox's general one.
 pub fn exit_code(error: &Any) -> Option<u8> {
+    let error = passed_on(error);
     if error.is::<UsageError>() || error.is::<SpecError>() {
         return Some(USAGE);
     }
@@ -56,14 +77,10 @@ pub fn exit_code(error: &Any) -> Option<u8> {
     if let Some(code) = entering::exit_code(error) {
         return Some(code);
     }
-    match error.downcast_ref::<RunError>()? {
-        RunError::NotInPath(_) | RunError::NoProgram(_) => Some(NOT_FOUND),
-        RunError::CannotStart(..) => Some(CANNOT_EXECUTE),
-        RunError::NotRoot | RunError::NeedsRoot(_) => None,
-        #[cfg(target_os = "linux")]
-        RunError::ExternalNotRoot { .. } => None,
-        #[cfg(not(target_os = "linux"))]
-        RunError::NoExternal => None,
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(RunError::CannotStart(..)), _) => Some(CANNOT_EXECUTE),
+        (_, Some(RequestError::NotInPath(_) | RequestError::NoProgram(_))) => Some(NOT_FOUND),
+        _ => None,
     }
 }
 
@@ -106,45 +123,51 @@ fn run(error: &RunError) -> Option<String> {
         RunError::ExternalNotRoot { .. } => Some(
             "'build-users-group =' in nix.conf has Nix build as root; 'sudo loopbox build' has build users and needs no external builder".into(),
         ),
-        RunError::NotInPath(name) => {
-            Some(format!("'--with {0}' shows this machine's {0} with all that it needs", output::name(name)))
-        }
-        RunError::NoProgram(path) => {
-            Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", output::name(path)))
-        }
         RunError::CannotStart(..) => None,
-        RunError::NeedsRoot(_) => {
-            Some("'loopbox doctor' says why, and what it takes for a root of its own".into())
-        }
         #[cfg(not(target_os = "linux"))]
         RunError::NoExternal => Some("'loopbox build' builds the derivation itself, inputs and all".into()),
     }
 }
 
-fn trouble(error: &Trouble) -> Option<String> {
+fn request(error: &RequestError) -> Option<String> {
     match error {
-        Trouble::Interpreter { interpreter, .. } => Some(format!(
-            "'--with {0}' shows this machine's {0} with all that it needs",
-            output::name(interpreter)
-        )),
-        Trouble::Loader { program, loader } => Some(format!(
-            "'--with {}' shows a program of this machine with its loader and libraries; '--ro {}' the loader alone",
-            output::name(program),
-            output::name(loader)
-        )),
-        Trouble::Library { object, library } => Some(format!(
-            "'--with {}' shows it with its libraries; '--ro DIR/{}' the library alone",
-            output::name(object),
-            output::name(library)
-        )),
-        Trouble::NotExecutable { path } => Some(format!("chmod +x {}", output::name(path))),
+        RequestError::NotInPath(name) => {
+            Some(format!("'--with {0}' shows this machine's {0} with all that it needs", output::name(name)))
+        }
+        RequestError::NoProgram(path) => {
+            Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", output::name(path)))
+        }
+        RequestError::NeedsRoot(_) => {
+            Some("'loopbox doctor' says why, and what it takes for a root of its own".into())
+        }
         _ => None,
     }
 }
 
 fn program(error: &ProgramError) -> Option<String> {
     match error {
-        ProgramError::Relative(path) => {
+        ProgramError::Interpreter { interpreter, .. } => Some(format!(
+            "'--with {0}' shows this machine's {0} with all that it needs",
+            output::name(interpreter)
+        )),
+        ProgramError::Loader { program, loader } => Some(format!(
+            "'--with {}' shows a program of this machine with its loader and libraries; '--ro {}' the loader alone",
+            output::name(program),
+            output::name(loader)
+        )),
+        ProgramError::Library { object, library } => Some(format!(
+            "'--with {}' shows it with its libraries; '--ro DIR/{}' the library alone",
+            output::name(object),
+            output::name(library)
+        )),
+        ProgramError::NotExecutable { path } => Some(format!("chmod +x {}", output::name(path))),
+        _ => None,
+    }
+}
+
+fn show(error: &ShowError) -> Option<String> {
+    match error {
+        ShowError::Relative(path) => {
             Some(format!("write an absolute path, as in \"$PWD/{}\"", output::name(path)))
         }
         _ => None,

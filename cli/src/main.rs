@@ -19,21 +19,21 @@ use error::{CommandResult, Status};
 
 /// What this program can do inside a jail.
 #[cfg(target_os = "linux")]
-const INSIDE: mounter::jail::Task = builder::compare::inside;
+const INSIDE: sandbox::jail::Task = sandbox::compare::inside;
 
 /// Backends are compared on Linux only.
 #[cfg(not(target_os = "linux"))]
-const INSIDE: mounter::jail::Task = |_| 2;
+const INSIDE: sandbox::jail::Task = |_| 2;
 
 fn main() -> ExitCode {
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
     let mut words: Vec<OsString> = std::env::args_os().collect();
-    if words.get(1).is_some_and(|word| word == mounter::jail::WORD) {
-        return mounter::jail::enter(INSIDE);
+    if words.get(1).is_some_and(|word| word == sandbox::jail::WORD) {
+        return sandbox::jail::enter(INSIDE);
     }
     #[cfg(target_os = "linux")]
-    if words.get(1).is_some_and(|word| word == mounter::guard::WORD) {
-        return mounter::guard::watch();
+    if words.get(1).is_some_and(|word| word == sandbox::jail::guard::WORD) {
+        return sandbox::jail::guard::watch();
     }
     let terminal = terminal::take_word(&mut words);
     match Arguments::read(&words, terminal)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::{io, thread};
 
-use builder::cancel::Cancel;
+use sandbox::cancel::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 

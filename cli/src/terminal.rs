@@ -16,8 +16,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 
-use builder::shell::SessionTerminal;
 use nix::unistd::Uid;
+use sandbox::SessionTerminal;
 use signal_hook::consts::SIGHUP;
 
 use crate::signals::Interrupt;
@@ -49,7 +49,7 @@ pub fn take_word(words: &mut Vec<OsString>) -> Option<Inner> {
         return None;
     }
     let number = words.drain(1..words.len().min(3)).nth(1)?.to_str()?.parse().ok()?;
-    let front = mounter::inherited(number).ok()?;
+    let front = sandbox::inherited(number).ok()?;
     Some(Inner { front: Arc::new(front.into()) })
 }
 

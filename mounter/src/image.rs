@@ -6,6 +6,8 @@
 
 #[cfg(not(target_os = "linux"))]
 mod apply;
+#[cfg(not(target_os = "linux"))]
+pub use apply::sweep_image;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

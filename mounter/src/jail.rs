@@ -57,10 +57,10 @@ pub use error::JailError;
 #[cfg(target_os = "linux")]
 pub(crate) use handle::reap;
 pub use launch::{End, Jail, Killer, Outcome, Stdio3};
-pub use mac::{Architecture, Mac};
+pub use mac::{Architecture, EntryMode, Mac};
 pub use place::{Place, Places, What};
 pub use spawner::Spawner;
-pub use spec::{Ids, JailSpec, Limit, Resource, Root, User};
+pub use spec::{Ids, JailSpec, Limit, Resource, Root, SpawnRequest, User};
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};
 pub use users::KillError;

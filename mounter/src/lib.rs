@@ -40,13 +40,11 @@ mod mount;
 mod names;
 mod network;
 pub mod options;
-mod process;
+pub mod process;
 pub mod profile;
 mod sources;
-pub mod stale;
 mod sys;
 pub mod tree;
-pub mod ways;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,7 +52,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use contents::copy_contents;
-pub use mount::{Aborter, Mount, MountError, is_mount_point, mount_path, unmount};
+#[cfg(not(target_os = "linux"))]
+pub use image::sweep_image;
+pub use mount::{
+    Aborter, Mount, MountError, end_served, force_unmount, is_mount_point, is_nfs, mount_path, unmount,
+};
 pub use names::unguessable;
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;

@@ -5,6 +5,8 @@ mod nfsstat;
 #[cfg(any(test, not(target_os = "linux")))]
 pub(crate) mod order;
 #[cfg(target_os = "linux")]
+mod orphans;
+#[cfg(target_os = "linux")]
 #[path = "mount/linux.rs"]
 mod system;
 #[cfg(not(target_os = "linux"))]
@@ -26,10 +28,15 @@ use serde::{Deserialize, Serialize};
 use crate::guard::Guard;
 use crate::{MountOptions, Source, errno};
 
+/// Ends what is left of a mount whose server is gone, and those who wait for it.
+#[cfg(target_os = "linux")]
+pub use orphans::end as end_served;
 use system::Client;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use system::{by_force, take_away, take_away_served};
-pub(crate) use system::{force_unmount, is_nfs};
+pub use system::take_away_served as end_served;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use system::{by_force, take_away};
+pub use system::{force_unmount, is_nfs};
 
 /// Interval at which calls to a dead server are aborted, while processes still make new ones.
 pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);

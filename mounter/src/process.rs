@@ -10,7 +10,7 @@ use crate::jail::start_time;
 
 /// Identifies a process until the machine is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Process {
+pub struct Process {
     pid: u32,
     /// When it started, in the unit of its system (Linux: clock ticks since boot, proc_pid_stat(5); macOS:
     /// microseconds, proc_pidinfo).
@@ -19,18 +19,21 @@ pub(crate) struct Process {
 
 impl Process {
     /// This process.
-    pub(crate) fn current() -> Process {
+    #[must_use]
+    pub fn current() -> Process {
         let pid = std::process::id();
         Process { pid, started: start_time(pid).unwrap_or(0) }
     }
 
-    /// Its pid.
-    pub(crate) fn pid(self) -> u32 {
+    /// Its number.
+    #[must_use]
+    pub fn pid(self) -> u32 {
         self.pid
     }
 
     /// Whether it still runs.
-    pub(crate) fn is_alive(self) -> bool {
+    #[must_use]
+    pub fn is_alive(self) -> bool {
         start_time(self.pid) == Some(self.started)
     }
 }
@@ -48,8 +51,9 @@ fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-/// Whether any process has this pid.
-pub(crate) fn is_running(pid: u32) -> bool {
+/// Whether a process has this number, be it the one that is meant or a later one.
+#[must_use]
+pub fn is_running(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok())
 }
 

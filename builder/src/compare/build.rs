@@ -1,24 +1,19 @@
 //! One derivation, built in each backend by turns. Nothing is registered; outputs are compared and thrown away.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use mounter::jail::Stdio3;
-use mounter::stale::{Leftovers, Note};
+use sandbox::backend::Kind;
+use sandbox::causes;
+use sandbox::compare::{Seen, WalkError, Walker, Walks};
+use sandbox::{Ended, Layout, SessionError, Top, WorkDir};
 
-use super::view::{collect, whole};
-use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict, Walks, walk};
-use crate::backend::Kind;
+use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict};
 use crate::build::{BuildError, Builder, Job, Purpose};
-use crate::cancel::Cancel;
-use crate::causes;
+use crate::build_dirs::BuildDirectories;
 use crate::derivation::Derivation;
-use crate::log::no_input;
 use crate::output::{self, Made};
-use crate::run::{Act, Attempt, Ended, Means, attempt, in_view, kill_processes};
-use crate::scratch::{self, BuildDirectories, ScratchError};
+use crate::run::{Attempt, attempt, kill_processes};
 use crate::store_path::StorePath;
 
 /// What is to be compared.
@@ -66,8 +61,12 @@ pub fn compare_builds(
         match probe(builder, &mut job, backend) {
             Ok(seen) => walks.push((backend, seen)),
             // The rounds have told of it.
-            Err(CompareError::Build(BuildError::Backend(_) | BuildError::Jail(_))) => {}
-            Err(CompareError::Walk { .. }) if collection.has_failed(backend) => {}
+            Err(CompareError::Build(BuildError::Backend(_))) => {}
+            Err(CompareError::Walk(WalkError::View {
+                source: SessionError::Backend(_) | SessionError::Jail(_) | SessionError::Execute { .. },
+                ..
+            })) => {}
+            Err(CompareError::Walk(WalkError::Walk { .. })) if collection.has_failed(backend) => {}
             Err(error) => return Err(error),
         }
     }
@@ -142,7 +141,7 @@ impl Collection {
         let made = made.map_err(BuildError::from)?;
         let hash = |(name, info): (&String, &crate::store::PathInfo)| (name.clone(), info.nar_hash.clone());
         let nar_hashes: BTreeMap<String, String> = made.infos().iter().map(hash).collect();
-        let Attempt { plan, ended: Ended { times, spent, .. }, .. } = &attempt;
+        let Attempt { plan, ended: Ended { times, usage, .. }, .. } = &attempt;
         let now = |name: &str| {
             let output = plan.outputs.iter().find(|output| output.name == name);
             output.map(|output| output.path.within(made.directory()))
@@ -172,7 +171,7 @@ impl Collection {
                 }
             }
         }
-        Ok(Built { seconds: times.seconds(), spent: spent.clone(), nar_hashes })
+        Ok(Built { seconds: times.seconds(), spent: usage.clone(), nar_hashes })
     }
 
     fn has_failed(&self, backend: Kind) -> bool {
@@ -286,34 +285,20 @@ impl Round {
 }
 
 /// What a process sees that is where the builder would be.
-fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<walk::Seen>, CompareError> {
+fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<Seen>, CompareError> {
     let user = builder.acquire_user(None)?;
     let place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
-    job.hook_paths = builder.hook_paths(job.path, &place.mount_point)?;
+    job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;
     let plan = builder.plan(job, &user.as_user(), &place.scratch).map_err(BuildError::from)?;
-    let mounts = [&plan.mounts.proc, &plan.mounts.pts, &plan.mounts.shm];
+    let mounts = [&plan.jail.proc, &plan.jail.pts, &plan.jail.shm];
     let without: Vec<PathBuf> = mounts.into_iter().flatten().cloned().collect();
     let made = backend.backend();
-    let means = Means {
-        backend: &*made,
-        note: &place.note,
-        spawner: &builder.spawner,
-        cancel: &builder.cancel,
-        stop: &Cancel::default(),
-        act: Act::Task(walk::arguments(false, &without)),
-    };
-    let badly = |source: io::Error| CompareError::Walk { backend, source };
-    let (reader, writer) = io::pipe().map_err(badly)?;
-    let stdio = Stdio3 {
-        stdin: no_input().map_err(BuildError::Terminal)?,
-        stdout: writer.into(),
-        stderr: io::stderr().as_fd().try_clone_to_owned().map_err(badly)?,
-    };
-    let seen = collect(reader);
-    let ended = in_view(&means, &plan, &place.mount_point, stdio, || ());
+    let session = plan.session(&*made, &place.work_dir).open().map_err(BuildError::from)?;
+    let (spawner, cancel) = (&builder.spawner, &builder.cancel);
+    let walker = Walker { spawner, cancel, contents: false, without: &without };
+    let walked = walker.walk(session, plan.jail.clone(), backend);
     kill_processes(&builder.spawner, &user)?;
-    let outcome = ended?.outcome;
-    whole(outcome, seen).map_err(badly)
+    Ok(walked?.1)
 }
 
 fn compare(first: &Path, other: &Path) -> Result<output::Differences, CompareError> {
@@ -332,31 +317,22 @@ fn told(error: &BuildError) -> String {
     text
 }
 
-/// A directory in the store for the first outputs, on their own volume; removed with this. Its name begins as the
-/// derivation's does, which protects it from the garbage collector.
+/// A directory in the store for the first outputs, on their own volume. Its name begins as the derivation's does, which
+/// protects it from the garbage collector.
 struct Aside {
     directory: PathBuf,
-    note: Note,
+    _work_dir: WorkDir,
 }
 
 impl Aside {
     fn make(builder: &Builder, path: &StorePath) -> Result<Aside, CompareError> {
         let directory = builder.store.directory().join(format!("{path}.compare"));
-        let leftovers = Leftovers { mount: None, temporary: vec![directory.clone()] };
-        let note = builder.state.note(leftovers).map_err(ScratchError::from)?;
-        scratch::make_anew(&directory)?;
-        Ok(Aside { directory, note })
+        let top = Top { replace: true, ..Top::new(directory.clone()) };
+        let layout = Layout { tops: vec![top], ..Layout::default() };
+        Ok(Aside { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
     }
 
     fn output(&self, name: &str) -> PathBuf {
         self.directory.join(name)
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        if let Err(error) = self.note.remove(&self.directory) {
-            tracing::warn!(directory = ?self.directory, %error, "cannot remove outputs that were set aside");
-        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
-use nfs_server::view::is_special_file_marker;
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
+use sandbox::view::is_special_file_marker;
 
 use super::tree::Kind;
 

@@ -7,7 +7,6 @@ use nix::fcntl::renameat;
 
 use super::{OutputError, open_directory};
 use crate::plan::PlannedOutput;
-use crate::scratch;
 use crate::store::Store;
 
 /// What becomes of what is there already under an output's name.
@@ -44,7 +43,7 @@ pub(super) fn move_in<'a>(
             exchange(from, &moved.into, name).map_err(|error| failed(error.into()))?;
             moved.places.push((place, Some(name)));
         } else {
-            scratch::remove(&place).map_err(failed)?;
+            sandbox::tree::remove(&place).map(drop).map_err(failed)?;
             renameat(from, name, &moved.into, name).map_err(|error| failed(error.into()))?;
             moved.places.push((place, None));
         }
@@ -64,7 +63,7 @@ impl Drop for Moved<'_> {
         for (place, exchanged) in &self.places {
             let undone = match exchanged {
                 Some(name) => exchange(self.from, &self.into, name).map_err(Into::into),
-                None => scratch::remove(place),
+                None => sandbox::tree::remove(place).map(drop),
             };
             if let Err(error) = undone {
                 tracing::warn!(?place, %error, "cannot take back an output that was not registered");

@@ -150,7 +150,7 @@ pub(crate) fn copy_all(
     let failed = |source| OutputError::Copies { path: copies.into(), source };
     DirBuilder::new().mode(0o700).create(copies).map_err(failed)?;
     let to = super::open_directory(copies)?;
-    let mut renewer = Renewer::new(plan.user.uid, &written, &to).map_err(failed)?;
+    let mut renewer = Renewer::new(plan.jail.user.uid, &written, &to).map_err(failed)?;
     for output in outputs {
         let in_tree = |source| OutputError::Tree { output: output.name.clone(), source };
         renewer.copy(output.path.base()).map_err(in_tree)?;
@@ -170,7 +170,7 @@ fn copy_file(
     let opened = tree::open(from, name, stat, path)?;
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let new = File::from(openat(to, to_name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(failed)?);
-    mounter::copy_contents(opened.as_fd(), new.as_fd())
+    sandbox::copy_contents(opened.as_fd(), new.as_fd())
         .map_err(|error| TreeError::new(path, "copy", error))?;
     set_attributes(&new, stat).map_err(failed)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use nfs_server::view::SpecError;
+use sandbox::view::SpecError;
 
 use super::SandboxPathError;
 use crate::derivation::{AttributeError, KindError};

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use mounter::ways::Way;
+use sandbox::entry::MacHost;
 use serde::Serialize;
 
 use crate::store::Settings;
@@ -39,15 +39,6 @@ pub struct Host {
     /// What is asked of a Mac; none elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<MacHost>,
-}
-
-/// A Mac.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MacHost {
-    /// How builds get into their views.
-    pub way: Way,
-    /// The system's disk image, for the way that takes one.
-    pub image: Option<PathBuf>,
 }
 
 /// A character device.

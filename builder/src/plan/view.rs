@@ -5,10 +5,10 @@ pub mod mac;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mounter::jail::Mac;
-use nfs_server::view::{Access, Entry, Owner, ViewSpec};
+use sandbox::jail::{Ids, Mac};
+use sandbox::view::{Access, Entry, Owner, ViewSpec};
 
-use super::{Ids, Mounts, PlanError, PlannedOutput, Request, SandboxPath, sandbox_paths};
+use super::{PlanError, PlannedOutput, Request, SandboxPath, sandbox_paths};
 use crate::derivation::Attributes;
 use crate::store_path::StorePath;
 
@@ -74,6 +74,14 @@ fn shown_paths(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<Vec
     }
     paths.extend_from_slice(request.hook_paths);
     Ok(paths)
+}
+
+/// Where file systems of the kernel are mounted.
+#[derive(Default)]
+pub(super) struct Mounts {
+    pub proc: Option<PathBuf>,
+    pub pts: Option<PathBuf>,
+    pub shm: Option<PathBuf>,
 }
 
 #[derive(Default)]

@@ -48,6 +48,12 @@ impl From<&std::path::Path> for Word {
     }
 }
 
+impl From<Word> for OsString {
+    fn from(word: Word) -> OsString {
+        word.0
+    }
+}
+
 impl fmt::Debug for Word {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

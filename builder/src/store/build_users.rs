@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use crate::cancel::Cancel;
+use sandbox::cancel::Cancel;
 
 /// The users to choose from.
 #[derive(Debug)]
@@ -220,8 +220,8 @@ impl BuildUser {
 
     /// The user as a plan names it.
     #[must_use]
-    pub fn as_user(&self) -> crate::plan::User {
-        crate::plan::User { uid: self.uid, gid: self.gid, groups: self.groups.clone() }
+    pub fn as_user(&self) -> sandbox::jail::User {
+        sandbox::jail::User { groups: self.groups.clone(), ..sandbox::jail::User::new(self.uid, self.gid) }
     }
 
     /// Whether it is a user that does nothing but build.

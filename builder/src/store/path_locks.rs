@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::LockHolder;
-use crate::cancel::Cancel;
+use sandbox::cancel::Cancel;
 
 /// Locked paths. Dropping it removes the lock files.
 #[derive(Debug)]

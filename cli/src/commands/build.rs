@@ -61,7 +61,7 @@ pub struct Arguments {
     json: bool,
     /// How to provide the view: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
-    backend: builder::backend::Kind,
+    backend: sandbox::backend::Kind,
     /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,

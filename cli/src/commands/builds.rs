@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use builder::backend::Kind;
 use builder::build::{Builder, Hooks, Observer, Options};
 use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::{StorePath, StorePathError};
-use mounter::jail::Spawner;
-use mounter::stale::{StateDir, Swept};
+use sandbox::backend::Kind;
+use sandbox::jail::Spawner;
+use sandbox::recovery::{StateDir, Swept};
 
 use super::{entering, need_root};
 use crate::arguments::Globals;

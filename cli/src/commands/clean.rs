@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use builder::store::Store;
-use mounter::stale::StateDir;
+use sandbox::recovery::StateDir;
 
 use super::builds::sweep_and_make_writable;
 use super::need_root;

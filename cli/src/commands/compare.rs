@@ -7,8 +7,9 @@ mod table;
 
 use std::path::PathBuf;
 
-use builder::backend::Kind;
-use builder::compare::{Comparison, ViewComparison};
+use builder::compare::Comparison;
+use sandbox::backend::Kind;
+use sandbox::compare::ViewComparison;
 use serde::Serialize;
 
 pub use execute::execute;

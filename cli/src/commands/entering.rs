@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use builder::plan::MacHost;
-use mounter::stale::StateDir;
+use sandbox::entry::MacHost;
 #[cfg(target_os = "macos")]
-use mounter::ways::Way;
+use sandbox::jail::EntryMode;
+use sandbox::recovery::StateDir;
 
 use crate::error::CommandError;
 #[cfg(target_os = "macos")]
@@ -21,9 +21,9 @@ pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<M
 /// The way of this machine. What is lost by it is said each time: nobody reads documents before a build.
 #[cfg(target_os = "macos")]
 pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, CommandError> {
-    let host = builder::entering::host(state, path, loopbox)?;
+    let host = sandbox::entry::probe::host(state, path, loopbox)?;
     if !host.way.loses().is_empty() {
-        let (way, best) = (host.way, Way::Chroot);
+        let (way, best) = (host.way, EntryMode::Chroot);
         output::tell(format_args!("note: views are entered by {way} here; compared with {best}:"));
         way.loses().iter().for_each(|loss| output::tell(format_args!("note: - {loss}")));
     }
@@ -32,6 +32,6 @@ pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacH
 
 /// A way for plans that are only looked at.
 pub fn simplest() -> Option<MacHost> {
-    let way = mounter::ways::Way::Chroot;
+    let way = sandbox::jail::EntryMode::Chroot;
     cfg!(target_os = "macos").then_some(MacHost { way, image: None })
 }

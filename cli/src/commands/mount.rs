@@ -4,14 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use builder::backend::devices;
-use mounter::options::Changes;
-use mounter::stale::{Leftovers, StateDir};
-use mounter::{Mount, MountOptions, Network, Source};
-use nfs_server::view::{View, ViewSpec};
-use nfs_server::{Peers, Server, ServerOptions, Users};
+use sandbox::backend::{Changes, devices};
+use sandbox::host_mount::HostMount;
+use sandbox::recovery::{Leftovers, StateDir};
+use sandbox::view::ViewSpec;
 
 use super::need_root;
 use crate::arguments::Globals;
@@ -59,22 +56,15 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     spec.validate()?;
     let at = std::path::absolute(&arguments.directory)?;
     need_root()?;
-    let at = mounter::mount_path(&at);
+    let at = sandbox::mount_path(&at);
     let interrupt = Interrupt::watch()?;
     let (stopped, stop) = io::pipe()?;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
 
-    let view = Arc::new(View::open(&spec, None)?);
-    let options = ServerOptions::new(Users::Any, Peers::KernelOnly);
-    let network = Network::new()?;
-    let server = network.within(|| Server::start(view, options))??;
-    let source = Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };
+    let mut record = state.record(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
     // The host goes on living beside the mount.
-    let options = MountOptions { changes: Changes::Live };
-    let mut note = state.note(Leftovers { mount: Some(at.clone()), temporary: Vec::new() })?;
-    let mut mount = Mount::new(&source, &at, &options)?;
-    note.mounted_at(mount.at())?;
+    let mut mount = HostMount::new(&spec, &at, Changes::Live, &mut record)?;
     #[cfg(target_os = "linux")]
     let _guard = mount.start_guard(&itself::program()?)?;
     mount.share();
@@ -99,8 +89,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
             Ok(())
         }
     };
-    server.stop();
-    drop(note);
+    drop(record);
     unmounted?;
     Ok(status.unwrap_or(Status::Done))
 }

@@ -1,17 +1,12 @@
 //! `loopbox run … -- CMD`: any command in a view, without Nix.
 
 mod bind;
-mod defaults;
-mod directory;
-mod environment;
 mod execute;
-mod mac;
-mod plan;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use builder::program::Trouble;
+use sandbox::program::ProgramError;
 
 use bind::Bind;
 pub use execute::execute;
@@ -60,7 +55,7 @@ pub struct Arguments {
     hostname: String,
     /// How the view becomes a directory: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
-    backend: builder::backend::Kind,
+    backend: sandbox::backend::Kind,
     /// Print the view and the jail as JSON and run nothing
     #[arg(long)]
     dry_run: bool,
@@ -76,9 +71,6 @@ pub enum RunError {
     #[cfg(not(target_os = "linux"))]
     #[error("Nix's external builders cannot be held in a view on macOS; nothing was run")]
     NoExternal,
-    /// Where the machine's root stays, things are where they are.
-    #[error("{0:?} cannot be shown in a view on this Mac, whose root stays the machine's")]
-    NeedsRoot(PathBuf),
     /// Nix runs external builders as a build user, where there are some.
     #[cfg(target_os = "linux")]
     #[error("Nix runs this as the build user '{user}', and only root may mount file systems")]
@@ -89,13 +81,7 @@ pub enum RunError {
     /// Mounting, namespaces and users need root.
     #[error("this needs root: nobody else may mount file systems")]
     NotRoot,
-    /// The command is in no directory of its PATH.
-    #[error("{0:?} is in no directory of the PATH in the view")]
-    NotInPath(String),
-    /// The command does not exist.
-    #[error("{0:?} does not exist in the view")]
-    NoProgram(PathBuf),
     /// Something that the command needs is not in the view.
     #[error("{0:?} cannot start in the view")]
-    CannotStart(PathBuf, #[source] Trouble),
+    CannotStart(PathBuf, #[source] ProgramError),
 }

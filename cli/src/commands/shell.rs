@@ -27,7 +27,7 @@ pub struct Arguments {
     cores: Option<u32>,
     /// How to provide the view: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
-    backend: builder::backend::Kind,
+    backend: sandbox::backend::Kind,
     /// More host paths for the build to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,

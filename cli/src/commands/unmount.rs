@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use mounter::MountError;
-use mounter::stale::StateDir;
+use sandbox::MountError;
+use sandbox::recovery::StateDir;
 
 use super::need_root;
 use crate::arguments::Globals;
@@ -23,7 +23,7 @@ pub struct Arguments {
 /// Unmounts. The loopbox that serves the mount notices and exits.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     need_root()?;
-    let at = mounter::mount_path(&std::path::absolute(&arguments.directory)?);
+    let at = sandbox::mount_path(&std::path::absolute(&arguments.directory)?);
     let state = StateDir::open(&globals.state_dir)?;
     // A mount whose server is dead cannot be unmounted in the ordinary way.
     let swept = state.sweep()?;
@@ -33,6 +33,6 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if state.owner_of(&at)?.is_none() {
         return Err(MountError::NotMounted { at }.into());
     }
-    mounter::unmount(&at, arguments.force)?;
+    sandbox::unmount(&at, arguments.force)?;
     Ok(Status::Done)
 }

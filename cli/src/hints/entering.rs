@@ -2,10 +2,10 @@
 
 use std::io::ErrorKind;
 
-use builder::backend::BackendError;
 use builder::build::BuildError;
-use mounter::farm::FarmError;
-use mounter::jail::JailError;
+use sandbox::FarmError;
+use sandbox::backend::BackendError;
+use sandbox::jail::JailError;
 
 use super::Any;
 use crate::error::{CANNOT_EXECUTE, NOT_FOUND};
@@ -24,7 +24,7 @@ pub fn hint(error: &Any) -> Option<String> {
 
 #[cfg(target_os = "macos")]
 fn no_way(error: &Any) -> Option<String> {
-    use builder::entering::EnterError;
+    use sandbox::entry::probe::EnterError;
     matches!(error.downcast_ref(), Some(EnterError::NoWay(_))).then(|| {
         "'sudo loopbox doctor --verify' tries all that it takes; please report what it prints".into()
     })

@@ -1,6 +1,6 @@
 //! Disk images of macOS, attached and detached by the system's own program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io};
 
@@ -71,6 +71,14 @@ impl Image {
         fs::remove_file(record)?;
         Ok(swept)
     }
+}
+
+/// Detaches the image that a record of a dead run names, and returns the image's file.
+///
+/// # Errors
+/// When something of it stays; the record does too.
+pub fn sweep_image(record: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(Image::sweep(record)?.map(|image| image.file))
 }
 
 fn hdiutil(words: &[&str], paths: &[&Path]) -> io::Result<Vec<u8>> {

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use super::control::{self, Report};
-use super::{JailError, JailSpec, supervisor};
+use super::{JailError, SpawnRequest, supervisor};
 use crate::sys;
 
 /// What loopbox itself may do inside a jail: it gets the arguments and returns an exit status.
@@ -28,8 +28,8 @@ pub fn enter(task: Task) -> ExitCode {
         Ok(None) => return ExitCode::SUCCESS,
         Err(_) => return ExitCode::FAILURE,
     };
-    let report = match control::receive::<JailSpec>(&control) {
-        Ok(Some(spec)) => supervisor::supervise(&spec, task, &control),
+    let report = match control::receive::<SpawnRequest>(&control) {
+        Ok(Some(request)) => supervisor::supervise(&request, task, &control),
         Ok(None) => return ExitCode::FAILURE,
         Err(source) => Report::Failed(JailError::Control { source }),
     };

@@ -23,7 +23,7 @@ use super::control::{self, Inside};
 use super::init::fork_program;
 use super::limits::limit;
 use super::stage::Stage;
-use super::{JailError, JailSpec, Task, User};
+use super::{JailError, JailSpec, SpawnRequest, Task, User};
 use crate::sys;
 
 /// How many mount namespaces there may be in the user namespace of user 0, and below it. In one of its own it could
@@ -33,24 +33,30 @@ const MOUNT_NAMESPACES: (&str, &[u8]) = ("user/max_mnt_namespaces", b"0");
 const NOTHING: Option<&str> = None;
 
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
-pub(super) fn become_program(spec: &JailSpec, task: Task, channel: &UnixStream, reports: &UnixStream) -> ! {
-    or_report(take_steps(spec, task, channel, reports), channel)
+pub(super) fn become_program(
+    request: &SpawnRequest,
+    task: Task,
+    channel: &UnixStream,
+    reports: &UnixStream,
+) -> ! {
+    or_report(take_steps(request, task, channel, reports), channel)
 }
 
 fn take_steps(
-    spec: &JailSpec,
+    request: &SpawnRequest,
     task: Task,
     channel: &UnixStream,
     reports: &UnixStream,
 ) -> Result<Infallible, JailError> {
+    let SpawnRequest { root: place, spec, .. } = request;
     die_with_parent(channel)?;
     own_namespaces(spec.network)?;
     // The jail's own may be read-only by then, or missing.
     let knobs = knobs().map_err(|errno| cannot_limit(errno.into()))?;
     name_machine(spec)?;
-    let root = own_root(&spec.root.path(), spec.root.is_mount())?;
-    furnish(&root, spec)?;
-    change_root(&root, &spec.root.path())?;
+    let root = own_root(&place.path(), place.is_mount())?;
+    furnish(&root, request)?;
+    change_root(&root, &place.path())?;
     drop(root);
     mount_special(spec)?;
     limit(&spec.limits)?;
@@ -131,10 +137,10 @@ fn own_root(path: &Path, is_mount: bool) -> Result<OwnedFd, JailError> {
 }
 
 /// Mounts the kernel's file systems and devices in the root.
-fn furnish(root: &OwnedFd, spec: &JailSpec) -> Result<(), JailError> {
+fn furnish(root: &OwnedFd, SpawnRequest { devices, spec, .. }: &SpawnRequest) -> Result<(), JailError> {
     let stage = Stage::mount(root).map_err(|source| JailError::Stage { source })?;
-    stage.show_devices(&spec.devices)?;
-    stage.replace_streams(&spec.devices).map_err(|source| JailError::Stage { source })?;
+    stage.show_devices(devices)?;
+    stage.replace_streams(devices).map_err(|source| JailError::Stage { source })?;
     match &spec.proc {
         Some(at) => stage.mount_proc(at, spec.user.uid == 0),
         None => Ok(()),

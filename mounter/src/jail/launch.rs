@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::control::{self, KILL, Report};
 use super::handle::Handle;
 use super::spawner::{Spawner, Supervisor};
-use super::{JailError, JailSpec};
+use super::{JailError, SpawnRequest};
 use crate::MountError;
 
 /// A jail whose program runs. Dropping it kills everything inside and waits until the mount is gone.
@@ -86,8 +86,8 @@ impl Jail {
     ///
     /// # Errors
     /// The step that failed. Nothing is left then.
-    pub fn spawn(spawner: &Spawner, spec: &JailSpec, stdio: Stdio3) -> Result<Jail, JailError> {
-        spec.validate()?;
+    pub fn spawn(spawner: &Spawner, request: &SpawnRequest, stdio: Stdio3) -> Result<Jail, JailError> {
+        request.validate()?;
         let (ours, theirs) = UnixStream::pair().map_err(|source| JailError::Control { source })?;
         let supervisor = spawner.spawn(stdio, &theirs)?;
         // Its end is waited for.
@@ -98,10 +98,11 @@ impl Jail {
             program: None,
             stopped: None,
             #[cfg(not(target_os = "linux"))]
-            mount_point: matches!(spec.root, super::Root::Nfs { .. }).then(|| spec.root.path().into_owned()),
+            mount_point: matches!(request.root, super::Root::Nfs { .. })
+                .then(|| request.root.path().into_owned()),
             over: false,
         };
-        control::send(&jail.control, spec).map_err(|source| JailError::Control { source })?;
+        control::send(&jail.control, request).map_err(|source| JailError::Control { source })?;
         match jail.receive()? {
             Report::Started { pid } => {
                 // It may have ended already; then there is nothing that would have to be killed.

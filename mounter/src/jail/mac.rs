@@ -4,6 +4,7 @@
 mod inside;
 #[cfg(any(test, not(target_os = "linux")))]
 pub(super) mod ipc;
+mod mode;
 #[cfg(not(target_os = "linux"))]
 mod mounts;
 #[cfg(not(target_os = "linux"))]
@@ -15,8 +16,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use mode::EntryMode;
+
 use crate::profile::Profile;
-use crate::ways::Way;
 
 /// What a jail on macOS is made of besides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,14 +26,14 @@ use crate::ways::Way;
 pub struct Mac {
     /// How the program gets into the view. Without another root, the view is only mounted, and the paths of the
     /// program, its directory and its arguments are the machine's.
-    pub way: Way,
+    pub way: EntryMode,
     /// What it may do there.
     pub profile: Profile,
     /// A directory of the view to show the machine's devices in (devfs).
     pub devices: Option<PathBuf>,
     /// A disk image to attach read-only, and the directory of the view for it.
     pub image: Option<(PathBuf, PathBuf)>,
-    /// Where the image is written down while it is attached, for a sweep (`Note::image`).
+    /// Where the image is written down while it is attached, for a sweep ([`crate::jail::SpawnRequest`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<PathBuf>,
     /// The processor that the program is made for, where the system runs programs for two.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::place::is_plain;
 use super::{Device, JailError, Mac, Places, SystemCalls, text};
-use crate::stale::Note;
 use crate::{MountOptions, Source};
 
 /// Default size limit of shared memory.
@@ -17,15 +16,23 @@ const SHM_SIZE: &str = "50%";
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
 const NAME_MAX: usize = 64;
 
-/// A jail. All paths but those of [`Root`] are paths inside.
+/// A program and the root that it is started in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct JailSpec {
+pub struct SpawnRequest {
     /// The root directory.
     pub root: Root,
     /// Devices in it. No other device node works: the root is mounted `nodev`.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// Who runs what there.
+    pub spec: JailSpec,
+}
+
+/// Who runs what in a root, and with which limits. Paths are paths inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JailSpec {
     /// Who the program runs as.
     pub user: User,
     /// True for the host's network, false for one of its own with nothing but a loopback interface.
@@ -156,15 +163,45 @@ pub enum Resource {
     Stack,
 }
 
+impl SpawnRequest {
+    /// Checks what can be checked without a system call.
+    ///
+    /// # Errors
+    /// [`JailError::Spec`] with the first thing that is wrong.
+    pub fn validate(&self) -> Result<(), JailError> {
+        absolute(&self.root.path())?;
+        let wrong = match &self.root {
+            Root::Places(places) => places.first_wrong(),
+            Root::Nfs { .. } | Root::Directory(_) => None,
+        };
+        let devices = self.devices.iter().map(|device| &*device.at);
+        if let Some(at) = wrong.or_else(|| devices.into_iter().find(|at| !is_plain(at))) {
+            let problem = format!("the place {at:?} is not a plain absolute path");
+            return Err(JailError::Spec { problem });
+        }
+        if cfg!(target_os = "macos") && !self.devices.is_empty() {
+            // Its devices are where it mounts a devfs, and nowhere else.
+            return Err(JailError::Spec { problem: "macOS has no devices at places of one's own".into() });
+        }
+        self.spec.validate()
+    }
+}
+
+fn absolute(path: &Path) -> Result<(), JailError> {
+    if path.is_absolute() {
+        Ok(())
+    } else {
+        Err(JailError::Spec { problem: format!("the path {path:?} is not absolute") })
+    }
+}
+
 impl JailSpec {
     /// The jail that gives a program the least: no network, none of the kernel's file systems, no environment, no new
     /// privileges, no calls that can be refused, a session of its own, and its root to start in. What a program needs
     /// besides is added by whoever asks for it.
     #[must_use]
-    pub fn new(root: Root, user: User, program: impl Into<PathBuf>, argv: Vec<OsString>) -> JailSpec {
+    pub fn new(user: User, program: impl Into<PathBuf>, argv: Vec<OsString>) -> JailSpec {
         JailSpec {
-            root,
-            devices: Vec::new(),
             user,
             network: false,
             hostname: "localhost".into(),
@@ -189,11 +226,10 @@ impl JailSpec {
         }
     }
 
-    /// Has what outlives a jail whose supervisor is killed written down beside the run's note, for a sweep.
-    pub fn noted_in(&mut self, note: &Note) {
-        if let Some(mac) = &mut self.mac {
-            mac.record = Some(note.image());
-        }
+    /// Whether the view becomes the program's root directory.
+    #[must_use]
+    pub fn changes_root(&self) -> bool {
+        self.mac.as_ref().is_none_or(|mac| mac.way.changes_root())
     }
 
     /// Checks what can be checked without a system call.
@@ -203,21 +239,7 @@ impl JailSpec {
     pub fn validate(&self) -> Result<(), JailError> {
         let places =
             [Some(&self.program), Some(&self.cwd), self.proc.as_ref(), self.pts.as_ref(), self.shm.as_ref()];
-        for path in places.into_iter().flatten().map(PathBuf::as_path).chain([&*self.root.path()]) {
-            if !path.is_absolute() {
-                return Err(JailError::Spec { problem: format!("the path {path:?} is not absolute") });
-            }
-        }
-        if let Root::Places(places) = &self.root
-            && let Some(at) = places.first_wrong()
-        {
-            let problem = format!("the place {at:?} is not a plain absolute path");
-            return Err(JailError::Spec { problem });
-        }
-        if let Some(device) = self.devices.iter().find(|device| !is_plain(&device.at)) {
-            let problem = format!("the place {:?} is not a plain absolute path", device.at);
-            return Err(JailError::Spec { problem });
-        }
+        places.into_iter().flatten().try_for_each(|path| absolute(path))?;
         for name in [&self.hostname, &self.domainname] {
             if name.is_empty() || name.len() > NAME_MAX {
                 let problem = format!("the name {name:?} is empty or longer than {NAME_MAX} bytes");
@@ -245,10 +267,6 @@ impl JailSpec {
         if self.user.uid == 0 && self.user.inside.is_none() {
             // It could mount, make devices and load modules: the whole host is one such call away.
             return Err(JailError::Spec { problem: "root needs a user namespace of its own".into() });
-        }
-        if cfg!(target_os = "macos") && !self.devices.is_empty() {
-            // Its devices are where it mounts a devfs, and nowhere else.
-            return Err(JailError::Spec { problem: "macOS has no devices at places of one's own".into() });
         }
         if self.mac.is_some() != cfg!(target_os = "macos") {
             return Err(JailError::Spec { problem: "it is meant for another system".into() });

@@ -19,7 +19,7 @@ use super::enter::forget_streams;
 use super::handle::{Handle, reap};
 use super::orders::Orders;
 use super::tree::Tree;
-use super::{Ids, JailError, JailSpec, Outcome, Root, Task, User, inside};
+use super::{Ids, JailError, Outcome, Root, SpawnRequest, Task, User, inside};
 use crate::guard::Guard;
 use crate::{Mount, sys};
 
@@ -28,13 +28,13 @@ use crate::{Mount, sys};
 const ABORT_INTERVAL: u16 = 50;
 
 /// All of a jail's life; the answer is the last report.
-pub(super) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
+pub(super) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream) -> Report {
     let mut orders = Orders::new(control);
     let started =
-        spec.validate().and_then(|()| own_mounts()).and_then(|()| mount(&spec.root, control)).and_then(
+        request.validate().and_then(|()| own_mounts()).and_then(|()| mount(&request.root, control)).and_then(
             |mount| {
-                let mut program = Program::start(spec, task)?;
-                program.until_executed(&spec.user, &mut orders)?;
+                let mut program = Program::start(request, task)?;
+                program.until_executed(&request.spec.user, &mut orders)?;
                 Ok((mount, program))
             },
         );
@@ -136,7 +136,7 @@ struct Program {
 }
 
 impl Program {
-    fn start(spec: &JailSpec, task: Task) -> Result<Program, JailError> {
+    fn start(request: &SpawnRequest, task: Task) -> Result<Program, JailError> {
         let failed = |source: io::Error| JailError::Fork { source };
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
         let (reports, told) = UnixStream::pair().map_err(failed)?;
@@ -145,7 +145,7 @@ impl Program {
         match sys::fork_single_threaded().map_err(failed)? {
             ForkResult::Child => {
                 drop((channel, reports));
-                inside::become_program(spec, task, &theirs, &told)
+                inside::become_program(request, task, &theirs, &told)
             }
             ForkResult::Parent { child } => {
                 let handle = Handle::of(child).map_err(failed)?;

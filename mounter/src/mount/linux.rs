@@ -180,7 +180,7 @@ pub(crate) fn wait_until_gone(at: &Path, stop: BorrowedFd<'_>) -> Result<(), Mou
 
 /// Takes every NFS mount at `at` out of the tree, whatever its server and its users do. `MNT_FORCE` fails the calls
 /// that wait for the server; a mount that is in use even so is detached and goes with its last user.
-pub(crate) fn force_unmount(at: &Path) {
+pub fn force_unmount(at: &Path) {
     for _ in 0..STACK {
         if !is_nfs(at) {
             return;
@@ -215,7 +215,9 @@ pub(crate) fn is_mount_point(at: &Path) -> bool {
     topmost(at).is_some()
 }
 
-pub(crate) fn is_nfs(at: &Path) -> bool {
+/// Whether an NFS mount is there, found in the kernel's table.
+#[must_use]
+pub fn is_nfs(at: &Path) -> bool {
     topmost(at).is_some_and(|entry| entry.kind == "nfs")
 }
 

@@ -161,7 +161,8 @@ pub(crate) fn wait_until_gone(place: &Place, stop: BorrowedFd<'_>) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn force_unmount(at: &Path) {
+/// Takes every NFS mount at `at` out of the tree, whatever its server and its users do.
+pub fn force_unmount(at: &Path) {
     if is_nfs(at) {
         take_away(&resolve(at));
     }
@@ -177,7 +178,7 @@ pub(crate) fn take_away(at: &Path) {
 }
 
 /// Takes away every mount of what a server that is gone had offered.
-pub(crate) fn take_away_served(device: &str) {
+pub fn take_away_served(device: &str) {
     for place in order::served(&sys::mounts(), device) {
         force_unmount_place(place);
     }
@@ -199,7 +200,9 @@ pub(crate) fn is_mount_point(at: &Path) -> bool {
     mounted_kind(at).is_some()
 }
 
-pub(crate) fn is_nfs(at: &Path) -> bool {
+/// Whether an NFS mount is there, found in the kernel's table.
+#[must_use]
+pub fn is_nfs(at: &Path) -> bool {
     mounted_kind(at).is_some_and(|kind| kind == "nfs")
 }
 

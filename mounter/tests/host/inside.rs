@@ -345,7 +345,7 @@ fn a_missing_supervisor_is_named() {
     let place = Place::new();
     let stdio = mounter::jail::Stdio3::null().unwrap();
     let absent = mounter::jail::Spawner::new("/absent".into());
-    let error = mounter::jail::Jail::spawn(&absent, &place.spec("true"), stdio);
+    let error = mounter::jail::Jail::spawn(&absent, &place.spec("true").request(), stdio);
     insta::assert_snapshot!(error.unwrap_err(), @r#"cannot start the supervisor of the jail, "/absent""#);
 }
 

@@ -3,13 +3,16 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use mounter::jail::{Ids, Jail, JailError, JailSpec, Outcome, Root, Spawner, Stdio3, SystemCalls, User};
+use mounter::jail::{
+    Device, Ids, Jail, JailError, JailSpec, Outcome, Root, SpawnRequest, Spawner, Stdio3, SystemCalls, User,
+};
 
 /// A user and a group that own nothing here.
 pub const USER: User = User::new(30001, 30000);
@@ -26,6 +29,33 @@ const PROGRAMS: [&str; 16] = [
     "mount", "umount", "unshare", "sh", "cat", "ls", "id", "hostname", "sleep", "mkdir", "readlink", "stat",
     "touch", "kill", "chmod", "uname",
 ];
+
+/// A request whose specification is at hand.
+pub struct Prepared {
+    pub root: Root,
+    pub devices: Vec<Device>,
+    spec: JailSpec,
+}
+
+impl Prepared {
+    pub fn request(&self) -> SpawnRequest {
+        SpawnRequest { root: self.root.clone(), devices: self.devices.clone(), spec: self.spec.clone() }
+    }
+}
+
+impl Deref for Prepared {
+    type Target = JailSpec;
+
+    fn deref(&self) -> &JailSpec {
+        &self.spec
+    }
+}
+
+impl DerefMut for Prepared {
+    fn deref_mut(&mut self) -> &mut JailSpec {
+        &mut self.spec
+    }
+}
 
 pub struct Place {
     directory: tempfile::TempDir,
@@ -54,17 +84,18 @@ impl Place {
     }
 
     /// A jail in this place that runs a shell script as an ordinary user.
-    pub fn spec(&self, script: &str) -> JailSpec {
+    pub fn spec(&self, script: &str) -> Prepared {
         let argv = ["sh", "-c", script].map(OsString::from).to_vec();
-        JailSpec {
+        let spec = JailSpec {
             proc: Some("/proc".into()),
             pts: Some("/dev/pts".into()),
             shm: Some("/dev/shm".into()),
             env: vec![("PATH".into(), "/bin".into())],
             cwd: "/work".into(),
             system_calls: SystemCalls::default(),
-            ..JailSpec::new(Root::Directory(self.root().into()), USER, "/bin/sh", argv)
-        }
+            ..JailSpec::new(USER, "/bin/sh", argv)
+        };
+        Prepared { root: Root::Directory(self.root().into()), devices: Vec::new(), spec }
     }
 
     fn add(&self, host: &Path, at: &Path) {
@@ -85,18 +116,18 @@ impl Place {
 }
 
 /// Starts a jail whose output is collected.
-pub fn spawn(spec: &JailSpec) -> Result<Jail, JailError> {
+pub fn spawn(spec: &Prepared) -> Result<Jail, JailError> {
     let stderr = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
     let silent = Stdio3 { stderr, ..Stdio3::null().unwrap() };
-    Jail::spawn(&SPAWNER, spec, silent)
+    Jail::spawn(&SPAWNER, &spec.request(), silent)
 }
 
 /// Runs a jail to its end; the answer is what its program printed, and how it ended.
-pub fn run(spec: &JailSpec) -> Result<(String, Outcome), JailError> {
+pub fn run(spec: &Prepared) -> Result<(String, Outcome), JailError> {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let errors = writer.try_clone().unwrap();
     let stdio = Stdio3 { stdout: writer.into(), stderr: errors.into(), ..Stdio3::null().unwrap() };
-    let jail = Jail::spawn(&SPAWNER, spec, stdio)?;
+    let jail = Jail::spawn(&SPAWNER, &spec.request(), stdio)?;
     let mut output = String::new();
     reader.read_to_string(&mut output).unwrap();
     Ok((output, jail.wait()?))

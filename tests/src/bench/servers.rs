@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use builder::plan::User;
+use mounter::jail::User;
 use mounter::options::{self, Recovery};
 use mounter::{MountOptions, Source};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
@@ -168,7 +168,7 @@ impl Drop for Running {
 
 /// Whom the crates on a view take everybody for.
 fn root() -> User {
-    User { uid: 0, gid: 0, groups: Vec::new() }
+    User::new(0, 0)
 }
 
 /// Ends a process: when its standard input ends, or else by force.

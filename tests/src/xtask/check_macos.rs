@@ -15,7 +15,7 @@ use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
 
 /// What is compiled: all that runs on a Mac. The package `tests` drives a Linux machine and is not among it.
-const PACKAGES: [&str; 4] = ["nfs-server", "mounter", "builder", "cli"];
+const PACKAGES: [&str; 5] = ["nfs-server", "mounter", "sandbox", "builder", "cli"];
 
 /// The program itself.
 const PROGRAM: &str = "loopbox";

@@ -2,77 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use mounter::jail::{Architecture, Mac};
-use mounter::profile::{Files, Network, Profile};
-use mounter::ways::Way;
-use nfs_server::view::{Entry, Owner};
+use sandbox::entry::MacHost;
+use sandbox::entry::system::{CRYPTEX, PRIVATE, beyond_links, links, system_paths};
+use sandbox::jail::{Architecture, EntryMode, Files, Ids, Mac, Network, Profile};
+use sandbox::view::{Entry, Owner};
 
-use super::super::{Ids, MacHost, PlanError, PlannedOutput, Request, SandboxPath};
+use super::super::{PlanError, PlannedOutput, Request, SandboxPath};
 use super::Entries;
 use crate::derivation::Attributes;
 use crate::store::Settings;
 
-/// What every program needs of the system: its libraries, of which most are in a shared cache alone, and what these
-/// read. Not all of `/System`, which has everybody's files below its `Volumes`.
-const SYSTEM: [&str; 10] = [
-    "/Library/Apple/System/Library/LaunchDaemons/com.apple.oahd.plist",
-    "/Library/Apple/usr/libexec/oah",
-    "/System/Library",
-    "/private/var/db/timezone",
-    "/private/var/select/sh",
-    "/usr/lib",
-    "/usr/libexec/oah",
-    "/usr/share/icu",
-    "/usr/share/locale",
-    "/usr/share/zoneinfo",
-];
-
-/// Where the shared cache is, as the system's own root has it.
-const CACHE: [&str; 2] = ["/System/Cryptexes", "/System/Volumes/Preboot/Cryptexes"];
-
-/// The directories of its files, the one of macOS 13 and later first.
-pub const CACHE_DIRECTORIES: [&str; 2] =
-    ["/System/Volumes/Preboot/Cryptexes/OS/System/Library/dyld", "/System/Library/dyld"];
-
-/// Where dyld looks for it first, and where the system's disk image is attached.
-pub const CRYPTEX: &str = "/System/Cryptexes/OS";
-
 /// `/bin/sh` is a program that starts the shell that `/private/var/select/sh` leads to, by default this one.
 const SHELL: (&str, &str) = ("/bin/sh", "/bin/bash");
 
-/// Links of the system's root, all to the same names in one place.
-const LINKS: [&str; 3] = ["etc", "tmp", "var"];
-const PRIVATE: &str = "/private";
-
 /// The build directory in a view that is mounted beside the machine's root.
 const BUILD: &str = "/build";
-
-/// Host paths that everything on a Mac sees.
-#[must_use]
-pub fn system_paths(way: Way) -> Vec<PathBuf> {
-    let cache: &[&str] = if way == Way::Cryptex { &[] } else { &CACHE };
-    let mut paths: Vec<PathBuf> = SYSTEM.iter().chain(cache).map(PathBuf::from).collect();
-    paths.sort();
-    paths
-}
-
-/// The links of the system's root.
-#[must_use]
-pub fn links() -> Vec<Entry> {
-    let link = |name: &str| {
-        let at = Path::new("/").join(name);
-        Entry::Symlink { at, target: Path::new("private").join(name) }
-    };
-    LINKS.map(link).into()
-}
-
-/// A path as it is called when the links of the system's root have been followed.
-#[must_use]
-pub fn beyond_links(path: &Path) -> PathBuf {
-    let linked = LINKS.iter().any(|name| path.starts_with(Path::new("/").join(name)));
-    let below = path.strip_prefix("/").ok().filter(|_| linked);
-    below.map_or_else(|| path.into(), |below| Path::new(PRIVATE).join(below))
-}
 
 /// Nix's settings with the place of the build directory, for which Nix has no setting on macOS: where it used to be,
 /// or where the view is mounted.
@@ -119,7 +63,11 @@ pub(super) fn add(
         way: host.way,
         profile: Profile { files, network, extra },
         devices: host.way.changes_root().then(|| "/dev".into()),
-        image: host.image.clone().filter(|_| host.way == Way::Cryptex).map(|image| (image, CRYPTEX.into())),
+        image: host
+            .image
+            .clone()
+            .filter(|_| host.way == EntryMode::Cryptex)
+            .map(|image| (image, CRYPTEX.into())),
         record: None,
         architecture: Architecture::of_system(&request.derivation.platform),
         alone: true,
@@ -127,7 +75,7 @@ pub(super) fn add(
 }
 
 /// What is shown of the host besides the store. Devices are all there.
-fn with_system(shown: Vec<SandboxPath>, way: Way) -> Vec<SandboxPath> {
+fn with_system(shown: Vec<SandboxPath>, way: EntryMode) -> Vec<SandboxPath> {
     let optional = |path: PathBuf| SandboxPath { target: path.clone(), source: path, optional: true };
     let shell = shown.iter().any(|path| path.target == Path::new(SHELL.0));
     let mut all: Vec<SandboxPath> = system_paths(way).into_iter().map(optional).collect();
@@ -154,7 +102,7 @@ fn add_root(
     let directory = |at: &str, mode| Entry::Directory { at: at.into(), mode, owner: Owner::default() };
     entries.put(directory("/", 0o755));
     entries.put(directory("/dev", 0o755));
-    if host.way == Way::Cryptex {
+    if host.way == EntryMode::Cryptex {
         entries.put(directory(CRYPTEX, 0o755));
     }
     links().into_iter().for_each(|link| entries.put(link));

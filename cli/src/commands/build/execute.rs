@@ -10,7 +10,7 @@ use builder::graph::GraphError;
 use builder::graph::{self, Finished};
 use builder::store::Settings;
 use builder::store_path::StorePath;
-use builder::watch::Limits;
+use sandbox::limits::Limits;
 
 #[cfg(target_os = "linux")]
 use super::through_nix;

@@ -9,7 +9,7 @@ use builder::status::Failures;
 use builder::store::{PathInfo, Store, StoreError};
 use builder::store_path::StorePath;
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
-use mounter::jail::Outcome;
+use sandbox::jail::Outcome;
 use serde_json::{Value, json};
 
 use crate::error::{CommandError, FAILED, Status};

@@ -23,7 +23,7 @@ pub fn execute(
     roots: &[StorePath],
 ) -> CommandResult {
     let Start { interrupt, store, settings } = start;
-    if arguments.backend != builder::backend::Kind::default() {
+    if arguments.backend != sandbox::backend::Kind::default() {
         return Err(UsageError {
             message: "outputs whose paths are not known before the build are built in NFS views only".into(),
             hints: vec!["Leave out --backend.".into()],

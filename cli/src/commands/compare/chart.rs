@@ -2,9 +2,9 @@
 
 use std::io;
 
-use builder::backend::Kind;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use sandbox::backend::Kind;
 
 use super::table::Took;
 

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use builder::backend::Kind;
 use builder::build::{Builder, Event, Observer, Options};
-use builder::compare::{Surroundings, Verdict, Wanted, compare_builds, compare_views};
+use builder::compare::{Verdict, Wanted, compare_builds};
 use builder::store::Store;
-use builder::watch::Limits;
-use mounter::jail::Spawner;
-use mounter::stale::StateDir;
+use sandbox::backend::Kind;
+use sandbox::compare::{Surroundings, compare_views};
+use sandbox::jail::Spawner;
+use sandbox::limits::Limits;
+use sandbox::recovery::StateDir;
 
 use super::{Arguments, Report, html, table};
 use crate::arguments::Globals;

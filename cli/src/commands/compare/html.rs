@@ -2,8 +2,9 @@
 
 use std::io;
 
-use builder::compare::{Comparison, RoundResult, Verdict, ViewComparison, Walks};
+use builder::compare::{Comparison, RoundResult, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sandbox::compare::{ViewComparison, Walks};
 
 use super::table::{self, COLUMNS, Took};
 use super::{Report, chart};

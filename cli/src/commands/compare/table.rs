@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use builder::backend::{Kind, Spent};
-use builder::build::ViewSeconds;
-use builder::compare::{Comparison, OutputDifference, RoundResult, ViewComparison, Walks};
+use builder::compare::{Comparison, OutputDifference, RoundResult};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+use sandbox::PhaseSeconds;
+use sandbox::backend::{Kind, ResourceUsage};
+use sandbox::compare::{ViewComparison, Walked, Walks};
 
 use super::Report;
 
@@ -28,9 +29,9 @@ pub struct Took {
     /// Which.
     pub backend: Kind,
     /// How long.
-    pub seconds: ViewSeconds,
+    pub seconds: PhaseSeconds,
     /// What else; of the last round.
-    pub spent: Spent,
+    pub spent: ResourceUsage,
 }
 
 /// All of it.
@@ -53,8 +54,8 @@ pub fn took(comparison: &Comparison) -> Vec<Took> {
             })
             .collect();
         let Some(last) = built.last() else { continue };
-        let middle = |part: fn(&ViewSeconds) -> f64| median(built.iter().map(|built| part(&built.seconds)));
-        let seconds = ViewSeconds {
+        let middle = |part: fn(&PhaseSeconds) -> f64| median(built.iter().map(|built| part(&built.seconds)));
+        let seconds = PhaseSeconds {
             setup: middle(|seconds| seconds.setup),
             run: middle(|seconds| seconds.run),
             teardown: middle(|seconds| seconds.teardown),
@@ -66,7 +67,7 @@ pub fn took(comparison: &Comparison) -> Vec<Took> {
 
 /// What each backend took for a view.
 pub fn took_view(view: &ViewComparison) -> Vec<Took> {
-    let one = |walked: &builder::compare::Walked| Took {
+    let one = |walked: &Walked| Took {
         backend: walked.backend,
         seconds: walked.seconds,
         spent: walked.spent.clone(),

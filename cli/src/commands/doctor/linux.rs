@@ -106,7 +106,7 @@ fn process_filesystem() -> Finding {
 /// Builds that use the machine's network reach these by name, with no file in between.
 fn abstract_sockets() -> Finding {
     const SUBJECT: &str = "abstract sockets";
-    if mounter::jail::can_scope_abstract_sockets() {
+    if sandbox::jail::can_scope_abstract_sockets() {
         return Finding::good(SUBJECT, "the kernel keeps builds from those of others");
     }
     Finding::other(

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use mounter::stale::StateDir;
-use mounter::ways::{Facts, Sip, WAYS, Way};
+use sandbox::entry::decision::{Facts, MODES, Sip, Trial};
+use sandbox::jail::EntryMode;
+use sandbox::recovery::StateDir;
 
 use super::{Finding, State};
 use crate::arguments::Globals;
@@ -31,10 +32,10 @@ fn client() -> Finding {
 
 /// Root tries, whatever is known already; others cannot.
 fn facts(globals: &Globals) -> Facts {
-    let seen = builder::entering::look();
+    let seen = sandbox::entry::probe::look();
     let tried = || {
         let state = StateDir::open(&globals.state_dir).ok()?;
-        builder::entering::try_again(&state, &globals.state_dir, &itself::program().ok()?).ok()
+        sandbox::entry::probe::try_again(&state, &globals.state_dir, &itself::program().ok()?).ok()
     };
     let known = if nix::unistd::geteuid().is_root() { tried() } else { None };
     known.unwrap_or(seen)
@@ -59,7 +60,7 @@ fn ways(facts: &Facts) -> Vec<Finding> {
     let reasons: Vec<String> =
         decision.refused.iter().map(|(way, reason)| format!("no {way}: {reason}")).collect();
     let Some(way) = decision.way else {
-        let untried = WAYS.iter().all(|way| *facts.trial(*way) == mounter::ways::Trial::Untried);
+        let untried = MODES.iter().all(|way| *facts.trial(*way) == Trial::Untried);
         let advice = if untried {
             "run it with sudo: ways are tried as root"
         } else {
@@ -68,7 +69,7 @@ fn ways(facts: &Facts) -> Vec<Finding> {
         let state = if untried { State::Missing } else { State::Bad };
         return vec![Finding::other(SUBJECT, state, reasons.join("; "), advice)];
     };
-    if way == Way::Chroot {
+    if way == EntryMode::Chroot {
         return vec![Finding::good(SUBJECT, way.to_string())];
     }
     let advice =

@@ -14,8 +14,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use builder::causes;
-use mounter::stale::StateDir;
+use sandbox::causes;
+use sandbox::recovery::StateDir;
 
 use super::{Arguments, UNFIT};
 use crate::arguments::Globals;

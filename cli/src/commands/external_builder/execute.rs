@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use builder::backend::Nfs;
 use builder::external::{Description, External};
 use builder::plan::SandboxPath;
-use mounter::jail::{Outcome, Spawner};
-use mounter::stale::StateDir;
 use nix::unistd::{User, geteuid};
+use sandbox::backend::Nfs;
+use sandbox::jail::{Outcome, Spawner};
+use sandbox::recovery::StateDir;
 
 use super::Arguments;
 use crate::arguments::Globals;

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use nfs_server::view::{Access, Entry};
+use sandbox::command::without_slash;
+use sandbox::view::{Access, Entry};
 
 /// A host path and its place in the view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl FromStr for Bind {
     /// What follows the last colon is the place, so a host path with a colon needs a place after it.
     fn from_str(word: &str) -> Result<Bind, Infallible> {
         let (source, at) = word.rsplit_once(':').unwrap_or((word, word));
-        Ok(Bind { source: without_slash(source), at: without_slash(at) })
+        Ok(Bind { source: without_slash(source.as_ref()), at: without_slash(at.as_ref()) })
     }
 }
 
@@ -30,12 +31,6 @@ impl Bind {
     pub fn entry(&self, access: Access) -> Entry {
         Entry::Graft { at: self.at.clone(), source: self.source.clone(), access, optional: false }
     }
-}
-
-/// Shells complete directories with a slash at the end.
-pub fn without_slash(path: &str) -> PathBuf {
-    let trimmed = path.trim_end_matches('/');
-    if trimmed.is_empty() && !path.is_empty() { "/".into() } else { trimmed.into() }
 }
 
 #[cfg(test)]

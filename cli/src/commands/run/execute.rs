@@ -1,19 +1,19 @@
 //! What `loopbox run` does once its words are read: make the view, run, take it away.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use builder::backend::{Backend, BackendError, Wish, devices};
-use builder::plan::User;
-use builder::program;
-use builder::shell::SessionTerminal;
-use mounter::MountOptions;
-use mounter::jail::{Jail, JailError, Outcome, Spawner, Streams};
-use mounter::stale::{Leftovers, StateDir};
-use nfs_server::view::{Owner, View};
+use builder::store::Store;
+use builder::store_path::StorePath;
 use nix::unistd::geteuid;
+use sandbox::backend::BackendError;
+use sandbox::cancel::Cancel;
+use sandbox::command::{self, Command};
+use sandbox::jail::{JailError, Outcome, Spawner, Streams};
+use sandbox::recovery::StateDir;
+use sandbox::view::{Access, Entry, Owner};
+use sandbox::{Ended, Layout, Program, SessionError, SessionTerminal, Setup, Top, WorkDir};
 
-use super::directory::{self, RunDirectory};
-use super::plan::Plan;
 use super::{Arguments, RunError};
 use crate::arguments::Globals;
 use crate::commands::{entering, need_root};
@@ -21,7 +21,7 @@ use crate::error::{CommandError, CommandResult, Status};
 use crate::itself;
 use crate::output;
 use crate::signals::Interrupt;
-use crate::terminal::{self, TerminalError};
+use crate::terminal;
 
 /// Makes the view real, runs the command in it, kills what it left, and takes the view away.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
@@ -31,10 +31,12 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     {
         return Ok(status);
     }
-    let simplest = Plan::make(arguments, &directory::unused(), entering::simplest())?;
+    let request = arguments.request()?;
+    let base = command::unused_directory();
+    let simplest = Command::plan(&request, &base, entering::simplest())?;
     simplest.view.validate()?;
     if arguments.dry_run {
-        output::print_json(&simplest.to_json()?)?;
+        output::print_json(&simplest)?;
         return Ok(Status::Done);
     }
     need_root()?;
@@ -45,57 +47,81 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
     let loopbox = itself::program()?;
-    let plan = match entering::host(&state, &globals.state_dir, &loopbox)? {
+    let mut command = match entering::host(&state, &globals.state_dir, &loopbox)? {
         None => simplest,
-        mac => Plan::make(arguments, &simplest.base, mac)?,
+        mac => Command::plan(&request, &base, mac)?,
     };
-    let mount = cfg!(target_os = "macos").then(|| directory::mount_point(&plan.base));
-    let note = state.note(Leftovers { mount, temporary: vec![plan.base.clone()] })?;
-    let directory = RunDirectory::make(&plan, &note)?;
 
-    let Owner { uid, gid } = plan.user;
-    let user = User { uid, gid, groups: Vec::new() };
-    let realised = arguments.backend(&plan).realise(Wish {
-        view: &plan.view,
-        user: &user,
-        at: directory.mount_point(),
-        note: &note,
-        sink: None,
-    });
-    let realised = realised.map_err(whole)?;
-    let program = plan.program(realised.view())?;
-    let mut jail = plan.jail(realised.root(), program.clone());
-    jail.devices = devices(&plan.view);
-    jail.noted_in(&note);
-    if let Some(inner) = &globals.terminal {
-        jail.terminal = true;
-        inner.begin(uid).map_err(TerminalError)?;
-    }
-    let (streams, stdio) = Streams::carry(Some(uid), globals.terminal.is_some())?;
-    let spawner = Spawner::new(loopbox);
-    let ended = Jail::spawn(&spawner, &jail, stdio).and_then(|jail| {
-        let jail = match globals.terminal.clone() {
-            Some(inner) => jail.when_stopped(move || inner.stopped()),
-            None => jail,
-        };
-        let killer = jail.killer();
-        let _killed_by_signals = interrupt.cancel().on_cancel(move || killer.kill());
-        jail.wait()
+    let top = Top { children: command.scratch.clone(), ..Top::new(base) };
+    // Where the machine's root stays, the command has to reach the mount.
+    let reachable = !command.jail.changes_root();
+    let work_dir = WorkDir::create(&state, Layout { tops: vec![top], mount_in: Some(0), reachable })?;
+    let backend = arguments.backend.serving(command.changes);
+    let user = command.jail.user.clone();
+    let session = Setup { view: &command.view, user: &user, backend: &*backend, work_dir: &work_dir }.open();
+    let session = session.map_err(whole)?;
+    command.jail.program = command.resolve(session.view())?;
+    let (streams, stdio) = Streams::carry(Some(user.uid), globals.terminal.is_some())?;
+    let ended = session.run(Program {
+        spawner: &Spawner::new(loopbox),
+        jail: command.jail.clone(),
+        stdio,
+        terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
+        cancel: interrupt.cancel(),
+        stop: &Cancel::default(),
+        worthless_on_failure: false,
     });
     let carried = streams.finish();
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    let answer = explain(realised.view(), &program, &plan, ended);
-    realised.end()?;
+    let status = status(ended, command.jail.program)?;
     carried?;
-    answer
+    Ok(status)
 }
 
 impl Arguments {
-    /// What is shown writable may be changed by the host at the same time, which only an NFS client has to know.
-    fn backend(&self, plan: &Plan) -> Box<dyn Backend> {
-        self.backend.mounted_with(MountOptions { changes: plan.changes })
+    /// Asks the store what `--closure` means.
+    fn request(&self) -> Result<command::Request, CommandError> {
+        let store = Store::from_environment();
+        let mut entries: Vec<Entry> = self.ro.iter().map(|bind| bind.entry(Access::Ro)).collect();
+        entries.extend(self.rw.iter().map(|bind| bind.entry(Access::Rw)));
+        entries.extend(self.closure(&store)?);
+        Ok(command::Request {
+            entries,
+            programs: self.with.clone(),
+            tmpfs: self.tmpfs.clone(),
+            env: self.env.clone(),
+            preserve_env: self.preserve_env,
+            cwd: self.chdir.clone(),
+            user: self.user(),
+            network: self.net,
+            hostname: self.hostname.clone(),
+            immutable: store.directory().into(),
+            command: self.command.clone(),
+        })
+    }
+
+    fn closure(&self, store: &Store) -> Result<Vec<Entry>, CommandError> {
+        if self.closure.is_empty() {
+            return Ok(Vec::new());
+        }
+        let root = |path: &PathBuf| StorePath::containing(path, store.directory());
+        let roots = self.closure.iter().map(root).collect::<Result<_, _>>()?;
+        let graft = |path: StorePath| {
+            let at = store.locate(&path);
+            Entry::Graft { source: at.clone(), at, access: Access::Fixed, optional: false }
+        };
+        Ok(store.closure(&roots)?.into_iter().map(graft).collect())
+    }
+
+    /// Under sudo, the user who called it; its numbers are sudo's own word.
+    fn user(&self) -> Owner {
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        let uid = self.uid.or_else(|| number("SUDO_UID")).unwrap_or_else(|| nix::unistd::getuid().as_raw());
+        let by_uid = || if self.uid.is_some() { Some(uid) } else { number("SUDO_GID") };
+        let gid = self.gid.or_else(by_uid).unwrap_or_else(|| nix::unistd::getgid().as_raw());
+        Owner { uid, gid }
     }
 }
 
@@ -110,19 +136,17 @@ fn whole(error: BackendError) -> CommandError {
 
 /// A program that could not start says little or nothing about it: the kernel answers ENOENT for a missing loader too,
 /// and some loaders only exit.
-fn explain(view: &View, program: &Path, plan: &Plan, ended: Result<Outcome, JailError>) -> CommandResult {
-    let suspicious = matches!(
-        ended,
-        Err(JailError::Exec { .. }) | Ok(Outcome::Exited(127) | Outcome::Signaled(libc::SIGABRT))
-    );
-    if suspicious
-        && plan.has_own_root()
-        && let Err(trouble) = program::check(view, program, plan.search_path(), plan.library_path())
-    {
-        return Err(RunError::CannotStart(program.into(), trouble).into());
-    }
-    match ended? {
-        Outcome::Exited(code) => Ok(Status::Exited(code)),
-        Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
+fn status(ended: Result<Ended, SessionError>, program: PathBuf) -> Result<Status, CommandError> {
+    match ended {
+        Ok(Ended { missing: Some(missing), .. })
+        | Err(SessionError::Execute { missing: Some(missing), .. }) => {
+            Err(RunError::CannotStart(program, missing).into())
+        }
+        Ok(Ended { outcome: Outcome::Exited(code), .. }) => Ok(Status::Exited(code)),
+        Ok(Ended { outcome: Outcome::Signaled(signal), .. }) => Ok(Status::Signaled(signal)),
+        Err(SessionError::Execute { program, error, missing: None }) => {
+            Err(JailError::Exec { program, source: error }.into())
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,15 +1,14 @@
 //! What `loopbox shell` does once its words are read: builds what is missing, then enters.
 
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use builder::build::{Options, Purpose};
 use builder::graph;
-use builder::plan::Word;
-use builder::shell::{Session, SessionTerminal, Wish};
+use builder::shell::{Session, Wish};
 use builder::store::Settings;
-use mounter::jail::{Outcome, Streams};
+use sandbox::SessionTerminal;
+use sandbox::jail::{Outcome, Streams};
 
 use super::Arguments;
 use crate::arguments::Globals;
@@ -85,10 +84,7 @@ impl Arguments {
         match &self.run {
             Some(line) => Wish::Line(line.clone()),
             None if self.command.is_empty() => Wish::Shell,
-            None => {
-                let word = |word: &std::ffi::OsString| Word::from(word.clone().into_vec());
-                Wish::Command(self.command.iter().map(word).collect())
-            }
+            None => Wish::Command(self.command.clone()),
         }
     }
 

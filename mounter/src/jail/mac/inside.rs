@@ -10,23 +10,28 @@ use nix::sys::stat::{Mode, umask};
 use super::{Mac, sys};
 use crate::jail::become_program::{execute, or_report, start_session};
 use crate::jail::limits::limit;
-use crate::jail::{JailError, JailSpec, Root, Task};
+use crate::jail::{JailError, JailSpec, Root, SpawnRequest, Task};
 
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
-pub(super) fn become_program(spec: &JailSpec, mac: &Mac, task: Task, channel: &UnixStream) -> ! {
-    or_report(take_steps(spec, mac, task, channel), channel)
+pub(super) fn become_program(request: &SpawnRequest, mac: &Mac, task: Task, channel: &UnixStream) -> ! {
+    or_report(take_steps(request, mac, task, channel), channel)
 }
 
-fn take_steps(spec: &JailSpec, mac: &Mac, task: Task, channel: &UnixStream) -> Result<Infallible, JailError> {
+fn take_steps(
+    SpawnRequest { root, spec, .. }: &SpawnRequest,
+    mac: &Mac,
+    task: Task,
+    channel: &UnixStream,
+) -> Result<Infallible, JailError> {
     start_session(spec)?;
     // Below another root its files may not be found.
     sys::load_sandbox().map_err(|source| JailError::Arrange { what: "load libsandbox".into(), source })?;
-    change_root(spec, mac)?;
+    change_root(root, mac)?;
     // Nix's builders too are where they start before they are confined.
     nix::unistd::chdir(&spec.cwd)
         .map_err(|errno| JailError::WorkingDirectory { path: spec.cwd.clone(), source: errno.into() })?;
     // One profile only: a process that has one cannot be given another.
-    let profile = mac.profile.text(port(&spec.root));
+    let profile = mac.profile.text(port(root));
     sys::enter_sandbox(&profile).map_err(|said| JailError::Sandbox { said })?;
     become_user(spec)?;
     limit(&spec.limits)?;
@@ -40,11 +45,11 @@ fn take_steps(spec: &JailSpec, mac: &Mac, task: Task, channel: &UnixStream) -> R
 }
 
 /// No descriptor of a directory stays open: by one, the program could leave its root again.
-fn change_root(spec: &JailSpec, mac: &Mac) -> Result<(), JailError> {
+fn change_root(root: &Root, mac: &Mac) -> Result<(), JailError> {
     if !mac.way.changes_root() {
         return Ok(());
     }
-    let root = spec.root.path();
+    let root = root.path();
     nix::unistd::chdir(&*root)
         .and_then(|()| nix::unistd::chroot(&*root))
         .and_then(|()| nix::unistd::chdir("/"))

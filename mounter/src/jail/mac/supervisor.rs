@@ -16,13 +16,13 @@ use crate::jail::enter::forget_streams;
 use crate::jail::handle::{Handle, reap};
 use crate::jail::orders::Orders;
 use crate::jail::users::kill_all_of;
-use crate::jail::{JailError, JailSpec, Outcome, Task};
+use crate::jail::{JailError, Outcome, SpawnRequest, Task};
 use crate::sys;
 
 /// All of a jail's life; the answer is the last report.
-pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStream) -> Report {
+pub(in crate::jail) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream) -> Report {
     let mut orders = Orders::new(control);
-    let (mounts, mut program) = match start(spec, task, &mut orders) {
+    let (mounts, mut program) = match start(request, task, &mut orders) {
         Ok(started) => started,
         Err(error) => return Report::Failed(error),
     };
@@ -44,12 +44,16 @@ pub(in crate::jail) fn supervise(spec: &JailSpec, task: Task, control: &UnixStre
     }
 }
 
-fn start(spec: &JailSpec, task: Task, orders: &mut Orders<'_>) -> Result<(Mounts, Program), JailError> {
-    spec.validate()?;
+fn start(
+    request: &SpawnRequest,
+    task: Task,
+    orders: &mut Orders<'_>,
+) -> Result<(Mounts, Program), JailError> {
+    request.validate()?;
     let missing = || JailError::Spec { problem: "it says nothing of macOS".into() };
-    let mac = spec.mac.as_ref().ok_or_else(missing)?;
-    let mounts = Mounts::make(&spec.root, mac)?;
-    let mut program = Program::start(spec, mac, task)?;
+    let mac = request.spec.mac.as_ref().ok_or_else(missing)?;
+    let mounts = Mounts::make(&request.root, mac)?;
+    let mut program = Program::start(request, mac, task)?;
     program.until_executed(orders)?;
     Ok((mounts, program))
 }
@@ -66,19 +70,19 @@ struct Program {
 }
 
 impl Program {
-    fn start(spec: &JailSpec, mac: &Mac, task: Task) -> Result<Program, JailError> {
+    fn start(request: &SpawnRequest, mac: &Mac, task: Task) -> Result<Program, JailError> {
         let failed = |source: io::Error| JailError::Fork { source };
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
         match sys::fork_single_threaded().map_err(failed)? {
             ForkResult::Child => {
                 drop(channel);
-                inside::become_program(spec, mac, task, &theirs)
+                inside::become_program(request, mac, task, &theirs)
             }
             ForkResult::Parent { child } => {
                 drop(theirs);
                 let handle = Handle::of(child).map_err(failed)?;
                 // Root has other processes, whatever is said.
-                let user = mac.alone.then_some(spec.user.uid).filter(|uid| *uid != 0);
+                let user = mac.alone.then_some(request.spec.user.uid).filter(|uid| *uid != 0);
                 let program = Program { pid: child, handle, channel, user, reaped: false };
                 forget_streams().map_err(failed)?;
                 Ok(program)

@@ -9,20 +9,19 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use builder::backend::{Kind, Wish};
-use builder::plan::User;
-use mounter::jail::{self, End, Jail, JailSpec, Outcome, Root, Spawner, Stdio3};
-use mounter::stale::{Leftovers, StateDir};
+use mounter::jail::{End, Jail, JailSpec, Outcome, Root, SpawnRequest, Spawner, Stdio3, User};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
+use sandbox::backend::{Kind, ProvisionRequest};
+use sandbox::recovery::{Leftovers, StateDir};
 use serde::{Deserialize, Serialize};
 
 use super::nix::Nix;
 use super::{BY_FILES, BY_PATHS, Sample, Size, trees};
 
 /// Who is in the jails.
-const USER: u32 = 30_001;
 const GROUP: u32 = 30_000;
+const USER: User = User::new(30_001, GROUP);
 /// Beyond so many files a round of hard links takes half a minute here: they are linked in the first rounds only, and so
 /// does Nix build in the first only, whose clock is coarse anyway.
 const MANY: u32 = 50_000;
@@ -95,13 +94,13 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         fs::set_permissions(base.join(name), fs::Permissions::from_mode(0o700))?;
     }
     let view = view(size, base);
-    let user = User { uid: USER, gid: GROUP, groups: Vec::new() };
     let state = StateDir::open(&base.join("state"))?;
-    let note = state.note(Leftovers::default())?;
+    let record = state.record(Leftovers::default())?;
     let before = held()?;
     let began = Instant::now();
-    let wish = Wish { view: &view, user: &user, at: &base.join("at"), note: &note, sink: None };
-    let realised = kind.backend().realise(wish)?;
+    let at = base.join("at");
+    let wanted = ProvisionRequest { view: &view, user: &USER, at: &at, record: &record, observer: None };
+    let provisioned = kind.backend().provision(wanted)?;
     let (stdin, input) = std::io::pipe()?;
     let stdio = Stdio3 {
         stdin: stdin.into(),
@@ -109,7 +108,7 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         ..Stdio3::null()?
     };
     let spawner = Spawner::new(job.loopbox.clone());
-    let jail = Jail::spawn(&spawner, &spec(realised.root()), stdio)?;
+    let jail = Jail::spawn(&spawner, &request(provisioned.root()), stdio)?;
     let setup = began.elapsed();
     let memory = held()? - before;
     // The builder reads until then.
@@ -117,12 +116,12 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
     let End { outcome, unmounted, unmounting } = jail.wait_for_both()?;
     unmounted?;
     let ended = Instant::now();
-    realised.end()?;
+    provisioned.end()?;
     let teardown = unmounting + ended.elapsed();
     if outcome != Outcome::Exited(0) {
         bail!("the builder ended with {outcome:?}");
     }
-    drop(note);
+    drop(record);
     for name in ["at", "store", "tmp"] {
         fs::remove_dir(base.join(name)).with_context(|| format!("something is left in {name}"))?;
     }
@@ -146,8 +145,9 @@ fn view(size: Size, base: &Path) -> ViewSpec {
     ViewSpec { entries }
 }
 
-fn spec(root: Root) -> JailSpec {
-    JailSpec::new(root, jail::User::new(USER, GROUP), "/bin/busybox", vec!["cat".into()])
+fn request(root: Root) -> SpawnRequest {
+    let spec = JailSpec::new(USER, "/bin/busybox", vec!["cat".into()]);
+    SpawnRequest { root, devices: Vec::new(), spec }
 }
 
 /// In KiB.

@@ -7,7 +7,6 @@ use std::io;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use builder::backend::numbered::{Made, Named, Numbered};
 use nfs_server::view::{CreateMode, NewNode, SetAttributes, View};
 use nfs3_server::tcp::{NFSTcp, NFSTcpListener};
 use nfs3_server::vfs::{
@@ -15,6 +14,7 @@ use nfs3_server::vfs::{
 };
 use nfs3_types::nfs3::{createverf3, fattr3, filename3, nfspath3, nfsstat3, sattr3, stable_how};
 use nfs3_types::xdr_codec::Opaque;
+use sandbox::backend::numbered::{Made, Named, Numbered};
 
 use super::{Address, root};
 use words::{decode, encode, status};

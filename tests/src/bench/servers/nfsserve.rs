@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use builder::backend::nfsserve::Server;
 use nfs_server::view::View;
+use sandbox::backend::nfsserve::Server;
 
 use super::{Address, root};
 

@@ -50,8 +50,12 @@ fn the_store_holds_the_closure_and_the_builds_own_output(place: &Place) {
     let built = of(&answer, &derivation);
     let output = out(built);
 
-    let busybox =
-        plan["program"].as_str().expect("a plan has a program").split("/bin/").next().unwrap_or_default();
+    let busybox = plan["jail"]["program"]
+        .as_str()
+        .expect("a plan has a program")
+        .split("/bin/")
+        .next()
+        .unwrap_or_default();
     let closure: BTreeSet<String> =
         builds.closure(&[&declared, busybox]).iter().map(|path| name(path)).collect();
     assert_eq!(lines(&output.join("before")), closure);

@@ -1,7 +1,8 @@
 //! The ways into a view.
 
 #[cfg(target_os = "macos")]
-use mounter::ways::{Sip, Trial, Way};
+use sandbox::entry::decision::{Sip, Trial};
+use sandbox::jail::EntryMode;
 
 use super::ground::Ground;
 use super::{Doing, Verdict, demand, loopbox};
@@ -28,57 +29,57 @@ pub fn run(ground: &Ground) -> Verdict {
 
 #[cfg(target_os = "macos")]
 pub fn chroot(ground: &Ground) -> Verdict {
-    attempt(ground, Way::Chroot)
+    attempt(ground, EntryMode::Chroot)
 }
 
 #[cfg(target_os = "macos")]
 pub fn cryptex(ground: &Ground) -> Verdict {
-    attempt(ground, Way::Cryptex)
+    attempt(ground, EntryMode::Cryptex)
 }
 
 #[cfg(target_os = "macos")]
 pub fn profile(ground: &Ground) -> Verdict {
-    attempt(ground, Way::Profile)
+    attempt(ground, EntryMode::Profile)
 }
 
 /// No way that views are entered by: what it is good for is known once somebody has seen it work.
 #[cfg(target_os = "macos")]
 pub fn private_cache(ground: &Ground) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
-    let trial = builder::entering::attempt_private_cache(&ground.notes, &loopbox);
+    let trial = sandbox::entry::probe::attempt_private_cache(&ground.records, &loopbox);
     explain(trial, "a program that is signed as Nix's are started, and mapped the shared cache for itself")
 }
 
 /// The system's programs may be bound to the system's volume (launch constraints), whatever is protected.
 #[cfg(target_os = "macos")]
 pub fn shell(ground: &Ground) -> Verdict {
-    if builder::entering::look().sip == Sip::Protects {
+    if sandbox::entry::probe::look().sip == Sip::Protects {
         return Err(super::Trouble::NotHere(
             "this system's files are protected, so that nothing starts there".into(),
         ));
     }
     let loopbox = itself::program().doing("finding this program")?;
-    let trial = builder::entering::attempt_shell(&ground.notes, &loopbox);
+    let trial = sandbox::entry::probe::attempt_shell(&ground.records, &loopbox);
     explain(trial, "/bin/bash ran, and wrote to the view")
 }
 
 #[cfg(target_os = "macos")]
 pub fn port(ground: &Ground) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
-    builder::entering::port_is_closed(&ground.notes, &loopbox).doing("connecting from a sandbox")?;
+    sandbox::entry::probe::port_is_closed(&ground.records, &loopbox).doing("connecting from a sandbox")?;
     Ok("another port is reached, the server's is not".into())
 }
 
 /// Tried even where the decision is made without: that is what is to be found out.
 #[cfg(target_os = "macos")]
-fn attempt(ground: &Ground, way: Way) -> Verdict {
+fn attempt(ground: &Ground, way: EntryMode) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
-    let facts = builder::entering::look();
-    if way == Way::Cryptex && facts.cryptex.is_none() {
+    let facts = sandbox::entry::probe::look();
+    if way == EntryMode::Cryptex && facts.cryptex.is_none() {
         return Err(super::Trouble::NotHere("this system has no such disk image".into()));
     }
-    match builder::entering::attempt(way, facts.cryptex.as_deref(), &ground.notes, &loopbox) {
-        Trial::Fails(said) if way == Way::Profile => Err(super::Trouble::Failed(said)),
+    match sandbox::entry::probe::attempt(way, facts.cryptex.as_deref(), &ground.records, &loopbox) {
+        Trial::Fails(said) if way == EntryMode::Profile => Err(super::Trouble::Failed(said)),
         trial => explain(trial, "a program of the system's ran, and wrote to the view"),
     }
 }
@@ -86,7 +87,7 @@ fn attempt(ground: &Ground, way: Way) -> Verdict {
 /// What came of trying what need not work: where files are protected, failing is to be expected, and no fault.
 #[cfg(target_os = "macos")]
 fn explain(trial: Trial, works: &str) -> Verdict {
-    let protection = format!("System Integrity Protection: {:?}", builder::entering::look().sip);
+    let protection = format!("System Integrity Protection: {:?}", sandbox::entry::probe::look().sip);
     match trial {
         Trial::Works => Ok(format!("{works} ({protection})")),
         Trial::Fails(said) => {

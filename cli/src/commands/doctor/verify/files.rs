@@ -33,7 +33,8 @@ pub fn view(ground: &Ground) -> Verdict {
     demand(text == CONTENTS, || format!("the file holds {text:?}"))?;
     let hidden = ground.at.join("reached").symlink_metadata().map_err(|error| error.kind());
     demand(matches!(hidden, Err(ErrorKind::NotFound)), || format!("what is hidden answers {hidden:?}"))?;
-    Ok(format!("served at {}, mounted at {}", ground.address, ground.at.display()))
+    let address = ground.address().map(|address| address.to_string()).unwrap_or_default();
+    Ok(format!("served at {address}, mounted at {}", ground.at.display()))
 }
 
 /// The client asks what it may do before it does it, and then says no in its own way.

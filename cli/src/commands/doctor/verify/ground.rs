@@ -2,15 +2,16 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use mounter::stale::{Leftovers, Note, StateDir};
-use mounter::{Mount, MountError, MountOptions, Network, Source};
-use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
-use nfs_server::{Peers, Server, ServerOptions, Users};
+use sandbox::MountError;
+use sandbox::backend::Changes;
+use sandbox::host_mount::HostMount;
+use sandbox::recovery::{Leftovers, RunRecord, StateDir};
+use sandbox::view::{Access, Entry, Owner, ViewSpec};
 
 use crate::arguments::Globals;
 
@@ -23,21 +24,16 @@ pub struct Ground {
     pub base: PathBuf,
     /// Where the view is mounted: a file at `shown/file`, and a writable directory `work`.
     pub at: PathBuf,
-    /// Where notes are kept.
+    /// Where runs are recorded.
     pub state: PathBuf,
     /// The same directory, open.
     #[cfg_attr(not(target_os = "macos"), allow(dead_code, reason = "ways into views are tried on macOS"))]
-    pub notes: StateDir,
+    pub records: StateDir,
     /// What a later run sweeps when this one is killed.
-    note: Mutex<Option<Note>>,
+    record: Mutex<Option<RunRecord>>,
     /// Whether what takes long is left out.
     pub quick: bool,
-    /// Where the server listens.
-    pub address: SocketAddr,
-    /// Where that address is.
-    pub network: Network,
-    server: Mutex<Option<Server>>,
-    mount: Mutex<Option<Mount>>,
+    mount: Mutex<Option<HostMount>>,
 }
 
 /// The ground could not be made.
@@ -62,28 +58,26 @@ impl Ground {
         globals: &Globals,
         quick: bool,
     ) -> Result<Ground, GroundError> {
-        let base = within.join(mounter::unguessable("loopbox-verify"));
+        let base = within.join(sandbox::unguessable("loopbox-verify"));
         let at = base.join("view.noindex");
         let leftovers = Leftovers { mount: Some(at.clone()), temporary: vec![base.clone()] };
-        let note = state.note(leftovers).map_err(while_at("cannot note the directory to try things in"))?;
+        let recorded = state.record(leftovers);
+        let mut record = recorded.map_err(while_at("cannot record the directory to try things in"))?;
         let made = lay_out(&base, &at).map_err(while_at("cannot make a directory to try things in"));
-        let made = made.and_then(|()| serve(&base, &at));
+        let made = made.and_then(|()| serve(&base, &at, &mut record));
         match made {
-            Ok((network, server, mount)) => Ok(Ground {
+            Ok(mount) => Ok(Ground {
                 base,
                 at,
                 state: globals.state_dir.clone(),
-                notes: state.clone(),
-                note: Mutex::new(Some(note)),
+                records: state.clone(),
+                record: Mutex::new(Some(record)),
                 quick,
-                address: server.addr(),
-                network,
-                server: Mutex::new(Some(server)),
                 mount: Mutex::new(Some(mount)),
             }),
             Err(error) => {
                 // What has not been made need not be removed.
-                let _ = note.remove(&base);
+                let _ = record.remove(&base);
                 Err(error)
             }
         }
@@ -99,20 +93,28 @@ impl Ground {
         self.base.join("work")
     }
 
-    /// Unmounts in order.
-    pub fn unmount(&self) -> Result<(), MountError> {
-        lock(&self.mount).take().map_or(Ok(()), Mount::unmount)
+    /// Where the server listens; none once it is gone.
+    pub fn address(&self) -> Option<SocketAddr> {
+        lock(&self.mount).as_ref().map(HostMount::address)
     }
 
-    /// Takes everything away, in whatever state it is. The note goes here, too, since whoever tried something may still
+    /// Connects to the server from its own network.
+    pub fn connect(&self) -> io::Result<TcpStream> {
+        let mount = lock(&self.mount);
+        mount.as_ref().ok_or_else(|| io::Error::other("nothing is mounted any more"))?.connect()
+    }
+
+    /// Unmounts in order.
+    pub fn unmount(&self) -> Result<(), MountError> {
+        lock(&self.mount).take().map_or(Ok(()), HostMount::unmount)
+    }
+
+    /// Takes everything away, in whatever state it is. The record goes here, too, since whoever tried something may still
     /// hold the ground when this process ends.
     pub fn end(&self) {
         drop(lock(&self.mount).take());
-        if let Some(server) = lock(&self.server).take() {
-            server.stop();
-        }
-        if let Some(note) = lock(&self.note).take()
-            && let Err(error) = note.remove(&self.base)
+        if let Some(record) = lock(&self.record).take()
+            && let Err(error) = record.remove(&self.base)
         {
             tracing::warn!("cannot remove {:?}: {error}", self.base);
         }
@@ -134,24 +136,18 @@ fn lay_out(base: &Path, at: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn serve(base: &Path, at: &Path) -> Result<(Network, Server, Mount), GroundError> {
+fn serve(base: &Path, at: &Path, record: &mut RunRecord) -> Result<HostMount, GroundError> {
     let (shown, work) = (base.join("shown"), base.join("work"));
     let owner = Owner::default();
-    let spec = ViewSpec {
+    let view = ViewSpec {
         entries: vec![
             Entry::Graft { at: "/shown".into(), source: shown, access: Access::Ro, optional: false },
             Entry::Scratch { at: "/work".into(), source: work, mode: 0o755, owner },
         ],
     };
-    let view = Arc::new(View::open(&spec, None).map_err(while_at("cannot open a view"))?);
-    let options = ServerOptions::new(Users::Any, Peers::KernelOnly);
-    let network = Network::new().map_err(while_at("cannot serve a view"))?;
-    let server = network.within(|| Server::start(view, options)).map_err(while_at("cannot serve a view"))?;
-    let server = server.map_err(while_at("cannot serve a view"))?;
-    let source = Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };
-    let mut mount =
-        Mount::new(&source, at, &MountOptions::default()).map_err(while_at("cannot mount a view"))?;
+    let mount = HostMount::new(&view, at, Changes::Exclusive, record);
+    let mut mount = mount.map_err(while_at("cannot serve and mount a view"))?;
     // Others are to find it free.
     mount.share();
-    Ok((network, server, mount))
+    Ok(mount)
 }

@@ -2,12 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mounter::MountError;
+use sandbox::MountError;
 
 use super::ground::Ground;
 use super::{Doing, Trouble, Verdict, demand, loopbox};
@@ -22,9 +21,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 const CLEARED: Duration = Duration::from_secs(30);
 
 pub fn peers(ground: &Ground) -> Verdict {
-    let connected =
-        ground.network.within(|| TcpStream::connect(ground.address)).doing("going to the server")?;
-    let mut stream = connected.doing("connecting")?;
+    let mut stream = ground.connect().doing("connecting")?;
     stream.set_read_timeout(Some(ANSWER)).doing("setting a limit")?;
     let call: Vec<u8> = CALL.iter().flat_map(|word| word.to_be_bytes()).collect();
     // A server that has hung up already may or may not let it be written.
@@ -41,7 +38,7 @@ pub fn peers(ground: &Ground) -> Verdict {
 
 pub fn busy(ground: &Ground) -> Verdict {
     let held = File::create(ground.work().join("held")).doing("opening a file")?;
-    let refused = mounter::unmount(&ground.at, false);
+    let refused = sandbox::unmount(&ground.at, false);
     drop(held);
     match refused {
         Err(MountError::InUse { .. }) => Ok("refused while a file is open".into()),
@@ -52,7 +49,7 @@ pub fn busy(ground: &Ground) -> Verdict {
 pub fn unmount(ground: &Ground) -> Verdict {
     fs::write(ground.work().join("last"), "last").doing("writing a file")?;
     ground.unmount().doing("unmounting")?;
-    demand(!mounter::is_mount_point(&ground.at), || "the mount is still there".into())?;
+    demand(!sandbox::is_mount_point(&ground.at), || "the mount is still there".into())?;
     let text = fs::read_to_string(ground.behind().join("last")).doing("looking behind the server")?;
     demand(text == "last", || format!("what was written last is {text:?}"))?;
     Ok("in order, with all that was written".into())
@@ -77,12 +74,12 @@ pub fn killed(ground: &Ground) -> Verdict {
         said.read_line(&mut line).ok().map(|_| line)
     });
     let said = said.unwrap_or_default();
-    let mounted = mounter::is_mount_point(&at);
+    let mounted = sandbox::is_mount_point(&at);
     let outcome = if mounted { kill_and_clear(&mut server, &at, &state) } else { Err(Trouble::Failed(said)) };
     // Whatever came of it.
     let _ = (server.kill(), server.wait());
-    if mounter::is_mount_point(&at) {
-        let _ = mounter::unmount(&at, true);
+    if sandbox::is_mount_point(&at) {
+        let _ = sandbox::unmount(&at, true);
     }
     outcome
 }
@@ -101,7 +98,7 @@ fn kill_and_clear(server: &mut Child, at: &Path, state: &Path) -> Verdict {
     let cleared = loopbox(state)?.arg("clean").output().doing("starting loopbox")?;
     let took = began.elapsed();
     demand(cleared.status.success(), || String::from_utf8_lossy(&cleared.stderr).into_owned())?;
-    demand(!mounter::is_mount_point(at), || "'loopbox clean' leaves the mount".into())?;
+    demand(!sandbox::is_mount_point(at), || "'loopbox clean' leaves the mount".into())?;
     while waiting.try_wait().doing("waiting for a program")?.is_none() {
         if began.elapsed() > CLEARED {
             let _ = waiting.kill();

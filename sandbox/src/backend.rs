@@ -1,0 +1,252 @@
+//! How a view becomes a directory that a build can be put into: over NFS, by bind mounts, or by hard links.
+
+mod bind;
+mod devices;
+mod hardlink;
+mod nfs;
+#[cfg(feature = "nfsserve")]
+pub mod nfsserve;
+#[cfg(feature = "nfsserve")]
+pub mod numbered;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use mounter::farm::FarmError;
+use mounter::jail::{Root, User};
+
+pub use mounter::options::Changes;
+use mounter::{MountOptions, NetworkError};
+use nfs_server::view::{AccessObserver, Entry, OpenError, View, ViewSpec};
+use nfs_server::{CallCounts, ServerError};
+use serde::Serialize;
+
+use crate::recovery::{RunRecord, StateError};
+
+pub use bind::Bind;
+pub use devices::devices;
+pub use hardlink::Hardlink;
+pub use nfs::Nfs;
+
+/// The backend that programs have if they are built with the feature of its name.
+const NFSSERVE: &str = "nfsserve";
+
+/// A way to make views real.
+pub trait Backend: Send + Sync {
+    /// Makes a view real.
+    ///
+    /// # Errors
+    /// When the view or what carries it cannot be made, or this backend cannot carry it. Nothing is left then.
+    fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError>;
+
+    /// Whether what is in the view can hold descriptors of the host's own files, which it can hand to others and which are
+    /// good for as long as anybody has them.
+    fn exposes_host_files(&self) -> bool {
+        true
+    }
+}
+
+/// What is to be made real.
+#[derive(Clone)]
+pub struct ProvisionRequest<'a> {
+    /// The view.
+    pub view: &'a ViewSpec,
+    /// Who is going to be in it.
+    pub user: &'a User,
+    /// An empty directory that only root can enter.
+    pub at: &'a Path,
+    /// Where what could be left behind is noted, for a later run to sweep.
+    pub record: &'a RunRecord,
+    /// Who is told what the view is asked for. Only a backend that is asked can tell.
+    pub observer: Option<Arc<dyn AccessObserver>>,
+}
+
+/// A view that is real for as long as this lives.
+pub trait Provisioned: Send {
+    /// What the jail makes its root.
+    fn root(&self) -> Root;
+
+    /// The view, to look at what the build would find in it.
+    fn view(&self) -> &View;
+
+    /// Ends it, once nobody uses it any more, and says what it took.
+    ///
+    /// # Errors
+    /// When something of it is left.
+    fn end(self: Box<Self>) -> Result<ResourceUsage, BackendError>;
+}
+
+/// What it took to make a view real and to serve it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceUsage {
+    /// Calls to the server by procedure.
+    pub nfs_calls: CallCounts,
+    /// Files, directories and links that were made on the host's disks.
+    pub inodes_created: u64,
+    /// Names that were given to files that are there already.
+    pub links_made: u64,
+    /// Files that could not be linked, and were copied.
+    pub files_copied: u64,
+    /// Bytes that were copied, those that share the disk's blocks not included.
+    pub bytes_copied: u64,
+    /// Mounts that were made, those of devices not included.
+    pub mounts: u64,
+}
+
+/// The backends by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// [`Nfs`].
+    #[default]
+    Nfs,
+    /// [`Hardlink`].
+    Hardlink,
+    /// [`Bind`].
+    Bind,
+    /// [`nfsserve::Nfsserve`].
+    #[cfg(feature = "nfsserve")]
+    Nfsserve,
+}
+
+/// A word that is the name of no backend of this program.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownBackend {
+    /// Of no other either.
+    #[error("there is no backend {0:?}: {list}", list = names())]
+    Unknown(String),
+    /// It is one that was left out.
+    #[error("built without the feature {0}: 'cargo build --features {0}' builds with it")]
+    LeftOut(&'static str),
+}
+
+/// Why a view could not be made real.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// The view could not be opened.
+    #[error("cannot open the view")]
+    View(#[from] OpenError),
+    /// The view could not be served.
+    #[error("cannot serve the view")]
+    Serve(#[from] ServerError),
+    /// The server has no network of its own.
+    #[error("cannot serve the view where nobody else can")]
+    Network(#[from] NetworkError),
+    /// What could be left behind could not be noted.
+    #[error("cannot note what serves the view")]
+    Note(#[from] StateError),
+    /// The farm of links could not be made, or not be taken apart.
+    #[error("cannot make or take apart the farm of hard links")]
+    Farm(#[from] FarmError),
+    /// nfsserve could not be started.
+    #[cfg(feature = "nfsserve")]
+    #[error("cannot serve the view with nfsserve")]
+    Nfsserve(#[source] std::io::Error),
+    /// The backend has no way to show this.
+    #[error("the {backend} backend cannot show {at:?}: {reason}")]
+    Unable {
+        /// Its name.
+        backend: Kind,
+        /// The entry's place in the view.
+        at: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: &[Kind] = &[
+        Kind::Nfs,
+        Kind::Hardlink,
+        Kind::Bind,
+        #[cfg(feature = "nfsserve")]
+        Kind::Nfsserve,
+    ];
+
+    /// Those that are fit for builds, and not for a comparison alone.
+    pub fn fit() -> impl Iterator<Item = Kind> {
+        Kind::ALL.iter().copied().filter(|kind| kind.to_string() != NFSSERVE)
+    }
+
+    /// The backend of this name.
+    #[must_use]
+    pub fn backend(self) -> Box<dyn Backend> {
+        self.serving(Changes::default())
+    }
+
+    /// The same for views whose contents others change as well, or nobody: an NFS client caches accordingly.
+    #[must_use]
+    pub fn serving(self, changes: Changes) -> Box<dyn Backend> {
+        let options = MountOptions { changes };
+        match self {
+            Kind::Nfs => Box::new(Nfs { options }),
+            Kind::Hardlink => Box::new(Hardlink),
+            Kind::Bind => Box::new(Bind),
+            #[cfg(feature = "nfsserve")]
+            Kind::Nfsserve => Box::new(nfsserve::Nfsserve { options }),
+        }
+    }
+
+    fn among(kinds: &[Kind], word: &str) -> Result<Kind, UnknownBackend> {
+        let found = kinds.iter().copied().find(|kind| kind.to_string() == word);
+        found.ok_or_else(|| match word {
+            NFSSERVE => UnknownBackend::LeftOut(NFSSERVE),
+            word => UnknownBackend::Unknown(word.into()),
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Kind::Nfs => "nfs",
+            Kind::Hardlink => "hardlink",
+            Kind::Bind => "bind",
+            #[cfg(feature = "nfsserve")]
+            Kind::Nfsserve => NFSSERVE,
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownBackend;
+
+    fn from_str(word: &str) -> Result<Kind, UnknownBackend> {
+        Kind::among(Kind::ALL, word)
+    }
+}
+
+fn names() -> String {
+    Kind::ALL.iter().map(Kind::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The entries of a view, but for optional ones whose source is missing, from the root down.
+fn present(view: &ViewSpec) -> impl Iterator<Item = &Entry> {
+    let missing = |entry: &&Entry| matches!(entry, Entry::Graft { source, optional: true, .. } if source.symlink_metadata().is_err());
+    let mut entries: Vec<&Entry> = view.entries.iter().filter(|entry| !missing(entry)).collect();
+    entries.sort_by_key(|entry| entry.at());
+    entries.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_was_left_out_says_how_to_have_it() {
+        let without: Vec<Kind> = Kind::fit().collect();
+        let error = Kind::among(&without, "nfsserve").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "built without the feature nfsserve: 'cargo build --features nfsserve' builds with it"
+        );
+        assert_eq!(Kind::among(&without, "bind"), Ok(Kind::Bind));
+        let error = Kind::among(&without, "overlay").unwrap_err().to_string();
+        assert!(error.starts_with("there is no backend \"overlay\": nfs, hardlink, bind"), "{error}");
+    }
+}

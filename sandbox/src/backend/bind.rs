@@ -1,0 +1,72 @@
+//! Views put together of bind mounts, in the jail's own mount namespace: what Linux has for the purpose.
+
+use std::path::Path;
+
+use mounter::jail::{Place, Places, Root, What};
+use nfs_server::view::{Access, Entry, View};
+
+use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, present};
+
+/// Binds what a view shows to where it shows it. The jail's supervisor does all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bind;
+
+struct Bound {
+    view: View,
+    places: Places,
+}
+
+impl Backend for Bind {
+    fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
+        // It finds the sources, and gives writable directories their modes and owners.
+        let view = View::open(request.view, None)?;
+        let places = present(request.view).map(place).collect();
+        Ok(Box::new(Bound {
+            view,
+            places: Places { mount_point: request.at.into(), in_memory: true, places },
+        }))
+    }
+}
+
+impl Provisioned for Bound {
+    fn root(&self) -> Root {
+        Root::Places(self.places.clone())
+    }
+
+    fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn end(self: Box<Self>) -> Result<ResourceUsage, BackendError> {
+        let shows = |place: &&Place| matches!(place.what, What::Shown { .. } | What::Writable { .. });
+        let mounted = self.places.places.iter().filter(shows).count() as u64;
+        // What is mounted below a writable directory needs a name in it to be mounted on.
+        let writable: Vec<&Path> =
+            self.places.places.iter().filter(|place| is_writable(place)).map(|place| &*place.at).collect();
+        let below = |place: &&Place| place.at.parent().is_some_and(|holder| writable.contains(&holder));
+        let inodes_created = self.places.places.iter().filter(below).count() as u64;
+        // The file system in memory, and its root once more.
+        Ok(ResourceUsage { mounts: mounted + 2, inodes_created, ..ResourceUsage::default() })
+    }
+}
+
+fn is_writable(place: &Place) -> bool {
+    matches!(place.what, What::Writable { .. })
+}
+
+fn place(entry: &Entry) -> Place {
+    let what = match entry {
+        Entry::Graft { source, access: Access::Rw, .. } | Entry::Scratch { source, .. } => {
+            What::Writable { source: source.clone() }
+        }
+        Entry::Graft { source, .. } => What::Shown { source: source.clone() },
+        Entry::Inline { contents, mode, .. } => What::File { contents: contents.clone(), mode: *mode },
+        Entry::Symlink { target, .. } => What::Symlink { target: target.clone() },
+        // The jail mounts the device on it.
+        Entry::Device { .. } => What::File { contents: String::new(), mode: 0 },
+        Entry::Directory { mode, owner, .. } => {
+            What::Directory { mode: *mode, uid: owner.uid, gid: owner.gid }
+        }
+    };
+    Place { at: entry.at().into(), what }
+}

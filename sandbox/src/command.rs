@@ -1,0 +1,227 @@
+//! Any command in a view: from what a person asks for to a view and a jail, as plain data.
+
+mod defaults;
+mod environment;
+mod mac;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use mounter::jail::{Ids, JailSpec, SystemCalls, User};
+use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
+use serde::Serialize;
+
+use crate::backend::Changes;
+use crate::entry::MacHost;
+use crate::program::{self, ShowError};
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is shown, beside what every command finds in its view.
+    pub entries: Vec<Entry>,
+    /// Programs of this machine that are shown with all that they need: paths, or names in PATH.
+    pub programs: Vec<PathBuf>,
+    /// Empty directories that the command may write.
+    pub tmpfs: Vec<PathBuf>,
+    /// Variables of the environment, each a name, or a name and its value.
+    pub env: Vec<OsString>,
+    /// Whether all of this process's environment is passed on.
+    pub preserve_env: bool,
+    /// Where the command starts.
+    pub cwd: PathBuf,
+    /// Who runs it.
+    pub user: Owner,
+    /// Whether it uses the machine's network.
+    pub network: bool,
+    /// The machine's name.
+    pub hostname: String,
+    /// Host paths that never change while they exist: the Nix store.
+    pub immutable: PathBuf,
+    /// The command and its arguments; one at least.
+    pub command: Vec<OsString>,
+}
+
+/// A command and the view that it is run in.
+#[derive(Clone, Debug, Serialize)]
+pub struct Command {
+    /// What it sees.
+    pub view: ViewSpec,
+    /// Who runs it, and with which limits. The program is the command's first word, which only the view says the
+    /// meaning of ([`Command::resolve`]).
+    pub jail: JailSpec,
+    /// Who else changes what it sees.
+    #[serde(skip)]
+    pub changes: Changes,
+    /// The session's directory.
+    #[serde(skip)]
+    pub base: PathBuf,
+    /// Directories to be made in it, the host side of the view's scratch.
+    #[serde(skip)]
+    pub scratch: Vec<PathBuf>,
+}
+
+/// Why a command cannot be run in a view.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Where the machine's root stays, things are where they are.
+    #[error("{0:?} cannot be shown in a view on this Mac, whose root stays the machine's")]
+    NeedsRoot(PathBuf),
+    /// A program of this machine cannot be shown.
+    #[error(transparent)]
+    Show(#[from] ShowError),
+    /// The command is in no directory of its PATH.
+    #[error("{0:?} is in no directory of the PATH in the view")]
+    NotInPath(String),
+    /// The command does not exist.
+    #[error("{0:?} does not exist in the view")]
+    NoProgram(PathBuf),
+}
+
+/// A path for a session's directory, in TMPDIR.
+#[must_use]
+pub fn unused_directory() -> PathBuf {
+    // The profiles of macOS know paths without links only.
+    let within = if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() };
+    within.join(mounter::unguessable("loopbox"))
+}
+
+/// A path without the slashes at its end, which shells add to directories that they complete.
+#[must_use]
+pub fn without_slash(path: &OsStr) -> PathBuf {
+    let bytes = path.as_bytes();
+    let end = bytes.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    match (end, bytes.is_empty()) {
+        (0, false) => "/".into(),
+        _ => OsStr::from_bytes(&bytes[..end]).into(),
+    }
+}
+
+impl Command {
+    /// Asks the host what the programs need; changes nothing.
+    ///
+    /// # Errors
+    /// When a program cannot be shown, or a Mac cannot show something where it is asked for.
+    pub fn plan(request: &Request, base: &Path, mac: Option<MacHost>) -> Result<Command, RequestError> {
+        let user = request.user;
+        let mut own = request.entries.clone();
+        let mut scratch = Vec::new();
+        for at in &request.tmpfs {
+            let source = base.join(format!("scratch-{}", scratch.len()));
+            let at = without_slash(at.as_os_str());
+            let mode = if at == Path::new("/tmp") { 0o1777 } else { 0o755 };
+            own.push(Entry::Scratch { at, source: source.clone(), mode, owner: user });
+            scratch.push(source);
+        }
+        let (programs, places) = programs(&request.programs, &own)?;
+        own.extend(programs);
+
+        let tmp = base.join("tmp");
+        let defaults = match &mac {
+            None => defaults::entries(user, &request.hostname, &tmp),
+            Some(host) => mac::entries(host, user, &request.hostname, &tmp),
+        };
+        let own_root = mac.as_ref().is_none_or(|host| host.way.changes_root());
+        let mut entries = defaults::without_replaced(defaults, &own);
+        if entries.iter().any(|entry| matches!(entry, Entry::Scratch { source, .. } if *source == tmp)) {
+            scratch.push(tmp);
+        }
+        if mac.is_none() {
+            entries.append(&mut own);
+        }
+        let shown = |directory: &Path| match own_root {
+            true => defaults::shows_directory(&entries, directory),
+            false => directory.is_dir(),
+        };
+        let caller = std::env::vars_os().collect();
+        let mut env = environment::make(&caller, &request.env, request.preserve_env, &places, shown);
+        let mac = match mac {
+            None => None,
+            Some(host) => Some(mac::enter(host, &mut entries, own, &mut env, base, request.network)?),
+        };
+        // Root keeps its number, and loses all power outside a namespace of its own.
+        let Owner { uid, gid } = user;
+        let user = User { inside: (uid == 0).then_some(Ids { uid, gid }), ..User::new(uid, gid) };
+        let word = request.command.first().cloned().unwrap_or_default();
+        let jail = JailSpec {
+            network: request.network,
+            hostname: request.hostname.clone(),
+            proc: defaults::is_directory(&entries, "/proc"),
+            pts: defaults::is_directory(&entries, "/dev/pts"),
+            shm: defaults::is_directory(&entries, "/dev/shm"),
+            env,
+            cwd: without_slash(request.cwd.as_os_str()),
+            // Programs that are no builders may well set modes and attributes of their own files.
+            system_calls: SystemCalls::default(),
+            own_init: true,
+            mac,
+            ..JailSpec::new(user, word, request.command.clone())
+        };
+        let (base, changes) = (base.into(), changes(request));
+        Ok(Command { view: ViewSpec { entries }, jail, changes, base, scratch })
+    }
+
+    /// Finds the program in the view that the command's first word means.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn resolve(&self, view: &View) -> Result<PathBuf, RequestError> {
+        let word = &self.jail.program;
+        let own_root = self.jail.changes_root();
+        let exists = |program: &Path| match own_root {
+            true => view.find(program).is_ok(),
+            false => program.exists(),
+        };
+        if word.as_os_str().as_bytes().contains(&b'/') {
+            let program = self.jail.cwd.join(word);
+            return if exists(&program) { Ok(program) } else { Err(RequestError::NoProgram(program)) };
+        }
+        let path = self.jail.env.iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, path)| path.as_os_str()).unwrap_or_default();
+        std::env::split_paths(path)
+            .map(|directory| directory.join(word))
+            .find(|program| exists(program))
+            .ok_or_else(|| RequestError::NotInPath(word.display().to_string()))
+    }
+}
+
+/// Whoever is shown directories of his own goes on working there meanwhile, and is to see what he did. What is immutable
+/// never changes, and neither do the programs while a command runs: they are the machine's own, and its libraries.
+fn changes(request: &Request) -> Changes {
+    let may_change = |entry: &Entry| match entry {
+        Entry::Graft { access: Access::Rw, .. } => true,
+        Entry::Graft { access: Access::Ro, source, .. } => !source.starts_with(&request.immutable),
+        _ => false,
+    };
+    if request.entries.iter().any(may_change) { Changes::Live } else { Changes::Exclusive }
+}
+
+/// The entries of host programs, but for what the caller shows anyway, and the directories the programs are in.
+fn programs(words: &[PathBuf], own: &[Entry]) -> Result<(Vec<Entry>, Vec<PathBuf>), ShowError> {
+    let mut found: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+    let mut places = Vec::new();
+    for word in words {
+        let program = program::which(word)?;
+        places.extend(program.parent().map(Path::to_path_buf));
+        found.extend(program::entries(&program)?.into_iter().map(|entry| (entry.at().into(), entry)));
+    }
+    let shown = |entry: &Entry| {
+        own.iter().any(|own| matches!(own, Entry::Graft { .. }) && entry.at().starts_with(own.at()))
+    };
+    Ok((found.into_values().filter(|entry| !shown(entry)).collect(), places))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_at_the_end_of_a_path_do_not_matter() {
+        for (word, path) in [("/a/", "/a"), ("/b//", "/b"), ("/", "/"), ("//", "/"), ("", ""), ("c", "c")] {
+            assert_eq!(without_slash(word.as_ref()), Path::new(path), "{word}");
+        }
+    }
+}

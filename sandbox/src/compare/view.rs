@@ -1,0 +1,110 @@
+//! One view, walked through in each backend.
+
+use std::path::{Path, PathBuf};
+
+use mounter::jail::{JailSpec, Spawner, User};
+use nfs_server::view::{Access, Entry, ViewSpec};
+use serde::Serialize;
+
+use super::walk::{Seen, Walker};
+use super::{WalkError, Walks};
+use crate::backend::{Kind, ResourceUsage};
+use crate::cancel::Cancel;
+use crate::recovery::StateDir;
+use crate::session::{PhaseSeconds, SessionError, Setup};
+use crate::work_dir::{Layout, Top, WorkDir, WorkDirError, make_private};
+
+/// Who walks: nobody in particular, who has no rights to anything.
+const NOBODY: User = User::new(65_534, 65_534);
+
+/// One view in several backends.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewComparison {
+    /// What each backend took.
+    pub backends: Vec<Walked>,
+    /// What differs.
+    pub walks: Walks,
+}
+
+/// What one backend took.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Walked {
+    /// Which.
+    pub backend: Kind,
+    /// How long; `run` is the walk.
+    pub seconds: PhaseSeconds,
+    /// What else.
+    pub spent: ResourceUsage,
+}
+
+/// The surroundings of the walks.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Where what could be left behind is recorded.
+    pub state: &'a StateDir,
+    /// What starts the supervisors of jails.
+    pub spawner: &'a Spawner,
+    /// A directory to work in. Hard links are made on its volume.
+    pub base: &'a Path,
+    /// Ends the walk that is under way, and with it the comparison.
+    pub cancel: &'a Cancel,
+}
+
+/// Walks through a view in each backend, reading every file, and compares what was seen. Nothing is written: what the
+/// view shows writable is shown read-only, and its own directories for writing are empty ones.
+///
+/// # Errors
+/// The first backend that cannot show the view, and why; [`WalkError::Interrupted`].
+pub fn compare_views(
+    view: &ViewSpec,
+    backends: &[Kind],
+    surroundings: Surroundings<'_>,
+) -> Result<ViewComparison, WalkError> {
+    let scratches = surroundings.base.join(mounter::unguessable("loopbox-compare"));
+    let layout = Layout { tops: vec![Top::new(scratches.clone())], ..Layout::default() };
+    let _work_dir = WorkDir::create(surroundings.state, layout)?;
+    let view = harmless(view, &scratches)?;
+    let mut walked = Vec::new();
+    let mut walks = Vec::new();
+    for &backend in backends {
+        let (took, seen) = walk(&view, backend, surroundings)?;
+        walked.push(took);
+        walks.push((backend, seen));
+    }
+    Ok(ViewComparison { backends: walked, walks: Walks::compare(&view, walks) })
+}
+
+/// The same view, with nothing of the host's in it that could be written.
+fn harmless(view: &ViewSpec, scratches: &Path) -> Result<ViewSpec, WorkDirError> {
+    let mut entries = view.entries.clone();
+    for (number, entry) in entries.iter_mut().enumerate() {
+        match entry {
+            Entry::Graft { access, .. } if *access == Access::Rw => *access = Access::Ro,
+            Entry::Scratch { source, .. } => {
+                *source = scratches.join(number.to_string());
+                make_private(source)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(ViewSpec { entries })
+}
+
+fn walk(
+    view: &ViewSpec,
+    backend: Kind,
+    Surroundings { state, spawner, base, cancel }: Surroundings<'_>,
+) -> Result<(Walked, Vec<Seen>), WalkError> {
+    let top: PathBuf = base.join(mounter::unguessable("loopbox-compare"));
+    let layout = Layout { tops: vec![Top::new(top)], mount_in: Some(0), reachable: false };
+    let work_dir = WorkDir::create(state, layout)?;
+    let setup = Setup { view, user: &NOBODY, backend: &*backend.backend(), work_dir: &work_dir };
+    let failed = |source: SessionError| WalkError::View { backend, source };
+    let session = setup.open().map_err(|error| failed(error.into()))?;
+    let walker = Walker { spawner, cancel, contents: true, without: &[] };
+    let jail = JailSpec::new(NOBODY, "/", vec!["loopbox".into()]);
+    let (ended, seen) = walker.walk(session, jail, backend)?;
+    Ok((Walked { backend, seconds: ended.times.seconds(), spent: ended.usage }, seen))
+}

@@ -1,0 +1,20 @@
+//! How programs on a Mac enter their views. Linux has one way, and nothing to choose.
+
+pub mod decision;
+#[cfg(target_os = "macos")]
+pub mod probe;
+pub mod system;
+
+use std::path::PathBuf;
+
+use mounter::jail::EntryMode;
+use serde::Serialize;
+
+/// A Mac.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MacHost {
+    /// How builds get into their views.
+    pub way: EntryMode,
+    /// The system's disk image, for the way that takes one.
+    pub image: Option<PathBuf>,
+}

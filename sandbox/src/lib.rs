@@ -1,0 +1,53 @@
+//! One program in one view, from nothing to nothing left.
+//!
+//! A [`ViewSpec`](view::ViewSpec) says what a program sees, a [`JailSpec`](jail::JailSpec) who runs it and with which
+//! limits, a [`Backend`](backend::Backend) how the view becomes a directory. A [`Session`] does the rest: it makes the
+//! view, runs the program in it, ends whatever the program left, and takes the view away. What it would leave behind if
+//! this process were killed is recorded first, and a later run removes it ([`recovery`]).
+//!
+//! Nothing here knows Nix or a terminal.
+
+pub mod access;
+pub mod backend;
+pub mod cancel;
+pub mod causes;
+pub mod command;
+#[cfg(target_os = "linux")]
+pub mod compare;
+pub mod entry;
+pub mod host_mount;
+pub mod limits;
+pub mod program;
+pub mod recovery;
+pub mod session;
+pub mod work_dir;
+
+pub use session::{Ended, PhaseSeconds, Program, Session, SessionError, SessionTerminal, Setup};
+pub use work_dir::{Layout, Top, WorkDir, WorkDirError};
+
+/// What a program sees, as plain data.
+pub mod view {
+    pub use nfs_server::view::{
+        Access, Entry, OpenError, Owner, SpecError, View, ViewSpec, is_special_file_marker,
+    };
+}
+
+/// Who runs what, and how it ends.
+pub mod jail {
+    #[cfg(target_os = "linux")]
+    pub use mounter::guard;
+    pub use mounter::jail::{
+        Architecture, EntryMode, Ids, JailError, JailSpec, KillError, Limit, Mac, Outcome, Resource, Root,
+        Spawner, Stdio3, StreamError, Streams, SystemCalls, Task, User, WORD, can_scope_abstract_sockets,
+        enter,
+    };
+    pub use mounter::profile::{Files, Network, Profile};
+    pub use mounter::signal_text;
+}
+
+pub use mounter::farm::FarmError;
+pub use mounter::{
+    MountError, NetworkError, copy_contents, inherited, is_mount_point, mount_path, tree, unguessable,
+    unmount,
+};
+pub use nfs_server::ServerError;

@@ -1,0 +1,278 @@
+//! One program in one view, from nothing to nothing left.
+//!
+//! [`Setup::open`] makes the view a directory; [`Session::run`] starts the program there, waits for its end and for the
+//! end of everything that it left, and takes the view away. The steps are in the order in which they happen.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use mounter::MountError;
+use mounter::jail::{self, End, Jail, JailError, JailSpec, Outcome, SpawnRequest, Spawner, Stdio3};
+use nfs_server::view::{View, ViewSpec};
+use serde::Serialize;
+
+use crate::access::AccessLog;
+use crate::backend::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, devices};
+use crate::cancel::Cancel;
+use crate::program::{self, ProgramError};
+use crate::work_dir::WorkDir;
+
+/// The status with which a shell, or a loader, says that something of a program is missing.
+const NOT_FOUND: i32 = 127;
+
+/// A view that a program can be run in.
+pub struct Session<'a> {
+    work_dir: &'a WorkDir,
+    view: &'a ViewSpec,
+    provisioned: Box<dyn Provisioned>,
+    accesses: Arc<AccessLog>,
+    opened: Instant,
+}
+
+/// What a view is made with.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    /// The view.
+    pub view: &'a ViewSpec,
+    /// Who is going to be in it.
+    pub user: &'a jail::User,
+    /// How it becomes a directory.
+    pub backend: &'a dyn Backend,
+    /// Where.
+    pub work_dir: &'a WorkDir,
+}
+
+/// What is run in a view.
+pub struct Program<'a> {
+    /// What starts the jail's supervisor.
+    pub spawner: &'a Spawner,
+    /// Who runs what, and with which limits.
+    pub jail: JailSpec,
+    /// What it reads and writes.
+    pub stdio: Stdio3,
+    /// The terminal that these are, for this session alone; none where they are something else.
+    pub terminal: Option<Arc<dyn SessionTerminal>>,
+    /// Ends the program, and with it the session, which is then interrupted.
+    pub cancel: &'a Cancel,
+    /// Ends the program alone, whose outcome tells of it.
+    pub stop: &'a Cancel,
+    /// Whether a program that fails makes all that it wrote worthless, so that nobody minds if some could not be stored.
+    pub worthless_on_failure: bool,
+}
+
+/// The other side of a terminal that a session alone has.
+pub trait SessionTerminal: fmt::Debug + Send + Sync {
+    /// The session is about to begin, as this user.
+    ///
+    /// # Errors
+    /// When the terminal cannot be made ready.
+    fn begin(&self, uid: u32) -> io::Result<()>;
+
+    /// The session's program has stopped, as by Ctrl-Z.
+    fn stopped(&self);
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How its program did.
+    pub outcome: Outcome,
+    /// How long its parts took.
+    pub times: PhaseTimes,
+    /// What the view took.
+    pub usage: ResourceUsage,
+    /// What the program asked for.
+    pub accesses: Arc<AccessLog>,
+    /// What the program lacks in the view, if it ended as one that lacks something does.
+    pub missing: Option<ProgramError>,
+}
+
+/// When the phases of a session began.
+#[derive(Clone, Copy, Debug)]
+pub struct PhaseTimes {
+    /// The view was about to be made.
+    pub opened: Instant,
+    /// The program ran in it.
+    pub started: Instant,
+    /// The program had ended.
+    pub ended: Instant,
+    /// Nothing was left of the view.
+    pub gone: Instant,
+}
+
+/// How long the phases of a session took, in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct PhaseSeconds {
+    /// To make the view, until the program ran in it.
+    pub setup: f64,
+    /// Until the program had ended.
+    pub run: f64,
+    /// Until nothing was left of the view.
+    pub teardown: f64,
+}
+
+/// Why a program did not run in its view to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The view could not be made, or not be taken away.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The terminal could not be made ready.
+    #[error("cannot prepare the session's terminal")]
+    Terminal(#[source] io::Error),
+    /// The program could not be executed.
+    #[error("executing {program:?}: {error}")]
+    Execute {
+        /// The program.
+        program: PathBuf,
+        /// What the kernel says.
+        error: io::Error,
+        /// What it lacks in the view, when that can be found out.
+        missing: Option<ProgramError>,
+    },
+    /// The jail could not be made or ended.
+    #[error(transparent)]
+    Jail(JailError),
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl<'a> Setup<'a> {
+    /// Makes the view.
+    ///
+    /// # Errors
+    /// What the backend says; nothing is left then.
+    pub fn open(self) -> Result<Session<'a>, BackendError> {
+        let Setup { view, user, backend, work_dir } = self;
+        let (accesses, opened) = (Arc::new(AccessLog::default()), Instant::now());
+        let provisioned = backend.provision(ProvisionRequest {
+            view,
+            user,
+            at: work_dir.mount_point(),
+            record: work_dir.record(),
+            observer: Some(Arc::clone(&accesses) as Arc<_>),
+        })?;
+        Ok(Session { work_dir, view, provisioned, accesses, opened })
+    }
+}
+
+impl Session<'_> {
+    /// The view, to look at what a program would find in it.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        self.provisioned.view()
+    }
+
+    /// The port that the view is served at, if it is served.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        match self.provisioned.root() {
+            jail::Root::Nfs { source, .. } => Some(source.addr.port()),
+            jail::Root::Places(_) | jail::Root::Directory(_) => None,
+        }
+    }
+
+    /// Runs the program. Every process in the view is dead afterwards, and nothing is left of the view.
+    ///
+    /// # Errors
+    /// The step that failed; [`SessionError::Interrupted`] when it was asked to stop.
+    pub fn run(self, program: Program<'_>) -> Result<Ended, SessionError> {
+        let Program { spawner, jail: mut spec, stdio, terminal, cancel, stop, worthless_on_failure } =
+            program;
+        if let Some(terminal) = &terminal {
+            (spec.terminal, spec.own_init) = (true, true);
+            terminal.begin(spec.user.uid).map_err(SessionError::Terminal)?;
+        }
+        if spec.network {
+            warn_of_abstract_sockets();
+        }
+        if let Some(mac) = &mut spec.mac {
+            mac.record = Some(self.work_dir.record().image());
+        }
+        let own_root = spec.changes_root();
+        let request = SpawnRequest { root: self.provisioned.root(), devices: devices(self.view), spec };
+        let mut jail = Jail::spawn(spawner, &request, stdio)
+            .map_err(|error| self.explain(error, &request.spec, own_root))?;
+        if let Some(terminal) = terminal {
+            jail = jail.when_stopped(move || terminal.stopped());
+        }
+        let started = Instant::now();
+        let waited = wait(jail, cancel, stop, worthless_on_failure);
+        let unmounted = Instant::now();
+        let suspicious =
+            matches!(waited, Ok((Outcome::Exited(NOT_FOUND) | Outcome::Signaled(libc::SIGABRT), _)));
+        let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };
+        let usage = self.provisioned.end()?;
+        let (outcome, unmounting) = waited?;
+        let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
+        let times = PhaseTimes { opened: self.opened, started, ended, gone: Instant::now() };
+        Ok(Ended { outcome, times, usage, accesses: self.accesses, missing })
+    }
+
+    /// The kernel says the same of a program that is not there, and of one whose loader is not there.
+    fn explain(&self, error: JailError, spec: &JailSpec, own_root: bool) -> SessionError {
+        let JailError::Exec { program, source: error } = error else { return SessionError::Jail(error) };
+        let missing = if own_root { self.missing(spec) } else { None };
+        SessionError::Execute { program, error, missing }
+    }
+
+    /// What the program lacks in the view.
+    fn missing(&self, spec: &JailSpec) -> Option<ProgramError> {
+        let paths = |name: &str| {
+            let value = spec.env.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+            value.map(|value| std::env::split_paths(value).collect()).unwrap_or_default()
+        };
+        program::check(self.view(), &spec.program, paths("PATH"), paths("LD_LIBRARY_PATH")).err()
+    }
+}
+
+/// Waits until the program has ended, of itself or because it was stopped, and its view is unmounted, which took as
+/// long as it says.
+fn wait(
+    jail: Jail,
+    cancel: &Cancel,
+    stop: &Cancel,
+    worthless_on_failure: bool,
+) -> Result<(Outcome, Duration), SessionError> {
+    let kill_on = |cancel: &Cancel| {
+        let killer = jail.killer();
+        cancel.on_cancel(move || killer.kill())
+    };
+    let _stoppable = [kill_on(cancel), kill_on(stop)];
+    let end = jail.wait_for_both().map_err(SessionError::Jail);
+    if cancel.is_cancelled() {
+        return Err(SessionError::Interrupted);
+    }
+    let End { outcome, unmounted, unmounting } = end?;
+    match unmounted {
+        Err(MountError::WriteBack { .. }) if worthless_on_failure && outcome != Outcome::Exited(0) => {}
+        unmounted => unmounted.map_err(|source| SessionError::Jail(JailError::Unmount { source }))?,
+    }
+    Ok((outcome, unmounting))
+}
+
+/// Once, however many sessions there are.
+fn warn_of_abstract_sockets() {
+    static WARNED: Once = Once::new();
+    if cfg!(target_os = "linux") && !jail::can_scope_abstract_sockets() {
+        let why =
+            "this kernel cannot keep builds that use the machine's network from its abstract Unix sockets";
+        WARNED.call_once(|| tracing::warn!("{why} (landlock, Linux 6.12)"));
+    }
+}
+
+impl PhaseTimes {
+    /// The same as durations.
+    #[must_use]
+    pub fn seconds(&self) -> PhaseSeconds {
+        PhaseSeconds {
+            setup: (self.started - self.opened).as_secs_f64(),
+            run: (self.ended - self.started).as_secs_f64(),
+            teardown: (self.gone - self.ended).as_secs_f64(),
+        }
+    }
+}
