@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "macos")]
 use sandbox::entry::decision::{Sip, Trial};
+#[cfg(target_os = "macos")]
 use sandbox::jail::EntryMode;
 
 use super::ground::Ground;
