@@ -100,7 +100,7 @@ fn ctrl_c_ends_a_command_that_does_not_mind_it(place: &Place) {
 fn ctrl_z_stops_loopbox_for_the_shell_that_it_was_started_from(place: &Place) {
     let mut pty = outer(place, &["bash", "-c", "echo reading; cat; exit 7"]);
     pty.press("go\n");
-    pty.until("reading");
+    pty.until("reading\r\n");
     pty.press("one\n");
     pty.until("one\r\none\r\n");
     pty.press("\u{1a}");
