@@ -17,15 +17,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::derivation::{Attributes, Derivation};
 use crate::output::is_whole;
-use crate::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch};
-use crate::store::{BuildUsers, Maker, PathInfo, Settings, Store, StoreError, When};
+use crate::plan::{Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch};
+use crate::store::{BuildUsers, PathInfo, RegisterWhen, RegistrationTicket, Settings, Store, StoreError};
 use crate::store_path::StorePath;
 use crate::sweep::Pending;
 use crate::{hooks, run, visible};
 
 pub use crate::failure::{BuildError, Failure, MissingDependency};
 pub use crate::hooks::Hooks;
-pub use crate::log::Heard;
+pub use crate::log::LogEvent;
 pub use crate::waiting::Awaited;
 
 /// What all builds of one run share.
@@ -93,7 +93,7 @@ pub enum Event<'a> {
     /// A build begins.
     Started(&'a StorePath),
     /// A build has written something.
-    Heard(&'a StorePath, &'a Heard<'a>),
+    Log(&'a StorePath, &'a LogEvent<'a>),
     /// A build has ended well, or somebody else had built it meanwhile.
     Built(&'a Built),
     /// A hook, by its setting's name, has written a line.
@@ -111,13 +111,13 @@ pub struct Built {
     /// Its outputs by name.
     pub outputs: BTreeMap<String, PathInfo>,
     /// How it was built; missing when somebody else had built it meanwhile.
-    pub build: Option<Measures>,
+    pub build: Option<BuildStats>,
 }
 
 /// How a build went.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Measures {
+pub struct BuildStats {
     /// Files, directories and links that it could see of the host.
     pub files_visible: Option<u64>,
     /// What its view took.
@@ -157,20 +157,20 @@ pub enum Purpose {
 /// A build's turn among those that may run at the same time. The next one begins when it is dropped, which is before
 /// the outputs are registered.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct BuildSlot<'a> {
     /// Its place.
     pub slot: OwnedSemaphorePermit,
     /// Says to the store that there may be something to register.
-    pub maker: Maker<'a>,
+    pub maker: RegistrationTicket<'a>,
     /// Whether other builds wait for its outputs.
-    pub when: When,
+    pub when: RegisterWhen,
 }
 
 /// A derivation that is about to be built.
-pub(crate) struct Job<'a> {
+pub(crate) struct BuildRequest<'a> {
     pub path: &'a StorePath,
     pub derivation: &'a Derivation<'a>,
-    pub known: Known,
+    pub known: InputInfo,
     pub sandbox_closure: BTreeSet<StorePath>,
     pub purpose: Purpose,
     /// Outputs that need not be made.
@@ -189,7 +189,7 @@ impl Builder {
         path: &StorePath,
         derivation: &Derivation<'_>,
         purpose: Purpose,
-        turn: Turn<'_>,
+        turn: BuildSlot<'_>,
     ) -> Result<Built, BuildError> {
         derivation.check_buildable(self.store.directory())?;
         let outputs = derivation.output_paths(self.store.directory())?;
@@ -208,7 +208,8 @@ impl Builder {
             let known = self.known(derivation, &inputs)?;
             let sandbox_closure = self.sandbox_closure()?;
             let hook_paths = Vec::new();
-            let mut job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+            let mut job =
+                BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
             let (infos, mut measures) = run::run(self, &mut job, turn)?;
             measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
             (built.outputs, built.build) = (infos, Some(measures));
@@ -281,7 +282,7 @@ impl Builder {
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted, hook_paths) = (Purpose::Make, BTreeSet::new(), Vec::new());
-        let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+        let job = BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
         Ok(self.plan(&job, &user.as_user(), &scratch)?)
     }
 
@@ -292,7 +293,12 @@ impl Builder {
         hooks::pre_build(hook, &self.store.locate(path), root, line).map_err(BuildError::PreBuildHook)
     }
 
-    pub(crate) fn plan(&self, job: &Job<'_>, user: &User, scratch: &Scratch) -> Result<Plan, PlanError> {
+    pub(crate) fn plan(
+        &self,
+        job: &BuildRequest<'_>,
+        user: &User,
+        scratch: &Scratch,
+    ) -> Result<Plan, PlanError> {
         crate::plan::plan(&Request {
             store: self.store.directory(),
             inputs_at: self.store.directory(),
@@ -335,8 +341,8 @@ impl Builder {
         &self,
         derivation: &Derivation<'_>,
         inputs: &BTreeSet<StorePath>,
-    ) -> Result<Known, BuildError> {
-        let mut known = Known { inputs: self.store.closure(inputs)?, ..Known::default() };
+    ) -> Result<InputInfo, BuildError> {
+        let mut known = InputInfo { inputs: self.store.closure(inputs)?, ..InputInfo::default() };
         let attributes = Attributes::of(derivation).map_err(PlanError::from)?;
         if attributes.reference_graphs().map_err(PlanError::from)?.is_empty() {
             return Ok(known);

@@ -16,7 +16,9 @@ use serde::Deserialize;
 use crate::build::BuildError;
 use crate::derivation::{Attributes, Derivation, Method, Output};
 use crate::output::copy_all;
-use crate::plan::{Host, Known, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, plan_decided};
+use crate::plan::{
+    Host, InputInfo, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, plan_decided,
+};
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
 
@@ -167,7 +169,7 @@ impl Description {
             inputs_at: &self.real_store_dir,
             path: first,
             derivation: &derivation,
-            known: &Known { inputs: self.paths(&self.input_paths)?, ..Known::default() },
+            known: &InputInfo { inputs: self.paths(&self.input_paths)?, ..InputInfo::default() },
             settings: &settings,
             sandbox_paths: external.sandbox_paths,
             hook_paths: &[],

@@ -34,7 +34,7 @@ pub enum BuildError {
     #[error("cannot lock the outputs")]
     Lock(#[from] LockError),
     /// What could be left behind could not be noted for a later run to sweep.
-    #[error("cannot note the outputs")]
+    #[error("cannot record the outputs for recovery")]
     Note(#[source] std::io::Error),
     /// There is no build user.
     #[error("cannot get a build user")]
@@ -59,7 +59,7 @@ pub enum BuildError {
     Log(#[from] LogError),
     /// The directory of a failed build could not be kept.
     #[error("cannot keep the build's directory")]
-    Keep(#[source] std::io::Error),
+    LogConfig(#[source] std::io::Error),
     /// The directory of a failed build cannot be used.
     #[error("cannot go on in the build directory {path:?}")]
     KeptDirectory {
@@ -91,7 +91,7 @@ pub enum BuildError {
     #[error("cannot build where the outputs belong")]
     InPlace(#[from] InPlaceError),
     /// The outputs were not accepted.
-    #[error("the builder ended well, but its outputs are not accepted")]
+    #[error("the builder succeeded, but its outputs were rejected")]
     Output(#[from] OutputError),
     /// It cannot be built again because it was never built.
     #[error("some outputs of '{}' are not valid, so checking is not possible", derivation.display())]

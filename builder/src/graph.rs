@@ -10,10 +10,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::build::{BuildError, Builder, Built, Event, Purpose, Turn};
+use crate::build::{BuildError, BuildSlot, Builder, Built, Event, Purpose};
 use crate::derivation::{Derivation, KindError};
 use crate::output::OutputError;
-use crate::store::{StoreError, When};
+use crate::store::{RegisterWhen, StoreError};
 use crate::store_path::{StorePath, StorePathError};
 
 pub use fetch::fetch;
@@ -170,10 +170,10 @@ impl<'a> Schedule<'a> {
             let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
             let Some(Missing { derivation, purpose, .. }) = self.waiting.remove(&path) else { return };
             let awaited = self.waiting.values().any(|missing| missing.after.contains(&path));
-            let when = if awaited { When::Now } else { When::Soon };
+            let when = if awaited { RegisterWhen::Now } else { RegisterWhen::Soon };
             let (builder, name) = (Arc::clone(self.builder), path.clone());
             let task = self.running.spawn_blocking(move || {
-                let turn = Turn { slot, maker: builder.store.maker(), when };
+                let turn = BuildSlot { slot, maker: builder.store.maker(), when };
                 builder.build(&name, &derivation, purpose, turn)
             });
             self.names.insert(task.id(), path);

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sandbox::jail::User;
 
-use crate::output::Differing;
+use crate::output::OutputMismatch;
 use crate::store::{SettingsError, Store, settings_as_text};
 use crate::store_path::StorePath;
 
@@ -96,7 +96,7 @@ impl Hooks {
 /// When it cannot be run, or fails.
 pub(crate) fn diff(
     program: &Path,
-    output: &Differing,
+    output: &OutputMismatch,
     derivation: &Path,
     build: &Path,
     user: &User,

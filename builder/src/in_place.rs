@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::build::{Job, Purpose};
+use crate::build::{BuildRequest, Purpose};
 use crate::plan::Plan;
 use crate::store::Store;
 
@@ -38,7 +38,7 @@ impl<'a> InPlace<'a> {
     pub fn begin(
         plan: &'a Plan,
         store: &'a Store,
-        job: &Job<'_>,
+        job: &BuildRequest<'_>,
     ) -> Result<Option<InPlace<'a>>, InPlaceError> {
         if plan.jail.changes_root() {
             return Ok(None);

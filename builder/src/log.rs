@@ -19,7 +19,7 @@ use sandbox::limits::LogMonitor;
 
 use crate::store::BuildLog;
 
-pub use message::Heard;
+pub use message::LogEvent;
 
 /// The longest line that is passed on as one. Longer ones are cut, so that a build cannot fill our memory.
 const LINE_MAX: usize = 64 << 10;
@@ -46,7 +46,7 @@ pub(crate) struct Log {
 }
 
 /// What is done with a build's output besides passing on its lines.
-pub(crate) struct Keep {
+pub(crate) struct LogConfig {
     /// Where it is written to, as it came.
     pub copy: Option<BuildLog>,
     /// How many of its last lines are returned.
@@ -65,8 +65,8 @@ pub(crate) fn no_input() -> io::Result<OwnedFd> {
 /// Opens a terminal for a build user. Every line is told.
 pub(crate) fn open(
     user: u32,
-    keep: Keep,
-    tell: impl Fn(&Heard<'_>) + Send + 'static,
+    keep: LogConfig,
+    tell: impl Fn(&LogEvent<'_>) + Send + 'static,
 ) -> io::Result<(Terminal, Log)> {
     let (master, slave) = open_terminal()?;
     // The build opens it again by way of /dev/stderr.
@@ -115,13 +115,13 @@ impl Log {
 }
 
 struct Reader<F> {
-    keep: Keep,
+    keep: LogConfig,
     written: u64,
     tail: VecDeque<String>,
     tell: F,
 }
 
-impl<F: Fn(&Heard<'_>)> Reader<F> {
+impl<F: Fn(&LogEvent<'_>)> Reader<F> {
     fn run(mut self, mut master: File) -> VecDeque<String> {
         let (mut buffer, mut pending) = (vec![0; CHUNK], Line::default());
         loop {
@@ -159,9 +159,9 @@ impl<F: Fn(&Heard<'_>)> Reader<F> {
 
     fn pass_on(&mut self, line: &[u8]) {
         let line = String::from_utf8_lossy(line).into_owned();
-        let heard = Heard::read(&line);
+        let heard = LogEvent::read(&line);
         (self.tell)(&heard);
-        if !matches!(heard, Heard::Line(_)) {
+        if !matches!(heard, LogEvent::Line(_)) {
             return;
         }
         if self.tail.len() == self.keep.tail {
@@ -226,8 +226,8 @@ mod tests {
         let (watch, closed) =
             (LimitWatch::begin(Limits::new(0, 0, 14), Cancel::default()).unwrap(), Cancel::default());
         let copy = Some(store.create_log(&derivation, false).unwrap());
-        let keep = Keep { copy, tail: 2, monitor: watch.monitor(), closed: closed.clone() };
-        let tell = move |heard: &Heard<'_>| sender.send(format!("{heard:?}")).unwrap();
+        let keep = LogConfig { copy, tail: 2, monitor: watch.monitor(), closed: closed.clone() };
+        let tell = move |heard: &LogEvent<'_>| sender.send(format!("{heard:?}")).unwrap();
         let (terminal, log) = open(user, keep, tell).unwrap();
         let mut stdout = File::from(terminal.stdout);
         stdout.write_all(b"one\r\ntwo\nthr").unwrap();

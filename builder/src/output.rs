@@ -27,7 +27,7 @@ use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256};
 
 use crate::plan::{Plan, PlannedOutput};
-use crate::store::{PathInfo, Store, StoreError, When};
+use crate::store::{PathInfo, RegisterWhen, Store, StoreError};
 use crate::store_path::StorePath;
 
 pub use canonicalise::Canonicaliser;
@@ -35,7 +35,7 @@ pub use checks::CheckError;
 pub use diff::{Difference, Differences, What, compare as compare_trees};
 pub use fixed::FixedError;
 pub use nar::write as write_nar;
-pub use place::Existing;
+pub use place::ReplacePolicy;
 pub use renew::Renewer;
 pub(crate) use renew::copy_all;
 pub use scan::ReferenceScanner;
@@ -123,7 +123,7 @@ pub enum OutputError {
         /// The derivation.
         derivation: PathBuf,
         /// The outputs that differ.
-        outputs: Vec<Differing>,
+        outputs: Vec<OutputMismatch>,
     },
     /// The outputs that are there could not be asked for.
     #[error("cannot find out what the outputs were")]
@@ -151,7 +151,7 @@ pub enum OutputError {
 
 /// The outputs of a build that ended well: canonical, hashed and checked, but not in the store.
 #[derive(Debug)]
-pub struct Made<'a> {
+pub struct StagedOutputs<'a> {
     store: &'a Store,
     /// Where they are.
     directory: PathBuf,
@@ -160,7 +160,7 @@ pub struct Made<'a> {
     infos: BTreeMap<String, PathInfo>,
 }
 
-impl<'a> Made<'a> {
+impl<'a> StagedOutputs<'a> {
     /// Looks at all outputs but some that are not wanted, or at copies of them in a new directory: where others may have been
     /// given descriptors of what the build wrote. The caller holds the locks of the outputs' paths.
     ///
@@ -171,7 +171,7 @@ impl<'a> Made<'a> {
         store: &'a Store,
         unwanted: &BTreeSet<StorePath>,
         copies: Option<&Path>,
-    ) -> Result<Made<'a>, OutputError> {
+    ) -> Result<StagedOutputs<'a>, OutputError> {
         let written = open_directory(&plan.scratch.store)?;
         let wanted: Vec<&PlannedOutput> =
             plan.outputs.iter().filter(|output| !unwanted.contains(&output.path)).collect();
@@ -196,19 +196,23 @@ impl<'a> Made<'a> {
         }
         cycle::check(&infos, &store.locate(&plan.derivation))?;
         check(&wanted, &infos, store)?;
-        Ok(Made { store, directory, scratch, wanted, infos })
+        Ok(StagedOutputs { store, directory, scratch, wanted, infos })
     }
 
     /// Moves them into the store and registers them; what has been registered, by output name.
     ///
     /// # Errors
     /// When that is not possible. Nothing has been registered then, and the store is as it was.
-    pub fn register(self, existing: Existing, when: When) -> Result<BTreeMap<String, PathInfo>, OutputError> {
+    pub fn register(
+        self,
+        existing: ReplacePolicy,
+        when: RegisterWhen,
+    ) -> Result<BTreeMap<String, PathInfo>, OutputError> {
         let moved = place::move_in(&self.scratch, &self.wanted, self.store, existing)?;
         let registrations = self.registrations();
         let registered = match existing {
-            Existing::Remove => self.store.register(registrations, when),
-            Existing::Exchange => self.store.register_again(registrations),
+            ReplacePolicy::Remove => self.store.register(registrations, when),
+            ReplacePolicy::Exchange => self.store.register_again(registrations),
         };
         registered.map_err(OutputError::Register)?;
         moved.keep();
@@ -219,7 +223,7 @@ impl<'a> Made<'a> {
     ///
     /// # Errors
     /// When the store or an output cannot be read; [`OutputError::NotDeterministic`] is for the caller to make.
-    pub fn differing(&self, keep: bool) -> Result<Vec<Differing>, OutputError> {
+    pub fn differing(&self, keep: bool) -> Result<Vec<OutputMismatch>, OutputError> {
         let paths = self.wanted.iter().map(|output| output.path.clone()).collect();
         let registered = self.store.infos(&paths).map_err(OutputError::Registered)?;
         let mut differing = Vec::new();
@@ -245,7 +249,7 @@ impl<'a> Made<'a> {
         &self.directory
     }
 
-    fn compare(&self, output: &PlannedOutput, keep: bool) -> Result<Differing, OutputError> {
+    fn compare(&self, output: &PlannedOutput, keep: bool) -> Result<OutputMismatch, OutputError> {
         let failed = |source| OutputError::Compare { output: output.name.clone(), source };
         let before = self.store.locate(&output.path);
         let now = output.path.within(&self.directory);
@@ -254,7 +258,7 @@ impl<'a> Made<'a> {
         if let Some(kept) = &kept {
             sandbox::tree::remove(kept).and_then(|_| std::fs::rename(&now, kept)).map_err(failed)?;
         }
-        Ok(Differing { path: before, kept, differences })
+        Ok(OutputMismatch { path: before, kept, differences })
     }
 }
 
@@ -271,7 +275,7 @@ pub fn is_whole(store: &Store, info: &PathInfo) -> Result<bool, OutputError> {
 
 /// An output that is not what it was.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Differing {
+pub struct OutputMismatch {
     /// It.
     pub path: PathBuf,
     /// Where the new one is kept.
@@ -280,8 +284,8 @@ pub struct Differing {
     pub differences: Differences,
 }
 
-fn not_deterministic(derivation: &Path, outputs: &[Differing]) -> String {
-    let sentence = |output: &Differing| {
+fn not_deterministic(derivation: &Path, outputs: &[OutputMismatch]) -> String {
+    let sentence = |output: &OutputMismatch| {
         let from = output.kept.as_ref().map(|kept| format!(" from '{}'", kept.display())).unwrap_or_default();
         format!(
             "derivation '{}' may not be deterministic: output '{}' differs{from}{}",
@@ -375,7 +379,7 @@ fn check(
         let closure = store.closure(&others).map_err(OutputError::Closure)?;
         valid = store.infos(&closure).map_err(OutputError::Closure)?;
     }
-    let known = checks::Known { store: store.directory(), new, valid };
+    let known = checks::PathInfos { store: store.directory(), new, valid };
     for output in outputs {
         if let Some(info) = infos.get(&output.name) {
             known.check(output, info)?;

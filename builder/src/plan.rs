@@ -25,11 +25,11 @@ use crate::store::Settings;
 use crate::store_path::StorePath;
 
 use checks::Named;
-use environment::Made;
+use environment::Environment;
 
 pub use checks::OutputChecks;
 pub use error::PlanError;
-pub use graphs::Known;
+pub use graphs::InputInfo;
 pub use host::{Device, Host};
 pub use sandbox_paths::{SandboxPath, SandboxPathError};
 pub use word::Word;
@@ -58,7 +58,7 @@ pub struct Request<'a> {
     /// The derivation.
     pub derivation: &'a Derivation<'a>,
     /// The closure of its inputs, and what its reference graphs need besides.
-    pub known: &'a Known,
+    pub known: &'a InputInfo,
     /// Nix's settings.
     pub settings: &'a Settings,
     /// Paths to show from outside the store, from the settings and from the command line.
@@ -167,7 +167,7 @@ pub fn plan_decided(request: &Request<'_>) -> Result<Plan, PlanError> {
     let arguments = derivation.arguments.iter().map(|argument| argument.to_vec()).collect();
     let word = |text: &crate::derivation::Text<'_>| Word::from(text.to_vec());
     let variables = derivation.environment.iter().map(|(name, value)| (word(name), word(value))).collect();
-    assemble(request, &attributes, outputs, arguments, Made { variables, files: BTreeMap::new() })
+    assemble(request, &attributes, outputs, arguments, Environment { variables, files: BTreeMap::new() })
 }
 
 fn assemble(
@@ -175,7 +175,7 @@ fn assemble(
     attributes: &Attributes<'_>,
     outputs: Vec<PlannedOutput>,
     arguments: Vec<Vec<u8>>,
-    made: Made,
+    made: Environment,
 ) -> Result<Plan, PlanError> {
     let Request { derivation, settings, .. } = request;
     let inside = request.host.user_namespaces.then_some(INSIDE);

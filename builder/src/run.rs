@@ -12,17 +12,19 @@ use sandbox::jail::{Outcome, Spawner, Stdio3};
 use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::{Ended, Program, Setup, WorkDir};
 
-use crate::build::{BuildError, Builder, Event, Failure, Job, Measures, Purpose, Seconds, Turn};
+use crate::build::{
+    BuildError, BuildRequest, BuildSlot, BuildStats, Builder, Event, Failure, Purpose, Seconds,
+};
 use crate::build_dirs::BuildDirectories;
 use crate::hooks;
 use crate::in_place::InPlace;
-use crate::log::{self, Heard, Keep, Log, Terminal};
-use crate::output::{Existing, Made, OutputError};
+use crate::log::{self, Log, LogConfig, LogEvent, Terminal};
+use crate::output::{OutputError, ReplacePolicy, StagedOutputs};
 use crate::plan::Plan;
-use crate::store::{BuildUser, PathInfo, When, log_path};
+use crate::store::{BuildUser, PathInfo, RegisterWhen, log_path};
 
 /// A build that ended well. Its outputs are where it wrote them.
-pub(crate) struct Attempt {
+pub(crate) struct BuildRun {
     pub plan: Plan,
     pub ended: Ended,
     hidden: Hidden,
@@ -38,25 +40,25 @@ pub(crate) struct Attempt {
 /// Builds: what it returns has been registered.
 pub(crate) fn run(
     builder: &Builder,
-    job: &mut Job<'_>,
-    turn: Turn<'_>,
-) -> Result<(BTreeMap<String, PathInfo>, Measures), BuildError> {
-    let Attempt { plan, ended, hidden, began, copies, place, user } =
+    job: &mut BuildRequest<'_>,
+    turn: BuildSlot<'_>,
+) -> Result<(BTreeMap<String, PathInfo>, BuildStats), BuildError> {
+    let BuildRun { plan, ended, hidden, began, copies, place, user } =
         attempt(builder, job, &*builder.backend)?;
-    let made = Made::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())?;
+    let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())?;
     let infos = take(builder, job, &plan, made, user, turn)?;
     drop(place);
     let Ended { times, usage, .. } = ended;
     let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
-    Ok((infos, Measures { files_visible: None, spent: usage, seconds, view: times.seconds(), hidden }))
+    Ok((infos, BuildStats { files_visible: None, spent: usage, seconds, view: times.seconds(), hidden }))
 }
 
 /// Runs the builder, and leaves its outputs to the caller.
 pub(crate) fn attempt(
     builder: &Builder,
-    job: &mut Job<'_>,
+    job: &mut BuildRequest<'_>,
     backend: &dyn Backend,
-) -> Result<Attempt, BuildError> {
+) -> Result<BuildRun, BuildError> {
     let began = Instant::now();
     let user = builder.acquire_user(None)?;
     kill_processes(&builder.spawner, &user)?;
@@ -99,7 +101,7 @@ pub(crate) fn attempt(
         let disk_full = place.is_disk_full();
         let transient = plan.jail.network || disk_full;
         let kept = builder.options.keep_failed.then(|| place.keep(&plan.jail.user)).transpose();
-        let kept = kept.map_err(BuildError::Keep)?;
+        let kept = kept.map_err(BuildError::LogConfig)?;
         let settings = &builder.settings;
         let log_file = settings
             .keep_build_log
@@ -109,27 +111,27 @@ pub(crate) fn attempt(
     }
     let exposed = backend.exposes_host_files() || !plan.jail.changes_root();
     let copies = exposed.then(|| place.copies());
-    Ok(Attempt { plan, ended, hidden, began, copies, place, user })
+    Ok(BuildRun { plan, ended, hidden, began, copies, place, user })
 }
 
 /// Registers the outputs, or compares them with those that are registered. Once they are made, the user and the turn
 /// are free for the next build.
 fn take(
     builder: &Builder,
-    job: &Job<'_>,
+    job: &BuildRequest<'_>,
     plan: &Plan,
-    made: Made<'_>,
+    made: StagedOutputs<'_>,
     user: BuildUser,
-    turn: Turn<'_>,
+    turn: BuildSlot<'_>,
 ) -> Result<BTreeMap<String, PathInfo>, BuildError> {
     match job.purpose {
         Purpose::Make => {
             drop(user);
             let when = turn.when;
             drop(turn);
-            Ok(made.register(Existing::Remove, when)?)
+            Ok(made.register(ReplacePolicy::Remove, when)?)
         }
-        Purpose::Repair => Ok(made.register(Existing::Exchange, When::Now)?),
+        Purpose::Repair => Ok(made.register(ReplacePolicy::Exchange, RegisterWhen::Now)?),
         Purpose::Check => {
             let hook = builder.settings.diff_hook.as_deref();
             let outputs = made.differing(builder.options.keep_failed || hook.is_some())?;
@@ -165,8 +167,8 @@ fn open_log(
         .then(|| store.create_log(&plan.derivation, settings.compress_build_log))
         .transpose()?;
     let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
-    let told = move |heard: &Heard<'_>| observer.observe(&Event::Heard(&derivation, heard));
-    let keep = Keep { copy, tail: settings.log_lines, monitor, closed: stop.clone() };
+    let told = move |heard: &LogEvent<'_>| observer.observe(&Event::Log(&derivation, heard));
+    let keep = LogConfig { copy, tail: settings.log_lines, monitor, closed: stop.clone() };
     log::open(plan.jail.user.uid, keep, told).map_err(BuildError::Terminal)
 }
 

@@ -11,7 +11,7 @@ use sandbox::cancel::Cancel;
 use sandbox::jail::{Files, JailSpec, Mac, Outcome, Profile, Stdio3};
 use sandbox::{Program, SessionTerminal};
 
-use crate::build::{BuildError, Builder, Job, Purpose};
+use crate::build::{BuildError, BuildRequest, Builder, Purpose};
 use crate::build_dirs::BuildDirectories;
 use crate::derivation::Derivation;
 use crate::plan::Plan;
@@ -29,7 +29,7 @@ const USUAL: &str = "/bin/sh";
 
 /// What is run in place of the builder.
 #[derive(Clone, Debug, Default)]
-pub enum Wish {
+pub enum ShellCommand {
     /// A shell that asks what to do.
     #[default]
     Shell,
@@ -43,7 +43,7 @@ pub enum Wish {
 #[derive(Debug)]
 pub struct Session {
     /// What is run.
-    pub wish: Wish,
+    pub wish: ShellCommand,
     /// The directory of a failed build, to go on in; without it, the build directory is a new one.
     pub build: Option<PathBuf>,
     /// What it reads and writes.
@@ -76,7 +76,7 @@ impl Builder {
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
         let hook_paths = self.hook_paths(path, place.work_dir.mount_point())?;
-        let job = Job { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+        let job = BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
         let mut plan = self.plan(&job, &user.as_user(), &place.scratch)?;
         if given {
             place.write_missing_files(&plan)?;
@@ -121,15 +121,15 @@ impl Plan {
     }
 }
 
-impl Wish {
+impl ShellCommand {
     /// Takes the builder's place in a plan.
     fn put_into(self, plan: &mut Plan) {
         let (shell, words) = shell(plan);
         let line = |line: &str| vec![OsString::from("-c"), OsString::from(line)];
         (plan.jail.program, plan.jail.argv) = match self {
-            Wish::Shell => (shell, words),
-            Wish::Line(text) => (shell, [words, line(&text)].concat()),
-            Wish::Command(command) => match command.first() {
+            ShellCommand::Shell => (shell, words),
+            ShellCommand::Line(text) => (shell, [words, line(&text)].concat()),
+            ShellCommand::Command(command) => match command.first() {
                 Some(first) if first.as_bytes().contains(&b'/') => (first.into(), command),
                 _ => (shell, [words, line("exec \"$0\" \"$@\""), command].concat()),
             },

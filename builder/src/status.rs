@@ -44,7 +44,7 @@ impl Failures {
             | BuildError::Backend(_)
             | BuildError::Terminal(_)
             | BuildError::Log(_)
-            | BuildError::Keep(_)
+            | BuildError::LogConfig(_)
             | BuildError::KeptDirectory { .. }
             | BuildError::Watch(_)
             | BuildError::Jail(_)

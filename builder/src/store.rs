@@ -44,7 +44,7 @@ pub use error::StoreError;
 pub use lock_holder::LockHolder;
 pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
-pub use registrar::{Maker, When};
+pub use registrar::{RegisterWhen, RegistrationTicket};
 pub use registration::{KeyError, Registration};
 pub use settings::{Settings, SettingsError, settings_as_text};
 pub use temp_roots::{RootsError, TempRoots};

@@ -7,14 +7,14 @@ use std::sync::{Mutex, PoisonError};
 
 use sandbox::tree::{DirStack, Entry, Left, Mounts};
 
-use crate::build::Job;
+use crate::build::BuildRequest;
 use crate::store::Store;
 
 /// Store paths never change, so each is counted once.
 static COUNTED: Mutex<Option<HashMap<PathBuf, u64>>> = Mutex::new(None);
 
 /// Counts the files, directories and links of the closures that a build is shown.
-pub(crate) fn count(store: &Store, job: &Job<'_>) -> u64 {
+pub(crate) fn count(store: &Store, job: &BuildRequest<'_>) -> u64 {
     let paths = job.known.inputs.union(&job.sandbox_closure);
     paths.map(|path| counted(store.locate(path))).sum()
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use builder::derivation::{Derivation, parse};
-use builder::plan::{Device, Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, plan};
+use builder::plan::{Device, Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch, plan};
 use builder::store::{PathInfo, Settings};
 use builder::store_path::StorePath;
 use sandbox::jail::User;
@@ -25,7 +25,7 @@ struct Case {
     settings: Settings,
     sandbox_paths: Vec<&'static str>,
     host: Host,
-    known: Known,
+    known: InputInfo,
 }
 
 impl Default for Case {
@@ -57,10 +57,10 @@ impl Default for Case {
                 shm: true,
                 ..Host::default()
             },
-            known: Known {
+            known: InputInfo {
                 inputs: BTreeSet::from([busybox.clone()]),
                 infos: BTreeMap::from([(busybox, info)]),
-                ..Known::default()
+                ..InputInfo::default()
             },
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use builder::derivation::parse;
-use builder::plan::{Host, Known, Request, Scratch, plan};
+use builder::plan::{Host, InputInfo, Request, Scratch, plan};
 use builder::store::Settings;
 use builder::store_path::StorePath;
 use sandbox::jail::User;
@@ -29,7 +29,7 @@ fn inputs_of_a_store_in_another_place_are_shown_where_derivations_name_them() {
         inputs_at: Path::new("/elsewhere/nix/store"),
         path: &path(DERIVATION),
         derivation: &derivation,
-        known: &Known { inputs: BTreeSet::from([path(BUSYBOX)]), ..Known::default() },
+        known: &InputInfo { inputs: BTreeSet::from([path(BUSYBOX)]), ..InputInfo::default() },
         settings: &Settings { system: "x".into(), sandbox_build_dir: "/build".into(), ..Settings::default() },
         sandbox_paths: &[],
         hook_paths: &[],

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use builder::derivation::{Derivation, parse};
-use builder::plan::{Host, Known, Plan, PlanError, Request, SandboxPath, Scratch, plan};
+use builder::plan::{Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch, plan};
 use builder::store::Settings;
 use builder::store_path::StorePath;
 use sandbox::entry::MacHost;
@@ -77,7 +77,7 @@ impl Case {
             inputs_at: Path::new("/nix/store"),
             path: &StorePath::new(DERIVATION).unwrap(),
             derivation: &derivation,
-            known: &Known { inputs, ..Known::default() },
+            known: &InputInfo { inputs, ..InputInfo::default() },
             settings: &self.settings,
             sandbox_paths: &SandboxPath::parse_all(self.sandbox_paths.iter().copied()).unwrap(),
             hook_paths: &[],

@@ -9,11 +9,11 @@ use sandbox::compare::{Seen, WalkError, Walker, Walks};
 use sandbox::{Ended, Layout, SessionError, Top, WorkDir};
 
 use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict};
-use crate::build::{BuildError, Builder, Job, Purpose};
+use crate::build::{BuildError, BuildRequest, Builder, Purpose};
 use crate::build_dirs::BuildDirectories;
 use crate::derivation::Derivation;
-use crate::output::{self, Made};
-use crate::run::{Attempt, attempt, kill_processes};
+use crate::output::{self, StagedOutputs};
+use crate::run::{BuildRun, attempt, kill_processes};
 use crate::store_path::StorePath;
 
 /// What is to be compared.
@@ -80,7 +80,7 @@ fn prepare<'a>(
     builder: &Builder,
     path: &'a StorePath,
     derivation: &'a Derivation<'a>,
-) -> Result<Job<'a>, CompareError> {
+) -> Result<BuildRequest<'a>, CompareError> {
     derivation.check_buildable(builder.store.directory()).map_err(BuildError::from)?;
     let inputs = builder.inputs(derivation)?;
     let missing = builder.store.invalid(&inputs).map_err(BuildError::from)?;
@@ -93,7 +93,7 @@ fn prepare<'a>(
     builder.store.hold(&needed, &BTreeSet::new()).map_err(BuildError::from)?;
     let known = builder.known(derivation, &inputs)?;
     let sandbox_closure = builder.sandbox_closure()?;
-    Ok(Job {
+    Ok(BuildRequest {
         path,
         derivation,
         known,
@@ -131,17 +131,17 @@ impl Collection {
     fn build(
         &mut self,
         builder: &Builder,
-        job: &mut Job<'_>,
+        job: &mut BuildRequest<'_>,
         backend: Kind,
         round: u32,
     ) -> Result<Built, CompareError> {
         let attempt = attempt(builder, job, &*backend.backend())?;
         let copies = attempt.copies.as_deref();
-        let made = Made::inspect(&attempt.plan, &builder.store, &job.unwanted, copies);
+        let made = StagedOutputs::inspect(&attempt.plan, &builder.store, &job.unwanted, copies);
         let made = made.map_err(BuildError::from)?;
         let hash = |(name, info): (&String, &crate::store::PathInfo)| (name.clone(), info.nar_hash.clone());
         let nar_hashes: BTreeMap<String, String> = made.infos().iter().map(hash).collect();
-        let Attempt { plan, ended: Ended { times, usage, .. }, .. } = &attempt;
+        let BuildRun { plan, ended: Ended { times, usage, .. }, .. } = &attempt;
         let now = |name: &str| {
             let output = plan.outputs.iter().find(|output| output.name == name);
             output.map(|output| output.path.within(made.directory()))
@@ -285,7 +285,7 @@ impl Round {
 }
 
 /// What a process sees that is where the builder would be.
-fn probe(builder: &Builder, job: &mut Job<'_>, backend: Kind) -> Result<Vec<Seen>, CompareError> {
+fn probe(builder: &Builder, job: &mut BuildRequest<'_>, backend: Kind) -> Result<Vec<Seen>, CompareError> {
     let user = builder.acquire_user(None)?;
     let place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;

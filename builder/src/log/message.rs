@@ -7,7 +7,7 @@ const SHOWN_LEVEL: u64 = 3;
 
 /// What a build has written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard<'a> {
+pub enum LogEvent<'a> {
     /// A line.
     Line(&'a str),
     /// The name of what it does now.
@@ -18,24 +18,24 @@ pub enum Heard<'a> {
     Detail,
 }
 
-impl<'a> Heard<'a> {
+impl<'a> LogEvent<'a> {
     /// Reads a line. What begins like a message and is none is a line like any other.
     #[must_use]
-    pub fn read(line: &'a str) -> Heard<'a> {
-        line.strip_prefix("@nix ").and_then(message).unwrap_or(Heard::Line(line))
+    pub fn read(line: &'a str) -> LogEvent<'a> {
+        line.strip_prefix("@nix ").and_then(message).unwrap_or(LogEvent::Line(line))
     }
 }
 
-fn message<'a>(text: &str) -> Option<Heard<'a>> {
+fn message<'a>(text: &str) -> Option<LogEvent<'a>> {
     let object: Value = serde_json::from_str(text).ok()?;
     let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
     match object.get("action")?.as_str()? {
-        "setPhase" => text("phase").map(Heard::Phase),
+        "setPhase" => text("phase").map(LogEvent::Phase),
         "msg" => {
             let (said, level) = (text("msg")?, object.get("level")?.as_u64()?);
-            Some(if level <= SHOWN_LEVEL { Heard::Message(said) } else { Heard::Detail })
+            Some(if level <= SHOWN_LEVEL { LogEvent::Message(said) } else { LogEvent::Detail })
         }
-        _ => Some(Heard::Detail),
+        _ => Some(LogEvent::Detail),
     }
 }
 
@@ -45,18 +45,18 @@ mod tests {
 
     #[test]
     fn phases_and_messages_are_told_from_lines() {
-        let read = |line| Heard::read(line);
+        let read = |line| LogEvent::read(line);
         let phase = r#"@nix { "action": "setPhase", "phase": "installPhase" }"#;
-        assert_eq!(read(phase), Heard::Phase("installPhase".into()));
+        assert_eq!(read(phase), LogEvent::Phase("installPhase".into()));
         assert_eq!(
             read(r#"@nix {"action":"msg","level":0,"msg":"a word"}"#),
-            Heard::Message("a word".into())
+            LogEvent::Message("a word".into())
         );
-        assert_eq!(read(r#"@nix {"action":"msg","level":7,"msg":"a word"}"#), Heard::Detail);
-        assert_eq!(read(r#"@nix {"action":"start","id":1}"#), Heard::Detail);
+        assert_eq!(read(r#"@nix {"action":"msg","level":7,"msg":"a word"}"#), LogEvent::Detail);
+        assert_eq!(read(r#"@nix {"action":"start","id":1}"#), LogEvent::Detail);
         for line in ["@nix broken", "@nix {}", r#"@nix {"action":"setPhase"}"#, "nix", "@nix", "", "@nix []"]
         {
-            assert_eq!(read(line), Heard::Line(line));
+            assert_eq!(read(line), LogEvent::Line(line));
         }
     }
 }

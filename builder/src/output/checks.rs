@@ -42,13 +42,13 @@ pub enum CheckError {
 }
 
 /// What is known about paths: the new outputs, and the closure of all that they refer to in the store.
-pub(super) struct Known<'a> {
+pub(super) struct PathInfos<'a> {
     pub store: &'a Path,
     pub new: BTreeMap<&'a StorePath, &'a PathInfo>,
     pub valid: BTreeMap<StorePath, PathInfo>,
 }
 
-impl Known<'_> {
+impl PathInfos<'_> {
     /// Checks one new output.
     pub fn check(&self, output: &PlannedOutput, info: &PathInfo) -> Result<(), CheckError> {
         let (checks, path) = (&output.checks, || output.path.within(self.store));
@@ -143,7 +143,7 @@ mod tests {
     fn check(checks: OutputChecks) -> String {
         let (a, b) = (info("a", &["a", "b"]), info("b", &["c"]));
         let valid = [info("c", &["d"]), info("d", &[])].map(|info| (info.path.clone(), info));
-        let known = Known {
+        let known = PathInfos {
             store: Path::new("/s"),
             new: BTreeMap::from([(&a.path, &a), (&b.path, &b)]),
             valid: valid.into(),

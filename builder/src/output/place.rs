@@ -11,7 +11,7 @@ use crate::store::Store;
 
 /// What becomes of what is there already under an output's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
+pub enum ReplacePolicy {
     /// It is not valid, or it would not have been built: the rest of a build that died. It is removed.
     Remove,
     /// It is valid, and not whole any more. It takes the place of what is moved in, in the same instant: whoever
@@ -32,14 +32,14 @@ pub(super) fn move_in<'a>(
     from: &'a OwnedFd,
     outputs: &[&'a PlannedOutput],
     store: &Store,
-    existing: Existing,
+    existing: ReplacePolicy,
 ) -> Result<Moved<'a>, OutputError> {
     let into = open_directory(store.directory())?;
     let mut moved = Moved { from, into, places: Vec::new() };
     for output in outputs {
         let (place, name) = (store.locate(&output.path), output.path.base());
         let failed = |source| OutputError::Move { output: output.name.clone(), source };
-        if existing == Existing::Exchange && place.symlink_metadata().is_ok() {
+        if existing == ReplacePolicy::Exchange && place.symlink_metadata().is_ok() {
             exchange(from, &moved.into, name).map_err(|error| failed(error.into()))?;
             moved.places.push((place, Some(name)));
         } else {

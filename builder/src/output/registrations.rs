@@ -1,10 +1,10 @@
 //! What is written down of outputs that are taken.
 
-use super::{Made, OutputError};
+use super::{OutputError, StagedOutputs};
 use crate::plan::PlannedOutput;
 use crate::store::Registration;
 
-impl Made<'_> {
+impl StagedOutputs<'_> {
     /// As outputs that were built here and are what they have to be.
     pub(super) fn registrations(&self) -> Vec<Registration> {
         let of = |output: &&PlannedOutput| {

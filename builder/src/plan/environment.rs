@@ -11,7 +11,7 @@ use crate::derivation::Attributes;
 use crate::nix32;
 
 /// The variables and files of a build.
-pub(super) struct Made {
+pub(super) struct Environment {
     pub variables: BTreeMap<Word, Word>,
     pub files: BTreeMap<String, Word>,
 }
@@ -40,9 +40,9 @@ pub(super) fn environment(
     request: &Request<'_>,
     attributes: &Attributes<'_>,
     rewrites: &Rewrites,
-) -> Result<Made, PlanError> {
+) -> Result<Environment, PlanError> {
     let top = request.settings.sandbox_build_dir.as_path();
-    let mut made = Made { variables: BTreeMap::new(), files: BTreeMap::new() };
+    let mut made = Environment { variables: BTreeMap::new(), files: BTreeMap::new() };
     made.set("PATH", "/path-not-set");
     made.set("HOME", "/homeless-shelter");
     made.set("NIX_STORE", request.store);
@@ -67,7 +67,7 @@ pub(super) fn environment(
     Ok(made)
 }
 
-impl Made {
+impl Environment {
     fn set(&mut self, name: &str, value: impl Into<Word>) {
         self.variables.insert(Word::from(name), value.into());
     }
@@ -81,7 +81,7 @@ fn cores(request: &Request<'_>) -> u32 {
 }
 
 fn add_plain(
-    made: &mut Made,
+    made: &mut Environment,
     request: &Request<'_>,
     attributes: &Attributes<'_>,
     rewrites: &Rewrites,
@@ -105,7 +105,7 @@ fn add_plain(
 }
 
 fn add_structured(
-    made: &mut Made,
+    made: &mut Environment,
     request: &Request<'_>,
     attributes: &Attributes<'_>,
     rewrites: &Rewrites,

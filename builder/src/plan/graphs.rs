@@ -17,7 +17,7 @@ const SAYS_VALID: (u32, u32) = (2, 15);
 
 /// What is known of store paths.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct InputInfo {
     /// The closure of the inputs.
     pub inputs: BTreeSet<StorePath>,
     /// What the store knows of the paths that reference graphs reach. Not needed when none is asked for.
@@ -28,7 +28,7 @@ pub struct Known {
     pub content_addresses: BTreeMap<StorePath, String>,
 }
 
-impl Known {
+impl InputInfo {
     /// The closure of some paths, as far as it is known.
     #[must_use]
     pub fn closure(&self, from: impl IntoIterator<Item = StorePath>) -> BTreeSet<StorePath> {

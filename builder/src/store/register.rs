@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::database::Database;
-use super::registrar::{Maker, When};
+use super::registrar::{RegisterWhen, RegistrationTicket};
 use super::{PathInfo, Registration, Settings, Store, StoreError, command};
 use crate::store_path::StorePath;
 
@@ -38,7 +38,7 @@ impl Policy {
 impl Store {
     /// A build begins that may have something to register.
     #[must_use]
-    pub fn maker(&self) -> Maker<'_> {
+    pub fn maker(&self) -> RegistrationTicket<'_> {
         self.registrar.maker()
     }
 
@@ -47,7 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// When they cannot be signed or registered.
-    pub fn register(&self, registrations: Vec<Registration>, when: When) -> Result<(), StoreError> {
+    pub fn register(&self, registrations: Vec<Registration>, when: RegisterWhen) -> Result<(), StoreError> {
         let registrations = self.signed(registrations)?;
         if let Some(database) = self.database() {
             self.write_out();

@@ -16,7 +16,7 @@ const TOGETHER_MAX: usize = 32;
 
 /// When paths have to be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum RegisterWhen {
     /// Somebody waits for them.
     Now,
     /// Together with those of other builds that are about to end.
@@ -45,7 +45,7 @@ struct State {
 struct Request {
     number: u64,
     since: Instant,
-    when: When,
+    when: RegisterWhen,
     infos: Vec<PathInfo>,
 }
 
@@ -59,13 +59,13 @@ enum Verdict {
 
 /// A build that may have something to register, until this is dropped.
 #[derive(Debug)]
-pub struct Maker<'a>(&'a Registrar);
+pub struct RegistrationTicket<'a>(&'a Registrar);
 
 impl Registrar {
     /// A build begins.
-    pub fn maker(&self) -> Maker<'_> {
+    pub fn maker(&self) -> RegistrationTicket<'_> {
         self.state().makers += 1;
-        Maker(self)
+        RegistrationTicket(self)
     }
 
     /// Registers a build's paths with `register`, perhaps together with those of others, and returns when that is
@@ -76,7 +76,7 @@ impl Registrar {
     pub fn register<E>(
         &self,
         infos: &[PathInfo],
-        when: When,
+        when: RegisterWhen,
         register: impl Fn(&[PathInfo]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut state = self.state();
@@ -134,11 +134,11 @@ impl State {
             || self
                 .waiting
                 .iter()
-                .any(|request| request.when == When::Now || request.since.elapsed() >= LINGER)
+                .any(|request| request.when == RegisterWhen::Now || request.since.elapsed() >= LINGER)
     }
 }
 
-impl Drop for Maker<'_> {
+impl Drop for RegistrationTicket<'_> {
     fn drop(&mut self) {
         self.0.state().makers -= 1;
         self.0.changed.notify_all();
@@ -161,7 +161,10 @@ mod tests {
     }
 
     /// Ten builds end while an eleventh goes on until all of them wait; then what `register` was asked for.
-    fn ten(when: When, register: impl Fn(&[PathInfo]) -> Result<(), usize> + Sync) -> Vec<Result<(), usize>> {
+    fn ten(
+        when: RegisterWhen,
+        register: impl Fn(&[PathInfo]) -> Result<(), usize> + Sync,
+    ) -> Vec<Result<(), usize>> {
         let registrar = Registrar::default();
         let eleventh = registrar.maker();
         std::thread::scope(|scope| {
@@ -169,7 +172,7 @@ mod tests {
             let builds: Vec<_> = (0..10)
                 .map(|number| scope.spawn(move || registrar.register(&[info(number)], when, register)))
                 .collect();
-            while when == When::Soon && registrar.state().waiting.len() < 10 {
+            while when == RegisterWhen::Soon && registrar.state().waiting.len() < 10 {
                 std::thread::yield_now();
             }
             drop(eleventh);
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn builds_that_nobody_waits_for_are_registered_together_when_no_other_goes_on() {
         let runs = Mutex::new(Vec::new());
-        let results = ten(When::Soon, |infos| {
+        let results = ten(RegisterWhen::Soon, |infos| {
             runs.lock().unwrap().push(infos.len());
             Ok(())
         });
@@ -198,7 +201,7 @@ mod tests {
                 runs.lock().unwrap().push(infos.len());
                 Ok::<(), usize>(())
             };
-            registrar.register(&[info(number)], When::Now, run).unwrap();
+            registrar.register(&[info(number)], RegisterWhen::Now, run).unwrap();
         }
         assert_eq!(*runs.lock().unwrap(), [1, 1, 1]);
     }
@@ -209,7 +212,7 @@ mod tests {
             true => Err(infos.len()),
             false => Ok(()),
         };
-        let results = ten(When::Soon, bad);
+        let results = ten(RegisterWhen::Soon, bad);
         let wrong: Vec<usize> = (0..10).filter(|number| results[*number].is_err()).collect();
         assert_eq!((wrong, results[3]), (vec![3], Err(1)));
     }
@@ -218,6 +221,9 @@ mod tests {
     fn nothing_waits_for_ever_when_another_build_goes_on() {
         let registrar = Registrar::default();
         let _other = registrar.maker();
-        assert_eq!(registrar.register(&[info(0)], When::Soon, |infos| Err::<(), _>(infos.len())), Err(1));
+        assert_eq!(
+            registrar.register(&[info(0)], RegisterWhen::Soon, |infos| Err::<(), _>(infos.len())),
+            Err(1)
+        );
     }
 }

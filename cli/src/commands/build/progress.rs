@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use builder::build::{Awaited, BuildError, Event, Heard, Observer};
+use builder::build::{Awaited, BuildError, Event, LogEvent, Observer};
 use builder::store_path::StorePath;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -66,22 +66,22 @@ impl Progress {
     }
 
     /// Phases are for those who watch; on a terminal only.
-    fn hear(&self, path: &StorePath, heard: &Heard<'_>) {
+    fn hear(&self, path: &StorePath, heard: &LogEvent<'_>) {
         // With several builds, lines have to say whose they are.
         let whose = if self.lock().total > 1 { format!("{}> ", path.short_name()) } else { String::new() };
         match heard {
-            Heard::Line(_) if self.shared.quiet => {}
-            Heard::Line(line) => self.show(Printable::log_line(&whose, line)),
-            Heard::Message(message) => {
+            LogEvent::Line(_) if self.shared.quiet => {}
+            LogEvent::Line(line) => self.show(Printable::log_line(&whose, line)),
+            LogEvent::Message(message) => {
                 message.lines().for_each(|line| self.show(Printable::log_line(&whose, line)));
             }
-            Heard::Phase(phase) => {
+            LogEvent::Phase(phase) => {
                 if let Some(bar) = self.lock().running.get(path) {
                     let phase: String = phase.chars().take(PHASE_MAX).collect();
                     bar.set_message(output::in_one_line(&phase));
                 }
             }
-            Heard::Detail => {}
+            LogEvent::Detail => {}
         }
     }
 
@@ -137,7 +137,7 @@ impl Observer for Progress {
                 self.say(&format!("building {path}"));
                 self.start(path);
             }
-            Event::Heard(path, heard) => self.hear(path, heard),
+            Event::Log(path, heard) => self.hear(path, heard),
             Event::Hook(hook, line) => self.show(Printable::log_line(&format!("{hook}: "), line)),
             Event::Built(built) => {
                 let done = self.stop(&built.derivation);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use builder::build::{Options, Purpose};
 use builder::graph;
-use builder::shell::{Session, Wish};
+use builder::shell::{Session, ShellCommand};
 use builder::store::Settings;
 use sandbox::SessionTerminal;
 use sandbox::jail::{Outcome, Streams};
@@ -80,11 +80,11 @@ impl Arguments {
         })
     }
 
-    fn wish(&self) -> Wish {
+    fn wish(&self) -> ShellCommand {
         match &self.run {
-            Some(line) => Wish::Line(line.clone()),
-            None if self.command.is_empty() => Wish::Shell,
-            None => Wish::Command(self.command.clone()),
+            Some(line) => ShellCommand::Line(line.clone()),
+            None if self.command.is_empty() => ShellCommand::Shell,
+            None => ShellCommand::Command(self.command.clone()),
         }
     }
 
