@@ -8,7 +8,7 @@ use super::say;
 use crate::command::{installed, quiet, run, text};
 
 /// A package, and a program that shows that it (or another source of the same) is there.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 13] = [
     ("kmod", "modprobe"),
     ("iproute2", "ip"),
     ("nix-bin", "nix-store"),
@@ -18,6 +18,7 @@ const NEEDED: [(&str, &str); 12] = [
     ("rpcbind", "rpcbind"),
     ("e2fsprogs", "mkfs.ext4"),
     ("util-linux", "unshare"),
+    ("procps", "kill"),
     ("xz-utils", "xz"),
     ("python3-pip", "pip3"),
     ("git", "git"),
