@@ -28,6 +28,8 @@ const NAME: &CStr = c"nfs-guard";
 pub struct Guard {
     /// Its other end is at its end once nobody has this one any more.
     alive: Option<PipeWriter>,
+    /// Is at its end once the process has closed what it had of its parent's.
+    ready: Option<PipeReader>,
     process: Process,
 }
 
@@ -41,12 +43,16 @@ impl Guard {
     /// Makes this process, which has one thread, two.
     pub(crate) fn fork(switch: &File) -> io::Result<Guard> {
         let (end, alive) = io::pipe()?;
+        let (ready, not_ready) = io::pipe()?;
         match sys::fork_single_threaded()? {
             ForkResult::Child => {
-                drop(alive);
+                drop((alive, ready));
                 process::exit(if become_guard(&end, switch).is_ok() { 0 } else { 1 })
             }
-            ForkResult::Parent { child } => Ok(Guard { alive: Some(alive), process: Process::Forked(child) }),
+            ForkResult::Parent { child } => {
+                drop(not_ready);
+                Ok(Guard { alive: Some(alive), ready: Some(ready), process: Process::Forked(child) })
+            }
         }
     }
 
@@ -57,7 +63,18 @@ impl Guard {
         command.arg(WORD).env_clear().current_dir("/");
         command.stdin(Stdio::from(end)).stdout(switch.try_clone()?).stderr(Stdio::null());
         sys::in_own_session(&mut command);
-        Ok(Guard { alive: Some(alive), process: Process::Started(command.spawn()?) })
+        Ok(Guard { alive: Some(alive), ready: None, process: Process::Started(command.spawn()?) })
+    }
+}
+
+impl Guard {
+    /// Waits until it has closed what it had open of its parent's, the mount among it, which is in use until then: on a
+    /// busy machine, a short program ends before that.
+    pub(crate) fn wait_until_ready(&mut self) {
+        if let Some(mut ready) = self.ready.take() {
+            // Its end is what is waited for; nothing is written.
+            let _ = ready.read(&mut [0]);
+        }
     }
 }
 

@@ -51,8 +51,9 @@ pub(super) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream
             mount.abandon();
             Ok(())
         }
-        Mounted::Nfs(mount, _guard) => {
+        Mounted::Nfs(mount, mut guard) => {
             abort_calls_if_loopbox_dies(control, &mount);
+            guard.iter_mut().for_each(Guard::wait_until_ready);
             mount.unmount()
         }
         Mounted::Places(tree) => {
