@@ -115,7 +115,7 @@ impl Jail {
     }
 
     /// Has something done whenever the program stops, as by Ctrl-Z on its terminal: while this process waits for its
-    /// end. Only a program that is not process 1 ([`JailSpec::own_init`]) stops so.
+    /// end. Only a program that is not process 1 ([`JailSpec::own_init`](super::JailSpec::own_init)) stops so.
     #[must_use]
     pub fn when_stopped(mut self, stopped: impl Fn() + Send + 'static) -> Jail {
         self.stopped = Some(Stopped(Box::new(stopped)));
