@@ -13,7 +13,7 @@ mod mount;
 mod run;
 mod stopped;
 mod store;
-mod traces;
+pub mod traces;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {

@@ -3,6 +3,7 @@
 use super::Case;
 
 mod backend;
+mod busy;
 mod doctor;
 mod explain;
 mod late;
@@ -16,6 +17,7 @@ mod terminal;
 pub fn cases() -> Vec<Case> {
     [
         run::CASES,
+        busy::CASES,
         backend::CASES,
         explain::CASES,
         late::CASES,
