@@ -5,6 +5,7 @@ use super::Case;
 mod build;
 mod compare;
 mod deep;
+mod frozen;
 mod full;
 mod handed;
 mod kept;
@@ -25,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         full::CASES,
         kept::CASES,
         stopped::CASES,
+        frozen::CASES,
         deep::CASES,
         handed::CASES,
     ]

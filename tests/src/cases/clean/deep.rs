@@ -53,7 +53,7 @@ fn a_deep_tree_of_a_killed_run_is_removed_by_the_next_loopbox(place: &Place) {
     let child = loopbox.command(run("exec sleep 1000")).stderr(Stdio::null()).spawn();
     let mut child = child.expect("loopbox can be started");
     let ended = || child.try_wait().is_ok_and(|status| status.is_some());
-    assert!(traces::wait_for(USER, "sleep 1000", ended), "the command did not run");
+    assert!(traces::wait_for(&[USER], "sleep 1000", ended).is_some(), "the command did not run");
     kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).expect("it runs");
     traces::wait_for_end(&mut child, &[USER]);
     traces::wait_until_gone(&[USER]);

@@ -35,7 +35,7 @@ fn kept(place: &Place) -> (Loopbox, Child, File) {
         assert_eq!(child.try_wait().expect("it can be waited for"), None, "the run has ended");
         thread::sleep(Duration::from_millis(20));
         // The shell has made it by now, or not yet.
-        file = traces::find(USER, "sh -c echo old")
+        file = traces::find(&[USER], "sh -c echo old")
             .and_then(|shell| File::options().write(true).open(format!("/proc/{shell}/root/work/file")).ok());
     }
     (loopbox, child, file.expect("it is open"))

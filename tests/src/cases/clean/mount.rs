@@ -36,7 +36,7 @@ fn a_killed_one_leaves_nothing_after_clean(place: &Place) {
         .stderr(Stdio::null())
         .spawn()
         .expect("a shell can be started");
-    assert!(traces::wait_for(0, "dd if=/dev/zero of=mnt/work", || false));
+    assert!(traces::wait_for(&[0], "dd if=/dev/zero of=mnt/work", || false).is_some());
     thread::sleep(Moments::new().within(WRITES));
     kill(Pid::from_raw(served.id() as i32), Signal::SIGKILL).expect("it runs");
     served.wait().expect("it is dead");

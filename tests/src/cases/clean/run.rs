@@ -45,7 +45,7 @@ impl Writing {
         let words = ["run", "--with", "sh", "--with", "dd", "--uid", &user, "--", "sh", "-c", WRITER];
         let mut child = loopbox.command(words).stderr(Stdio::null()).spawn().expect("loopbox can be started");
         let ended = || child.try_wait().is_ok_and(|status| status.is_some());
-        assert!(traces::wait_for(USER, "dd if=", ended), "the command did not run");
+        assert!(traces::wait_for(&[USER], "dd if=", ended).is_some(), "the command did not run");
         thread::sleep(Moments::new().within(WRITES));
         Writing { loopbox, child }
     }

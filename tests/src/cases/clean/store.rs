@@ -43,10 +43,15 @@ impl Store {
     pub fn make(place: &Place) -> Store {
         mount(Some("store"), "/nix", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
             .expect("a tmpfs at /nix");
+        Store::make_in_volume(place)
+    }
+
+    /// Makes it in the empty file system at /nix.
+    pub fn make_in_volume(place: &Place) -> Store {
         let lab = Lab::open().expect("the checkout is there");
         let configuration = store::configuration(&lab).expect("the configuration can be written");
-        let mut store =
-            Store { configuration, derivation: String::new(), users: users(), before: Listing::new() };
+        let users = traces::build_users();
+        let mut store = Store { configuration, derivation: String::new(), users, before: Listing::new() };
         let bin = place.directory("busybox/bin");
         fs::copy("/bin/busybox", bin.join("busybox")).expect("the machine has busybox");
         for name in COMMANDS {
@@ -70,6 +75,12 @@ impl Store {
     /// Builds by a script of busybox's shell, which has the program of the cases at `/program`; how that ended. `attributes`
     /// are further ones of the derivation, which [`Store::derivation`] is from then on.
     pub fn build_script(&mut self, place: &Place, script: &str, attributes: &str, words: &[&str]) -> Ran {
+        let mut command = self.script(place, script, attributes);
+        command.args(words).output().expect("loopbox can be started").into()
+    }
+
+    /// The same, ready to be started.
+    pub fn script(&mut self, place: &Place, script: &str, attributes: &str) -> Command {
         let busybox = self.ask("nix-store", ["--add", &place.path("busybox").to_string_lossy()]);
         let expression = format!(
             "derivation {{ name = \"script\"; system = builtins.currentSystem; {attributes} \
@@ -79,7 +90,8 @@ impl Store {
         self.derivation = self.ask("nix-instantiate", ["--quiet", "-E", &expression]);
         let shown = format!("/program={} {LIBRARIES}", program());
         let mut command = self.build(&Loopbox::at(place));
-        command.args(["--sandbox-paths", &shown]).args(words).output().expect("loopbox can be started").into()
+        command.args(["--sandbox-paths", &shown]);
+        command
     }
 
     /// Nothing but registered outputs was added since the store was made, and nothing was changed. The outputs are
@@ -127,12 +139,6 @@ impl Drop for Store {
 /// The program of the cases.
 pub fn program() -> String {
     std::env::current_exe().expect("this program has a path").display().to_string()
-}
-
-fn users() -> Vec<u32> {
-    let id = |name: &str| text(&mut command("id", ["-u", name])).ok()?.parse().ok();
-    let members = text(&mut command("getent", ["group", "nixbld"])).expect("the machine has build users");
-    members.rsplit(':').next().unwrap_or_default().split(',').filter_map(id).collect()
 }
 
 fn first_name(path: &Path) -> Option<String> {

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cases::loopbox::Loopbox;
+use crate::command::{command, text};
 
 /// How long the processes of a killed loopbox may take to be gone: what is inside is killed, and the client shut down, within
 /// some tens of milliseconds; the rest is room for a machine under load.
@@ -56,21 +57,27 @@ pub fn wait_for_end(loopbox: &mut Child, users: &[u32]) -> Option<i32> {
     }
 }
 
-/// Waits until a process of the user runs whose command line begins so; false when `ended` says so before.
-pub fn wait_for(user: u32, start: &str, mut ended: impl FnMut() -> bool) -> bool {
-    while !processes().iter().any(|process| process.user == user && process.words.starts_with(start)) {
-        if ended() {
-            return false;
+/// Waits until a process of one of the users runs whose command line begins so: its number, or none when `ended` says so
+/// before.
+pub fn wait_for(users: &[u32], start: &str, mut ended: impl FnMut() -> bool) -> Option<u32> {
+    loop {
+        match find(users, start) {
+            None if ended() => return None,
+            None => thread::sleep(LOOK),
+            found => return found,
         }
-        thread::sleep(LOOK);
     }
-    true
 }
 
-/// The number of a process of the user whose command line begins so.
-pub fn find(user: u32, start: &str) -> Option<u32> {
-    let found = |process: &Process| process.user == user && process.words.starts_with(start);
+/// The number of a process of one of the users whose command line begins so.
+pub fn find(users: &[u32], start: &str) -> Option<u32> {
+    let found = |process: &Process| users.contains(&process.user) && process.words.starts_with(start);
     processes().iter().find(|process| found(process)).map(|process| process.pid)
+}
+
+/// Whether a process of one of the users is in a system call that it cannot be interrupted in.
+pub fn is_held_up(users: &[u32]) -> bool {
+    processes().iter().any(|process| users.contains(&process.user) && process.state == 'D')
 }
 
 /// What forks the supervisors of a loopbox, and the supervisors.
@@ -78,6 +85,26 @@ pub fn jailers(loopbox: u32) -> Vec<u32> {
     let children = children(loopbox);
     let supervisors = children.iter().flat_map(|child| self::children(*child)).collect();
     [children, supervisors].concat()
+}
+
+/// A loopbox and all that it has started outside of jails, by whatever process: whoever serves is among them.
+pub fn outside_jails(loopbox: u32) -> Vec<u32> {
+    let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace(loopbox);
+    let mut found = vec![loopbox];
+    let mut looked_at = 0;
+    while let Some(parent) = found.get(looked_at).copied() {
+        found.extend(children(parent).into_iter().filter(|child| namespace(*child) == own));
+        looked_at += 1;
+    }
+    found
+}
+
+/// The users that builds run as.
+pub fn build_users() -> Vec<u32> {
+    let id = |name: &str| text(&mut command("id", ["-u", name])).ok()?.parse().ok();
+    let members = text(&mut command("getent", ["group", "nixbld"])).expect("the machine has build users");
+    members.rsplit(':').next().unwrap_or_default().split(',').filter_map(id).collect()
 }
 
 /// The children of a process.
