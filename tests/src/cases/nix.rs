@@ -3,6 +3,9 @@
 use super::Case;
 
 mod elsewhere;
+mod failing;
+mod impure;
+mod locked;
 mod read_only;
 mod registered;
 mod remote;
@@ -11,5 +14,15 @@ mod substitutes;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [read_only::CASES, elsewhere::CASES, substitutes::CASES, remote::CASES, registered::CASES].concat()
+    [
+        read_only::CASES,
+        elsewhere::CASES,
+        substitutes::CASES,
+        remote::CASES,
+        registered::CASES,
+        impure::CASES,
+        locked::CASES,
+        failing::CASES,
+    ]
+    .concat()
 }

@@ -26,6 +26,18 @@ rec {
   # Refers to itself, and its outputs to each other.
   several = make { name = "several-${salt}"; outputs = [ "out" "dev" ]; inherit dep; }
     "echo $out $dev $dep > $out; echo ${salt} > $dev";
+  # Asks whoever listens on the port of the machine that `salt` is, and so does what it needs.
+  impure = make { name = "impure"; __impure = true; inherit pure; }
+    "cat $pure > $out; ${program} nc 127.0.0.1 ${salt} >> $out < /dev/null";
+  pure = make { name = "pure"; }
+    "${program} nc 127.0.0.1 ${salt} > $out < /dev/null || echo nobody > $out";
+  # Ends when somebody ends its child.
+  held = make { name = "held-${salt}"; } "sleep 1000 || echo held > $out";
+  # More than the kernel takes for one variable.
+  long = make {
+    name = "long-${salt}";
+    long = builtins.concatStringsSep "" (builtins.genList (_: "0123456789abcdef") (9 * 1024));
+  } "echo > $out";
   cyclic = make { name = "itself-${salt}"; } "echo $out > $out";
   flat = make {
     name = "flat";

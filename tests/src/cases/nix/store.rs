@@ -15,7 +15,7 @@ use crate::lab::Lab;
 use crate::lab::new_nix::NewNix;
 
 /// The commands that builds use.
-const COMMANDS: [&str; 4] = ["sh", "cat", "echo", "ls"];
+const COMMANDS: [&str; 5] = ["sh", "cat", "echo", "ls", "sleep"];
 
 /// What every store is configured with.
 const USUAL: &str = "sandbox = true
