@@ -1,4 +1,4 @@
-//! Builds one derivation whose inputs are valid, and the surroundings that all builds of one run share.
+//! What a build is asked for and what comes of it, and the surroundings that all builds of one run share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,17 +16,16 @@ use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::derivation::{Attributes, Derivation};
-use crate::output::is_whole;
+use crate::hooks;
 use crate::plan::{Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch};
-use crate::store::{BuildUsers, PathInfo, RegisterWhen, RegistrationTicket, Settings, Store, StoreError};
+use crate::store::{
+    BuildUsers, LockHolder, PathInfo, RegisterWhen, RegistrationTicket, Settings, Store, StoreError,
+};
 use crate::store_path::StorePath;
-use crate::sweep::Pending;
-use crate::{hooks, run, visible};
 
 pub use crate::failure::{BuildError, Failure, MissingDependency};
 pub use crate::hooks::Hooks;
 pub use crate::log::LogEvent;
-pub use crate::waiting::Awaited;
 
 /// What all builds of one run share.
 pub struct Builder {
@@ -100,6 +99,15 @@ pub enum Event<'a> {
     Hook(&'static str, &'a str),
     /// A build has failed.
     Failed(&'a StorePath, &'a BuildError),
+}
+
+/// What is waited for.
+#[derive(Debug)]
+pub enum Awaited<'a> {
+    /// The lock of an output's path, and the process that has it.
+    Path(&'a Path, Option<&'a LockHolder>),
+    /// A build user who builds nothing.
+    User,
 }
 
 /// A derivation whose outputs are valid now.
@@ -180,85 +188,6 @@ pub(crate) struct BuildRequest<'a> {
 }
 
 impl Builder {
-    /// Builds a derivation whose inputs are valid; blocks until that is done.
-    ///
-    /// # Errors
-    /// The step that failed. Nothing is left of the build then but what was asked to be kept.
-    pub fn build(
-        &self,
-        path: &StorePath,
-        derivation: &Derivation<'_>,
-        purpose: Purpose,
-        turn: BuildSlot<'_>,
-    ) -> Result<Built, BuildError> {
-        derivation.check_buildable(self.store.directory())?;
-        let outputs = derivation.output_paths(self.store.directory())?;
-        let paths: BTreeSet<StorePath> = outputs.iter().map(|(_, path)| path.clone()).collect();
-        let inputs = self.inputs(derivation)?;
-        let mut needed = inputs.clone();
-        needed.insert(path.clone());
-        self.store.hold(&needed, &paths)?;
-
-        let places = paths.iter().map(|path| self.store.locate(path)).collect();
-        let _locks = self.lock(&places)?;
-        let _pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
-        let unwanted = self.unwanted(path, &paths, purpose)?;
-        let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
-        if unwanted != paths {
-            let known = self.known(derivation, &inputs)?;
-            let sandbox_closure = self.sandbox_closure()?;
-            let hook_paths = Vec::new();
-            let mut job =
-                BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
-            let (infos, mut measures) = run::run(self, &mut job, turn)?;
-            measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
-            (built.outputs, built.build) = (infos, Some(measures));
-            self.tell_of(&built)?;
-        }
-        self.add_valid_outputs(&mut built, outputs)?;
-        Ok(built)
-    }
-
-    /// Those of a derivation's outputs that need not be made.
-    fn unwanted(
-        &self,
-        path: &StorePath,
-        outputs: &BTreeSet<StorePath>,
-        purpose: Purpose,
-    ) -> Result<BTreeSet<StorePath>, BuildError> {
-        let absent = |path: &StorePath| self.store.locate(path).symlink_metadata().is_err();
-        if purpose == Purpose::Make && outputs.iter().all(absent) {
-            // The names are locked, so that nobody else makes them meanwhile.
-            return Ok(BTreeSet::new());
-        }
-        let invalid = self.store.invalid(outputs)?;
-        let mut valid: BTreeSet<StorePath> = outputs.difference(&invalid).cloned().collect();
-        match purpose {
-            Purpose::Make => {}
-            Purpose::Check if invalid.is_empty() => valid.clear(),
-            Purpose::Check => {
-                return Err(BuildError::NothingToCheck { derivation: self.store.locate(path) });
-            }
-            Purpose::Repair => {
-                let infos = self.store.infos(&valid)?;
-                for (path, info) in &infos {
-                    if !is_whole(&self.store, info)? {
-                        valid.remove(path);
-                    }
-                }
-            }
-        }
-        Ok(valid)
-    }
-
-    /// Runs the hook for what has been built.
-    fn tell_of(&self, built: &Built) -> Result<(), BuildError> {
-        let Some(hook) = &self.settings.post_build_hook else { return Ok(()) };
-        let outputs = built.outputs.values().map(|info| info.path.clone()).collect();
-        let line = |line: &str| self.observer.observe(&Event::Hook("post-build-hook", line));
-        Ok(self.hooks.post_build(hook, &self.store, &built.derivation, &outputs, line)?)
-    }
-
     /// Plans a build that is not to be run: with a user and directories that no build has.
     ///
     /// # Errors
@@ -368,20 +297,6 @@ impl Builder {
         let inside = SandboxPath::store_paths(&self.options.sandbox_paths, self.store.directory());
         self.store.hold(&inside, &BTreeSet::new())?;
         Ok(self.store.closure(&inside)?)
-    }
-
-    fn add_valid_outputs(
-        &self,
-        built: &mut Built,
-        outputs: Vec<(String, StorePath)>,
-    ) -> Result<(), BuildError> {
-        let others: Vec<(String, StorePath)> =
-            outputs.into_iter().filter(|(name, _)| !built.outputs.contains_key(name)).collect();
-        let mut infos = self.store.infos(&others.iter().map(|(_, path)| path.clone()).collect())?;
-        built
-            .outputs
-            .extend(others.into_iter().filter_map(|(name, path)| Some((name, infos.remove(&path)?))));
-        Ok(())
     }
 }
 

@@ -6,6 +6,8 @@ mod print;
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 use crate::store_path::StorePath;
 
 pub use attributes::{AttributeError, Attributes};
@@ -81,6 +83,17 @@ pub enum Method {
     Text,
     /// The tree as git hashes it.
     Git,
+}
+
+/// Contents that are known before the build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FixedHash {
+    /// Whether the hash is of the whole tree rather than of one file's bytes.
+    pub recursive: bool,
+    /// The hash function.
+    pub algorithm: String,
+    /// The hash in base 16.
+    pub hash: String,
 }
 
 /// Why a derivation of a kind that can be read cannot be built here.

@@ -4,7 +4,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::build::{BuildRequest, Purpose};
 use crate::plan::Plan;
 use crate::store::Store;
 
@@ -34,16 +33,13 @@ pub enum InPlaceError {
 }
 
 impl<'a> InPlace<'a> {
-    /// Makes the places free, if the build is to write to them. The caller has locked the outputs.
-    pub fn begin(
-        plan: &'a Plan,
-        store: &'a Store,
-        job: &BuildRequest<'_>,
-    ) -> Result<Option<InPlace<'a>>, InPlaceError> {
+    /// Makes the places free, if the build is to write to them. The caller has locked the outputs, and says whether the build
+    /// is to make `all` of them.
+    pub fn begin(plan: &'a Plan, store: &'a Store, all: bool) -> Result<Option<InPlace<'a>>, InPlaceError> {
         if plan.jail.changes_root() {
             return Ok(None);
         }
-        if job.purpose != Purpose::Make || !job.unwanted.is_empty() {
+        if !all {
             return Err(InPlaceError::Taken);
         }
         for output in &plan.outputs {

@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod graphs;
 mod host;
+mod placeholders;
 mod sandbox_paths;
 mod structured;
 mod system_calls;
@@ -20,7 +21,7 @@ use sandbox::jail::{Ids, JailSpec, Limit, Resource, User};
 use sandbox::view::{Entry, ViewSpec};
 use serde::Serialize;
 
-use crate::derivation::{Attributes, Derivation, Method, Output};
+use crate::derivation::{Attributes, Derivation, FixedHash, Method, Output};
 use crate::store::Settings;
 use crate::store_path::StorePath;
 
@@ -112,17 +113,6 @@ pub struct PlannedOutput {
     pub discard_references: bool,
 }
 
-/// Contents that are known before the build.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FixedHash {
-    /// Whether the hash is of the whole tree rather than of one file's bytes.
-    pub recursive: bool,
-    /// The hash function.
-    pub algorithm: String,
-    /// The hash in base 16.
-    pub hash: String,
-}
-
 /// Host directories that a build writes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Scratch {
@@ -150,7 +140,7 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
     check_system(request, &attributes)?;
     let mut outputs = planned_outputs(derivation, request.store)?;
     add_checks(&mut outputs, request, &attributes)?;
-    let rewrites = environment::placeholders(&outputs, request.store);
+    let rewrites = placeholders::rewrites(&outputs, request.store);
     let arguments = derivation.arguments.iter().map(|argument| rewrites.apply(argument)).collect();
     let made = environment::environment(request, &attributes, &rewrites)?;
     assemble(request, &attributes, outputs, arguments, made)

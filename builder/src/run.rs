@@ -1,6 +1,6 @@
 //! One build, from a user of its own to registered outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,15 +13,19 @@ use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::{Ended, Program, Setup, WorkDir};
 
 use crate::build::{
-    BuildError, BuildRequest, BuildSlot, BuildStats, Builder, Event, Failure, Purpose, Seconds,
+    BuildError, BuildRequest, BuildSlot, BuildStats, Builder, Built, Event, Failure, Purpose, Seconds,
 };
 use crate::build_dirs::BuildDirectories;
+use crate::derivation::Derivation;
 use crate::hooks;
 use crate::in_place::InPlace;
 use crate::log::{self, Log, LogConfig, LogEvent, Terminal};
-use crate::output::{OutputError, ReplacePolicy, StagedOutputs};
+use crate::output::{OutputError, ReplacePolicy, StagedOutputs, is_whole};
 use crate::plan::Plan;
 use crate::store::{BuildUser, PathInfo, RegisterWhen, log_path};
+use crate::store_path::StorePath;
+use crate::sweep::Pending;
+use crate::visible;
 
 /// A build that ended well. Its outputs are where it wrote them.
 pub(crate) struct BuildRun {
@@ -37,8 +41,103 @@ pub(crate) struct BuildRun {
     user: BuildUser,
 }
 
+impl Builder {
+    /// Builds a derivation whose inputs are valid; blocks until that is done.
+    ///
+    /// # Errors
+    /// The step that failed. Nothing is left of the build then but what was asked to be kept.
+    pub fn build(
+        &self,
+        path: &StorePath,
+        derivation: &Derivation<'_>,
+        purpose: Purpose,
+        turn: BuildSlot<'_>,
+    ) -> Result<Built, BuildError> {
+        derivation.check_buildable(self.store.directory())?;
+        let outputs = derivation.output_paths(self.store.directory())?;
+        let paths: BTreeSet<StorePath> = outputs.iter().map(|(_, path)| path.clone()).collect();
+        let inputs = self.inputs(derivation)?;
+        let mut needed = inputs.clone();
+        needed.insert(path.clone());
+        self.store.hold(&needed, &paths)?;
+
+        let places = paths.iter().map(|path| self.store.locate(path)).collect();
+        let _locks = self.lock(&places)?;
+        let _pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
+        let unwanted = self.unwanted(path, &paths, purpose)?;
+        let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
+        if unwanted != paths {
+            let known = self.known(derivation, &inputs)?;
+            let sandbox_closure = self.sandbox_closure()?;
+            let hook_paths = Vec::new();
+            let mut job =
+                BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+            let (infos, mut measures) = run(self, &mut job, turn)?;
+            measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
+            (built.outputs, built.build) = (infos, Some(measures));
+            self.tell_of(&built)?;
+        }
+        self.add_valid_outputs(&mut built, outputs)?;
+        Ok(built)
+    }
+
+    /// Those of a derivation's outputs that need not be made.
+    fn unwanted(
+        &self,
+        path: &StorePath,
+        outputs: &BTreeSet<StorePath>,
+        purpose: Purpose,
+    ) -> Result<BTreeSet<StorePath>, BuildError> {
+        let absent = |path: &StorePath| self.store.locate(path).symlink_metadata().is_err();
+        if purpose == Purpose::Make && outputs.iter().all(absent) {
+            // The names are locked, so that nobody else makes them meanwhile.
+            return Ok(BTreeSet::new());
+        }
+        let invalid = self.store.invalid(outputs)?;
+        let mut valid: BTreeSet<StorePath> = outputs.difference(&invalid).cloned().collect();
+        match purpose {
+            Purpose::Make => {}
+            Purpose::Check if invalid.is_empty() => valid.clear(),
+            Purpose::Check => {
+                return Err(BuildError::NothingToCheck { derivation: self.store.locate(path) });
+            }
+            Purpose::Repair => {
+                let infos = self.store.infos(&valid)?;
+                for (path, info) in &infos {
+                    if !is_whole(&self.store, info)? {
+                        valid.remove(path);
+                    }
+                }
+            }
+        }
+        Ok(valid)
+    }
+
+    /// Runs the hook for what has been built.
+    fn tell_of(&self, built: &Built) -> Result<(), BuildError> {
+        let Some(hook) = &self.settings.post_build_hook else { return Ok(()) };
+        let outputs = built.outputs.values().map(|info| info.path.clone()).collect();
+        let line = |line: &str| self.observer.observe(&Event::Hook("post-build-hook", line));
+        Ok(self.hooks.post_build(hook, &self.store, &built.derivation, &outputs, line)?)
+    }
+
+    fn add_valid_outputs(
+        &self,
+        built: &mut Built,
+        outputs: Vec<(String, StorePath)>,
+    ) -> Result<(), BuildError> {
+        let others: Vec<(String, StorePath)> =
+            outputs.into_iter().filter(|(name, _)| !built.outputs.contains_key(name)).collect();
+        let mut infos = self.store.infos(&others.iter().map(|(_, path)| path.clone()).collect())?;
+        built
+            .outputs
+            .extend(others.into_iter().filter_map(|(name, path)| Some((name, infos.remove(&path)?))));
+        Ok(())
+    }
+}
+
 /// Builds: what it returns has been registered.
-pub(crate) fn run(
+fn run(
     builder: &Builder,
     job: &mut BuildRequest<'_>,
     turn: BuildSlot<'_>,
@@ -66,7 +165,8 @@ pub(crate) fn attempt(
     job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;
     let plan = builder.plan(job, &user.as_user(), &place.scratch)?;
     place.write_files(&plan)?;
-    let in_place = InPlace::begin(&plan, &builder.store, job)?;
+    let all = job.purpose == Purpose::Make && job.unwanted.is_empty();
+    let in_place = InPlace::begin(&plan, &builder.store, all)?;
 
     let stop = Cancel::default();
     let watch = LimitWatch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;

@@ -3,17 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::build::{BuildError, Builder, Event};
+use crate::build::{Awaited, BuildError, Builder, Event};
 use crate::store::{BuildUser, LockHolder, PathLocks};
-
-/// What is waited for.
-#[derive(Debug)]
-pub enum Awaited<'a> {
-    /// The lock of an output's path, and the process that has it.
-    Path(&'a Path, Option<&'a LockHolder>),
-    /// A build user who builds nothing.
-    User,
-}
 
 impl Builder {
     /// Locks the paths of outputs.

@@ -9,7 +9,8 @@ use sha2::digest::DynDigest;
 
 use super::tree::{self, Kind};
 use super::{OutputError, TreeError, write_nar};
-use crate::plan::{FixedHash, PlannedOutput};
+use crate::derivation::FixedHash;
+use crate::plan::PlannedOutput;
 use crate::store::PathInfo;
 use crate::store_path::StorePath;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{PlanError, Request, environment, graphs};
+use super::placeholders::placeholder;
+use super::{PlanError, Request, graphs};
 use crate::derivation::Attributes;
 
 /// The attributes with placeholders for the outputs, and the reference graphs that they ask for.
@@ -16,7 +17,7 @@ pub(super) fn json(
     let mut json: BTreeMap<String, Value> =
         given.map(|(name, value)| (name.clone(), value.clone())).collect();
     let outputs = request.derivation.outputs.iter();
-    let outputs = outputs.map(|(name, _)| (name.to_string(), environment::placeholder(name).into()));
+    let outputs = outputs.map(|(name, _)| (name.to_string(), placeholder(name).into()));
     json.insert("outputs".into(), Value::Object(outputs.collect()));
     for (name, paths) in graphs::asked(request, attributes)? {
         json.insert(name, graphs::json(request, &paths));

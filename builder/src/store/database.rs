@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::unistd::{AccessFlags, access};
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 
-use super::{PathInfo, Registration, StoreError};
+use super::{PathInfo, Registration};
 use crate::store_path::{StorePath, StorePathError};
 
 use rows::Rows;
@@ -251,12 +251,6 @@ impl Database {
         let done = act(&Rows::new(&transaction, &self.store, &path))?;
         transaction.commit().map_err(failed)?;
         Ok(done)
-    }
-}
-
-impl From<DatabaseError> for StoreError {
-    fn from(error: DatabaseError) -> StoreError {
-        StoreError::Database(Box::new(error))
     }
 }
 

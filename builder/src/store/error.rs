@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{CommandError, InfoError, RootsError, SettingsError};
+use super::{CommandError, DatabaseError, InfoError, KeyError, RootsError, SettingsError};
 use crate::derivation::ParseError;
 use crate::store_path::{StorePath, StorePathError};
 
@@ -16,10 +16,10 @@ pub enum StoreError {
     Command(#[from] CommandError),
     /// Nix's database could not be read or written.
     #[error("cannot use the database of Nix's store")]
-    Database(#[source] Box<super::DatabaseError>),
+    Database(#[source] Box<DatabaseError>),
     /// What is registered could not be signed.
     #[error("cannot sign")]
-    Key(#[from] super::KeyError),
+    Key(#[from] KeyError),
     /// A program of Nix printed something that is not a store path.
     #[error("'{program}' printed something that is not a store path")]
     Answer {
@@ -75,6 +75,12 @@ pub enum StoreError {
         /// Why.
         source: ParseError,
     },
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> StoreError {
+        StoreError::Database(Box::new(error))
+    }
 }
 
 fn first_few(paths: &[StorePath]) -> String {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{PathInfo, Registration, StoreError};
+use super::{PathInfo, Registration};
 use crate::store_path::StorePath;
 
 /// None is ever opened.
@@ -43,11 +43,5 @@ impl Database {
 
     pub fn trust(&self, _paths: &BTreeSet<StorePath>) -> Result<(), DatabaseError> {
         match *self {}
-    }
-}
-
-impl From<DatabaseError> for StoreError {
-    fn from(error: DatabaseError) -> StoreError {
-        StoreError::Database(Box::new(error))
     }
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use data_encoding::BASE64;
 
 use super::PathInfo;
+use crate::derivation::FixedHash;
 use crate::nix32;
-use crate::plan::FixedHash;
 
 /// A path that becomes valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
