@@ -15,12 +15,27 @@ mod run;
 mod shell;
 mod unmount;
 
-pub use run::RunError;
+use clap::{Parser, Subcommand};
 
-use clap::Subcommand;
-
-use crate::arguments::Globals;
 use crate::error::CommandResult;
+use crate::failures::RunError;
+use crate::globals::Globals;
+
+const EXIT_CODES: &str = "\
+Exit codes: 'run' ends with the status of its command, 128+N if signal N ended it, 'build' with those of nix-build \
+(100 to 108, or 1) if a derivation fails; 2 for a wrong command line; 125 if loopbox itself failed, 126 if the program could not be executed, 127 if it was not found.";
+
+/// A sandbox for builds: a filtered view of the file system, served over NFS to this machine's own kernel.
+#[derive(Debug, Parser)]
+#[command(name = "loopbox", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 100)]
+pub struct CommandLine {
+    /// Options that every command has.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]

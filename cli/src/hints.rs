@@ -17,8 +17,8 @@ use sandbox::recovery::StateError;
 use sandbox::view::{OpenError, SpecError};
 use sandbox::{MountError, NetworkError};
 
-use crate::commands::RunError;
-use crate::error::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE, UsageError};
+use crate::exit::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE};
+use crate::failures::{RunError, UsageError};
 use crate::output;
 
 type Any = dyn Error + 'static;

@@ -5,6 +5,9 @@
 mod arguments;
 mod commands;
 mod error;
+mod exit;
+mod failures;
+mod globals;
 mod hints;
 mod itself;
 mod output;
@@ -14,8 +17,9 @@ mod terminal;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use arguments::Arguments;
-use error::{CommandResult, Status};
+use commands::CommandLine;
+use error::CommandResult;
+use exit::Status;
 
 /// What this program can do inside a jail.
 #[cfg(target_os = "linux")]
@@ -36,9 +40,7 @@ fn main() -> ExitCode {
         return sandbox::jail::guard::watch();
     }
     let terminal = terminal::take_word(&mut words);
-    match Arguments::read(&words, terminal)
-        .and_then(|arguments| arguments.as_ref().map_or(Ok(Status::Done), execute))
-    {
+    match arguments::read(&words, terminal).and_then(|line| line.as_ref().map_or(Ok(Status::Done), execute)) {
         Ok(status) => status.into(),
         Err(error) => {
             output::tell(&error);
@@ -47,9 +49,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(arguments: &Arguments) -> CommandResult {
+fn execute(line: &CommandLine) -> CommandResult {
     log_to_stderr();
-    arguments.command.execute(&arguments.globals)
+    line.command.execute(&line.globals)
 }
 
 /// Logs warnings to standard error; `LOOPBOX_LOG` takes a filter of `tracing-subscriber`, such as `debug`.

@@ -7,7 +7,7 @@ use sandbox::cancel::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use crate::error::Status;
+use crate::exit::Status;
 
 /// A request to stop that comes with a signal. Clones watch the same signals.
 #[derive(Clone, Default)]

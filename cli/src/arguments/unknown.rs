@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use crate::error::UsageError;
+use crate::failures::UsageError;
 
 /// Commands that build, and so are called like those of Nix.
 const BUILDING: [&str; 3] = ["build", "shell", "compare"];

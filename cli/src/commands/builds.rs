@@ -14,8 +14,9 @@ use sandbox::jail::Spawner;
 use sandbox::recovery::{StateDir, Swept};
 
 use super::{entering, need_root};
-use crate::arguments::Globals;
-use crate::error::{CommandError, UsageError};
+use crate::error::CommandError;
+use crate::failures::UsageError;
+use crate::globals::Globals;
 use crate::itself;
 use crate::signals::Interrupt;
 

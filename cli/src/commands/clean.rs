@@ -7,8 +7,9 @@ use sandbox::recovery::StateDir;
 
 use super::builds::sweep_and_make_writable;
 use super::need_root;
-use crate::arguments::Globals;
-use crate::error::{CommandResult, Status};
+use crate::error::CommandResult;
+use crate::exit::Status;
+use crate::globals::Globals;
 use crate::output;
 
 /// Something could not be removed.

@@ -3,7 +3,9 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::error::{CommandResult, Status};
+use super::CommandLine;
+use crate::error::CommandResult;
+use crate::exit::Status;
 use crate::output;
 
 /// Arguments of `loopbox completions`.
@@ -15,7 +17,7 @@ pub struct Arguments {
 
 /// Prints the completions.
 pub fn execute(arguments: &Arguments) -> CommandResult {
-    let mut command = crate::arguments::Arguments::command();
+    let mut command = CommandLine::command();
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "loopbox", &mut text);
     output::print(String::from_utf8_lossy(&text))?;

@@ -15,8 +15,9 @@ use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
-use crate::arguments::Globals;
-use crate::error::{CommandResult, Status};
+use crate::error::CommandResult;
+use crate::exit::Status;
+use crate::globals::Globals;
 use crate::output;
 
 /// Arguments of `loopbox doctor`.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-use crate::error::{CommandResult, Status};
+use super::CommandLine;
+use crate::error::CommandResult;
+use crate::exit::Status;
 use crate::output;
 
 /// Arguments of `loopbox man`.
@@ -27,7 +29,7 @@ struct ManError {
 
 /// Writes or prints the pages.
 pub fn execute(arguments: &Arguments) -> CommandResult {
-    let command = crate::arguments::Arguments::command();
+    let command = CommandLine::command();
     match &arguments.directory {
         Some(directory) => clap_mangen::generate_to(command, directory)
             .map_err(|source| ManError { to: directory.display().to_string(), source })?,

@@ -11,8 +11,9 @@ use sandbox::recovery::{Leftovers, StateDir};
 use sandbox::view::ViewSpec;
 
 use super::need_root;
-use crate::arguments::Globals;
-use crate::error::{CommandResult, Status};
+use crate::error::CommandResult;
+use crate::exit::Status;
+use crate::globals::Globals;
 #[cfg(target_os = "linux")]
 use crate::itself;
 use crate::output;

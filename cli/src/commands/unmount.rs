@@ -6,8 +6,9 @@ use sandbox::MountError;
 use sandbox::recovery::StateDir;
 
 use super::need_root;
-use crate::arguments::Globals;
-use crate::error::{CommandResult, Status};
+use crate::error::CommandResult;
+use crate::exit::Status;
+use crate::globals::Globals;
 
 /// Arguments of `loopbox unmount`.
 #[derive(Debug, clap::Args)]

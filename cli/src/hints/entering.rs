@@ -8,7 +8,7 @@ use sandbox::backend::BackendError;
 use sandbox::jail::JailError;
 
 use super::Any;
-use crate::error::{CANNOT_EXECUTE, NOT_FOUND};
+use crate::exit::{CANNOT_EXECUTE, NOT_FOUND};
 use crate::output;
 
 /// The hint for one error, if it is one of these.

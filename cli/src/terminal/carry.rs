@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::Child;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,8 +17,8 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use super::streams::Streams;
-use super::{BEGUN, STOPPED, fit, front};
-use crate::error::Status;
+use super::{BEGUN, STOPPED, fit};
+use crate::exit::Status;
 
 /// How much is carried at once, in bytes: twice what a terminal of Linux buffers.
 const CHUNK: usize = 8 << 10;
@@ -101,7 +102,7 @@ impl Carrier {
         }
         let ended = worker.wait()?;
         self.drain();
-        Ok(front::status(ended))
+        Ok(status(ended))
     }
 
     fn wait(&self) -> io::Result<Ready> {
@@ -285,4 +286,12 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How loopbox ends when its worker has ended so.
+fn status(ended: ExitStatus) -> Status {
+    match (ended.code(), ended.signal()) {
+        (Some(code), _) => Status::Exited(code),
+        (None, signal) => Status::Signaled(signal.unwrap_or_default()),
+    }
 }

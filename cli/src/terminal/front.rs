@@ -3,25 +3,24 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::carry::Carrier;
 use super::streams::Streams;
-use super::{TerminalError, WORD, fit, open_terminal};
-use crate::arguments::Globals;
-use crate::error::Status;
+use super::{Inner, TerminalError, WORD, fit, open_terminal};
+use crate::exit::Status;
 use crate::itself;
 
-/// Runs loopbox again, with the same words, on a terminal of its own. The answer is how that ended: `None` for a worker,
-/// and where there is no terminal to have one instead of.
+/// Runs loopbox again, with the same words, on a terminal of its own. The answer is how that ended: `None` for a `worker`,
+/// which has one, and where there is no terminal to have one instead of.
 ///
 /// # Errors
 /// When there is no such terminal to be had.
-pub fn run(globals: &Globals) -> Result<Option<Status>, TerminalError> {
-    if globals.terminal.is_some() {
+pub fn run(worker: Option<&Inner>) -> Result<Option<Status>, TerminalError> {
+    if worker.is_some() {
         return Ok(None);
     }
     let Some(streams) = Streams::look() else { return Ok(None) };
@@ -48,12 +47,4 @@ fn start(streams: Streams, inner: &OwnedFd, control: &UnixStream) -> io::Result<
     // This process has one thread, so that nobody else's child inherits it.
     rustix::io::fcntl_setfd(control, rustix::io::FdFlags::empty())?;
     command.spawn()
-}
-
-/// How loopbox ends when its worker has ended so.
-pub(super) fn status(ended: std::process::ExitStatus) -> Status {
-    match (ended.code(), ended.signal()) {
-        (Some(code), _) => Status::Exited(code),
-        (None, signal) => Status::Signaled(signal.unwrap_or_default()),
-    }
 }

@@ -15,9 +15,10 @@ use sandbox::limits::Limits;
 #[cfg(target_os = "linux")]
 use super::through_nix;
 use super::{Arguments, links, progress, results};
-use crate::arguments::Globals;
 use crate::commands::builds::{self, Start};
-use crate::error::{CommandError, CommandResult, Status};
+use crate::error::{CommandError, CommandResult};
+use crate::exit::Status;
+use crate::globals::Globals;
 use crate::output;
 use crate::signals::Interrupt;
 

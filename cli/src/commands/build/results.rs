@@ -12,7 +12,8 @@ use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use sandbox::jail::Outcome;
 use serde_json::{Value, json};
 
-use crate::error::{CommandError, FAILED, Status};
+use crate::error::CommandError;
+use crate::exit::{FAILED, Status};
 use crate::output::{self, OutputError as PrintError, Printable};
 
 /// Hidden paths that are listed for a person; programs get all of them.

@@ -9,10 +9,12 @@ use builder::through_nix::{Outputs, ThroughNix};
 use serde_json::{Value, json};
 
 use super::{Arguments, links, results};
-use crate::arguments::Globals;
 use crate::commands::builds::{self, Start};
 use crate::commands::need_root;
-use crate::error::{CommandError, CommandResult, Status, UsageError};
+use crate::error::{CommandError, CommandResult};
+use crate::exit::Status;
+use crate::failures::UsageError;
+use crate::globals::Globals;
 use crate::{itself, output};
 
 /// Builds the derivations, and answers as for any others. What the builds hid is said by each of them.

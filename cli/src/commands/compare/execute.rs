@@ -14,11 +14,13 @@ use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
 
 use super::{Arguments, Report, html, table};
-use crate::arguments::Globals;
 use crate::commands::build::progress::waiting_for;
 use crate::commands::builds::{self, Start};
 use crate::commands::{mount, need_root};
-use crate::error::{CommandError, CommandResult, Status, UsageError};
+use crate::error::{CommandError, CommandResult};
+use crate::exit::Status;
+use crate::failures::UsageError;
+use crate::globals::Globals;
 use crate::signals::Interrupt;
 use crate::{itself, output};
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::arguments::Globals;
 use crate::error::CommandError;
+use crate::globals::Globals;
 use crate::{itself, output};
 
 /// The job's name, and its file's: `/Library/LaunchDaemons/loopbox.clean.plist`.

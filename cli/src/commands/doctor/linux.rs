@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use builder::store::{Store, is_read_only};
 
 use super::{Finding, State};
-use crate::arguments::Globals;
+use crate::globals::Globals;
 
 /// The NFS client binds a port below this one, which other programs may not (`IPPROTO` reserved ports).
 const RESERVED: u32 = 1024;

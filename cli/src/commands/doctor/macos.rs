@@ -7,7 +7,7 @@ use sandbox::jail::EntryMode;
 use sandbox::recovery::StateDir;
 
 use super::{Finding, State};
-use crate::arguments::Globals;
+use crate::globals::Globals;
 use crate::itself;
 
 pub(super) fn findings(globals: &Globals) -> Vec<Finding> {

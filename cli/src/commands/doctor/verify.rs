@@ -18,9 +18,10 @@ use sandbox::causes;
 use sandbox::recovery::StateDir;
 
 use super::{Arguments, UNFIT};
-use crate::arguments::Globals;
 use crate::commands::need_root;
-use crate::error::{CommandResult, Status};
+use crate::error::CommandResult;
+use crate::exit::Status;
+use crate::globals::Globals;
 use crate::signals::Interrupt;
 use crate::{itself, output};
 

@@ -11,10 +11,11 @@ use sandbox::jail::{Outcome, Spawner};
 use sandbox::recovery::StateDir;
 
 use super::Arguments;
-use crate::arguments::Globals;
-use crate::commands::RunError;
 use crate::commands::builds::sweep_and_make_writable;
-use crate::error::{CommandResult, Status};
+use crate::error::CommandResult;
+use crate::exit::Status;
+use crate::failures::RunError;
+use crate::globals::Globals;
 use crate::itself;
 use crate::signals::Interrupt;
 

@@ -14,10 +14,12 @@ use sandbox::recovery::StateDir;
 use sandbox::view::{Access, Entry, Owner};
 use sandbox::{Ended, Layout, Program, SessionError, SessionTerminal, Setup, Top, WorkDir};
 
-use super::{Arguments, RunError};
-use crate::arguments::Globals;
+use super::Arguments;
 use crate::commands::{entering, need_root};
-use crate::error::{CommandError, CommandResult, Status};
+use crate::error::{CommandError, CommandResult};
+use crate::exit::Status;
+use crate::failures::RunError;
+use crate::globals::Globals;
 use crate::itself;
 use crate::output;
 use crate::signals::Interrupt;
@@ -27,7 +29,7 @@ use crate::terminal;
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if !arguments.dry_run
         && geteuid().is_root()
-        && let Some(status) = terminal::front(globals)?
+        && let Some(status) = terminal::front(globals.terminal.as_ref())?
     {
         return Ok(status);
     }

@@ -11,18 +11,20 @@ use sandbox::SessionTerminal;
 use sandbox::jail::{Outcome, Streams};
 
 use super::Arguments;
-use crate::arguments::Globals;
 use crate::commands::build::{progress::Progress, results};
 use crate::commands::builds::{self, Start};
 use crate::commands::need_root;
-use crate::error::{CommandError, CommandResult, Status, UsageError};
+use crate::error::{CommandError, CommandResult};
+use crate::exit::Status;
+use crate::failures::UsageError;
+use crate::globals::Globals;
 use crate::signals::Interrupt;
 use crate::terminal;
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     need_root()?;
-    if let Some(status) = terminal::front(globals)? {
+    if let Some(status) = terminal::front(globals.terminal.as_ref())? {
         return Ok(status);
     }
     let start = Start::make(Interrupt::watch()?)?;

@@ -13,7 +13,7 @@ use sandbox::host_mount::HostMount;
 use sandbox::recovery::{Leftovers, RunRecord, StateDir};
 use sandbox::view::{Access, Entry, Owner, ViewSpec};
 
-use crate::arguments::Globals;
+use crate::globals::Globals;
 
 /// The contents of the one file that is shown.
 pub const CONTENTS: &str = "shown\n";

@@ -1,0 +1,25 @@
+//! Options that every command has.
+
+use std::path::PathBuf;
+
+use crate::terminal::Inner;
+
+/// On Linux empty after the machine has started. On macOS it stays, with what has been found out about the system.
+const STATE_DIR: &str = if cfg!(target_os = "macos") { "/private/var/db/loopbox" } else { "/run/loopbox" };
+
+/// Options that every command has.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Globals {
+    /// Where loopbox notes its mounts and temporary directories, for a later run to clean up
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "LOOPBOX_STATE_DIR",
+        default_value = STATE_DIR
+    )]
+    pub state_dir: PathBuf,
+    /// The terminal that this process was started on for its program, by another loopbox.
+    #[arg(skip)]
+    pub terminal: Option<Inner>,
+}
