@@ -181,11 +181,11 @@ impl Description {
         })
         .map_err(BuildError::from)?;
         let (streams, stdio) = Streams::carry_output(Some(user.uid))?;
-        let opened = plan.session(external.backend, &work_dir).open().map_err(BuildError::from);
+        let opened =
+            plan.session(external.backend, &work_dir, external.spawner).open().map_err(BuildError::from);
         let ended = opened.and_then(|session| {
             begin();
             Ok(session.run(Program {
-                spawner: external.spawner,
                 jail: plan.jail.clone(),
                 stdio,
                 terminal: None,

@@ -17,6 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use sandbox::Rights;
 use sandbox::jail::{Ids, JailSpec, Limit, Resource, User};
 use sandbox::view::{Entry, ViewSpec};
 use serde::Serialize;
@@ -88,6 +89,8 @@ pub struct Plan {
     pub view: ViewSpec,
     /// The builder, who runs it, and with which limits.
     pub jail: JailSpec,
+    /// What its view is served with.
+    pub server: Rights,
     /// Files put into the build directory beforehand, owned by the build user.
     pub files: BTreeMap<String, Word>,
     /// What it has to make.
@@ -198,6 +201,7 @@ fn assemble(
     Ok(Plan {
         derivation: request.path.clone(),
         view,
+        server: Rights::of(&jail.user),
         jail,
         files: made.files,
         outputs,

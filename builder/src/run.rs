@@ -176,18 +176,20 @@ pub(crate) fn attempt(
         stdout: terminal.stdout,
         stderr: terminal.stderr,
     };
-    let ended = plan.session(backend, &place.work_dir).open().map_err(BuildError::from).and_then(|session| {
-        builder.observer.observe(&Event::Started(job.path));
-        Ok(session.run(Program {
-            spawner: &builder.spawner,
-            jail: plan.jail.clone(),
-            stdio,
-            terminal: None,
-            cancel: &builder.cancel,
-            stop: &stop,
-            worthless_on_failure: true,
-        })?)
-    });
+    let ended =
+        plan.session(backend, &place.work_dir, &builder.spawner).open().map_err(BuildError::from).and_then(
+            |session| {
+                builder.observer.observe(&Event::Started(job.path));
+                Ok(session.run(Program {
+                    jail: plan.jail.clone(),
+                    stdio,
+                    terminal: None,
+                    cancel: &builder.cancel,
+                    stop: &stop,
+                    worthless_on_failure: true,
+                })?)
+            },
+        );
     let lines = log.finish();
     let exceeded = watch.end();
     kill_processes(&builder.spawner, &user)?;
@@ -279,7 +281,13 @@ pub(crate) fn kill_processes(spawner: &Spawner, user: &BuildUser) -> Result<(), 
 
 impl Plan {
     /// The session that the plan is run in.
-    pub(crate) fn session<'a>(&'a self, backend: &'a dyn Backend, work_dir: &'a WorkDir) -> Setup<'a> {
-        Setup { view: &self.view, user: &self.jail.user, backend, work_dir }
+    pub(crate) fn session<'a>(
+        &'a self,
+        backend: &'a dyn Backend,
+        work_dir: &'a WorkDir,
+        spawner: &'a Spawner,
+    ) -> Setup<'a> {
+        let (view, user) = (&self.view, &self.jail.user);
+        Setup { view, user, backend, work_dir, spawner, records_accesses: true }
     }
 }

@@ -85,10 +85,12 @@ impl Builder {
         }
         plan.keep_from_store();
         session.wish.put_into(&mut plan);
-        let ended =
-            plan.session(&*self.backend, &place.work_dir).open().map_err(BuildError::from).and_then(|view| {
+        let ended = plan
+            .session(&*self.backend, &place.work_dir, &self.spawner)
+            .open()
+            .map_err(BuildError::from)
+            .and_then(|view| {
                 Ok(view.run(Program {
-                    spawner: &self.spawner,
                     jail: plan.jail.clone(),
                     stdio: session.stdio,
                     terminal: session.terminal,

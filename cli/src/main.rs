@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
     let mut words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == sandbox::jail::WORD) {
-        return sandbox::jail::enter(INSIDE);
+        return sandbox::jail::enter(INSIDE, sandbox::serve);
     }
     #[cfg(target_os = "linux")]
     if words.get(1).is_some_and(|word| word == sandbox::jail::guard::WORD) {

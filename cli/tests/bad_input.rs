@@ -335,7 +335,9 @@ fn a_state_directory_that_everybody_may_write() {
 fn own_copy(directory: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let copy = directory.join("loopbox");
-    fs::copy(env!("CARGO_BIN_EXE_loopbox"), &copy).unwrap();
+    // By another process: one that another test forks meanwhile would hold the file open for writing, and nobody could execute it.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_loopbox")).arg(&copy).status().unwrap();
+    assert!(copied.success());
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
     copy
 }

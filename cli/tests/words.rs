@@ -43,6 +43,8 @@ fn a_plan_shows_the_view_and_the_jail_and_needs_no_root() {
     assert!(entries.iter().any(|entry| entry["graft"]["at"] == "/h" && entry["graft"]["access"] == "ro"));
     assert_eq!(plan["jail"]["argv"], serde_json::json!(["/bin/x", "y"]));
     assert_eq!(plan["jail"]["user"]["uid"], 7);
+    let server = serde_json::json!({ "user": { "uid": 7, "gid": 7, "groups": [] }, "capabilities": [] });
+    assert_eq!(plan["server"], server);
 }
 
 #[test]

@@ -11,7 +11,7 @@
 //! what is left of the program, by its user where that does nothing else.
 
 mod become_program;
-mod control;
+pub mod control;
 mod device;
 mod enter;
 mod error;
@@ -52,14 +52,14 @@ pub(crate) use mac::sys::start_time;
 pub use device::{Device, DeviceNode};
 #[cfg(target_os = "linux")]
 pub(crate) use enter::forget_streams;
-pub use enter::{Task, enter};
+pub use enter::{Serve, Task, enter};
 pub use error::JailError;
 #[cfg(target_os = "linux")]
 pub(crate) use handle::reap;
 pub use launch::{End, Jail, Killer, Outcome, Stdio3};
 pub use mac::{Architecture, EntryMode, Mac};
 pub use place::{Place, Places, What};
-pub use spawner::Spawner;
+pub use spawner::{ServerProcess, Spawner};
 pub use spec::{Ids, JailSpec, Limit, Resource, Root, SpawnRequest, User};
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};

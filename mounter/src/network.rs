@@ -20,7 +20,7 @@ pub struct NetworkError(#[from] io::Error);
 #[cfg(target_os = "linux")]
 mod system {
     use std::fs::File;
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
     use std::path::Path;
 
     use nix::sched::{CloneFlags, setns, unshare};
@@ -36,6 +36,12 @@ mod system {
     #[derive(Debug)]
     pub struct Network {
         namespace: File,
+    }
+
+    impl AsFd for Network {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.namespace.as_fd()
+        }
     }
 
     impl Network {

@@ -25,6 +25,26 @@ impl CallCounts {
         }
     }
 
+    /// The same as numbers alone, for another process.
+    #[must_use]
+    pub fn to_numbers(&self) -> Vec<u64> {
+        let mut numbers = self.nfs.to_vec();
+        numbers.extend([self.mount, self.blocking, self.refused]);
+        numbers
+    }
+
+    /// What [`CallCounts::to_numbers`] says; what is missing counts as 0.
+    #[must_use]
+    pub fn from_numbers(numbers: &[u64]) -> CallCounts {
+        let number = |at: usize| numbers.get(at).copied().unwrap_or(0);
+        CallCounts {
+            nfs: std::array::from_fn(number),
+            mount: number(PROCEDURES),
+            blocking: number(PROCEDURES + 1),
+            refused: number(PROCEDURES + 2),
+        }
+    }
+
     /// All NFS calls.
     #[must_use]
     pub fn total(&self) -> u64 {

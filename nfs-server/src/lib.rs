@@ -28,6 +28,6 @@ mod xdr;
 pub use call_counts::CallCounts;
 pub use handle::HandleKey;
 pub use nfs::{status_number, wire_time};
-pub use server::{Peers, Server, ServerError, ServerOptions};
+pub use server::{Listener, Peers, Server, ServerError, ServerOptions};
 pub use service::Users;
 pub use silly::{SillyNames, SillyRenames};

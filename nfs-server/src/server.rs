@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use parking_lot::{Condvar, Mutex};
 
+pub use listener::Listener;
 use log_limit::LogLimit;
 pub use peer::Peers;
 
@@ -95,16 +96,25 @@ impl Server {
     /// Serves a view on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// [`ServerError::Peers`] when the system lets every program use the ports that are to tell the kernel, or does not
-    /// tell whose sockets are.
+    /// Those of [`Listener::new`], and if the system has no random numbers or no thread.
     pub fn start(view: Arc<View>, options: ServerOptions) -> Result<Server, ServerError> {
+        Server::start_on(Listener::new(options.peers)?, view, options)
+    }
+
+    /// Serves a view on a socket, whose peers count in place of those of the options.
+    ///
+    /// # Errors
+    /// If the system has no random numbers or no thread.
+    pub fn start_on(
+        listener: Listener,
+        view: Arc<View>,
+        options: ServerOptions,
+    ) -> Result<Server, ServerError> {
+        let Listener { socket, address, peers } = listener;
         let handle_key = match options.handle_key {
             Some(handle_key) => handle_key,
             None => HandleKey::random().map_err(ServerError::Random)?,
         };
-        let peers = peer::PeerCheck::new(options.peers).map_err(ServerError::Peers)?;
-        let listener = listener::listen().map_err(ServerError::Listen)?;
-        let address = listener.local_addr().map_err(ServerError::Listen)?;
         let (woken, wake) = io::pipe().map_err(ServerError::Thread)?;
         let shared = Arc::new(Shared {
             service: Service::new(view, handle_key, options.users, options.silly_names),
@@ -117,7 +127,7 @@ impl Server {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new()
                 .name("nfs-accept".into())
-                .spawn(move || accept(&shared, &listener, &woken))
+                .spawn(move || accept(&shared, &socket, &woken))
                 .map_err(ServerError::Thread)?
         };
         Ok(Server { address, shared, wake: Some(wake), accepting: Some(accepting) })

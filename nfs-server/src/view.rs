@@ -27,6 +27,7 @@ mod make;
 mod name_cache;
 mod node;
 mod observer;
+pub mod path_text;
 mod read;
 mod readdir;
 mod readlink;
@@ -49,7 +50,7 @@ use parking_lot::Mutex;
 
 pub use attributes::{Attributes, FileType, Time};
 pub use blocking::Blocking;
-pub use caller::{AccessMask, Caller};
+pub use caller::{AccessMask, Caller, Credentials};
 pub use create::CreateMode;
 pub use error::{Error, OpenError};
 pub use fileid::is_host_inode;
@@ -71,6 +72,7 @@ use deleted::DeletedFiles;
 use dir_cache::DirCache;
 use fd_cache::FdCache;
 use fileid::FileIds;
+use impersonate::HostChecks;
 use node::NodeTable;
 use special_files::SpecialFileMarkers;
 #[cfg(target_os = "linux")]
@@ -91,13 +93,42 @@ pub struct View {
     capabilities: HostCapabilities,
     /// Held while names are changed: the host may reuse the inode number of a removed file for a new one.
     changing_names: Mutex<()>,
-    /// The process's own uid and gid.
+    /// Held while a mode is set: another one may be in its place for a moment.
+    setting_modes: Mutex<()>,
+    /// The uid and gid of the process that serves.
     identity: (u32, u32),
-    /// Whether this process can impersonate its callers.
-    can_impersonate: bool,
+    /// Whether the host checks permissions, and as whom.
+    host_checks: HostChecks,
     /// When the view was opened.
     opened: Time,
     observer: Option<Arc<dyn AccessObserver>>,
+}
+
+/// What a view is opened with besides its specification.
+#[derive(Clone)]
+pub struct ViewOptions {
+    /// Who is told what the view is asked for.
+    pub observer: Option<Arc<dyn AccessObserver>>,
+    /// What the host supports.
+    pub capabilities: HostCapabilities,
+    /// Who this process becomes once the view is open, and before the view is asked for anything; `None` if it stays who it
+    /// is. What this user could not open is held open.
+    pub becomes: Option<Credentials>,
+    /// Whether scratches are given their modes and owners. Otherwise they are as somebody else has left them, who uses
+    /// them.
+    pub prepares_scratches: bool,
+}
+
+impl Default for ViewOptions {
+    /// Those of [`View::open`] without an observer.
+    fn default() -> ViewOptions {
+        ViewOptions {
+            observer: None,
+            capabilities: HostCapabilities::default(),
+            becomes: None,
+            prepares_scratches: true,
+        }
+    }
 }
 
 impl View {
@@ -106,20 +137,23 @@ impl View {
     /// # Errors
     /// The specification is wrong, or a source is missing or cannot be used.
     pub fn open(spec: &ViewSpec, observer: Option<Arc<dyn AccessObserver>>) -> Result<View, OpenError> {
-        View::open_with(spec, observer, HostCapabilities::default())
+        View::open_with(spec, ViewOptions { observer, ..ViewOptions::default() })
     }
 
-    /// [`View::open`] on a host with other capabilities than this system's.
+    /// [`View::open`] with other options.
     ///
     /// # Errors
     /// As [`View::open`].
-    pub fn open_with(
-        spec: &ViewSpec,
-        observer: Option<Arc<dyn AccessObserver>>,
-        capabilities: HostCapabilities,
-    ) -> Result<View, OpenError> {
-        let tree = Tree::new(spec, capabilities)?;
-        let identity = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    pub fn open_with(spec: &ViewSpec, options: ViewOptions) -> Result<View, OpenError> {
+        let tree = Tree::new(spec, &options)?;
+        let ViewOptions { observer, capabilities, becomes, .. } = options;
+        let (identity, host_checks) = match &becomes {
+            Some(user) => ((user.uid, user.gid), HostChecks::AsItself),
+            None => {
+                let identity = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+                (identity, HostChecks::of_this_process(identity))
+            }
+        };
         Ok(View {
             fileids: FileIds::new(tree.device),
             tree,
@@ -127,14 +161,15 @@ impl View {
             fds: FdCache::new(),
             dir_cache: DirCache::new(),
             #[cfg(target_os = "linux")]
-            stat_batcher: StatBatcher::on(capabilities),
+            stat_batcher: StatBatcher::on(capabilities, becomes.is_some()),
             deleted: DeletedFiles::default(),
             special_files: SpecialFileMarkers::default(),
             capabilities,
             changing_names: Mutex::new(()),
+            setting_modes: Mutex::new(()),
             opened: Time::now(),
             identity,
-            can_impersonate: impersonate::is_supported(identity),
+            host_checks,
             observer,
         })
     }

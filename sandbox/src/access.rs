@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use nfs_server::view::{AccessObserver, Entry, LookupOutcome, ViewSpec};
+use nfs_server::view::{AccessObserver, Entry, LookupOutcome, ViewSpec, path_text};
+use serde::{Deserialize, Serialize};
 
 /// Paths that are remembered. A configure script asks for some thousands that no machine has.
 const REMEMBERED: usize = 20_000;
@@ -13,17 +14,20 @@ const REMEMBERED: usize = 20_000;
 /// of a build never wait for that.
 #[derive(Debug, Default)]
 pub struct AccessLog {
-    asked: Mutex<Asked>,
+    asked: Mutex<Accesses>,
 }
 
-#[derive(Debug, Default)]
-struct Asked {
+/// What a view was asked for and did not show.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accesses {
+    #[serde(with = "path_text::all")]
     paths: HashSet<PathBuf>,
     forgotten: bool,
 }
 
 /// The paths that a build asked for and was not shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Hidden {
     /// Those that exist on this machine, in order.
     pub paths: Vec<PathBuf>,
@@ -46,20 +50,27 @@ impl AccessObserver for AccessLog {
 }
 
 impl AccessLog {
+    /// What there is, which begins anew.
+    #[must_use]
+    pub fn take(&self) -> Accesses {
+        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Accesses {
     /// Those that exist on this machine now. What lies in a directory that the build writes to is left out: it has a
     /// content of its own there. The store directory is such a directory too, but its names mean the same everywhere.
     #[must_use]
     pub fn existing(&self, view: &ViewSpec, store: &Path) -> Hidden {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let own = |path: &Path| {
             view.entries.iter().any(
                 |entry| matches!(entry, Entry::Scratch { at, .. } if at != store && path.starts_with(at)),
             )
         };
         let exists = |path: &&PathBuf| !own(path) && path.symlink_metadata().is_ok();
-        let mut paths: Vec<PathBuf> = asked.paths.iter().filter(exists).cloned().collect();
+        let mut paths: Vec<PathBuf> = self.paths.iter().filter(exists).cloned().collect();
         paths.sort_unstable();
-        Hidden { paths, incomplete: asked.forgotten }
+        Hidden { paths, incomplete: self.forgotten }
     }
 }
 
@@ -88,7 +99,7 @@ mod tests {
             owner: Owner::default(),
         };
         let view = ViewSpec { entries: vec![scratch(&own), scratch(&store)] };
-        let hidden = sink.existing(&view, &store);
+        let hidden = sink.take().existing(&view, &store);
         assert_eq!(hidden, Hidden { paths: vec![store.join("undeclared"), there], incomplete: false });
     }
 }

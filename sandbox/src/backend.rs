@@ -12,18 +12,20 @@ pub mod numbered;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use mounter::farm::FarmError;
-use mounter::jail::{Root, User};
+use mounter::jail::{Root, Spawner, User};
 
 pub use mounter::options::Changes;
 use mounter::{MountOptions, NetworkError};
-use nfs_server::view::{AccessObserver, Entry, OpenError, View, ViewSpec};
-use nfs_server::{CallCounts, ServerError};
+use nfs_server::CallCounts;
+use nfs_server::view::{Entry, OpenError, View, ViewSpec};
 use serde::Serialize;
 
+use crate::access::Accesses;
+use crate::cancel::Cancel;
 use crate::recovery::{RunRecord, StateError};
+use crate::server::ServeError;
 
 pub use bind::Bind;
 pub use devices::devices;
@@ -59,8 +61,10 @@ pub struct ProvisionRequest<'a> {
     pub at: &'a Path,
     /// Where what could be left behind is noted, for a later run to sweep.
     pub record: &'a RunRecord,
-    /// Who is told what the view is asked for. Only a backend that is asked can tell.
-    pub observer: Option<Arc<dyn AccessObserver>>,
+    /// What starts a server.
+    pub spawner: &'a Spawner,
+    /// Whether what the view is asked for is remembered. Only a backend that is asked can tell.
+    pub records_accesses: bool,
 }
 
 /// A view that is real for as long as this lives.
@@ -69,13 +73,37 @@ pub trait Provisioned: Send {
     fn root(&self) -> Root;
 
     /// The view, to look at what the build would find in it.
-    fn view(&self) -> &View;
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    fn view(&self) -> Result<&View, OpenError>;
+
+    /// Is asked for when what the view needs to be real has ended before its time.
+    fn gone(&self) -> Option<&Cancel> {
+        None
+    }
 
     /// Ends it, once nobody uses it any more, and says what it took.
     ///
     /// # Errors
-    /// When something of it is left.
-    fn end(self: Box<Self>) -> Result<ResourceUsage, BackendError>;
+    /// When something of it is left, or it has ended before its time.
+    fn end(self: Box<Self>) -> Result<Spent, BackendError>;
+}
+
+/// What is left to say of a view that was real.
+#[derive(Debug, Default)]
+pub struct Spent {
+    /// What it took.
+    pub usage: ResourceUsage,
+    /// What it was asked for and did not show, as far as that was to be remembered.
+    pub accesses: Accesses,
+}
+
+impl From<ResourceUsage> for Spent {
+    /// Of what nobody could ask.
+    fn from(usage: ResourceUsage) -> Spent {
+        Spent { usage, accesses: Accesses::default() }
+    }
 }
 
 /// What it took to make a view real and to serve it.
@@ -112,6 +140,15 @@ pub enum Kind {
     Nfsserve,
 }
 
+impl From<ServeError> for BackendError {
+    fn from(error: ServeError) -> BackendError {
+        match error {
+            ServeError::View(error) => BackendError::View(error),
+            other => BackendError::Serve(other),
+        }
+    }
+}
+
 /// A word that is the name of no backend of this program.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownBackend {
@@ -131,8 +168,8 @@ pub enum BackendError {
     #[error("cannot open the view")]
     View(#[from] OpenError),
     /// The view could not be served.
-    #[error("cannot serve the view")]
-    Serve(#[from] ServerError),
+    #[error(transparent)]
+    Serve(ServeError),
     /// The server has no network of its own.
     #[error("cannot serve the view where nobody else can")]
     Network(#[from] NetworkError),

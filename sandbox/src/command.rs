@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::backend::Changes;
 use crate::entry::MacHost;
 use crate::program::{self, ShowError};
+use crate::server::Rights;
 
 /// What a person asks for.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Command {
     /// Who runs it, and with which limits. The program is the command's first word, which only the view says the
     /// meaning of ([`Command::resolve`]).
     pub jail: JailSpec,
+    /// What its view is served with.
+    pub server: Rights,
     /// Who else changes what it sees.
     #[serde(skip)]
     pub changes: Changes,
@@ -161,7 +164,8 @@ impl Command {
             ..JailSpec::new(user, word, request.command.clone())
         };
         let (base, changes) = (base.into(), changes(request));
-        Ok(Command { view: ViewSpec { entries }, jail, changes, base, scratch })
+        let server = Rights::of(&jail.user);
+        Ok(Command { view: ViewSpec { entries }, jail, server, changes, base, scratch })
     }
 
     /// Finds the program in the view that the command's first word means.

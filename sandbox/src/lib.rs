@@ -19,9 +19,13 @@ pub mod host_mount;
 pub mod limits;
 pub mod program;
 pub mod recovery;
+mod server;
 pub mod session;
 pub mod work_dir;
 
+#[cfg(target_os = "linux")]
+pub use server::can_restrict_files;
+pub use server::{Capability, Confined, Rights, ServeError, confine, serve};
 pub use session::{Ended, PhaseSeconds, Program, Session, SessionError, SessionTerminal, Setup};
 pub use work_dir::{Layout, Top, WorkDir, WorkDirError};
 

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use mounter::MountError;
 use mounter::jail::{self, End, Jail, JailError, JailSpec, Outcome, SpawnRequest, Spawner, Stdio3};
-use nfs_server::view::{View, ViewSpec};
+use nfs_server::view::{OpenError, View, ViewSpec};
 use serde::Serialize;
 
-use crate::access::AccessLog;
-use crate::backend::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, devices};
+use crate::access::Accesses;
+use crate::backend::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices};
 use crate::cancel::Cancel;
 use crate::program::{self, ProgramError};
 use crate::work_dir::WorkDir;
@@ -27,8 +27,8 @@ const NOT_FOUND: i32 = 127;
 pub struct Session<'a> {
     work_dir: &'a WorkDir,
     view: &'a ViewSpec,
+    spawner: &'a Spawner,
     provisioned: Box<dyn Provisioned>,
-    accesses: Arc<AccessLog>,
     opened: Instant,
 }
 
@@ -43,12 +43,14 @@ pub struct Setup<'a> {
     pub backend: &'a dyn Backend,
     /// Where.
     pub work_dir: &'a WorkDir,
+    /// What starts the view's server and the jail's supervisor.
+    pub spawner: &'a Spawner,
+    /// Whether somebody wants to know what the view was asked for.
+    pub records_accesses: bool,
 }
 
 /// What is run in a view.
 pub struct Program<'a> {
-    /// What starts the jail's supervisor.
-    pub spawner: &'a Spawner,
     /// Who runs what, and with which limits.
     pub jail: JailSpec,
     /// What it reads and writes.
@@ -84,8 +86,8 @@ pub struct Ended {
     pub times: PhaseTimes,
     /// What the view took.
     pub usage: ResourceUsage,
-    /// What the program asked for.
-    pub accesses: Arc<AccessLog>,
+    /// What the program asked for, if that was to be recorded.
+    pub accesses: Accesses,
     /// What the program lacks in the view, if it ended as one that lacks something does.
     pub missing: Option<ProgramError>,
 }
@@ -147,23 +149,26 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// What the backend says; nothing is left then.
     pub fn open(self) -> Result<Session<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir } = self;
-        let (accesses, opened) = (Arc::new(AccessLog::default()), Instant::now());
+        let Setup { view, user, backend, work_dir, spawner, records_accesses } = self;
+        let opened = Instant::now();
         let provisioned = backend.provision(ProvisionRequest {
             view,
             user,
             at: work_dir.mount_point(),
             record: work_dir.record(),
-            observer: Some(Arc::clone(&accesses) as Arc<_>),
+            spawner,
+            records_accesses,
         })?;
-        Ok(Session { work_dir, view, provisioned, accesses, opened })
+        Ok(Session { work_dir, view, spawner, provisioned, opened })
     }
 }
 
 impl Session<'_> {
     /// The view, to look at what a program would find in it.
-    #[must_use]
-    pub fn view(&self) -> &View {
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn view(&self) -> Result<&View, OpenError> {
         self.provisioned.view()
     }
 
@@ -181,8 +186,7 @@ impl Session<'_> {
     /// # Errors
     /// The step that failed; [`SessionError::Interrupted`] when it was asked to stop.
     pub fn run(self, program: Program<'_>) -> Result<Ended, SessionError> {
-        let Program { spawner, jail: mut spec, stdio, terminal, cancel, stop, worthless_on_failure } =
-            program;
+        let Program { jail: mut spec, stdio, terminal, cancel, stop, worthless_on_failure } = program;
         if let Some(terminal) = &terminal {
             (spec.terminal, spec.own_init) = (true, true);
             terminal.begin(spec.user.uid).map_err(SessionError::Terminal)?;
@@ -195,22 +199,27 @@ impl Session<'_> {
         }
         let own_root = spec.changes_root();
         let request = SpawnRequest { root: self.provisioned.root(), devices: devices(self.view), spec };
-        let mut jail = Jail::spawn(spawner, &request, stdio)
+        let mut jail = Jail::spawn(self.spawner, &request, stdio)
             .map_err(|error| self.explain(error, &request.spec, own_root))?;
         if let Some(terminal) = terminal {
             jail = jail.when_stopped(move || terminal.stopped());
         }
         let started = Instant::now();
-        let waited = wait(jail, cancel, stop, worthless_on_failure);
+        let waited = {
+            let killer = jail.killer();
+            let _stopped =
+                self.provisioned.gone().map(|gone| gone.on_cancel(move || killer.kill_without_server()));
+            wait(jail, cancel, stop, worthless_on_failure)
+        };
         let unmounted = Instant::now();
         let suspicious =
             matches!(waited, Ok((Outcome::Exited(NOT_FOUND) | Outcome::Signaled(libc::SIGABRT), _)));
         let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };
-        let usage = self.provisioned.end()?;
+        let Spent { usage, accesses } = self.provisioned.end()?;
         let (outcome, unmounting) = waited?;
         let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
         let times = PhaseTimes { opened: self.opened, started, ended, gone: Instant::now() };
-        Ok(Ended { outcome, times, usage, accesses: self.accesses, missing })
+        Ok(Ended { outcome, times, usage, accesses, missing })
     }
 
     /// The kernel says the same of a program that is not there, and of one whose loader is not there.
@@ -226,7 +235,8 @@ impl Session<'_> {
             let value = spec.env.iter().find(|(known, _)| known == name).map(|(_, value)| value);
             value.map(|value| std::env::split_paths(value).collect()).unwrap_or_default()
         };
-        program::check(self.view(), &spec.program, paths("PATH"), paths("LD_LIBRARY_PATH")).err()
+        let view = self.view().ok()?;
+        program::check(view, &spec.program, paths("PATH"), paths("LD_LIBRARY_PATH")).err()
     }
 }
 

@@ -293,9 +293,8 @@ fn probe(builder: &Builder, job: &mut BuildRequest<'_>, backend: Kind) -> Result
     let mounts = [&plan.jail.proc, &plan.jail.pts, &plan.jail.shm];
     let without: Vec<PathBuf> = mounts.into_iter().flatten().cloned().collect();
     let made = backend.backend();
-    let session = plan.session(&*made, &place.work_dir).open().map_err(BuildError::from)?;
-    let (spawner, cancel) = (&builder.spawner, &builder.cancel);
-    let walker = Walker { spawner, cancel, contents: false, without: &without };
+    let session = plan.session(&*made, &place.work_dir, &builder.spawner).open().map_err(BuildError::from)?;
+    let walker = Walker { cancel: &builder.cancel, contents: false, without: &without };
     let walked = walker.walk(session, plan.jail.clone(), backend);
     kill_processes(&builder.spawner, &user)?;
     Ok(walked?.1)

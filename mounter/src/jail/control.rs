@@ -18,6 +18,9 @@ const MESSAGE_MAX: u64 = 64 << 20;
 /// the server is gone too.
 pub(super) const KILL: u8 = b'K';
 
+/// The byte that asks for the same, and says that the server is gone.
+pub(super) const SERVER_GONE: u8 = b'G';
+
 /// From the supervisor to loopbox.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Report {
@@ -54,14 +57,21 @@ pub(super) enum Told {
     Ended(Outcome),
 }
 
-pub(super) fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {
+/// Sends a message.
+///
+/// # Errors
+/// Those of write(2); [`io::ErrorKind::InvalidData`] for what JSON cannot say.
+pub fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
     to.write_all(&(text.len() as u64).to_le_bytes())?;
     to.write_all(&text)
 }
 
-/// None at the end of the stream.
-pub(super) fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> io::Result<Option<T>> {
+/// Receives a message; none at the end of the stream.
+///
+/// # Errors
+/// Those of read(2); [`io::ErrorKind::InvalidData`] for what is no such message.
+pub fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> io::Result<Option<T>> {
     let mut length = [0; 8];
     match from.read_exact(&mut length) {
         Ok(()) => {}

@@ -9,25 +9,39 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use super::control::{self, Report};
+#[cfg(target_os = "linux")]
+use super::fork_server::Forked;
 use super::{JailError, SpawnRequest, supervisor};
 use crate::sys;
+
+/// What follows the control socket's number on the command line of a process that is to serve.
+#[cfg(not(target_os = "linux"))]
+pub(super) const SERVER: &str = "server";
 
 /// What loopbox itself may do inside a jail: it gets the arguments and returns an exit status.
 pub type Task = fn(&[OsString]) -> i32;
 
-/// Runs as supervisor. Call it before the process has a second thread. `task` is for jails with `own_task`.
+/// What serves a view in a process of its own: it gets its end of a control socket.
+pub type Serve = fn(&UnixStream) -> ExitCode;
+
+/// Runs as supervisor, or as server. Call it before the process has a second thread. `task` is for jails with `own_task`.
 #[must_use]
-pub fn enter(task: Task) -> ExitCode {
+pub fn enter(task: Task, serve: Serve) -> ExitCode {
     let Some(control) = inherited_socket() else {
         // Somebody typed the hidden word.
         return ExitCode::from(2);
     };
     #[cfg(target_os = "linux")]
     let control = match super::fork_server::serve(control) {
-        Ok(Some(control)) => control,
+        Ok(Some(Forked::Supervisor(control))) => control,
+        Ok(Some(Forked::Server(control))) => return serve(&control),
         Ok(None) => return ExitCode::SUCCESS,
         Err(_) => return ExitCode::FAILURE,
     };
+    #[cfg(not(target_os = "linux"))]
+    if env::args().nth(3).is_some_and(|word| word == SERVER) {
+        return serve(&control);
+    }
     let report = match control::receive::<SpawnRequest>(&control) {
         Ok(Some(request)) => supervisor::supervise(&request, task, &control),
         Ok(None) => return ExitCode::FAILURE,

@@ -13,6 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use nix::sched::CloneFlags;
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{ForkResult, Pid, Uid};
 
@@ -25,6 +27,10 @@ const FORKED: i32 = 0;
 
 /// Asks for a supervisor: its three streams, and its end of the control socket, which the answer has a pidfd for.
 const SUPERVISOR: i32 = 0;
+
+/// Asks for a process that serves a view: its end of a control socket, and the network namespace that it is to be in. No
+/// user has this number (setresuid(2)). The answer has a pidfd for it.
+const SERVER: i32 = -1;
 
 /// Asks for a process that kills those of the user of this number: it writes an error's number to a pipe.
 type User = i32;
@@ -55,6 +61,12 @@ impl ForkServer {
         let sent = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), control.as_fd()];
         let supervisor = self.ask(SUPERVISOR, &sent)?;
         supervisor.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Has a process forked that serves a view, in a network namespace, and has this end of a control socket; its pidfd.
+    pub fn fork_server(&self, control: &UnixStream, network: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+        let server = self.ask(SERVER, &[control.as_fd(), network])?;
+        server.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Has all processes of a user killed, by a process that becomes this user.
@@ -91,9 +103,18 @@ impl Drop for ForkServer {
     }
 }
 
-/// The process itself, which has one thread. Returns in each supervisor, with its end of the control socket; and in the
-/// process itself without one, when loopbox has ended.
-pub(super) fn serve(socket: UnixStream) -> io::Result<Option<UnixStream>> {
+/// What a forked process is, with its end of a control socket.
+pub(super) enum Forked {
+    /// The supervisor of a jail.
+    Supervisor(UnixStream),
+    /// One that serves a view.
+    Server(UnixStream),
+}
+
+/// The process itself, which has one thread. Returns in each process that it has forked; and in the process itself with
+/// nothing, when loopbox has ended.
+pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
+    prctl::set_name(c"loopbox-fork")?;
     sys::default_signals()?;
     // As in every program of Rust: who writes to nobody is told so.
     sys::set_ignored(Signal::SIGPIPE, true)?;
@@ -106,7 +127,12 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<UnixStream>> {
             return match received {
                 [Some(stdin), Some(stdout), Some(stderr), Some(control)] => {
                     become_supervisor(&stdin, &stdout, &stderr)?;
-                    Ok(Some(control.into()))
+                    Ok(Some(Forked::Supervisor(control.into())))
+                }
+                [Some(control), Some(network), ..] if number == SERVER => {
+                    nix::sched::setns(network, CloneFlags::CLONE_NEWNET)?;
+                    prctl::set_name(c"loopbox-server")?;
+                    Ok(Some(Forked::Server(control.into())))
                 }
                 [Some(report), ..] => kill_all_of(number, report.into()).map(|()| None),
                 _ => Err(io::ErrorKind::InvalidData.into()),
@@ -115,7 +141,9 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<UnixStream>> {
         // Whoever has the other ends waits to see these closed.
         drop(received);
         let process = forked.and_then(|forked| match forked {
-            ForkResult::Parent { child } if number == SUPERVISOR => sys::pidfd_open(child).map(Some),
+            ForkResult::Parent { child } if matches!(number, SUPERVISOR | SERVER) => {
+                sys::pidfd_open(child).map(Some)
+            }
             _ => Ok(None),
         });
         match process {
@@ -131,6 +159,7 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<UnixStream>> {
 
 fn become_supervisor(stdin: &OwnedFd, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<()> {
     sys::set_ignored(Signal::SIGCHLD, false)?;
+    prctl::set_name(c"loopbox-jail")?;
     nix::unistd::setsid()?;
     nix::unistd::dup2_stdin(stdin)?;
     nix::unistd::dup2_stdout(stdout)?;

@@ -10,16 +10,16 @@ use std::time::Duration;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::control::{self, KILL, Report};
+use super::control::{self, KILL, Report, SERVER_GONE};
 use super::handle::Handle;
-use super::spawner::{Spawner, Supervisor};
+use super::spawner::{Spawned, Spawner};
 use super::{JailError, SpawnRequest};
 use crate::MountError;
 
 /// A jail whose program runs. Dropping it kills everything inside and waits until the mount is gone.
 #[derive(Debug)]
 pub struct Jail {
-    supervisor: Supervisor,
+    supervisor: Spawned,
     control: Arc<UnixStream>,
     program: Option<Handle>,
     stopped: Option<Stopped>,
@@ -205,5 +205,10 @@ impl Killer {
     pub fn kill(&self) {
         // If nobody reads it any more, nothing is left to kill.
         let _ = (&*self.control).write_all(&[KILL]);
+    }
+
+    /// The same when the server has gone: nobody answers the calls of what is killed, nor those of its unmount.
+    pub fn kill_without_server(&self) {
+        let _ = (&*self.control).write_all(&[SERVER_GONE]);
     }
 }

@@ -8,12 +8,15 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::JailError;
+use super::control::SERVER_GONE;
 
-/// loopbox's orders, of which there is one: that what is inside has to go.
+/// loopbox's orders: that what is inside has to go, because somebody says so or because the server is gone.
 pub(super) struct Orders<'a> {
     control: &'a UnixStream,
-    /// The server is gone too.
-    pub loopbox_died: bool,
+    /// Nobody is there any more to give some.
+    ended: bool,
+    /// The server is gone.
+    pub server_gone: bool,
 }
 
 /// Which of the things that were waited for has happened.
@@ -32,7 +35,7 @@ pub(super) struct Ready {
 
 impl Orders<'_> {
     pub fn new(control: &UnixStream) -> Orders<'_> {
-        Orders { control, loopbox_died: false }
+        Orders { control, ended: false, server_gone: false }
     }
 
     /// Waits until there is an order, the other descriptor can be read from, or that took too long. The order is taken.
@@ -49,7 +52,7 @@ impl Orders<'_> {
     ) -> Result<Ready, JailError> {
         let unread = |fd| PollFd::new(fd, PollFlags::POLLIN);
         // At its end it would be readable for ever.
-        let control = (!self.loopbox_died).then(|| self.control.as_fd());
+        let control = (!self.ended).then(|| self.control.as_fd());
         let mut waiting = vec![unread(other)];
         waiting.extend(control.map(unread));
         waiting.extend(second.map(unread));
@@ -64,11 +67,19 @@ impl Orders<'_> {
             second: second.is_some() && happened(1 + usize::from(control.is_some())),
         };
         if ready.kill {
-            // A byte, or the end of the stream.
-            self.loopbox_died |= !matches!(self.control.read(&mut [0]), Ok(1..));
+            match order(self.control) {
+                Some(order) => self.server_gone |= order == SERVER_GONE,
+                None => (self.ended, self.server_gone) = (true, true),
+            }
         }
         Ok(ready)
     }
+}
+
+/// The next order; none at the end of the stream.
+pub(super) fn order(mut control: &UnixStream) -> Option<u8> {
+    let mut order = [0];
+    matches!(control.read(&mut order), Ok(1..)).then(|| order[0])
 }
 
 #[cfg(test)]
@@ -85,10 +96,11 @@ mod tests {
         let mut wait = |happened: &str| {
             let ready = orders.wait_for(other.as_fd(), PollTimeout::ZERO).unwrap();
             assert_eq!(
-                (ready.kill, ready.other, orders.loopbox_died),
+                (ready.kill, ready.other, orders.server_gone),
                 match happened {
                     "nothing" => (false, false, false),
                     "an order" => (true, false, false),
+                    "the server's end" => (true, false, true),
                     "the end" => (true, false, true),
                     _ => (false, true, true),
                 }
@@ -98,6 +110,8 @@ mod tests {
         loopbox.write_all(b"K").unwrap();
         wait("an order");
         wait("nothing");
+        loopbox.write_all(&[SERVER_GONE]).unwrap();
+        wait("the server's end");
         drop(loopbox);
         wait("the end");
         program.write_all(b"x").unwrap();

@@ -1,12 +1,13 @@
-//! Starting supervisors: on Linux by a process that forks them, elsewhere each as a program of its own.
+//! Starting supervisors and servers: on Linux by a process that forks them, elsewhere each as a program of its own.
 
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use super::{JailError, KillError, Stdio3};
+use crate::Network;
 
-/// Starts the supervisors of jails: this very binary, in sessions of their own.
+/// Starts the supervisors of jails and the servers of their views: this very binary, in sessions of their own.
 #[derive(Debug)]
 pub struct Spawner {
     loopbox: PathBuf,
@@ -26,9 +27,20 @@ impl Spawner {
     }
 
     /// Starts a supervisor with the program's streams, which are closed here then.
-    pub(super) fn spawn(&self, stdio: Stdio3, control: &UnixStream) -> Result<Supervisor, JailError> {
+    pub(super) fn spawn(&self, stdio: Stdio3, control: &UnixStream) -> Result<Spawned, JailError> {
         self.start(stdio, control)
             .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })
+    }
+
+    /// Starts a process that serves a view in a network of its own, with this end of a control socket.
+    ///
+    /// # Errors
+    /// [`JailError::Launch`].
+    pub fn spawn_server(&self, control: &UnixStream, network: &Network) -> Result<ServerProcess, JailError> {
+        let process = self
+            .start_server(control, network)
+            .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })?;
+        Ok(ServerProcess { process, ended: false })
     }
 
     /// Sends SIGKILL to every process of the user `uid` on this machine, from a process that has become this user.
@@ -46,27 +58,60 @@ impl Spawner {
     }
 }
 
+/// A process that serves a view. Dropping it kills the process.
+#[derive(Debug)]
+pub struct ServerProcess {
+    process: Spawned,
+    ended: bool,
+}
+
+impl ServerProcess {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// Those of waitpid(2).
+    pub fn wait(mut self) -> io::Result<()> {
+        self.ended = true;
+        self.process.wait()
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        if !self.ended {
+            // It may have ended already.
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
-pub(super) use forked::Supervisor;
+pub(super) use forked::Spawned;
 #[cfg(not(target_os = "linux"))]
-pub(super) use spawned::Supervisor;
+pub(super) use spawned::Spawned;
 
 #[cfg(target_os = "linux")]
 mod forked {
+    use std::os::fd::AsFd;
     use std::sync::PoisonError;
 
-    use super::{Spawner, Stdio3, UnixStream, io};
+    use super::{Network, Spawner, Stdio3, UnixStream, io};
     use crate::jail::fork_server::ForkServer;
     use crate::jail::handle::Handle;
 
-    /// A supervisor; a child of the process that forked it, which reaps it.
+    /// A process; a child of the one that forked it, which reaps it.
     #[derive(Debug)]
-    pub struct Supervisor(Handle);
+    pub struct Spawned(Handle);
 
     impl Spawner {
         #[allow(clippy::needless_pass_by_value, reason = "the caller must not keep the streams open")]
-        pub(super) fn start(&self, stdio: Stdio3, control: &UnixStream) -> io::Result<Supervisor> {
-            Ok(Supervisor(Handle::from(self.ask(|server| server.fork(&stdio, control))?)))
+        pub(super) fn start(&self, stdio: Stdio3, control: &UnixStream) -> io::Result<Spawned> {
+            Ok(Spawned(Handle::from(self.ask(|server| server.fork(&stdio, control))?)))
+        }
+
+        pub(super) fn start_server(&self, control: &UnixStream, network: &Network) -> io::Result<Spawned> {
+            Ok(Spawned(Handle::from(self.ask(|server| server.fork_server(control, network.as_fd()))?)))
         }
 
         pub(super) fn kill_all_of(&self, uid: u32) -> io::Result<()> {
@@ -83,11 +128,15 @@ mod forked {
         }
     }
 
-    impl Supervisor {
+    impl Spawned {
         /// Waits for its end.
         pub fn wait(&mut self) -> io::Result<()> {
             self.0.wait();
             Ok(())
+        }
+
+        pub fn kill(&mut self) -> io::Result<()> {
+            self.0.kill()
         }
     }
 }
@@ -96,18 +145,31 @@ mod forked {
 mod spawned {
     use std::os::fd::AsRawFd;
     use std::os::unix::process::CommandExt;
-    use std::process::{Child, Command};
+    use std::process::{Child, Command, Stdio};
 
-    use super::{Spawner, Stdio3, UnixStream, io};
+    use super::{Network, Spawner, Stdio3, UnixStream, io};
     use crate::jail::WORD;
+    use crate::jail::enter::SERVER;
     use crate::sys;
 
-    /// A supervisor; a child of this process.
+    /// A process; a child of this one.
     #[derive(Debug)]
-    pub struct Supervisor(Child);
+    pub struct Spawned(Child);
 
     impl Spawner {
-        pub(super) fn start(&self, stdio: Stdio3, control: &UnixStream) -> io::Result<Supervisor> {
+        pub(super) fn start(&self, stdio: Stdio3, control: &UnixStream) -> io::Result<Spawned> {
+            let mut command = self.command(control);
+            command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
+            Ok(Spawned(command.spawn()?))
+        }
+
+        pub(super) fn start_server(&self, control: &UnixStream, _: &Network) -> io::Result<Spawned> {
+            let mut command = self.command(control);
+            command.arg(SERVER).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            Ok(Spawned(command.spawn()?))
+        }
+
+        fn command(&self, control: &UnixStream) -> Command {
             let mut command = Command::new(&self.loopbox);
             command
                 .arg0("loopbox")
@@ -115,9 +177,8 @@ mod spawned {
                 .arg(control.as_raw_fd().to_string())
                 .env_clear()
                 .current_dir("/");
-            command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
             sys::in_own_session_with(&mut command, control.as_raw_fd());
-            Ok(Supervisor(command.spawn()?))
+            command
         }
 
         #[allow(clippy::unused_self, reason = "elsewhere it asks a process")]
@@ -126,10 +187,14 @@ mod spawned {
         }
     }
 
-    impl Supervisor {
+    impl Spawned {
         /// Waits for its end.
         pub fn wait(&mut self) -> io::Result<()> {
             self.0.wait().map(drop)
+        }
+
+        pub fn kill(&mut self) -> io::Result<()> {
+            self.0.kill()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The supervisor: mounts the view, starts the program, outlives it, and takes the mount away, whoever dies first.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::unistd::{ForkResult, Pid};
 
-use super::control::{self, Inside, Report, Told};
+use super::control::{self, Inside, Report, SERVER_GONE, Told};
 use super::enter::forget_streams;
 use super::handle::{Handle, reap};
-use super::orders::Orders;
+use super::orders::{self, Orders};
 use super::tree::Tree;
 use super::{Ids, JailError, Outcome, Root, SpawnRequest, Task, User, inside};
 use crate::guard::Guard;
@@ -47,12 +47,12 @@ pub(super) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream
     let outcome = program.wait(&mut orders, mount.nfs(), control);
     let ended = Instant::now();
     let unmounted = match mount {
-        Mounted::Nfs(mount, _guard) if orders.loopbox_died => {
+        Mounted::Nfs(mount, _guard) if orders.server_gone => {
             mount.abandon();
             Ok(())
         }
         Mounted::Nfs(mount, mut guard) => {
-            abort_calls_if_loopbox_dies(control, &mount);
+            abort_calls_if_the_server_goes(control, &mount);
             guard.iter_mut().for_each(Guard::wait_until_ready);
             mount.unmount()
         }
@@ -193,7 +193,7 @@ impl Program {
     ) -> Result<Outcome, JailError> {
         loop {
             let timeout =
-                if orders.loopbox_died { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE };
+                if orders.server_gone { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE };
             let reports = self.reports.as_ref().map(UnixStream::as_fd);
             let ready = orders.wait_for_either(self.handle.as_fd(), reports, timeout)?;
             if ready.second {
@@ -202,7 +202,7 @@ impl Program {
             if ready.kill {
                 self.kill();
             }
-            if orders.loopbox_died
+            if orders.server_gone
                 && let Some(mount) = mount
             {
                 mount.aborter().abort_calls();
@@ -249,13 +249,13 @@ impl Drop for Program {
     }
 }
 
-/// Unmounting asks the server, which dies with loopbox. Its calls are then aborted until this process exits.
-fn abort_calls_if_loopbox_dies(control: &UnixStream, mount: &Mount) {
-    let Ok(mut control) = control.try_clone() else { return };
+/// Unmounting asks the server, which ends with loopbox if not before. Its calls are then aborted until this process exits.
+fn abort_calls_if_the_server_goes(control: &UnixStream, mount: &Mount) {
+    let Ok(control) = control.try_clone() else { return };
     let aborter = mount.aborter();
     thread::spawn(move || {
         // Requests to kill come too late and mean nothing.
-        while matches!(control.read(&mut [0]), Ok(1..)) {}
+        while orders::order(&control).is_some_and(|order| order != SERVER_GONE) {}
         loop {
             aborter.abort_calls();
             thread::sleep(std::time::Duration::from_millis(ABORT_INTERVAL.into()));

@@ -1,13 +1,44 @@
 //! The socket that clients connect to.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use super::ServerError;
+use super::peer::{PeerCheck, Peers};
+
+/// A socket that clients can connect to, and what tells which of them are served: all for which a server needs the system
+/// before it serves.
+pub struct Listener {
+    pub(super) socket: TcpListener,
+    pub(super) address: SocketAddr,
+    pub(super) peers: PeerCheck,
+}
+
+impl Listener {
+    /// Listens on a free port of 127.0.0.1, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`ServerError::Peers`] when the system lets every program use the ports that are to tell the kernel, or does not
+    /// tell whose sockets are.
+    pub fn new(peers: Peers) -> Result<Listener, ServerError> {
+        let peers = PeerCheck::new(peers).map_err(ServerError::Peers)?;
+        let socket = listen().map_err(ServerError::Listen)?;
+        let address = socket.local_addr().map_err(ServerError::Listen)?;
+        Ok(Listener { socket, address, peers })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+}
 
 /// Listens on a free port of 127.0.0.1, without ever waiting for a connection.
 ///
 /// # Errors
 /// As bind(2) and listen(2).
-pub(super) fn listen() -> io::Result<TcpListener> {
+fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     send_unpaced(&listener);

@@ -32,8 +32,7 @@ pub(super) enum PeerCheck {
     Sockets(ReadTable),
 }
 
-/// Reads the first port that every user may bind, as it is now and in the network namespace of the calling thread: the
-/// thread that takes connections is in that of its listener.
+/// Reads the first port that every user may bind, as it is now in the network namespace of the listener.
 type ReadFirstUnprivileged = Box<dyn Fn() -> Result<u16, String> + Send + Sync>;
 
 /// Reads the table of TCP sockets as it is now.
@@ -51,9 +50,10 @@ impl PeerCheck {
 
     #[cfg(target_os = "linux")]
     fn of_this_system() -> Result<PeerCheck, String> {
+        let setting = ports::Setting::open()?;
         // Where the ports of the client are everybody's, no server starts.
-        ports::first_unprivileged()?;
-        Ok(PeerCheck::Ports(Box::new(ports::first_unprivileged)))
+        setting.first_unprivileged()?;
+        Ok(PeerCheck::Ports(Box::new(move || setting.first_unprivileged())))
     }
 
     #[cfg(not(target_os = "linux"))]

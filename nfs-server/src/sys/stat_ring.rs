@@ -4,6 +4,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use io_uring::register::Restriction;
 use io_uring::types::Fd;
 use io_uring::{IoUring, Probe, opcode};
 use libc::{stat, statx};
@@ -30,7 +31,7 @@ impl StatRing {
     /// # Errors
     /// The kernel has none, or not for this process (`kernel.io_uring_disabled`).
     pub(crate) fn new() -> io::Result<StatRing> {
-        let ring = IoUring::new(AT_ONCE as u32)?;
+        let ring = IoUring::builder().setup_r_disabled().build(AT_ONCE as u32)?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
         if !probe.is_supported(opcode::Statx::CODE) {
@@ -39,6 +40,9 @@ impl StatRing {
         // The kernel never answers this question at once but has a thread of its own do so. One is enough: more would
         // only wake each other.
         ring.submitter().register_iowq_max_workers(&mut [1, 1])?;
+        // No filter of system calls sees what a ring is asked for.
+        ring.submitter().register_restrictions(&mut [Restriction::sqe_op(opcode::Statx::CODE)])?;
+        ring.submitter().register_enable_rings()?;
         Ok(StatRing { ring })
     }
 

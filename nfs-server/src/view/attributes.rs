@@ -103,6 +103,14 @@ pub(crate) struct Permissions {
     pub gid: u32,
 }
 
+impl Permissions {
+    /// Those that the host has.
+    #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
+    pub(crate) fn of(stat: &FileStat) -> Permissions {
+        Permissions { mode: stat.st_mode as u32, uid: stat.st_uid, gid: stat.st_gid }
+    }
+}
+
 impl FileType {
     /// The type that a host's mode word tells.
     pub(crate) fn of(mode: nix::libc::mode_t) -> FileType {

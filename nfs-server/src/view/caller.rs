@@ -1,5 +1,7 @@
 //! Callers, and what a file's mode permits them.
 
+use serde::{Deserialize, Serialize};
+
 use super::attributes::{FileType, Permissions};
 use super::error::Error;
 
@@ -14,6 +16,18 @@ pub struct Caller<'a> {
     pub groups: &'a [u32],
 }
 
+/// A user with all groups, as a process is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
 /// A permission, by its bit in a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -24,6 +38,13 @@ pub enum AccessMask {
     Write = 0o2,
     /// Run a file, look up a name in a directory.
     Execute = 0o1,
+}
+
+impl Credentials {
+    /// A request with these.
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller { uid: self.uid, gid: self.gid, groups: &self.groups }
+    }
 }
 
 impl Caller<'_> {

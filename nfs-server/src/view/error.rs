@@ -1,5 +1,6 @@
 //! The errors of a view: a closed set that each protocol maps to its own numbers.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -123,7 +124,7 @@ pub enum OpenError {
     #[error("cannot {step} {source_path:?}, the source of the entry at {at:?}")]
     Source {
         /// What was tried: `examine`, `open`, `set the mode of`, `set the owner of`.
-        step: &'static str,
+        step: Cow<'static, str>,
         /// Where it would appear in the view.
         at: PathBuf,
         /// The host path.

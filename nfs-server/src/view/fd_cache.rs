@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use lru::LruCache;
+use nix::fcntl::OFlag;
 use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
 
@@ -68,6 +69,17 @@ impl FdCache {
         self.directories.clear();
         self.sources.clear();
         self.files.clear();
+    }
+}
+
+impl OpenMode {
+    /// The access mode of open(2).
+    pub(crate) fn flag(self) -> OFlag {
+        match self {
+            OpenMode::Read => OFlag::O_RDONLY,
+            OpenMode::Write => OFlag::O_WRONLY,
+            OpenMode::Both => OFlag::O_RDWR,
+        }
     }
 }
 

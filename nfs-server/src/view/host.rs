@@ -26,6 +26,9 @@ const SEARCH: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NOFOLLOW).union(OFlag::O
 /// A file opened for its data. `O_NONBLOCK` because the host may have put a FIFO where a file was.
 const DATA: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
+/// The name by which the functions here take a directory, or what is open in its place, itself.
+pub(crate) const ITSELF: &[u8] = b"";
+
 /// Bytes read of a directory at a time, as much as the C library's readdir(3) does.
 #[cfg(target_os = "linux")]
 const DIRECTORY_BUFFER: usize = 32 << 10;
@@ -42,17 +45,49 @@ pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, 
 
 /// Opens a regular file for its data.
 pub(crate) fn open_data(parent: impl AsFd, name: &[u8], access: OpenMode) -> Result<OwnedFd, Errno> {
-    let access = match access {
-        OpenMode::Read => OFlag::O_RDONLY,
-        OpenMode::Write => OFlag::O_WRONLY,
-        OpenMode::Both => OFlag::O_RDWR,
-    };
-    nix::fcntl::openat(parent, name, DATA | access, Mode::empty())
+    #[cfg(target_os = "linux")]
+    if name == ITSELF {
+        let flags = DATA.difference(OFlag::O_NOFOLLOW) | access.flag();
+        return nix::fcntl::open(own_path(parent).as_str(), flags, Mode::empty());
+    }
+    nix::fcntl::openat(parent, name, DATA | access.flag(), Mode::empty())
+}
+
+/// Does something with a file or directory while its owner, who this process is, has permissions besides those of its mode.
+/// Nobody else may set the mode meanwhile.
+pub(crate) fn with_permissions<T>(
+    file: &OwnedFd,
+    permissions: nix::libc::mode_t,
+    action: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let mode = nix::sys::stat::fstat(file)?.st_mode;
+    let set = |mode| set_whole_mode(file, Mode::from_bits_truncate(mode));
+    set(mode | permissions)?;
+    let done = action();
+    set(mode)?;
+    done
+}
+
+/// Sets the mode of a file that may be open only to tell what it is.
+#[cfg(target_os = "linux")]
+fn set_whole_mode(file: &OwnedFd, mode: Mode) -> Result<(), Errno> {
+    let path = own_path(file);
+    nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path.as_str(), mode, FchmodatFlags::FollowSymlink)
+}
+
+/// Sets the mode of a file.
+#[cfg(not(target_os = "linux"))]
+fn set_whole_mode(file: &OwnedFd, mode: Mode) -> Result<(), Errno> {
+    nix::sys::stat::fchmod(file, mode)
 }
 
 /// Opens whatever has this name, only to tell what it is.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_itself(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    if name == ITSELF {
+        return rustix::io::fcntl_dupfd_cloexec(parent, 0)
+            .map_err(|errno| Errno::from_raw(errno.raw_os_error()));
+    }
     nix::fcntl::openat(parent, name, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
 }
 
@@ -74,7 +109,11 @@ pub(crate) fn may(parent: impl AsFd, name: &[u8], mask: AccessMask) -> Result<bo
         AccessMask::Write => Access::WRITE_OK,
         AccessMask::Execute => Access::EXEC_OK,
     };
-    match accessat(parent, name, access, AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW) {
+    let flags = match name {
+        ITSELF => AtFlags::EACCESS | AtFlags::EMPTY_PATH,
+        _ => AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW,
+    };
+    match accessat(parent, name, access, flags) {
         Ok(()) => Ok(true),
         // Before Linux 5.8 nobody can ask.
         Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS | rustix::io::Errno::NOSYS) => Ok(false),
@@ -85,11 +124,16 @@ pub(crate) fn may(parent: impl AsFd, name: &[u8], mask: AccessMask) -> Result<bo
 /// Whether a file has an access control list besides its mode (acl(5)).
 #[cfg(target_os = "linux")]
 pub(crate) fn has_acl(parent: impl AsFd, name: &[u8]) -> Result<bool, Errno> {
-    use std::os::fd::AsRawFd;
-
-    let mut path = format!("/proc/self/fd/{}/", parent.as_fd().as_raw_fd()).into_bytes();
-    path.extend_from_slice(name);
-    match rustix::fs::lgetxattr_query(path, "system.posix_acl_access") {
+    const LIST: &str = "system.posix_acl_access";
+    let mut path = own_path(parent).into_bytes();
+    let asked = if name == ITSELF {
+        rustix::fs::getxattr_query(path, LIST)
+    } else {
+        path.push(b'/');
+        path.extend_from_slice(name);
+        rustix::fs::lgetxattr_query(path, LIST)
+    };
+    match asked {
         Ok(length) => Ok(length > 0),
         Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(false),
         Err(errno) => Err(Errno::from_raw(errno.raw_os_error())),
@@ -252,16 +296,15 @@ pub(crate) fn set_mode(parent: impl AsFd, name: &[u8], mode: u32) -> Result<(), 
 
 /// A path that leads to exactly this file, for the calls that take no descriptor opened with `O_PATH`.
 #[cfg(target_os = "linux")]
-fn own_path(file: &OwnedFd) -> String {
+fn own_path(file: impl AsFd) -> String {
     use std::os::fd::AsRawFd;
-    format!("/proc/self/fd/{}", file.as_raw_fd())
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
 /// Sets the mode of a file that is open only to tell what it is.
 #[cfg(target_os = "linux")]
 pub(crate) fn set_own_mode(file: &OwnedFd, mode: u32) -> Result<(), Errno> {
-    let (path, mode) = (own_path(file), permission_bits(mode));
-    nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path.as_str(), mode, FchmodatFlags::FollowSymlink)
+    set_whole_mode(file, permission_bits(mode))
 }
 
 /// Sets the times of a file that is open only to tell what it is.

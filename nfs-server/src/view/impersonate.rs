@@ -16,6 +16,17 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
+/// Who checks permissions on files that other programs of the host can change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostChecks {
+    /// The view alone, by modes: the host does not know this process as its callers.
+    Never,
+    /// The host, with the credentials of whoever calls.
+    AsCaller,
+    /// The host, with those of this process: it is the user whom it serves.
+    AsItself,
+}
+
 /// A thread's impersonation of a caller; ends when dropped.
 pub(crate) struct Impersonation {
     /// The process's own uid and gid; `None` where nobody is impersonated.
@@ -37,7 +48,7 @@ impl View {
     /// Whether the host checks permissions on an entry's files: where other programs of the host can change them, and this
     /// process can impersonate. Only the view changes a scratch, and a store path does not change.
     pub(crate) fn impersonates(&self, host_entry: &HostEntry) -> bool {
-        self.can_impersonate && !host_entry.is_exclusive()
+        self.host_checks != HostChecks::Never && !host_entry.is_exclusive()
     }
 
     /// The same for a node's entry.
@@ -54,7 +65,8 @@ impl View {
         host_entry: &HostEntry,
         caller: Caller<'_>,
     ) -> Result<Impersonation, Error> {
-        if !self.impersonates(host_entry) || (caller.uid, caller.gid) == self.identity {
+        let as_caller = self.host_checks == HostChecks::AsCaller && self.impersonates(host_entry);
+        if !as_caller || (caller.uid, caller.gid) == self.identity {
             return Ok(Impersonation { itself: None });
         }
         system::set_fs_ids(caller)?;
@@ -62,9 +74,11 @@ impl View {
     }
 }
 
-/// Whether this process can impersonate: it is root, on Linux.
-pub(crate) fn is_supported(identity: (u32, u32)) -> bool {
-    identity.0 == 0 && system::is_supported()
+impl HostChecks {
+    /// Root can impersonate its callers, on Linux.
+    pub(crate) fn of_this_process(identity: (u32, u32)) -> HostChecks {
+        if identity.0 == 0 && system::is_supported() { HostChecks::AsCaller } else { HostChecks::Never }
+    }
 }
 
 impl Drop for Impersonation {

@@ -53,8 +53,17 @@ impl View {
             Err(Error::Stale) => return Ok(None),
             Err(error) => return Err(error),
         };
-        match host::stat(&*directory, &place.name) {
-            Ok(stat) if self.is(node, &stat) => Ok(Some(Resolved { directory, name: place.name, stat })),
+        let mut directory = directory;
+        let mut name = place.name;
+        let mut stat = host::stat(&*directory, &name);
+        if stat == Err(Errno::EACCES) {
+            // A directory that is closed by now: what was reached through it before can still be used.
+            directory = Arc::new(self.open_through(&directory, &name)?);
+            name = host::ITSELF.into();
+            stat = nix::sys::stat::fstat(&directory);
+        }
+        match stat {
+            Ok(stat) if self.is(node, &stat) => Ok(Some(Resolved { directory, name, stat })),
             Ok(_) | Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
@@ -67,6 +76,10 @@ impl View {
 
     /// Resolves an entry's source.
     pub(crate) fn resolve_host_entry(&self, host_entry: &HostEntry) -> Result<Resolved, Error> {
+        if let Some(held) = &host_entry.held {
+            let stat = nix::sys::stat::fstat(held)?;
+            return Ok(Resolved { directory: Arc::clone(held), name: host::ITSELF.into(), stat });
+        }
         let directory = self.source_directory(host_entry.source_directory)?;
         let stat = host::stat(&*directory, &host_entry.source_name).map_err(|errno| match errno {
             Errno::ENOENT => Error::Stale,
@@ -99,7 +112,10 @@ impl View {
             below.push((node, place.name));
         };
         while let Some((node, name)) = below.pop() {
-            let opened = host::open_directory(&*directory, &name).map_err(gone)?;
+            let opened = match host::open_directory(&*directory, &name) {
+                Err(Errno::EACCES) => self.open_through(&directory, &name)?,
+                opened => opened.map_err(gone)?,
+            };
             if !self.is(&node, &nix::sys::stat::fstat(&opened)?) {
                 return Err(Error::Stale);
             }
@@ -133,7 +149,7 @@ impl View {
         let (opened, opener) = if self.impersonates(host_entry) {
             (self.open_as(node, host_entry, &resolved, write, caller)?, Some(caller.uid))
         } else {
-            (open_as_itself(&resolved, host_entry.access == Access::Rw, write)?, None)
+            (self.open_as_itself(&resolved, host_entry.access == Access::Rw, write)?, None)
         };
         let (descriptor, access) = opened;
         if host::identity(&nix::sys::stat::fstat(&descriptor)?) != host::identity(&resolved.stat) {
@@ -166,10 +182,54 @@ impl View {
         }
         let runs = || self.allows(node, caller, AccessMask::Execute);
         if resolved.stat.st_uid == caller.uid || (!write && runs()?) {
-            let file = host::open_data(&*resolved.directory, &resolved.name, ways[0]).map_err(gone)?;
-            return Ok((file, ways[0]));
+            return self.open_despite_mode(resolved, ways[0]);
         }
         Err(Error::Access)
+    }
+
+    /// Opens a file as this process: for reading and writing where it is writable, so that it is opened once.
+    fn open_as_itself(
+        &self,
+        resolved: &Resolved,
+        both: bool,
+        write: bool,
+    ) -> Result<(OwnedFd, OpenMode), Error> {
+        let ways: &[OpenMode] = match (both, write) {
+            (false, _) => &[OpenMode::Read],
+            // ETXTBSY, say: it can still be read.
+            (true, false) => &[OpenMode::Both, OpenMode::Read],
+            (true, true) => &[OpenMode::Both],
+        };
+        let mut failure = Errno::EACCES;
+        for way in ways {
+            match host::open_data(&*resolved.directory, &resolved.name, *way) {
+                Ok(file) => return Ok((file, *way)),
+                Err(errno) => failure = errno,
+            }
+        }
+        if failure == Errno::EACCES { self.open_despite_mode(resolved, ways[0]) } else { Err(gone(failure)) }
+    }
+
+    /// Opens a file whose mode forbids it. Root simply may; the owner has another mode there for a moment.
+    fn open_despite_mode(&self, resolved: &Resolved, way: OpenMode) -> Result<(OwnedFd, OpenMode), Error> {
+        let opened = match host::open_data(&*resolved.directory, &resolved.name, way) {
+            Err(Errno::EACCES) if resolved.stat.st_uid == self.identity.0 => {
+                let file = host::open_itself(&*resolved.directory, &resolved.name)?;
+                let _setting = self.setting_modes.lock();
+                host::with_permissions(&file, 0o600, || host::open_data(&file, host::ITSELF, way))
+            }
+            opened => opened,
+        };
+        Ok((opened.map_err(gone)?, way))
+    }
+
+    /// Opens what a name leads to, only to tell what it is, in a directory whose mode forbids that. Root simply may.
+    fn open_through(&self, directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Error> {
+        if nix::sys::stat::fstat(directory)?.st_uid != self.identity.0 {
+            return Err(Error::Access);
+        }
+        let _setting = self.setting_modes.lock();
+        host::with_permissions(directory, 0o100, || host::open_itself(directory, name)).map_err(gone)
     }
 
     /// Opens a file of a fixed graft by the name it was found by, which cannot have changed.
@@ -187,32 +247,21 @@ impl View {
     fn host_entry_directory(&self, id: NodeId) -> Result<Arc<OwnedFd>, Error> {
         let node = self.node(id)?;
         let host_entry = self.host_entry(&node).ok_or(Error::NotDirectory)?;
+        if let Some(held) = &host_entry.held {
+            return Ok(Arc::clone(held));
+        }
         let holder = self.source_directory(host_entry.source_directory)?;
         let opened = host::open_directory(&*holder, &host_entry.source_name).map_err(gone)?;
         Ok(self.fds.directories.insert(id, opened))
     }
 
     fn source_directory(&self, index: usize) -> Result<Arc<OwnedFd>, Error> {
-        if let Some(directory) = self.fds.sources.get(&index) {
+        let held = self.tree.held_source_directory(index);
+        if let Some(directory) = held.or_else(|| self.fds.sources.get(&index)) {
             return Ok(directory);
         }
         let opened = self.tree.open_source_directory(index).map_err(gone)?;
         Ok(self.fds.sources.insert(index, opened))
-    }
-}
-
-/// Opens a file as this process: for reading and writing where it is writable, so that it is opened once.
-fn open_as_itself(resolved: &Resolved, both: bool, write: bool) -> Result<(OwnedFd, OpenMode), Error> {
-    let open = |access| {
-        host::open_data(&*resolved.directory, &resolved.name, access).map(|file| (file, access)).map_err(gone)
-    };
-    if !both {
-        return open(OpenMode::Read);
-    }
-    match open(OpenMode::Both) {
-        // ETXTBSY, say: it can still be read.
-        Err(_) if !write => open(OpenMode::Read),
-        opened => opened,
     }
 }
 

@@ -91,7 +91,9 @@ impl Writable<'_> {
         if set.size.is_some() {
             check_regular(self.view.kind(&self.node))?;
         }
+        let setting = || set.mode.map(|_| self.view.setting_modes.lock());
         if let Some(file) = self.opened(set.size.is_some(), caller)? {
+            let _setting = setting();
             let _impersonation = self.impersonate(caller)?;
             return set_open(&file, set);
         }
@@ -99,8 +101,9 @@ impl Writable<'_> {
             Node::Host(node) => self.view.resolve(node)?,
             Node::Declared(_) => self.view.resolve_host_entry(self.host_entry()?)?,
         };
+        let _setting = setting();
         #[cfg(target_os = "linux")]
-        if self.host_checks_permissions() {
+        if self.host_checks_permissions() || *resolved.name == *host::ITSELF {
             return self.set_itself(&resolved, set, caller);
         }
         if set.uid.is_some() || set.gid.is_some() {

@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::path_text;
+
 /// The longest name in a directory, in bytes (`NAME_MAX` of Linux and macOS).
 pub const NAME_MAX: usize = 255;
 
@@ -27,8 +29,10 @@ pub enum Entry {
     /// A host directory, file or symbolic link shown at another place. A symbolic link is shown as one.
     Graft {
         /// Where it appears in the view.
+        #[serde(with = "path_text")]
         at: PathBuf,
         /// The host path it shows; absolute.
+        #[serde(with = "path_text")]
         source: PathBuf,
         /// Whether the view's users may change it.
         #[serde(default)]
@@ -40,6 +44,7 @@ pub enum Entry {
     /// A regular file with fixed contents, read-only, owned by root.
     Inline {
         /// Where it appears in the view.
+        #[serde(with = "path_text")]
         at: PathBuf,
         /// The file's text.
         contents: String,
@@ -49,13 +54,16 @@ pub enum Entry {
     /// A symbolic link.
     Symlink {
         /// Where it appears in the view.
+        #[serde(with = "path_text")]
         at: PathBuf,
         /// Its text, kept as it is.
+        #[serde(with = "path_text")]
         target: PathBuf,
     },
     /// A character device.
     Device {
         /// Where it appears in the view.
+        #[serde(with = "path_text")]
         at: PathBuf,
         /// Major device number.
         major: u32,
@@ -70,6 +78,7 @@ pub enum Entry {
     /// An empty, read-only directory: a place to mount on, or to hold other entries with a mode of one's own.
     Directory {
         /// Where it appears in the view.
+        #[serde(with = "path_text")]
         at: PathBuf,
         /// Permission bits, the sticky bit included.
         mode: u32,
@@ -80,8 +89,10 @@ pub enum Entry {
     /// A writable host directory. Other entries may lie below it; their names are read-only.
     Scratch {
         /// Where it appears in the view.
+        #[serde(with = "path_text")]
         at: PathBuf,
         /// The host directory that holds what is written; absolute.
+        #[serde(with = "path_text")]
         source: PathBuf,
         /// Permission bits of the directory itself, the sticky bit included, set when the view is opened.
         mode: u32,

@@ -26,10 +26,17 @@ enum State {
     Never,
 }
 
+impl State {
+    fn tried() -> State {
+        StatRing::new().map_or(State::Never, |ring| State::Ready(Box::new(ring)))
+    }
+}
+
 impl StatBatcher {
-    /// `None` where system calls are cheap.
-    pub(crate) fn on(capabilities: HostCapabilities) -> Option<StatBatcher> {
-        (!capabilities.cheap_syscalls).then(|| StatBatcher(Mutex::new(State::Untried)))
+    /// `None` where system calls are cheap. Who may make no ring later on has it made at once.
+    pub(crate) fn on(capabilities: HostCapabilities, at_once: bool) -> Option<StatBatcher> {
+        let state = || if at_once { State::tried() } else { State::Untried };
+        (!capabilities.cheap_syscalls).then(|| StatBatcher(Mutex::new(state())))
     }
 
     /// Stats names in a directory; `None` if that has to be done one by one.
@@ -37,7 +44,7 @@ impl StatBatcher {
         // Do not wait for another thread's batch.
         let mut state = self.0.try_lock()?;
         if matches!(*state, State::Untried) {
-            *state = StatRing::new().map_or(State::Never, |ring| State::Ready(Box::new(ring)));
+            *state = State::tried();
         }
         let State::Ready(ring) = &mut *state else { return None };
         let said = ring.stat(directory.as_fd(), names);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use nfs_server::view::{Access, Entry, HostCapabilities, OpenError, Owner, View, ViewSpec};
+use nfs_server::view::{Access, Entry, HostCapabilities, OpenError, Owner, View, ViewOptions, ViewSpec};
 
 fn open(entries: Vec<Entry>) -> Result<View, OpenError> {
     View::open(&ViewSpec { entries }, None)
@@ -115,11 +115,9 @@ fn entries_that_a_volume_takes_for_one_are_refused_before_anything_is_served() {
     ];
     let spec = ViewSpec { entries };
     let on = |case_sensitive| {
-        View::open_with(
-            &spec,
-            None,
-            HostCapabilities { case_sensitive: Some(case_sensitive), ..HostCapabilities::default() },
-        )
+        let capabilities =
+            HostCapabilities { case_sensitive: Some(case_sensitive), ..HostCapabilities::default() };
+        View::open_with(&spec, ViewOptions { capabilities, ..ViewOptions::default() })
     };
     assert!(on(true).is_ok());
     assert_eq!(

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use nfs_server::view::{Access, Attributes, Blocking, Caller, Entry, HostCapabilities, View, ViewSpec};
+use nfs_server::view::{
+    Access, Attributes, Blocking, Caller, Entry, HostCapabilities, View, ViewOptions, ViewSpec,
+};
 
 /// More than are asked for at once, and not a multiple of it.
 const FILES: usize = 300;
@@ -29,8 +31,9 @@ fn open(host: &Path, cheap_syscalls: bool) -> View {
         access: Access::Fixed,
         optional: false,
     };
-    let abilities = HostCapabilities { cheap_syscalls, ..HostCapabilities::default() };
-    View::open_with(&ViewSpec { entries: vec![graft] }, None, abilities).unwrap()
+    let capabilities = HostCapabilities { cheap_syscalls, ..HostCapabilities::default() };
+    let options = ViewOptions { capabilities, ..ViewOptions::default() };
+    View::open_with(&ViewSpec { entries: vec![graft] }, options).unwrap()
 }
 
 /// Cookie, name and attributes of what lies behind a cookie.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nfs_server::view::{Access, Entry, HostCapabilities, Owner, View, ViewSpec};
+use nfs_server::view::{Access, Entry, HostCapabilities, Owner, View, ViewOptions, ViewSpec};
 use nfs_server::{Peers, Server, ServerOptions, SillyNames, Users};
 use nfs3_types::mount::mountres3;
 use nfs3_types::nfs3::{
@@ -58,7 +58,8 @@ impl World {
     fn start(users: Users, capabilities: HostCapabilities, silly_names: SillyNames) -> World {
         let host = tempfile::Builder::new().prefix("wire").tempdir().unwrap();
         furnish(host.path());
-        let view = Arc::new(View::open_with(&spec(host.path()), None, capabilities).unwrap());
+        let options = ViewOptions { capabilities, ..ViewOptions::default() };
+        let view = Arc::new(View::open_with(&spec(host.path()), options).unwrap());
         let options = ServerOptions { silly_names, ..ServerOptions::new(users, Peers::Anyone) };
         World { server: Server::start(view, options).unwrap(), host }
     }

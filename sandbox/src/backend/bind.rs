@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use mounter::jail::{Place, Places, Root, What};
-use nfs_server::view::{Access, Entry, View};
+use nfs_server::view::{Access, Entry, OpenError, View};
 
-use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, present};
+use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, present};
 
 /// Binds what a view shows to where it shows it. The jail's supervisor does all of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,11 +33,11 @@ impl Provisioned for Bound {
         Root::Places(self.places.clone())
     }
 
-    fn view(&self) -> &View {
-        &self.view
+    fn view(&self) -> Result<&View, OpenError> {
+        Ok(&self.view)
     }
 
-    fn end(self: Box<Self>) -> Result<ResourceUsage, BackendError> {
+    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
         let shows = |place: &&Place| matches!(place.what, What::Shown { .. } | What::Writable { .. });
         let mounted = self.places.places.iter().filter(shows).count() as u64;
         // What is mounted below a writable directory needs a name in it to be mounted on.
@@ -46,7 +46,8 @@ impl Provisioned for Bound {
         let below = |place: &&Place| place.at.parent().is_some_and(|holder| writable.contains(&holder));
         let inodes_created = self.places.places.iter().filter(below).count() as u64;
         // The file system in memory, and its root once more.
-        Ok(ResourceUsage { mounts: mounted + 2, inodes_created, ..ResourceUsage::default() })
+        let usage = ResourceUsage { mounts: mounted + 2, inodes_created, ..ResourceUsage::default() };
+        Ok(usage.into())
     }
 }
 

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use mounter::farm::{Farm, Reader};
 use mounter::jail::{Place, Places, Root, What};
-use nfs_server::view::{Access, Entry, View};
+use nfs_server::view::{Access, Entry, OpenError, View};
 
-use super::{Backend, BackendError, Kind, ProvisionRequest, Provisioned, ResourceUsage, devices, present};
+use super::{
+    Backend, BackendError, Kind, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices, present,
+};
 use mounter::jail::User;
 
 /// The farm, in the directory that only root can enter.
@@ -83,14 +85,14 @@ impl Provisioned for Linked {
         Root::Places(self.places.clone())
     }
 
-    fn view(&self) -> &View {
-        &self.view
+    fn view(&self) -> Result<&View, OpenError> {
+        Ok(&self.view)
     }
 
-    fn end(self: Box<Self>) -> Result<ResourceUsage, BackendError> {
+    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
         let counts = self.farm.counts();
         self.farm.take_apart()?;
-        Ok(ResourceUsage {
+        let usage = ResourceUsage {
             inodes_created: counts.inodes,
             links_made: counts.links,
             files_copied: counts.copies,
@@ -98,7 +100,8 @@ impl Provisioned for Linked {
             // The writable directories, and the root, which has to be one.
             mounts: self.places.places.len() as u64 + 1,
             ..ResourceUsage::default()
-        })
+        };
+        Ok(usage.into())
     }
 }
 

@@ -1,13 +1,14 @@
 //! Views served over NFS to this machine's own client.
 
-use std::sync::Arc;
+use std::cell::OnceCell;
 
 use mounter::jail::Root;
 use mounter::{MountOptions, Network, Source};
-use nfs_server::view::View;
-use nfs_server::{Peers, Server, ServerOptions, Users};
+use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 
-use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage};
+use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
+use crate::cancel::Cancel;
+use crate::server::{Served, ServerProcess};
 
 /// Serves views over NFS to this machine's own client.
 #[derive(Clone, Debug, Default)]
@@ -16,9 +17,11 @@ pub struct Nfs {
     pub options: MountOptions,
 }
 
-struct Served {
-    view: Arc<View>,
-    server: Server,
+struct Provision {
+    spec: ViewSpec,
+    /// Opened when somebody asks: what serves it is another process's.
+    view: OnceCell<View>,
+    server: ServerProcess,
     root: Root,
     /// Where it listens: kept for whoever mounts.
     _network: Network,
@@ -26,34 +29,48 @@ struct Served {
 
 impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
-        let view = Arc::new(View::open(request.view, request.observer)?);
-        let options = ServerOptions::new(Users::Only(vec![request.user.uid]), Peers::KernelOnly);
+        let ProvisionRequest { view, user, at, record, spawner, records_accesses } = request;
         let network = Network::new()?;
-        let server = network.within(|| Server::start(Arc::clone(&view), options))??;
+        let server = ServerProcess::start(spawner, &network, view, user, records_accesses)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
-        request.record.serves(&source)?;
-        let root = Root::Nfs { source, options: self.options.clone(), mount_point: request.at.into() };
-        Ok(Box::new(Served { view, server, root, _network: network }))
+        record.serves(&source)?;
+        let root = Root::Nfs { source, options: self.options.clone(), mount_point: at.into() };
+        let (spec, view) = (view.clone(), OnceCell::new());
+        Ok(Box::new(Provision { spec, view, server, root, _network: network }))
     }
 
-    /// A client's descriptors are of its mount. Those of the host's files are the server's, which has closed them all when
-    /// it has stopped, and carries out no call any more.
+    /// A client's descriptors are of its mount. Those of the host's files are the server's, whose process has ended, and
+    /// carries out no call any more.
     fn exposes_host_files(&self) -> bool {
         false
     }
 }
 
-impl Provisioned for Served {
+impl Provisioned for Provision {
     fn root(&self) -> Root {
         self.root.clone()
     }
 
-    fn view(&self) -> &View {
-        &self.view
+    fn view(&self) -> Result<&View, OpenError> {
+        if let Some(view) = self.view.get() {
+            return Ok(view);
+        }
+        // The program may have set the modes of its scratches meanwhile.
+        let options = ViewOptions { prepares_scratches: false, ..ViewOptions::default() };
+        let view = View::open_with(&self.spec, options)?;
+        Ok(self.view.get_or_init(|| view))
     }
 
-    fn end(self: Box<Self>) -> Result<ResourceUsage, BackendError> {
-        Ok(ResourceUsage { nfs_calls: self.server.stop(), mounts: 1, ..ResourceUsage::default() })
+    fn gone(&self) -> Option<&Cancel> {
+        Some(self.server.gone())
+    }
+
+    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
+        let Served { calls, accesses } = self.server.stop()?;
+        Ok(Spent {
+            usage: ResourceUsage { nfs_calls: calls, mounts: 1, ..ResourceUsage::default() },
+            accesses,
+        })
     }
 }

@@ -13,12 +13,13 @@ use std::time::Duration;
 use mounter::jail::Root;
 use mounter::{MountOptions, Network, Source};
 use nfs_server::HandleKey;
-use nfs_server::view::View;
+use nfs_server::view::{AccessObserver, OpenError, View};
 use nfsserve::tcp::{NFSTcp, NFSTcpListener};
 use tokio::runtime::Runtime;
 
 use super::numbered::Numbered;
-use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage};
+use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
+use crate::access::AccessLog;
 use adapter::Adapter;
 use mounter::jail::User;
 
@@ -47,6 +48,7 @@ struct Served {
     view: Arc<View>,
     server: Server,
     root: Root,
+    accesses: Arc<AccessLog>,
     _network: Network,
 }
 
@@ -92,7 +94,9 @@ impl Drop for Server {
 impl Backend for Nfsserve {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         WARN.call_once(|| tracing::warn!("every process on this machine can use what nfsserve serves"));
-        let view = Arc::new(View::open(request.view, request.observer)?);
+        let accesses = Arc::new(AccessLog::default());
+        let observer = request.records_accesses.then(|| Arc::clone(&accesses) as Arc<dyn AccessObserver>);
+        let view = Arc::new(View::open(request.view, observer)?);
         // What the build makes is its own then. The crate does not say who calls.
         let network = Network::new()?;
         let server = network.within(|| Server::start(Arc::clone(&view), request.user.clone()))?;
@@ -100,7 +104,7 @@ impl Backend for Nfsserve {
         let source = Source { namespace: network.path(), ..server.source().clone() };
         request.record.serves(&source)?;
         let root = Root::Nfs { source, options: self.options.clone(), mount_point: request.at.into() };
-        Ok(Box::new(Served { view, server, root, _network: network }))
+        Ok(Box::new(Served { view, server, root, accesses, _network: network }))
     }
 }
 
@@ -109,13 +113,14 @@ impl Provisioned for Served {
         self.root.clone()
     }
 
-    fn view(&self) -> &View {
-        &self.view
+    fn view(&self) -> Result<&View, OpenError> {
+        Ok(&self.view)
     }
 
-    fn end(self: Box<Self>) -> Result<ResourceUsage, BackendError> {
+    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
         drop(self.server);
         // It does not count calls.
-        Ok(ResourceUsage { mounts: 1, ..ResourceUsage::default() })
+        let usage = ResourceUsage { mounts: 1, ..ResourceUsage::default() };
+        Ok(Spent { usage, accesses: self.accesses.take() })
     }
 }

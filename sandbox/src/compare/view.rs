@@ -100,10 +100,12 @@ fn walk(
     let top: PathBuf = base.join(mounter::unguessable("loopbox-compare"));
     let layout = Layout { tops: vec![Top::new(top)], mount_in: Some(0), reachable: false };
     let work_dir = WorkDir::create(state, layout)?;
-    let setup = Setup { view, user: &NOBODY, backend: &*backend.backend(), work_dir: &work_dir };
+    let made = backend.backend();
+    let setup =
+        Setup { view, user: &NOBODY, backend: &*made, work_dir: &work_dir, spawner, records_accesses: false };
     let failed = |source: SessionError| WalkError::View { backend, source };
     let session = setup.open().map_err(|error| failed(error.into()))?;
-    let walker = Walker { spawner, cancel, contents: true, without: &[] };
+    let walker = Walker { cancel, contents: true, without: &[] };
     let jail = JailSpec::new(NOBODY, "/", vec!["loopbox".into()]);
     let (ended, seen) = walker.walk(session, jail, backend)?;
     Ok((Walked { backend, seconds: ended.times.seconds(), spent: ended.usage }, seen))

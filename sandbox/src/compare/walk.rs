@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use mounter::jail::{JailSpec, Outcome, Spawner, Stdio3};
+use mounter::jail::{JailSpec, Outcome, Stdio3};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -39,8 +39,6 @@ const CHUNK: usize = 256 << 10;
 
 /// Who walks.
 pub struct Walker<'a> {
-    /// What starts the supervisors of jails.
-    pub spawner: &'a Spawner,
     /// Ends the walk.
     pub cancel: &'a Cancel,
     /// Whether every file is read.
@@ -133,7 +131,6 @@ impl Walker<'_> {
         // It writes more than a pipe holds, and waits until that is read.
         let seen = thread::spawn(move || read(reader));
         let ended = session.run(Program {
-            spawner: self.spawner,
             jail,
             stdio: Stdio3 { stdout: writer.into(), stderr, ..Stdio3::null().map_err(failed)? },
             terminal: None,

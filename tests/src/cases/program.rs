@@ -10,6 +10,7 @@ mod late;
 mod live;
 mod mount;
 mod run;
+mod server;
 mod streams;
 mod terminal;
 
@@ -18,6 +19,7 @@ pub fn cases() -> Vec<Case> {
     [
         run::CASES,
         busy::CASES,
+        server::CASES,
         backend::CASES,
         explain::CASES,
         late::CASES,

@@ -12,7 +12,14 @@ use crate::globals::Globals;
 const RESERVED: u32 = 1024;
 
 pub(super) fn findings(_globals: &Globals) -> Vec<Finding> {
-    let mut findings = vec![client(), ports(), user_namespaces(), process_filesystem(), abstract_sockets()];
+    let mut findings = vec![
+        client(),
+        ports(),
+        user_namespaces(),
+        process_filesystem(),
+        abstract_sockets(),
+        files_of_the_server(),
+    ];
     findings.extend(store(Store::from_environment().directory()));
     findings
 }
@@ -114,6 +121,23 @@ fn abstract_sockets() -> Finding {
         State::Missing,
         "the kernel cannot keep builds that use the machine's network from those of others",
         "use Linux 6.12 or later with landlock among its security modules (CONFIG_LSM, lsm=)",
+    )
+}
+
+/// What serves a view can be kept from all other files.
+fn files_of_the_server() -> Finding {
+    const SUBJECT: &str = "files of the server";
+    if sandbox::can_restrict_files() {
+        return Finding::good(
+            SUBJECT,
+            "the kernel keeps what serves a view from all files but those of the view",
+        );
+    }
+    Finding::other(
+        SUBJECT,
+        State::Missing,
+        "the kernel keeps what serves a view from the files that its user may not open, and not from others",
+        "use Linux 5.19 or later with landlock among its security modules (CONFIG_LSM, lsm=)",
     )
 }
 

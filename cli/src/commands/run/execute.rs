@@ -12,7 +12,7 @@ use sandbox::command::{self, Command};
 use sandbox::jail::{JailError, Outcome, Spawner, Streams};
 use sandbox::recovery::StateDir;
 use sandbox::view::{Access, Entry, Owner};
-use sandbox::{Ended, Layout, Program, SessionError, SessionTerminal, Setup, Top, WorkDir};
+use sandbox::{Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir};
 
 use super::Arguments;
 use crate::commands::{entering, need_root};
@@ -60,12 +60,18 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let work_dir = WorkDir::create(&state, Layout { tops: vec![top], mount_in: Some(0), reachable })?;
     let backend = arguments.backend.serving(command.changes);
     let user = command.jail.user.clone();
-    let session = Setup { view: &command.view, user: &user, backend: &*backend, work_dir: &work_dir }.open();
-    let session = session.map_err(whole)?;
-    command.jail.program = command.resolve(session.view())?;
+    let setup = Setup {
+        view: &command.view,
+        user: &user,
+        backend: &*backend,
+        work_dir: &work_dir,
+        spawner: &Spawner::new(loopbox),
+        records_accesses: false,
+    };
+    let session = setup.open().map_err(whole)?;
+    command.jail.program = command.resolve(session.view()?)?;
     let (streams, stdio) = Streams::carry(Some(user.uid), globals.terminal.is_some())?;
     let ended = session.run(Program {
-        spawner: &Spawner::new(loopbox),
         jail: command.jail.clone(),
         stdio,
         terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
@@ -131,7 +137,7 @@ impl Arguments {
 fn whole(error: BackendError) -> CommandError {
     match error {
         BackendError::View(error) => error.into(),
-        BackendError::Serve(error) => error.into(),
+        BackendError::Serve(ServeError::Server(error)) => error.into(),
         other => other.into(),
     }
 }

@@ -32,7 +32,7 @@ pub(in crate::jail) fn supervise(request: &SpawnRequest, task: Task, control: &U
     let ended = Instant::now();
     // What is left of the program would keep the mount busy.
     drop(program);
-    let unmounted = if orders.loopbox_died {
+    let unmounted = if orders.server_gone {
         mounts.abandon();
         Ok(())
     } else {

@@ -84,11 +84,17 @@ impl Attempt<'_> {
             sign(self.loopbox, &written.join(OWN))?;
         }
         let view = self.view(program, &written);
-        let setup = Setup { view: &view, user: &NOBODY, backend: &Nfs::default(), work_dir: &work_dir };
+        let setup = Setup {
+            view: &view,
+            user: &NOBODY,
+            backend: &Nfs::default(),
+            work_dir: &work_dir,
+            spawner: &Spawner::new(self.loopbox.into()),
+            records_accesses: false,
+        };
         let session = setup.open().map_err(SessionError::from)?;
         let jail = self.jail(program, work_dir.mount_point(), session.port());
         let ended = session.run(session::Program {
-            spawner: &Spawner::new(self.loopbox.into()),
             jail,
             stdio: Stdio3::null().map_err(AttemptError::Quiet)?,
             terminal: None,

@@ -99,7 +99,15 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
     let before = held()?;
     let began = Instant::now();
     let at = base.join("at");
-    let wanted = ProvisionRequest { view: &view, user: &USER, at: &at, record: &record, observer: None };
+    let spawner = Spawner::new(job.loopbox.clone());
+    let wanted = ProvisionRequest {
+        view: &view,
+        user: &USER,
+        at: &at,
+        record: &record,
+        spawner: &spawner,
+        records_accesses: false,
+    };
     let provisioned = kind.backend().provision(wanted)?;
     let (stdin, input) = std::io::pipe()?;
     let stdio = Stdio3 {
@@ -107,7 +115,6 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         stderr: std::io::stderr().as_fd().try_clone_to_owned()?,
         ..Stdio3::null()?
     };
-    let spawner = Spawner::new(job.loopbox.clone());
     let jail = Jail::spawn(&spawner, &request(provisioned.root()), stdio)?;
     let setup = began.elapsed();
     let memory = held()? - before;

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use nfs_server::view::{View, ViewSpec};
-use nfs_server::{ServerOptions, Users};
+use mounter::jail::User;
+use nfs_server::view::{View, ViewOptions, ViewSpec};
+use nfs_server::{Listener, ServerOptions, Users};
 use nix::sys::socket::{setsockopt, sockopt::TcpCongestion};
+use sandbox::Rights;
 
 use super::{Address, Offer, nfs3_server, nfsserve};
 use crate::bench::subjects::Server;
@@ -57,22 +59,28 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         return sendfile(&options.spec.with_file_name(LARGE));
     }
     let spec: ViewSpec = serde_json::from_slice(&fs::read(&options.spec)?).context("no specification")?;
-    let view = Arc::new(View::open(&spec, None)?);
+    let view = || View::open(&spec, None).map(Arc::new);
     match options.server {
-        Server::Loopbox => loopbox(view, options.peers)?,
-        Server::Nfs3Server => nfs3_server::serve(view, ready)?,
-        Server::Nfsserve => nfsserve::serve(view, ready)?,
+        Server::Loopbox => loopbox(&spec, options.peers)?,
+        Server::Nfs3Server => nfs3_server::serve(view()?, ready)?,
+        Server::Nfsserve => nfsserve::serve(view()?, ready)?,
         other => bail!("{other} is no process of this program"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn loopbox(view: Arc<View>, peers: Peers) -> Result<()> {
+/// With as little power as in a session of user 0, who the clients here are.
+fn loopbox(spec: &ViewSpec, peers: Peers) -> Result<()> {
     let peers = match peers {
         Peers::Kernel => nfs_server::Peers::KernelOnly,
         Peers::Anyone => nfs_server::Peers::Anyone,
     };
-    let server = nfs_server::Server::start(view, ServerOptions::new(Users::Any, peers))?;
+    let rights = Rights::of(&User::new(0, 0));
+    let options = ViewOptions { becomes: Some(rights.user.clone()), ..ViewOptions::default() };
+    let view = Arc::new(View::open_with(spec, options)?);
+    let listener = Listener::new(peers)?;
+    sandbox::confine(&rights, spec)?;
+    let server = nfs_server::Server::start_on(listener, view, ServerOptions::new(Users::Any, peers))?;
     let port = server.addr().port();
     ready(&Address { nfs: port, mount: port, export: server.export().to_owned() })?;
     server.stop();

@@ -18,6 +18,9 @@ cases![
     loopbox_terminated,
     loopbox_killed,
     the_supervisor_killed,
+    the_server_killed,
+    the_server_and_the_supervisor_killed,
+    the_server_stopped_and_killed,
     what_forks_supervisors_killed,
     loopbox_stopped_and_killed,
     loopbox_and_its_supervisor_killed,
@@ -54,10 +57,8 @@ impl Writing {
         self.child.id()
     }
 
-    fn supervisor(&self) -> u32 {
-        let jailers = traces::jailers(self.child.id());
-        assert_eq!(jailers.len(), 2, "loopbox has one child, and that has one, the supervisor");
-        jailers[1]
+    fn process(&self, name: &str) -> u32 {
+        traces::jailer(self.child.id(), name).unwrap_or_else(|| panic!("there is no {name}"))
     }
 
     /// Nothing is left after the next loopbox, and nothing hangs.
@@ -96,14 +97,39 @@ fn loopbox_killed(place: &Place) {
 
 fn the_supervisor_killed(place: &Place) {
     let writing = Writing::start(place);
-    send(Signal::SIGKILL, writing.supervisor());
+    send(Signal::SIGKILL, writing.process(traces::SUPERVISOR));
+    writing.ends_with(Some(125));
+}
+
+/// What asks it is killed too, and nothing waits for an answer.
+fn the_server_killed(place: &Place) {
+    let writing = Writing::start(place);
+    send(Signal::SIGKILL, writing.process(traces::SERVER));
+    writing.ends_with(Some(125));
+}
+
+/// Nobody is left to answer, nor to end the client.
+fn the_server_and_the_supervisor_killed(place: &Place) {
+    let writing = Writing::start(place);
+    let (server, supervisor) = (writing.process(traces::SERVER), writing.process(traces::SUPERVISOR));
+    send(Signal::SIGKILL, server);
+    send(Signal::SIGKILL, supervisor);
+    writing.ends_with(Some(125));
+}
+
+/// It does not answer for a while, and then never again.
+fn the_server_stopped_and_killed(place: &Place) {
+    let writing = Writing::start(place);
+    send(Signal::SIGSTOP, writing.process(traces::SERVER));
+    thread::sleep(STOPPED);
+    send(Signal::SIGKILL, writing.process(traces::SERVER));
     writing.ends_with(Some(125));
 }
 
 /// What runs does so without it.
 fn what_forks_supervisors_killed(place: &Place) {
     let mut writing = Writing::start(place);
-    send(Signal::SIGKILL, traces::jailers(writing.loopbox())[0]);
+    send(Signal::SIGKILL, writing.process(traces::FORK_SERVER));
     thread::sleep(STOPPED);
     assert!(writing.child.try_wait().is_ok_and(|status| status.is_none()), "it goes on");
     send(Signal::SIGTERM, writing.loopbox());
@@ -121,7 +147,7 @@ fn loopbox_stopped_and_killed(place: &Place) {
 /// Nobody is left to abort the calls of the command but the next loopbox.
 fn loopbox_and_its_supervisor_killed(place: &Place) {
     let mut writing = Writing::start(place);
-    let supervisor = writing.supervisor();
+    let supervisor = writing.process(traces::SUPERVISOR);
     send(Signal::SIGKILL, writing.loopbox());
     send(Signal::SIGKILL, supervisor);
     traces::wait_for_end(&mut writing.child, &[]);

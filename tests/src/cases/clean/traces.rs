@@ -80,11 +80,25 @@ pub fn is_held_up(users: &[u32]) -> bool {
     processes().iter().any(|process| users.contains(&process.user) && process.state == 'D')
 }
 
-/// What forks the supervisors of a loopbox, and the supervisors.
+/// The name of what a loopbox forks its other processes with.
+pub const FORK_SERVER: &str = "loopbox-fork";
+/// The name of a jail's supervisor.
+pub const SUPERVISOR: &str = "loopbox-jail";
+/// The name of what serves a view.
+pub const SERVER: &str = "loopbox-server";
+
+/// What forks the other processes of a loopbox, and those: its supervisors and servers.
 pub fn jailers(loopbox: u32) -> Vec<u32> {
     let children = children(loopbox);
-    let supervisors = children.iter().flat_map(|child| self::children(*child)).collect();
-    [children, supervisors].concat()
+    let forked = children.iter().flat_map(|child| self::children(*child)).collect();
+    [children, forked].concat()
+}
+
+/// The one among them that has a name (proc_pid_comm(5)).
+pub fn jailer(loopbox: u32, name: &str) -> Option<u32> {
+    let named =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|is| is.trim_end() == name);
+    jailers(loopbox).into_iter().find(named)
 }
 
 /// A loopbox and all that it has started outside of jails, by whatever process: whoever serves is among them.

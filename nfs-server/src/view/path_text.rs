@@ -1,0 +1,98 @@
+//! Serializes paths: as text if they are UTF-8, as a list of bytes otherwise. For serde's `with`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Serializes a path.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    match path.to_str() {
+        Some(text) => text.serialize(to),
+        None => path.as_os_str().as_bytes().serialize(to),
+    }
+}
+
+/// Deserializes a path.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    Read::deserialize(from).map(PathBuf::from)
+}
+
+/// Paths in a collection.
+pub mod all {
+    use super::{Deserialize, Deserializer, Path, PathBuf, Read, Serialize, Serializer};
+
+    /// Serializes the paths.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<'a, C, S: Serializer>(paths: &'a C, to: S) -> Result<S::Ok, S::Error>
+    where
+        &'a C: IntoIterator<Item = &'a PathBuf>,
+    {
+        to.collect_seq(paths.into_iter().map(|path| Written(path)))
+    }
+
+    /// Deserializes them.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, C: FromIterator<PathBuf>, D: Deserializer<'de>>(from: D) -> Result<C, D::Error> {
+        Ok(Vec::<Read>::deserialize(from)?.into_iter().map(PathBuf::from).collect())
+    }
+
+    struct Written<'a>(&'a Path);
+
+    impl Serialize for Written<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            super::serialize(self.0, to)
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Read {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<Read> for PathBuf {
+    fn from(read: Read) -> PathBuf {
+        match read {
+            Read::Text(text) => text.into(),
+            Read::Bytes(bytes) => OsString::from_vec(bytes).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Entry;
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Both {
+        one: Entry,
+        #[serde(with = "all")]
+        list: Vec<PathBuf>,
+    }
+
+    #[test]
+    fn every_path_comes_back() {
+        for bytes in [&b"/plain"[..], b"/not \xff UTF-8"] {
+            let path = PathBuf::from(OsString::from_vec(bytes.into()));
+            let one = Entry::Symlink { at: "/link".into(), target: path.clone() };
+            let both = Both { one, list: vec![path] };
+            let text = serde_json::to_string(&both).unwrap();
+            assert_eq!(serde_json::from_str::<Both>(&text).unwrap(), both, "{text}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Makes the tree of a valid specification, and examines the host's side of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
+use parking_lot::Mutex;
+
+use super::{DeclaredNode, HostEntry, NodeKind, SourceDirectory, Tree, open_path};
+use crate::view::ViewOptions;
+use crate::view::attributes::{FileType, Permissions};
+use crate::view::blocking::ResidencyProbe;
+use crate::view::caller::AccessMask;
+use crate::view::error::OpenError;
+use crate::view::host;
+use crate::view::spec::{Access, Entry, Owner};
+
+/// Mode of a directory that exists only because an entry lies below it.
+const PARENT_MODE: u32 = 0o755;
+
+/// Makes a tree, entry by entry, in the order of their paths.
+pub(super) struct Builder<'a> {
+    options: &'a ViewOptions,
+    declared: Vec<DeclaredNode>,
+    source_directories: Vec<SourceDirectory>,
+    /// Index of each source directory, by its path as the entries name it.
+    known_directories: HashMap<PathBuf, usize>,
+    devices: BTreeMap<u64, Device>,
+}
+
+/// A device that sources lie on.
+struct Device {
+    entries: usize,
+    case_sensitive: bool,
+}
+
+impl Builder<'_> {
+    pub fn new(options: &ViewOptions) -> Builder<'_> {
+        let root = DeclaredNode {
+            parent: 0,
+            name: Box::default(),
+            children: BTreeMap::new(),
+            folded: None,
+            directories: 0,
+            kind: NodeKind::Directory { mode: PARENT_MODE, owner: Owner::default() },
+        };
+        Builder {
+            options,
+            declared: vec![root],
+            source_directories: Vec::new(),
+            known_directories: HashMap::new(),
+            devices: BTreeMap::new(),
+        }
+    }
+
+    /// What an entry stands for; nothing for an optional one that the host does not have.
+    pub fn kind(&mut self, entry: &Entry) -> Result<Option<NodeKind>, OpenError> {
+        Ok(Some(match entry {
+            Entry::Directory { mode, owner, .. } => NodeKind::Directory { mode: *mode, owner: *owner },
+            Entry::Inline { contents, mode, .. } => {
+                NodeKind::Inline { contents: contents.as_bytes().into(), mode: *mode }
+            }
+            Entry::Symlink { target, .. } => {
+                NodeKind::Symlink { target: target.as_os_str().as_bytes().into() }
+            }
+            Entry::Device { major, minor, mode, owner, .. } => {
+                NodeKind::Device { major: *major, minor: *minor, mode: *mode, owner: *owner }
+            }
+            Entry::Graft { at, source, access, optional } => {
+                match self.host_entry(at, source, *access, false) {
+                    Err(OpenError::Missing { .. }) if *optional => return Ok(None),
+                    host_entry => NodeKind::HostEntry(host_entry?),
+                }
+            }
+            Entry::Scratch { at, source, mode, owner } => {
+                let host_entry = self.host_entry(at, source, Access::Rw, true)?;
+                if host_entry.kind != FileType::Directory {
+                    return Err(OpenError::NotDirectory { at: at.clone(), source_path: source.clone() });
+                }
+                if self.options.prepares_scratches {
+                    prepare_scratch(at, source, *mode, *owner)?;
+                }
+                NodeKind::HostEntry(host_entry)
+            }
+        }))
+    }
+
+    fn host_entry(
+        &mut self,
+        at: &Path,
+        source: &Path,
+        access: Access,
+        scratch: bool,
+    ) -> Result<HostEntry, OpenError> {
+        let stat = examine(at, source)?;
+        let device = host::identity(&stat).0;
+        let case_sensitive = self.device(device, source);
+        let source_name: Box<[u8]> = source.file_name().map_or(&b"."[..], OsStrExt::as_bytes).into();
+        let holder = source.parent().unwrap_or(Path::new("/"));
+        let source_directory = self.source_directory(at, source, holder)?;
+        let kind = FileType::of(stat.st_mode);
+        Ok(HostEntry {
+            source_directory,
+            held: self.hold(source_directory, &source_name, kind).map_err(cannot_open(at, source))?,
+            source_name,
+            kind,
+            device,
+            access,
+            scratch,
+            case_sensitive,
+            attr_cache: Mutex::default(),
+            residency: ResidencyProbe::default(),
+        })
+    }
+
+    /// Counts one more entry of a device; answers whether that tells case, which is asked once.
+    fn device(&mut self, device: u64, source: &Path) -> bool {
+        let stat_child =
+            || self.options.capabilities.case_sensitive.unwrap_or_else(|| host::case_sensitive(source));
+        let device =
+            self.devices.entry(device).or_insert_with(|| Device { entries: 0, case_sensitive: stat_child() });
+        device.entries += 1;
+        device.case_sensitive
+    }
+
+    fn representatives(&self) -> Vec<usize> {
+        let mut found: BTreeMap<u64, (bool, usize)> = BTreeMap::new();
+        for (index, declared) in self.declared.iter().enumerate() {
+            let NodeKind::HostEntry(host_entry) = &declared.kind else { continue };
+            if host_entry.kind == FileType::Directory {
+                let writable = host_entry.access == Access::Rw;
+                let kept = found.entry(host_entry.device).or_insert((writable, index));
+                if writable && !kept.0 {
+                    *kept = (true, index);
+                }
+            }
+        }
+        found.into_values().map(|(_, index)| index).collect()
+    }
+
+    /// What the first scratch's file system does; without one, nothing can clash.
+    fn case_sensitive(&self) -> bool {
+        let scratch = self.declared.iter().find_map(|declared| match &declared.kind {
+            NodeKind::HostEntry(host_entry) if host_entry.scratch => Some(host_entry.case_sensitive),
+            _ => None,
+        });
+        scratch.unwrap_or(true)
+    }
+
+    /// Symlinks in the path of a source are resolved once, here.
+    fn source_directory(&mut self, at: &Path, source: &Path, holder: &Path) -> Result<usize, OpenError> {
+        if let Some(index) = self.known_directories.get(holder) {
+            return Ok(*index);
+        }
+        let path = holder.canonicalize().map_err(cannot_open(at, source))?;
+        let (mut held, mut searchable) = (None, true);
+        if let Some(user) = &self.options.becomes {
+            let directory = open_path(&path).map_err(cannot_open(at, source))?;
+            let stat = nix::sys::stat::fstat(&directory).map_err(cannot_open(at, source))?;
+            searchable = user.caller().may(AccessMask::Execute, FileType::Directory, Permissions::of(&stat));
+            held = Some(Arc::new(directory));
+        }
+        let index = self.source_directories.len();
+        self.source_directories.push(SourceDirectory { path, held, searchable });
+        self.known_directories.insert(holder.into(), index);
+        Ok(index)
+    }
+
+    /// Opens a source that whoever serves could not find.
+    fn hold(&self, directory: usize, name: &[u8], kind: FileType) -> Result<Option<Arc<OwnedFd>>, Errno> {
+        let directory = &self.source_directories[directory];
+        let Some(holder) = directory.held.as_ref().filter(|_| !directory.searchable) else { return Ok(None) };
+        let source = match kind {
+            FileType::Directory => host::open_directory(holder, name)?,
+            _ => host::open_itself(holder, name)?,
+        };
+        Ok(Some(Arc::new(source)))
+    }
+
+    /// Puts it where it belongs.
+    pub fn place(&mut self, at: &Path, kind: NodeKind) {
+        let mut index = 0;
+        for name in at.iter().skip(1) {
+            let name = name.as_bytes();
+            index = match self.declared[index].children.get(name) {
+                Some(child) => *child,
+                None => self.add(index, name),
+            };
+        }
+        self.declared[index].kind = kind;
+    }
+
+    /// The tree, once all entries are in their places.
+    pub fn finish(mut self) -> Tree {
+        self.count_directories();
+        let device = self.devices.iter().max_by_key(|(device, uses)| (uses.entries, **device));
+        Tree {
+            device: device.map(|(device, _)| *device),
+            devices: self.representatives(),
+            case_sensitive: self.case_sensitive(),
+            declared: self.declared,
+            source_directories: self.source_directories,
+        }
+    }
+
+    fn count_directories(&mut self) {
+        for index in 1..self.declared.len() {
+            let DeclaredNode { parent, ref kind, .. } = self.declared[index];
+            if kind.kind() == FileType::Directory {
+                self.declared[parent].directories += 1;
+            }
+        }
+    }
+
+    fn add(&mut self, parent: usize, name: &[u8]) -> usize {
+        let index = self.declared.len();
+        self.declared[parent].children.insert(name.into(), index);
+        let kind = NodeKind::Directory { mode: PARENT_MODE, owner: Owner::default() };
+        let children = BTreeMap::new();
+        let name = name.into();
+        self.declared.push(DeclaredNode { parent, name, children, folded: None, directories: 0, kind });
+        index
+    }
+}
+
+fn cannot_open<E: Into<io::Error>>(at: &Path, source_path: &Path) -> impl Fn(E) -> OpenError {
+    move |error| OpenError::Source {
+        step: "open".into(),
+        at: at.into(),
+        source_path: source_path.into(),
+        source: error.into(),
+    }
+}
+
+fn examine(at: &Path, source: &Path) -> Result<FileStat, OpenError> {
+    nix::sys::stat::lstat(source).map_err(|errno| match errno {
+        Errno::ENOENT | Errno::ENOTDIR => OpenError::Missing { at: at.into(), source_path: source.into() },
+        errno => OpenError::Source {
+            step: "examine".into(),
+            at: at.into(),
+            source_path: source.into(),
+            source: errno.into(),
+        },
+    })
+}
+
+/// Sets the mode and owner of a scratch's directory.
+fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<(), OpenError> {
+    let failed = |step: &'static str| {
+        move |error: std::io::Error| OpenError::Source {
+            step: step.into(),
+            at: at.into(),
+            source_path: source.into(),
+            source: error,
+        }
+    };
+    let directory = std::fs::File::open(source).map_err(failed("open"))?;
+    let current = nix::sys::stat::fstat(&directory).map_err(|errno| failed("examine")(errno.into()))?;
+    if (current.st_uid, current.st_gid) != (owner.uid, owner.gid) {
+        std::os::unix::fs::fchown(&directory, Some(owner.uid), Some(owner.gid))
+            .map_err(failed("set the owner of"))?;
+    }
+    nix::sys::stat::fchmod(&directory, host::permission_bits(mode))
+        .map_err(|errno| failed("set the mode of")(errno.into()))
+}

@@ -1,0 +1,216 @@
+//! A view's server, in a process of its own: it holds nothing but what the view shows, and can do nothing but serve it.
+//!
+//! [`ServerProcess`] is this process's side. The other side is [`serve`]: it opens the view, which may take root, then
+//! becomes the user that the view is for ([`confine`]), and only then reads the first byte of a client.
+
+mod confine;
+mod log;
+mod process;
+mod request;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
+
+use mounter::Network;
+use mounter::jail::{self, JailError, Spawner, control};
+use nfs_server::view::{Credentials, OpenError, ViewSpec};
+use nfs_server::{CallCounts, ServerError};
+use serde::{Deserialize, Serialize};
+
+use crate::access::Accesses;
+use crate::cancel::Cancel;
+
+#[cfg(target_os = "linux")]
+pub use confine::can_restrict_files;
+pub use confine::{Capability, Confined, confine};
+pub use process::serve;
+use request::{FromServer, Order, ServeRequest};
+
+/// A view that another process serves. Dropping it ends that process.
+pub(crate) struct ServerProcess {
+    address: SocketAddr,
+    export: String,
+    control: UnixStream,
+    process: Option<jail::ServerProcess>,
+    listening: Option<JoinHandle<Option<Served>>>,
+    gone: Cancel,
+}
+
+/// What a server tells in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    pub calls: CallCounts,
+    pub accesses: Accesses,
+}
+
+/// Why another process does not serve a view.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The view could not be opened.
+    #[error("cannot open the view")]
+    View(#[from] OpenError),
+    /// It could not be served.
+    #[error("cannot serve the view")]
+    Server(#[from] ServerError),
+    /// The process could not be started or asked.
+    #[error("cannot start the process that serves the view")]
+    Process(#[source] JailError),
+    /// It could not become what it has to be.
+    #[error("the process that serves the view cannot {step}")]
+    Step {
+        /// What failed.
+        step: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It ended before it was asked to.
+    #[error("the process that serves the view has ended unexpectedly")]
+    Gone,
+}
+
+/// Who serves a view, and what of root's power he has besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rights {
+    /// The user that the server's process becomes.
+    pub user: Credentials,
+    /// Its capabilities.
+    pub capabilities: Vec<Capability>,
+}
+
+impl Rights {
+    /// Those that a view for this user takes: his own.
+    ///
+    /// Where root of the machine is root inside as well, it keeps what root has over files: it may read, change and give
+    /// away those of others.
+    #[must_use]
+    pub fn of(user: &jail::User) -> Rights {
+        let jail::User { uid, gid, groups, inside } = user;
+        let root_inside = *uid == 0 && inside.is_none_or(|inside| inside.uid == 0);
+        let all = [Capability::Chown, Capability::DacOverride, Capability::Fowner];
+        let capabilities = if root_inside { all.to_vec() } else { Vec::new() };
+        Rights { user: Credentials { uid: *uid, gid: *gid, groups: groups.clone() }, capabilities }
+    }
+}
+
+impl ServerProcess {
+    /// Starts it; it answers already.
+    ///
+    /// # Errors
+    /// When the view cannot be opened or served; [`ServeError::Gone`].
+    pub fn start(
+        spawner: &Spawner,
+        network: &Network,
+        view: &ViewSpec,
+        user: &jail::User,
+        records_accesses: bool,
+    ) -> Result<ServerProcess, ServeError> {
+        view.validate().map_err(OpenError::from)?;
+        let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
+        let process = spawner.spawn_server(&theirs, network).map_err(ServeError::Process)?;
+        drop(theirs);
+        let (view, rights, log) = (view.clone(), Rights::of(user), log::level());
+        let request = ServeRequest { view, rights, records_accesses, log };
+        control::send(&control, &request).map_err(control_failed)?;
+        let (address, export) = loop {
+            match control::receive(&control).map_err(control_failed)? {
+                Some(FromServer::Log(line)) => line.log(),
+                Some(FromServer::Serves { address, export }) => break (address, export),
+                Some(FromServer::Failed(failure)) => return Err(failure.into()),
+                Some(FromServer::Ended { .. }) | None => return Err(ServeError::Gone),
+            }
+        };
+        let gone = Cancel::default();
+        let listening = {
+            let (control, gone) = (control.try_clone().map_err(control_failed)?, gone.clone());
+            let listen = move || listen(&control, &gone);
+            std::thread::Builder::new().name("server".into()).spawn(listen).map_err(ServerError::Thread)?
+        };
+        Ok(ServerProcess {
+            address,
+            export,
+            control,
+            process: Some(process),
+            listening: Some(listening),
+            gone,
+        })
+    }
+
+    /// Where it serves.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The path to mount.
+    pub fn export(&self) -> &str {
+        &self.export
+    }
+
+    /// Is asked for when the process has ended before it was to.
+    pub fn gone(&self) -> &Cancel {
+        &self.gone
+    }
+
+    /// Stops serving, and waits for the process's end.
+    ///
+    /// # Errors
+    /// [`ServeError::Gone`] if it had ended before.
+    pub fn stop(mut self) -> Result<Served, ServeError> {
+        // If it has gone, its silence says so.
+        let _ = control::send(&self.control, &Order::Stop);
+        let served = self.listening.take().and_then(|listening| listening.join().ok().flatten());
+        let served = served.ok_or(ServeError::Gone)?;
+        if let Some(process) = self.process.take() {
+            process.wait().map_err(control_failed)?;
+        }
+        Ok(served)
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // Kills it, so that the other thread finds the end of the stream.
+        drop(self.process.take());
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
+        }
+    }
+}
+
+/// Takes what the server tells, until it has told all.
+fn listen(control: &UnixStream, gone: &Cancel) -> Option<Served> {
+    loop {
+        match control::receive(control) {
+            Ok(Some(FromServer::Log(line))) => line.log(),
+            Ok(Some(FromServer::Ended { calls, accesses })) => {
+                return Some(Served { calls: CallCounts::from_numbers(&calls), accesses });
+            }
+            _ => {
+                gone.cancel();
+                return None;
+            }
+        }
+    }
+}
+
+fn control_failed(source: io::Error) -> ServeError {
+    ServeError::Process(JailError::Control { source })
+}
+
+#[cfg(test)]
+mod tests {
+    use mounter::jail::{Ids, User};
+
+    use super::*;
+
+    #[test]
+    fn only_root_that_is_root_inside_keeps_capabilities() {
+        let keeps = |uid, inside| Rights::of(&User { inside, ..User::new(uid, 100) }).capabilities.len();
+        let ids = |uid| Some(Ids { uid, gid: 0 });
+        assert_eq!([keeps(1000, None), keeps(1000, ids(0)), keeps(0, ids(1000))], [0, 0, 0]);
+        assert_eq!([keeps(0, ids(0)), keeps(0, None)], [3, 3]);
+    }
+}

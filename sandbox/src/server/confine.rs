@@ -1,0 +1,85 @@
+//! What a server's process gives up before it reads the first byte of a client.
+
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+mod files;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod macos;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;
+
+use std::io;
+
+#[cfg(target_os = "linux")]
+use nix::sys::resource::RLIM_INFINITY;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use macos as system;
+use nfs_server::view::{Credentials, ViewSpec};
+
+use super::Rights;
+
+/// A process that could not give something up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {step}")]
+pub struct Confined {
+    /// What failed.
+    pub step: &'static str,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What root may and others may not, by the names of capabilities(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Capability {
+    /// Give files away.
+    #[serde(rename = "CAP_CHOWN")]
+    Chown,
+    /// Read, write and search whatever the modes say.
+    #[serde(rename = "CAP_DAC_OVERRIDE")]
+    DacOverride,
+    /// Change modes and times of others' files.
+    #[serde(rename = "CAP_FOWNER")]
+    Fowner,
+}
+
+/// Who a process is once it is confined, where that is somebody else.
+pub(super) fn becomes(rights: &Rights) -> Option<Credentials> {
+    system::becomes(&rights.user)
+}
+
+/// Gives up everything that serving a view with these rights does not take, for good. What is open stays open; of the
+/// process's threads the calling one alone gives up all, and it has to be the only one.
+///
+/// # Errors
+/// What could not be given up.
+pub fn confine(rights: &Rights, view: &ViewSpec) -> Result<(), Confined> {
+    system::confine(rights, view)
+}
+
+/// Whether this kernel can keep a process from all files but those of a view.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn can_restrict_files() -> bool {
+    files::can_move_files()
+}
+
+/// Takes as many descriptors as the process may have, for the server's caches, and as many threads as it asks for: the user
+/// that it becomes has processes of the build's too, which may use up what that user may have. Leaves no core dump.
+pub(super) fn raise_limits() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // The caches fit what there is.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+    #[cfg(target_os = "linux")]
+    let _ = setrlimit(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+}

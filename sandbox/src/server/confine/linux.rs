@@ -1,0 +1,67 @@
+//! On Linux: the user's own ids, no capability, no way to files but those of the view, and no system call that serving them
+//! does not take.
+
+use std::io;
+
+use nfs_server::view::{Credentials, ViewSpec};
+use nix::sys::prctl;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
+    set_capabilities,
+};
+
+use super::{Capability, Confined, calls, files};
+use crate::server::Rights;
+
+/// Who the process becomes.
+pub(super) fn becomes(credentials: &Credentials) -> Option<Credentials> {
+    Some(credentials.clone())
+}
+
+/// Gives up everything that serving the view with these rights does not take.
+pub(super) fn confine(rights: &Rights, view: &ViewSpec) -> Result<(), Confined> {
+    umask(Mode::empty());
+    let files = files::Rules::of(view).map_err(step("make rules for the files of the view"))?;
+    let keeps = rights.capabilities.iter().map(|kept| CapabilitySet::from(*kept)).collect();
+    give_up(keeps, &rights.user).map_err(step("give up its privileges"))?;
+    prctl::set_no_new_privs().map_err(step("do without new privileges"))?;
+    // Nobody of this user may look into it.
+    prctl::set_dumpable(false).map_err(step("keep others from tracing it"))?;
+    files.apply().map_err(step("restrict itself to the files of the view"))?;
+    calls::restrict().map_err(step("restrict its system calls"))
+}
+
+fn give_up(keeps: CapabilitySet, credentials: &Credentials) -> io::Result<()> {
+    for capability in CapabilitySet::all().difference(keeps).iter() {
+        match remove_capability_from_bounding_set(capability) {
+            // An older kernel knows fewer.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    clear_ambient_capability_set()?;
+    let Credentials { uid, gid, groups } = credentials;
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+    setgroups(&groups)?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    let sets = CapabilitySets { effective: keeps, permitted: keeps, inheritable: CapabilitySet::empty() };
+    Ok(set_capabilities(None, sets)?)
+}
+
+fn step<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> Confined {
+    move |error| Confined { step, source: error.into() }
+}
+
+impl From<Capability> for CapabilitySet {
+    fn from(capability: Capability) -> CapabilitySet {
+        match capability {
+            Capability::Chown => CapabilitySet::CHOWN,
+            Capability::DacOverride => CapabilitySet::DAC_OVERRIDE,
+            Capability::Fowner => CapabilitySet::FOWNER,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The process that serves a view.
+
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use mounter::jail::control;
+use nfs_server::view::{AccessObserver, View, ViewOptions};
+use nfs_server::{Listener, Peers, Server, ServerOptions, Users};
+
+use super::confine;
+use super::log;
+use super::request::{Failure, FromServer, Order, ServeRequest};
+use crate::access::AccessLog;
+
+/// Serves what is asked for on the control socket, until that says so or ends. Call it before the process has a second
+/// thread.
+#[must_use]
+pub fn serve(control: &UnixStream) -> ExitCode {
+    let Ok(Some(request)) = control::receive::<ServeRequest>(control) else { return ExitCode::FAILURE };
+    let Ok(sender) = control.try_clone() else { return ExitCode::FAILURE };
+    log::send(sender, &request.log);
+    let accesses = request.records_accesses.then(|| Arc::new(AccessLog::default()));
+    let server = match start(&request, accesses.clone()) {
+        Ok(server) => server,
+        Err(failure) => return told(control, &FromServer::Failed(failure)),
+    };
+    let serves = FromServer::Serves { address: server.addr(), export: server.export().into() };
+    if control::send(control, &serves).is_err() {
+        return ExitCode::FAILURE;
+    }
+    // Without an order the other side has died, and the client with it.
+    let Ok(Some(Order::Stop)) = control::receive(control) else { return ExitCode::FAILURE };
+    let calls = server.stop().to_numbers();
+    let accesses = accesses.map(|accesses| accesses.take()).unwrap_or_default();
+    told(control, &FromServer::Ended { calls, accesses })
+}
+
+/// All that takes root comes first, and the first thread last.
+fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<Server, Failure> {
+    let ServeRequest { view, rights, .. } = request;
+    confine::raise_limits();
+    let options = ViewOptions {
+        observer: accesses.map(|accesses| accesses as Arc<dyn AccessObserver>),
+        becomes: confine::becomes(rights),
+        ..ViewOptions::default()
+    };
+    let opened = Arc::new(View::open_with(view, options)?);
+    let listener = Listener::new(Peers::KernelOnly)?;
+    confine::confine(rights, view).map_err(|error| Failure::of(error.step, &error.source))?;
+    let options = ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly);
+    Ok(Server::start_on(listener, opened, options)?)
+}
+
+fn told(control: &UnixStream, last: &FromServer) -> ExitCode {
+    match control::send(control, last) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

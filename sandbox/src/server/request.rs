@@ -1,0 +1,159 @@
+//! What the two sides of a server's control socket tell each other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use nfs_server::ServerError;
+use nfs_server::view::{OpenError, ViewSpec, path_text};
+use serde::{Deserialize, Serialize};
+
+use super::{Rights, ServeError};
+use crate::access::Accesses;
+
+/// What is to be served, and by whom.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServeRequest {
+    pub view: ViewSpec,
+    /// What the server becomes. The user is the only one that it answers, but for root.
+    pub rights: Rights,
+    /// Whether it remembers what is asked for and not shown.
+    pub records_accesses: bool,
+    /// The level down to which it tells what it logs.
+    pub log: String,
+}
+
+/// To the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Order {
+    /// The client is done.
+    Stop,
+}
+
+/// From the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum FromServer {
+    /// Something for the log.
+    Log(Line),
+    /// It answers.
+    Serves { address: SocketAddr, export: String },
+    /// It cannot serve.
+    Failed(Failure),
+    /// It has served.
+    Ended { calls: Vec<u64>, accesses: Accesses },
+}
+
+/// Something that the server logs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Line {
+    pub level: String,
+    pub text: String,
+}
+
+/// Why a view cannot be served, in a form that can be sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Failure {
+    Missing {
+        #[serde(with = "path_text")]
+        at: PathBuf,
+        #[serde(with = "path_text")]
+        source_path: PathBuf,
+    },
+    Source {
+        step: String,
+        #[serde(with = "path_text")]
+        at: PathBuf,
+        #[serde(with = "path_text")]
+        source_path: PathBuf,
+        error: Cause,
+    },
+    NotDirectory {
+        #[serde(with = "path_text")]
+        at: PathBuf,
+        #[serde(with = "path_text")]
+        source_path: PathBuf,
+    },
+    Case {
+        #[serde(with = "path_text")]
+        first: PathBuf,
+        #[serde(with = "path_text")]
+        second: PathBuf,
+    },
+    Peers(String),
+    Other {
+        step: String,
+        error: Cause,
+    },
+}
+
+/// An error of the system.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Cause {
+    Number(i32),
+    Text(String),
+}
+
+impl Failure {
+    /// A step that failed.
+    pub fn of(step: &str, error: &io::Error) -> Failure {
+        Failure::Other { step: step.into(), error: error.into() }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        match error {
+            OpenError::Missing { at, source_path } => Failure::Missing { at, source_path },
+            OpenError::Source { step, at, source_path, source } => {
+                Failure::Source { step: step.into(), at, source_path, error: Cause::from(&source) }
+            }
+            OpenError::NotDirectory { at, source_path } => Failure::NotDirectory { at, source_path },
+            OpenError::Case { first, second } => Failure::Case { first, second },
+            other => Failure::of("open the view", &io::Error::other(other.to_string())),
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Failure {
+        match error {
+            ServerError::Peers(text) => Failure::Peers(text),
+            ServerError::Random(source) => Failure::of("get random numbers from the system", &source),
+            ServerError::Listen(source) => Failure::of("listen on a port of 127.0.0.1", &source),
+            ServerError::Thread(source) => Failure::of("start a thread", &source),
+            other => Failure::of("serve the view", &io::Error::other(other.to_string())),
+        }
+    }
+}
+
+impl From<Failure> for ServeError {
+    fn from(failure: Failure) -> ServeError {
+        let open = ServeError::View;
+        match failure {
+            Failure::Missing { at, source_path } => open(OpenError::Missing { at, source_path }),
+            Failure::Source { step, at, source_path, error } => {
+                open(OpenError::Source { step: step.into(), at, source_path, source: error.into() })
+            }
+            Failure::NotDirectory { at, source_path } => open(OpenError::NotDirectory { at, source_path }),
+            Failure::Case { first, second } => open(OpenError::Case { first, second }),
+            Failure::Peers(text) => ServeError::Server(ServerError::Peers(text)),
+            Failure::Other { step, error } => ServeError::Step { step, source: error.into() },
+        }
+    }
+}
+
+impl From<&io::Error> for Cause {
+    fn from(error: &io::Error) -> Cause {
+        error.raw_os_error().map_or_else(|| Cause::Text(error.to_string()), Cause::Number)
+    }
+}
+
+impl From<Cause> for io::Error {
+    fn from(cause: Cause) -> io::Error {
+        match cause {
+            Cause::Number(number) => io::Error::from_raw_os_error(number),
+            Cause::Text(text) => io::Error::other(text),
+        }
+    }
+}
