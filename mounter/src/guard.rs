@@ -14,7 +14,7 @@ use nix::sys::prctl;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
 
-use crate::jail::{forget_streams, reap};
+use crate::child::{forget_streams, reap};
 use crate::sys;
 
 /// The hidden word that makes the binary call [`watch`].

@@ -14,7 +14,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mount::order::Entry;
+use crate::mount_table::Entry;
 
 /// The beginning of every disk's name; a number follows, and `sN` where it is a part of one.
 const DISK: &str = "/dev/disk";
@@ -143,7 +143,7 @@ mod tests {
     use std::fs;
 
     use super::Image;
-    use crate::mount::order::Entry;
+    use crate::mount_table::Entry;
 
     /// In the form that `hdiutil attach -plist` prints: an image with an APFS container, whose volume is mounted.
     const ATTACHED: &str = r#"<?xml version="1.0" encoding="UTF-8"?>

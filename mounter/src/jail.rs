@@ -14,6 +14,7 @@ mod become_program;
 pub mod control;
 mod device;
 mod enter;
+mod entry;
 mod error;
 #[cfg(target_os = "linux")]
 mod executable;
@@ -21,24 +22,27 @@ mod executable;
 mod filter;
 #[cfg(target_os = "linux")]
 mod fork_server;
-mod handle;
 #[cfg(target_os = "linux")]
 mod init;
 #[cfg(target_os = "linux")]
 mod inside;
 mod launch;
 mod limits;
+#[cfg(any(test, not(target_os = "linux")))]
 mod mac;
 mod orders;
 mod place;
+mod resource;
 mod spawner;
 mod spec;
 #[cfg(target_os = "linux")]
 mod stage;
+mod stdio;
 mod streams;
 #[cfg(target_os = "linux")]
 mod supervisor;
 mod system_calls;
+mod task;
 mod text;
 #[cfg(target_os = "linux")]
 mod tree;
@@ -49,21 +53,25 @@ use mac::supervisor;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use mac::sys::start_time;
 
+pub use crate::child::Outcome;
 pub use device::{Device, DeviceNode};
-#[cfg(target_os = "linux")]
-pub(crate) use enter::forget_streams;
-pub use enter::{Serve, Task, enter};
+pub use enter::enter;
+pub use entry::{Architecture, EntryMode, Mac};
 pub use error::JailError;
-#[cfg(target_os = "linux")]
-pub(crate) use handle::reap;
-pub use launch::{End, Jail, Killer, Outcome, Stdio3};
-pub use mac::{Architecture, EntryMode, Mac};
+pub use launch::{End, Jail, Killer};
 pub use place::{Place, Places, What};
+pub use resource::{Limit, Resource};
 pub use spawner::{ServerProcess, Spawner};
-pub use spec::{Ids, JailSpec, Limit, Resource, Root, SpawnRequest, User};
+pub use spec::{Ids, JailSpec, Root, SpawnRequest, User};
+pub use stdio::Stdio3;
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};
+pub use task::{Serve, Task};
 pub use users::KillError;
 
 /// The hidden word that makes the binary call [`enter`].
 pub const WORD: &str = "__jail";
+
+/// What follows the control socket's number on the command line of a process that is to serve.
+#[cfg(not(target_os = "linux"))]
+const SERVER: &str = "server";

@@ -28,6 +28,7 @@
 //! [`jail`] runs programs in there. A program that starts jails has to call [`jail::enter`] first thing in `main` when
 //! its first argument is [`jail::WORD`]: it is its own supervisor.
 
+mod child;
 mod contents;
 mod errno;
 pub mod farm;
@@ -37,6 +38,8 @@ pub mod guard;
 mod image;
 pub mod jail;
 mod mount;
+#[cfg(any(test, not(target_os = "linux")))]
+mod mount_table;
 mod names;
 mod network;
 pub mod options;

@@ -283,7 +283,7 @@ mod macos {
     use std::ptr;
 
     use super::unix::check;
-    use crate::mount::order::Entry;
+    use crate::mount_table::Entry;
 
     /// `VFS_CTL_VERS1` of `sys/mount.h`.
     const VERSION: c_int = 1;

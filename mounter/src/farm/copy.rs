@@ -1,5 +1,6 @@
 //! Copies of files that cannot be linked: clones, where the file system has them.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -8,9 +9,16 @@ use nix::sys::stat::{self, FileStat, Mode, SFlag, UtimensatFlags};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid};
 
-use super::link::Names;
 use super::{kind, mode_of};
 use crate::copy_contents;
+
+/// A source, and where its link goes: each a name in an open directory.
+pub(super) struct Names<'a> {
+    pub from: BorrowedFd<'a>,
+    pub source: &'a OsStr,
+    pub to: BorrowedFd<'a>,
+    pub name: &'a OsStr,
+}
 
 /// Copies a regular file with its attributes, and says how many bytes that took.
 pub(super) fn file(names: &Names<'_>, status: &FileStat) -> io::Result<u64> {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::vec;
 
@@ -11,6 +11,7 @@ use nix::fcntl::{AtFlags, openat, readlinkat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{LinkatFlags, linkat, symlinkat};
 
+use super::copy::Names;
 use super::{DIRECTORY, Farm, FarmError, Reader, copy, failed, kind, own};
 use crate::tree::{DirStack, Left, Mounts};
 
@@ -27,14 +28,6 @@ pub(super) struct Linker<'a> {
     to: DirStack,
     /// For each directory on the way down: the source's attributes, and the names in it that are not linked yet.
     levels: Vec<(FileStat, vec::IntoIter<OsString>)>,
-}
-
-/// A source, and where its link goes: each a name in an open directory.
-pub(super) struct Names<'a> {
-    pub from: BorrowedFd<'a>,
-    pub source: &'a OsStr,
-    pub to: BorrowedFd<'a>,
-    pub name: &'a OsStr,
 }
 
 impl<'a> Linker<'a> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{JailError, Outcome};
+use super::JailError;
 use crate::MountError;
+use crate::child::Outcome;
 
 /// The longest message, in bytes: a specification carries arguments and environment, for which Linux has a limit of
 /// a quarter of the stack, 6 MiB at most; JSON needs up to six bytes for one.

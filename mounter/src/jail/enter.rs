@@ -2,27 +2,16 @@
 //! forks one supervisor for each jail ([`fork_server`](super::fork_server)).
 
 use std::env;
-use std::ffi::OsString;
-use std::fs::File;
-use std::io;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+#[cfg(not(target_os = "linux"))]
+use super::SERVER;
 use super::control::{self, Report};
 #[cfg(target_os = "linux")]
 use super::fork_server::Forked;
-use super::{JailError, SpawnRequest, supervisor};
+use super::{JailError, Serve, SpawnRequest, Task, supervisor};
 use crate::sys;
-
-/// What follows the control socket's number on the command line of a process that is to serve.
-#[cfg(not(target_os = "linux"))]
-pub(super) const SERVER: &str = "server";
-
-/// What loopbox itself may do inside a jail: it gets the arguments and returns an exit status.
-pub type Task = fn(&[OsString]) -> i32;
-
-/// What serves a view in a process of its own: it gets its end of a control socket.
-pub type Serve = fn(&UnixStream) -> ExitCode;
 
 /// Runs as supervisor, or as server. Call it before the process has a second thread. `task` is for jails with `own_task`.
 #[must_use]
@@ -56,13 +45,4 @@ pub fn enter(task: Task, serve: Serve) -> ExitCode {
 fn inherited_socket() -> Option<UnixStream> {
     let number = env::args().nth(2)?.parse().ok()?;
     sys::inherited(number).ok().map(UnixStream::from)
-}
-
-/// Whoever reads the program's output waits for all its writers to be gone; this process is none of them.
-pub(crate) fn forget_streams() -> io::Result<()> {
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    nix::unistd::dup2_stdin(&null)?;
-    nix::unistd::dup2_stdout(&null)?;
-    nix::unistd::dup2_stderr(&null)?;
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Limit;
+use super::resource::Limit;
 use crate::{MountError, errno};
 
 /// The step that failed. It crosses the pipe from the process that took the step.

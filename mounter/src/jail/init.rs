@@ -14,8 +14,8 @@ use nix::unistd::{ForkResult, Pid};
 use rustix::process::{WaitOptions, wait};
 
 use super::control::{self, Told};
-use super::handle::{WHICHEVER, outcome};
 use super::{JailError, JailSpec};
+use crate::child::{WHICHEVER, outcome};
 use crate::sys;
 
 /// Forks. The child returns, to become the program; this process stays until the program has ended.

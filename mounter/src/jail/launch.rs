@@ -1,20 +1,18 @@
 //! loopbox's side of a jail: start it, kill it, wait for it.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
 
 use super::control::{self, KILL, Report, SERVER_GONE};
-use super::handle::Handle;
 use super::spawner::{Spawned, Spawner};
+use super::stdio::Stdio3;
 use super::{JailError, SpawnRequest};
 use crate::MountError;
+use crate::child::{Handle, Outcome};
 
 /// A jail whose program runs. Dropping it kills everything inside and waits until the mount is gone.
 #[derive(Debug)]
@@ -47,38 +45,6 @@ pub struct End {
     pub unmounted: Result<(), MountError>,
     /// How long it took to take the root away once the program had ended.
     pub unmounting: Duration,
-}
-
-/// How a program ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// By itself, with this status.
-    Exited(i32),
-    /// By this signal.
-    Signaled(i32),
-}
-
-/// The standard streams of the program, made for it alone: what the caller has itself is carried
-/// ([`Streams`](super::Streams)).
-#[derive(Debug)]
-pub struct Stdio3 {
-    /// Descriptor 0.
-    pub stdin: OwnedFd,
-    /// Descriptor 1.
-    pub stdout: OwnedFd,
-    /// Descriptor 2.
-    pub stderr: OwnedFd,
-}
-
-impl Stdio3 {
-    /// Nothing to read, and what is written is thrown away.
-    ///
-    /// # Errors
-    /// If the system has no `/dev/null`.
-    pub fn null() -> io::Result<Stdio3> {
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        Ok(Stdio3 { stdin: null.try_clone()?.into(), stdout: null.try_clone()?.into(), stderr: null.into() })
-    }
 }
 
 impl Jail {

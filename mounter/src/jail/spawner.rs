@@ -97,8 +97,8 @@ mod forked {
     use std::sync::PoisonError;
 
     use super::{Network, Spawner, Stdio3, UnixStream, io};
+    use crate::child::Handle;
     use crate::jail::fork_server::ForkServer;
-    use crate::jail::handle::Handle;
 
     /// A process; a child of the one that forked it, which reaps it.
     #[derive(Debug)]
@@ -148,8 +148,7 @@ mod spawned {
     use std::process::{Child, Command, Stdio};
 
     use super::{Network, Spawner, Stdio3, UnixStream, io};
-    use crate::jail::WORD;
-    use crate::jail::enter::SERVER;
+    use crate::jail::{SERVER, WORD};
     use crate::sys;
 
     /// A process; a child of this one.
@@ -183,7 +182,7 @@ mod spawned {
 
         #[allow(clippy::unused_self, reason = "elsewhere it asks a process")]
         pub(super) fn kill_all_of(&self, uid: u32) -> io::Result<()> {
-            crate::jail::users::kill_all_of(uid)
+            crate::jail::mac::users::kill_all_of(uid)
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::place::is_plain;
-use super::{Device, JailError, Mac, Places, SystemCalls, text};
+use super::{Device, JailError, Limit, Mac, Places, SystemCalls, text};
 use crate::{MountOptions, Source};
 
 /// Default size limit of shared memory.
@@ -128,39 +128,6 @@ pub struct Ids {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
-}
-
-/// One resource limit (setrlimit(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// Of what.
-    pub resource: Resource,
-    /// The limit in force; none is no limit.
-    pub soft: Option<u64>,
-    /// How far the program may raise it; none is no limit.
-    pub hard: Option<u64>,
-}
-
-/// What can be limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Resource {
-    /// Bytes of address space.
-    AddressSpace,
-    /// Bytes of a core file.
-    Core,
-    /// Seconds of processor time.
-    Cpu,
-    /// Bytes of a file.
-    FileSize,
-    /// Open files.
-    OpenFiles,
-    /// Processes of the user.
-    Processes,
-    /// Bytes of stack.
-    Stack,
 }
 
 impl SpawnRequest {

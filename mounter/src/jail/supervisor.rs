@@ -15,11 +15,10 @@ use nix::sys::prctl;
 use nix::unistd::{ForkResult, Pid};
 
 use super::control::{self, Inside, Report, SERVER_GONE, Told};
-use super::enter::forget_streams;
-use super::handle::{Handle, reap};
 use super::orders::{self, Orders};
 use super::tree::Tree;
 use super::{Ids, JailError, Outcome, Root, SpawnRequest, Task, User, inside};
+use crate::child::{Handle, forget_streams, reap};
 use crate::guard::Guard;
 use crate::{Mount, sys};
 

@@ -18,19 +18,3 @@ pub enum KillError {
         source: io::Error,
     },
 }
-
-/// Sends SIGKILL to every process of the user, and removes what they leave in System V memory.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn kill_all_of(uid: u32) -> io::Result<()> {
-    use super::mac::{ipc, sys};
-    use super::{Outcome, handle};
-
-    // It ends with the number of its error.
-    match handle::reap(sys::fork_killer(uid)?)? {
-        // The latter is another process that did the same to this user.
-        Outcome::Exited(0 | libc::ESRCH) | Outcome::Signaled(_) => {}
-        Outcome::Exited(number) => return Err(io::Error::from_raw_os_error(number)),
-    }
-    ipc::remove_all_of(uid);
-    Ok(())
-}

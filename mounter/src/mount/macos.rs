@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::order::{self, Entry};
+use super::order;
 use super::{MountError, nfsstat};
 use crate::Source;
+use crate::mount_table::Entry;
 use crate::options::{self, MountOptions};
 use crate::sys::{self, FsId};
 

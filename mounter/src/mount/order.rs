@@ -1,24 +1,11 @@
 //! The kernel's table of mounts on macOS: which of them is ours, and in which order they are taken away.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// A mount in the kernel's table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry<Id> {
-    /// Where it is.
-    pub(crate) at: PathBuf,
-    /// The file system's type.
-    pub(crate) kind: String,
-    /// What is mounted, in the file system's own words.
-    pub(crate) device: String,
-    /// Its flags (`sys/mount.h`).
-    pub(crate) flags: u32,
-    /// What the kernel knows it by, whatever its path leads to by then.
-    pub(crate) id: Id,
-}
+use crate::mount_table::Entry;
 
 /// Flags that decide what programs can do with a mount of loopbox's, and whether they have to be set.
 const FLAGS: [(u32, bool, &str); 6] = [

@@ -7,10 +7,10 @@ use std::process;
 
 use nix::sys::stat::{Mode, umask};
 
-use super::{Mac, sys};
+use super::sys;
 use crate::jail::become_program::{execute, or_report, start_session};
 use crate::jail::limits::limit;
-use crate::jail::{JailError, JailSpec, Root, SpawnRequest, Task};
+use crate::jail::{JailError, JailSpec, Mac, Root, SpawnRequest, Task};
 
 /// Takes the steps; a failed one is reported through the channel, whose end otherwise says that all went well.
 pub(super) fn become_program(request: &SpawnRequest, mac: &Mac, task: Task, channel: &UnixStream) -> ! {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Mac, sys};
+use super::sys;
 use crate::image::Image;
-use crate::jail::{JailError, Root};
+use crate::jail::{JailError, Mac, Root};
 use crate::{Mount, MountError};
 
 /// The mounts, innermost last. Dropping it takes them away, the last one first, by force if need be.

@@ -10,13 +10,11 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{ForkResult, Pid};
 
 use super::mounts::Mounts;
-use super::{Mac, inside};
+use super::{inside, users::kill_all_of};
+use crate::child::{Handle, forget_streams, reap};
 use crate::jail::control::{self, Inside, Report};
-use crate::jail::enter::forget_streams;
-use crate::jail::handle::{Handle, reap};
 use crate::jail::orders::Orders;
-use crate::jail::users::kill_all_of;
-use crate::jail::{JailError, Outcome, SpawnRequest, Task};
+use crate::jail::{JailError, Mac, Outcome, SpawnRequest, Task};
 use crate::sys;
 
 /// All of a jail's life; the answer is the last report.

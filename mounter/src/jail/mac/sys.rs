@@ -9,7 +9,7 @@ use std::ptr;
 
 use nix::unistd::Pid;
 
-use super::Architecture;
+use crate::jail::Architecture;
 use crate::jail::become_program::Image;
 use crate::sys::check;
 

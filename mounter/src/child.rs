@@ -1,6 +1,6 @@
-//! A process that is held on to: it can be waited for and killed without another one being meant that has its number by
-//! then.
+//! Child processes: how they end, and how they are held on to, so that no other one is meant that has their number by then.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -10,18 +10,26 @@ use nix::unistd::Pid;
 #[cfg(target_os = "linux")]
 use rustix::process::Signal;
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
-
-use super::Outcome;
+use serde::{Deserialize, Serialize};
 
 /// Of a child, whatever it tells its parent with when it ends (waitpid(2)).
 #[cfg(target_os = "linux")]
-pub(super) const WHICHEVER: WaitOptions = WaitOptions::from_bits_retain(libc::__WALL as u32);
+pub(crate) const WHICHEVER: WaitOptions = WaitOptions::from_bits_retain(libc::__WALL as u32);
 #[cfg(not(target_os = "linux"))]
 const WHICHEVER: WaitOptions = WaitOptions::empty();
 
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+}
+
 /// The process. The descriptor can be read from once it has ended.
 #[derive(Debug)]
-pub(super) struct Handle {
+pub(crate) struct Handle {
     #[cfg(target_os = "linux")]
     ended: std::os::fd::OwnedFd,
     #[cfg(not(target_os = "linux"))]
@@ -33,12 +41,12 @@ pub(super) struct Handle {
 #[cfg(target_os = "linux")]
 impl Handle {
     /// Holds on to a process.
-    pub(super) fn of(pid: Pid) -> io::Result<Handle> {
+    pub(crate) fn of(pid: Pid) -> io::Result<Handle> {
         Ok(Handle { ended: crate::sys::pidfd_open(pid)? })
     }
 
     /// Kills it. That it has ended already is an error.
-    pub(super) fn kill(&self) -> io::Result<()> {
+    pub(crate) fn kill(&self) -> io::Result<()> {
         Ok(rustix::process::pidfd_send_signal(&self.ended, Signal::KILL)?)
     }
 
@@ -50,7 +58,7 @@ impl Handle {
 #[cfg(not(target_os = "linux"))]
 impl Handle {
     /// Holds on to a process: the kernel notes its end in a queue (kqueue(2)).
-    pub(super) fn of(pid: Pid) -> io::Result<Handle> {
+    pub(crate) fn of(pid: Pid) -> io::Result<Handle> {
         use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
         let ended = Kqueue::new()?;
         let number = usize::try_from(pid.as_raw()).map_err(io::Error::other)?;
@@ -61,7 +69,7 @@ impl Handle {
     }
 
     /// Kills it, unless its end has been noted, after which its number may be another's.
-    pub(super) fn kill(&self) -> io::Result<()> {
+    pub(crate) fn kill(&self) -> io::Result<()> {
         if self.has_ended(PollTimeout::ZERO) {
             return Err(Errno::ESRCH.into());
         }
@@ -75,7 +83,7 @@ impl Handle {
 
 impl Handle {
     /// Waits for its end.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         while !self.has_ended(PollTimeout::NONE) {}
     }
 
@@ -102,7 +110,7 @@ pub(crate) fn reap(child: Pid) -> io::Result<Outcome> {
 }
 
 /// What a status says of the end of a process, if it says that it has ended.
-pub(super) fn outcome(status: WaitStatus) -> Option<Outcome> {
+pub(crate) fn outcome(status: WaitStatus) -> Option<Outcome> {
     let exited = status.exit_status().map(Outcome::Exited);
     exited.or_else(|| status.terminating_signal().map(Outcome::Signaled))
 }
@@ -119,6 +127,15 @@ impl AsFd for Handle {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor().as_fd()
     }
+}
+
+/// Whoever reads the program's output waits for all its writers to be gone; this process is none of them.
+pub(crate) fn forget_streams() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    Ok(())
 }
 
 #[cfg(test)]
