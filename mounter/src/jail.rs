@@ -59,6 +59,8 @@ pub use enter::enter;
 pub use entry::{Architecture, EntryMode, Mac};
 pub use error::JailError;
 pub use launch::{End, Jail, Killer};
+#[cfg(not(target_os = "linux"))]
+pub use mac::enter_profile;
 pub use place::{Place, Places, What};
 pub use resource::{Limit, Resource};
 pub use spawner::{ServerProcess, Spawner};

@@ -5,6 +5,7 @@
 
 mod forms;
 mod quote;
+mod server;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use forms::allow;
 
 pub use quote::quote;
+pub use server::server;
 
 /// The inputs of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

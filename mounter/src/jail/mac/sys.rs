@@ -53,7 +53,7 @@ pub(super) fn load_sandbox() -> io::Result<()> {
 ///
 /// # Errors
 /// What the sandbox says.
-pub(super) fn enter_sandbox(profile: &str) -> Result<(), String> {
+pub(in crate::jail) fn enter_sandbox(profile: &str) -> Result<(), String> {
     let profile = CString::new(profile).map_err(|error| error.to_string())?;
     let (no_parameters, mut said) = ([ptr::null()], ptr::null_mut());
     // SAFETY: a text and a list of none, each with its end; the function writes one pointer to `said`.

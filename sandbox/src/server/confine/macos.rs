@@ -1,7 +1,13 @@
-//! On macOS the process stays root: where there are no process namespaces, what is left of a build is killed by its user,
-//! and the server must not be.
+//! On macOS: a profile of the system's sandbox that leaves the files of the view alone, and nothing to execute or connect to. The
+//! process stays root: where there are no process namespaces, what is left of a build is killed by its user, and the
+//! server must not be.
 
-use nfs_server::view::{Credentials, ViewSpec};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mounter::profile;
+use nfs_server::view::{Access, Credentials, Entry, ViewSpec};
+use nix::sys::stat::{Mode, umask};
 
 use super::Confined;
 use crate::server::Rights;
@@ -11,8 +17,29 @@ pub(super) fn becomes(_: &Credentials) -> Option<Credentials> {
     None
 }
 
-/// Changes nothing.
-#[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
-pub(super) fn confine(_: &Rights, _: &ViewSpec) -> Result<(), Confined> {
-    Ok(())
+/// Gives up everything but the files of the view.
+pub(super) fn confine(_: &Rights, view: &ViewSpec) -> Result<(), Confined> {
+    umask(Mode::empty());
+    let (mut read, mut write) = (Vec::new(), Vec::new());
+    for entry in &view.entries {
+        match entry {
+            Entry::Graft { source, access: Access::Ro | Access::Fixed, .. } => read.push(real(source)),
+            Entry::Graft { source, .. } | Entry::Scratch { source, .. } => write.push(real(source)),
+            _ => {}
+        }
+    }
+    let text = profile::server(&read, &write);
+    mounter::jail::enter_profile(&text).map_err(|said| Confined {
+        step: "restrict itself to the files of the view",
+        source: io::Error::other(said),
+    })
+}
+
+/// Rules are about paths without symbolic links. The source itself may be one, and is shown as one.
+fn real(source: &Path) -> PathBuf {
+    match (source.parent().map(Path::canonicalize), source.file_name()) {
+        (Some(Ok(directory)), Some(name)) => directory.join(name),
+        // It is not there, and optional; or it is the root.
+        _ => source.into(),
+    }
 }
