@@ -1,20 +1,22 @@
 //! Process 1 of a fresh root's namespaces: mounts what a Linux root has, enters it, and runs one command.
 
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::{chdir, pivot_root};
 use serde::{Deserialize, Serialize};
 
 use crate::sys::set_read_only;
 use crate::vm::init::reap;
 
-/// Devices that every machine has, taken from this one.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// Devices that every machine has, with their numbers (Documentation/admin-guide/devices.txt of the kernel).
+const DEVICES: [(&str, u64, u64); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 /// Names in /dev that lead elsewhere.
 const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
@@ -72,9 +74,13 @@ fn furnish(root: &Path, shown: &Path) -> Result<()> {
     put("run", &root.join("run"), "tmpfs", "mode=755")?;
     let dev = root.join("dev");
     put("dev", &dev, "tmpfs", "mode=755")?;
-    for name in DEVICES {
-        File::create(dev.join(name)).with_context(|| format!("cannot make a place for /dev/{name}"))?;
-        bind(&Path::new("/dev").join(name), &dev.join(name))?;
+    for (name, major, minor) in DEVICES {
+        let (at, number) = (dev.join(name), makedev(major, minor));
+        // A node of its own, as on a machine: one that is bound from elsewhere would be a mount.
+        let mode = Mode::from_bits_truncate(0o666);
+        mknod(&at, SFlag::S_IFCHR, mode, number).with_context(|| format!("cannot make /dev/{name}"))?;
+        // Whatever the umask left of it.
+        fs::set_permissions(&at, Permissions::from_mode(mode.bits()))?;
     }
     for (name, target) in LINKS {
         symlink(target, dev.join(name)).with_context(|| format!("cannot make /dev/{name}"))?;
