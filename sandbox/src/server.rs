@@ -1,7 +1,7 @@
 //! A view's server, in a process of its own: it holds nothing but what the view shows, and can do nothing but serve it.
 //!
 //! [`ServerProcess`] is this process's side. The other side is [`serve`]: it opens the view, which may take root, then
-//! becomes the user that the view is for ([`confine`]), and only then reads the first byte of a client.
+//! becomes the user that the view is for ([`confine()`]), and only then reads the first byte of a client.
 
 mod confine;
 mod log;
