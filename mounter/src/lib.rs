@@ -30,7 +30,7 @@
 
 mod child;
 mod contents;
-mod errno;
+pub mod errno;
 pub mod farm;
 #[cfg(target_os = "linux")]
 pub mod guard;

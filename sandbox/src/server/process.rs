@@ -47,7 +47,7 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<Ser
     };
     let opened = Arc::new(View::open_with(view, options)?);
     let listener = Listener::new(Peers::KernelOnly)?;
-    confine::confine(rights, view).map_err(|error| Failure::of(error.step, &error.source))?;
+    confine::confine(rights, view).map_err(|error| Failure::of(error.step, error.source))?;
     let options = ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly);
     Ok(Server::start_on(listener, opened, options)?)
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use mounter::errno;
 use nfs_server::ServerError;
 use nfs_server::view::{OpenError, ViewSpec, path_text};
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,8 @@ pub(super) enum Failure {
         at: PathBuf,
         #[serde(with = "path_text")]
         source_path: PathBuf,
-        error: Cause,
+        #[serde(with = "errno")]
+        error: io::Error,
     },
     NotDirectory {
         #[serde(with = "path_text")]
@@ -83,21 +85,15 @@ pub(super) enum Failure {
     Peers(String),
     Other {
         step: String,
-        error: Cause,
+        #[serde(with = "errno")]
+        error: io::Error,
     },
-}
-
-/// An error of the system.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Cause {
-    Number(i32),
-    Text(String),
 }
 
 impl Failure {
     /// A step that failed.
-    pub fn of(step: &str, error: &io::Error) -> Failure {
-        Failure::Other { step: step.into(), error: error.into() }
+    pub fn of(step: &str, error: io::Error) -> Failure {
+        Failure::Other { step: step.into(), error }
     }
 }
 
@@ -106,11 +102,11 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Missing { at, source_path } => Failure::Missing { at, source_path },
             OpenError::Source { step, at, source_path, source } => {
-                Failure::Source { step: step.into(), at, source_path, error: Cause::from(&source) }
+                Failure::Source { step: step.into(), at, source_path, error: source }
             }
             OpenError::NotDirectory { at, source_path } => Failure::NotDirectory { at, source_path },
             OpenError::Case { first, second } => Failure::Case { first, second },
-            other => Failure::of("open the view", &io::Error::other(other.to_string())),
+            other => Failure::of("open the view", io::Error::other(other.to_string())),
         }
     }
 }
@@ -119,10 +115,10 @@ impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Failure {
         match error {
             ServerError::Peers(text) => Failure::Peers(text),
-            ServerError::Random(source) => Failure::of("get random numbers from the system", &source),
-            ServerError::Listen(source) => Failure::of("listen on a port of 127.0.0.1", &source),
-            ServerError::Thread(source) => Failure::of("start a thread", &source),
-            other => Failure::of("serve the view", &io::Error::other(other.to_string())),
+            ServerError::Random(source) => Failure::of("get random numbers from the system", source),
+            ServerError::Listen(source) => Failure::of("listen on a port of 127.0.0.1", source),
+            ServerError::Thread(source) => Failure::of("start a thread", source),
+            other => Failure::of("serve the view", io::Error::other(other.to_string())),
         }
     }
 }
@@ -133,27 +129,12 @@ impl From<Failure> for ServeError {
         match failure {
             Failure::Missing { at, source_path } => open(OpenError::Missing { at, source_path }),
             Failure::Source { step, at, source_path, error } => {
-                open(OpenError::Source { step: step.into(), at, source_path, source: error.into() })
+                open(OpenError::Source { step: step.into(), at, source_path, source: error })
             }
             Failure::NotDirectory { at, source_path } => open(OpenError::NotDirectory { at, source_path }),
             Failure::Case { first, second } => open(OpenError::Case { first, second }),
             Failure::Peers(text) => ServeError::Server(ServerError::Peers(text)),
-            Failure::Other { step, error } => ServeError::Step { step, source: error.into() },
-        }
-    }
-}
-
-impl From<&io::Error> for Cause {
-    fn from(error: &io::Error) -> Cause {
-        error.raw_os_error().map_or_else(|| Cause::Text(error.to_string()), Cause::Number)
-    }
-}
-
-impl From<Cause> for io::Error {
-    fn from(cause: Cause) -> io::Error {
-        match cause {
-            Cause::Number(number) => io::Error::from_raw_os_error(number),
-            Cause::Text(text) => io::Error::other(text),
+            Failure::Other { step, error } => ServeError::Step { step, source: error },
         }
     }
 }
