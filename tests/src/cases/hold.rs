@@ -9,6 +9,7 @@ mod itself;
 mod outside;
 mod port;
 mod programs;
+mod race;
 mod take_over;
 
 /// All of them.
@@ -21,6 +22,7 @@ pub fn cases() -> Vec<Case> {
         take_over::CASES,
         build::CASES,
         itself::CASES,
+        race::CASES,
     ]
     .concat()
 }

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
+use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, RenameFlags, fcntl, openat, renameat2};
 use nix::sys::stat::{Mode, mkdirat};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -28,6 +29,9 @@ const MAPPED: NonZeroUsize = NonZeroUsize::new(3 * 4096).expect("not zero");
 
 /// A file that is larger than a small disk.
 const LARGE: NonZeroUsize = NonZeroUsize::new(8 << 20).expect("not zero");
+
+/// How long whoever makes names waits for one to be taken away.
+const MOMENT: Duration = Duration::from_millis(4);
 
 /// One process's part.
 #[derive(Clone, Debug, Subcommand)]
@@ -50,6 +54,10 @@ pub enum Act {
     Fill { file: PathBuf },
     /// Makes so many directories, each in the one before.
     Deep { directory: PathBuf, depth: u32 },
+    /// Makes a name so many times, when whoever takes it away has done so.
+    Make { way: Way, name: PathBuf, count: u32 },
+    /// Exchanges a file for whatever is made beside it under another name, until the file has changed by it.
+    Exchange { directory: PathBuf, file: String, made: String },
     /// Hands a descriptor of a file, open for writing, to whoever listens on the abstract socket of this name.
     Hand { socket: String, file: PathBuf },
     /// Locks one byte, says so, and then waits for the lock of another.
@@ -80,6 +88,8 @@ pub fn main(act: &Act) -> Result<ExitCode> {
         Act::LookPast { file } => look_past(file)?,
         Act::Fill { file } => fill(file)?,
         Act::Hand { socket, file } => hand(socket, file)?,
+        Act::Make { way, name, count } => make_often(*way, name, *count)?,
+        Act::Exchange { directory, file, made } => exchange(&directory.join(file), &directory.join(made))?,
         Act::Deep { directory, depth } => deep(directory, *depth)?,
         Act::Lock { file, at } => {
             let file = open(file)?;
@@ -165,19 +175,58 @@ fn claim(way: Way, directory: &Path, count: u32) -> Result<()> {
     File::create(&own).context("cannot make a file to link")?;
     for number in 0..count {
         let name = directory.join(number.to_string());
-        let made = match way {
-            Way::File => OpenOptions::new().write(true).create_new(true).open(&name).map(drop),
-            Way::Directory => std::fs::create_dir(&name),
-            Way::Link => std::fs::hard_link(&own, &name),
-            Way::Symlink => std::os::unix::fs::symlink("claimed", &name),
-        };
-        match made {
+        match make(way, &name, &own) {
             Ok(()) => println!("{number}"),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(|| format!("cannot make {}", name.display())),
         }
     }
     std::fs::remove_file(&own).context("cannot remove the file that was linked")
+}
+
+/// Makes a name, as a link of `own` if as one.
+fn make(way: Way, name: &Path, own: &Path) -> io::Result<()> {
+    match way {
+        Way::File => OpenOptions::new().write(true).create_new(true).open(name).map(drop),
+        Way::Directory => std::fs::create_dir(name),
+        Way::Link => std::fs::hard_link(own, name),
+        Way::Symlink => std::os::unix::fs::symlink("claimed", name),
+    }
+}
+
+fn make_often(way: Way, name: &Path, count: u32) -> Result<()> {
+    let mut made = 0;
+    for _ in 0..count {
+        // What somebody has put there meanwhile may be in the way.
+        made += u32::from(make(way, name, name).is_ok());
+        thread::sleep(MOMENT);
+    }
+    // What fails each time is no race.
+    anyhow::ensure!(made > count / 2, "{} was made {made} times of {count}", name.display());
+    Ok(())
+}
+
+fn exchange(file: &Path, made: &Path) -> Result<()> {
+    let look = |path: &Path| path.symlink_metadata().map(|meta| (meta.uid(), meta.mode()));
+    let before = look(file)?;
+    let swap = || renameat2(AT_FDCWD, file, AT_FDCWD, made, RenameFlags::RENAME_EXCHANGE);
+    loop {
+        if swap().is_err() {
+            // There is nothing yet.
+            continue;
+        }
+        thread::sleep(MOMENT / 2);
+        if look(made)? != before {
+            return Ok(());
+        }
+        swap()?;
+        remove(made);
+    }
+}
+
+/// Removes what was made; somebody else may have done so.
+fn remove(name: &Path) {
+    let _ = std::fs::remove_file(name).or_else(|_| std::fs::remove_dir(name));
 }
 
 fn churn(directory: &Path) -> Result<()> {
