@@ -27,6 +27,7 @@ mod pty;
 mod runner;
 mod shell;
 mod verify;
+mod wait;
 
 pub use behind::Behind;
 pub use ground::Ground;
@@ -69,6 +70,8 @@ pub enum Group {
     Program,
     /// What is left of runs that were ended or killed.
     Clean,
+    /// What answers nothing for more than a minute.
+    Wait,
     /// What a build is not shown.
     Hide,
     /// What a hostile program cannot do.
@@ -106,6 +109,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Carry => carry::cases(),
         Group::Program => program::cases(),
         Group::Clean => clean::cases(),
+        Group::Wait => wait::cases(),
         Group::Hide => hide::cases(),
         Group::Hold => hold::cases(),
         Group::Shell => shell::cases(),

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 
+use self::loopbox::Build;
+
 pub mod apt;
 pub mod browser;
 pub mod checkers;
 pub mod kernel;
+mod loopbox;
 pub mod macos;
 mod mark;
 pub mod new_nix;
@@ -28,6 +31,7 @@ const KEPT: &str = "kept";
 pub struct Lab {
     checkout: PathBuf,
     root: PathBuf,
+    build: Build,
 }
 
 impl Lab {
@@ -38,7 +42,7 @@ impl Lab {
             checkout.canonicalize().with_context(|| format!("no checkout at {}", checkout.display()))?;
         let root = checkout.join("target/loopbox-lab");
         fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
-        Ok(Lab { checkout, root })
+        Ok(Lab { checkout, root, build: Build::Release })
     }
 
     /// The source tree.
@@ -134,7 +138,8 @@ mod tests {
     /// A lab of its own with one directory in it, made from three files.
     fn lab() -> (tempfile::TempDir, Lab) {
         let place = tempfile::tempdir().unwrap();
-        let lab = Lab { checkout: place.path().to_owned(), root: place.path().join("lab") };
+        let lab =
+            Lab { checkout: place.path().to_owned(), root: place.path().join("lab"), build: Build::Tested };
         assert!(makes(&lab));
         (place, lab)
     }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::demo::ways::release;
 use crate::lab::new_nix::NewNix;
 use crate::lab::{Lab, remove};
 use crate::vm::{Disk, Output, Vm};
@@ -62,7 +61,7 @@ impl Dumps {
         let results = lab.kept("probe")?;
         remove(&results)?;
         let results = lab.kept("probe")?;
-        let loopbox = release(lab)?;
+        let loopbox = lab.loopbox()?;
         let prepared = store::prepare(lab)?;
         let nix = NewNix::bring(lab)?;
         let files = lab.checkout().join("tests/probe");

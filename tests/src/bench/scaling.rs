@@ -16,7 +16,6 @@ use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use serde::{Deserialize, Serialize};
 
-use crate::demo::ways::release;
 use crate::lab::{Lab, say, store};
 use crate::vm::{Output, Vm};
 
@@ -77,7 +76,7 @@ pub struct Sample {
 /// Measures in the machine.
 pub fn run(lab: &Lab, rounds: usize) -> Result<Vec<Sample>> {
     say("how backends grow with the closure, in the virtual machine");
-    let job = inside::Job { loopbox: release(lab)?, configuration: store::configuration(lab)?, rounds };
+    let job = inside::Job { loopbox: lab.loopbox()?, configuration: store::configuration(lab)?, rounds };
     let program = lab.own_program()?;
     let words = [program.into(), "__bench-scaling".into(), serde_json::to_string(&job)?.into()];
     let vm = Vm { memory: MEMORY, timeout: LIMIT, ..Vm::default() };

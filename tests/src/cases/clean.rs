@@ -5,15 +5,13 @@ use super::Case;
 mod build;
 mod compare;
 mod deep;
-mod frozen;
 mod full;
 mod handed;
 mod kept;
 mod moments;
 mod mount;
 mod run;
-mod stopped;
-mod store;
+pub mod store;
 pub mod traces;
 
 /// All of them.
@@ -25,8 +23,6 @@ pub fn cases() -> Vec<Case> {
         compare::CASES,
         full::CASES,
         kept::CASES,
-        stopped::CASES,
-        frozen::CASES,
         deep::CASES,
         handed::CASES,
     ]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::Workload;
-use crate::command::{command, quiet, run, text};
+use crate::command::{quiet, run, text};
 use crate::lab::new_nix::NewNix;
 use crate::lab::{Lab, say, store};
 use crate::vm::{Disk, Finished, Output, Vm};
@@ -57,7 +57,7 @@ pub fn loopbox(lab: &Lab, workload: &Workload, backend: &str) -> Result<Contents
     let script = format!(
         "export NIX_CONF_DIR={} PATH={}:$PATH; loopbox build --backend {backend} --no-out-link {} > /dev/null; {CHECK}; {DESCRIBE}",
         store::configuration(lab)?.display(),
-        release(lab)?.parent().unwrap_or(Path::new("/")).display(),
+        lab.loopbox()?.parent().unwrap_or(Path::new("/")).display(),
         workload.graph.display(),
     );
     in_machine(lab, workload, &[], &script)
@@ -65,7 +65,7 @@ pub fn loopbox(lab: &Lab, workload: &Workload, backend: &str) -> Result<Contents
 
 /// Stock Nix in the machine, which leaves the building to loopbox.
 pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
-    let loopbox = release(lab)?;
+    let loopbox = lab.loopbox()?;
     let nix = NewNix::bring(lab)?;
     // Without build users, Nix runs the external builder as root, which mounting needs.
     let configuration = format!(
@@ -83,24 +83,6 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
     );
     let enter = nix.enter(lab, loopbox.parent())?;
     in_machine(lab, workload, &enter, &script)
-}
-
-/// The program as it is built for use, with one backend more that is there to compare with; `LOOPBOX_PROGRAM` names another one to test.
-pub fn release(lab: &Lab) -> Result<PathBuf> {
-    if let Some(program) = std::env::var_os("LOOPBOX_PROGRAM") {
-        say(&format!("using {}", program.display()));
-        return Ok(program.into());
-    }
-    let build = ["build", "--release", "--package", "cli", "--features", "nfsserve"];
-    run(command("cargo", build).current_dir(lab.checkout()))?;
-    // Everything is fresh now: this only asks where the program is.
-    let messages =
-        text(command("cargo", build).args(["--message-format", "json"]).current_dir(lab.checkout()))?;
-    let file = messages.lines().rev().find_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message.get("executable")?.as_str().map(PathBuf::from)
-    });
-    file.context("cargo built no program")
 }
 
 /// A machine with the workload's store at /nix; writes to it are forgotten.

@@ -28,7 +28,12 @@ impl Tools {
     /// Brings and compiles them, once.
     pub fn bring(lab: &Lab) -> Result<Tools> {
         let crates = lab.once("suites/crates", "compiling pjdfstest and fsx", |at| {
-            quiet(command("cargo", ["install", "--quiet", "--locked", "--root"]).arg(at).args(CRATES))
+            // Not optimised: they wait for the file system.
+            quiet(
+                command("cargo", ["install", "--quiet", "--debug", "--locked", "--root"])
+                    .arg(at)
+                    .args(CRATES),
+            )
         })?;
         let debian = lab.once("suites/debian", "bringing dbench and fio", |at| {
             Suite::open(lab, &codename()?)?.unpack(&PACKAGES, true, at)

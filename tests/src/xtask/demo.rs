@@ -49,7 +49,7 @@ pub fn run() -> Result<()> {
     let lab = Lab::open()?;
     setup::machine(&lab)?;
     say("building loopbox");
-    let loopbox = ways::release(&lab)?;
+    let loopbox = lab.loopbox()?;
     let workload = Workload::prepare(&lab)?;
     let count = workload.attributes()?.len();
     say(&format!(

@@ -7,7 +7,6 @@ use anyhow::Result;
 use clap::Args;
 
 use super::setup;
-use crate::demo::ways::release;
 use crate::lab::Lab;
 use crate::vm::{Output, Vm};
 
@@ -30,7 +29,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     setup::machine(&lab)?;
     let words = [
         "env".into(),
-        format!("LOOPBOX_PROGRAM={}", release(&lab)?.display()),
+        format!("LOOPBOX_PROGRAM={}", lab.loopbox()?.display()),
         format!("LOOPBOX_KILLS={}", options.count),
         lab.own_program()?.display().to_string(),
         "__vm-cases".into(),

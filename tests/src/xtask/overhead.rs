@@ -13,7 +13,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use super::setup;
 use crate::bench::statistics::{ratio, summary};
 use crate::demo::Workload;
-use crate::demo::ways::{machine, release};
+use crate::demo::ways::machine;
 use crate::lab::new_nix::NewNix;
 use crate::lab::{Lab, say};
 use crate::vm::{Output, Vm};
@@ -93,7 +93,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 /// Milliseconds of each round by way.
 fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<Way, Vec<f64>>> {
     let workload = Workload::prepare(lab)?;
-    let loopbox = release(lab)?;
+    let loopbox = lab.loopbox()?;
     let nix = NewNix::bring(lab)?;
     let graph = workload.graph.parent().context("the graph is in a directory")?;
     let inputs: BTreeMap<String, String> = serde_json::from_slice(&fs::read(graph.join("inputs.json"))?)?;

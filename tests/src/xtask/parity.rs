@@ -38,7 +38,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 /// Builds the table on both sides, in two equal machines with the same Nix.
 pub fn compare(lab: &Lab, filter: Option<&str>) -> Result<Tally> {
     let workload = Workload::prepare(lab)?;
-    ways::release(lab)?;
+    lab.loopbox()?;
     let (nix, loopbox) = thread::scope(|scope| {
         let nix = scope.spawn(|| side(lab, &workload, Builder::Nix, filter));
         let loopbox = side(lab, &workload, Builder::Loopbox, filter);
@@ -54,7 +54,7 @@ pub fn compare(lab: &Lab, filter: Option<&str>) -> Result<Tally> {
 fn side(lab: &Lab, workload: &Workload, by: Builder, filter: Option<&str>) -> Result<Report> {
     let nix = NewNix::bring(lab)?;
     let graph = workload.graph.parent().context("the graph is in a directory")?;
-    let loopbox = ways::release(lab)?;
+    let loopbox = lab.loopbox()?;
     let mut words = nix.enter(lab, loopbox.parent())?;
     words.extend([OsString::from("env"), "-u".into(), "NIX_REMOTE".into()]);
     words.push(format!("NIX_CONF_DIR={}", store::configuration(lab)?.display()).into());

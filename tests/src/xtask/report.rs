@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::setup;
 use crate::demo::Workload;
-use crate::demo::ways::{machine, release};
+use crate::demo::ways::machine;
 use crate::lab::browser::{Noticed, show};
 use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
@@ -67,7 +67,7 @@ fn make(lab: &Lab, directory: &Path) -> Result<()> {
     pages.iter().try_for_each(|page| crate::lab::remove(page))?;
     let words = [
         "env".into(),
-        format!("LOOPBOX_PROGRAM={}", release(lab)?.display()),
+        format!("LOOPBOX_PROGRAM={}", lab.loopbox()?.display()),
         format!("{REPORTS}={}", directory.display()),
         lab.own_program()?.display().to_string(),
         "__vm-cases".into(),

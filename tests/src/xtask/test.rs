@@ -13,7 +13,7 @@ use clap::Args;
 use super::{check_macos, compare, fuzz, parity, probe, report, setup};
 use crate::command::command;
 use crate::demo::Workload;
-use crate::demo::ways::{machine, release};
+use crate::demo::ways::machine;
 use crate::lab::checkers::Checkers;
 use crate::lab::macos::Toolchain;
 use crate::lab::new_nix::NewNix;
@@ -22,14 +22,15 @@ use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
 use crate::vm::{Output, Vm};
 
-/// How many machines run at once: each has one CPU and up to 4 GiB. One more than a small machine has CPUs, as some cases
-/// wait for a minute or more.
-const MACHINES: usize = 3;
+/// How many machines run at once: each has one CPU and up to 4 GiB. More than a small machine has CPUs, as the first does
+/// little but wait, and others wait at times.
+const MACHINES: usize = 4;
 /// One boot's worth of cases takes about two minutes; a slow machine may need some times that.
 const BOOT_LIMIT: Duration = Duration::from_secs(900);
 
 /// What each boot runs; the longest first.
 const BOOTS: &[&[&str]] = &[
+    &["__vm-cases", "wait", "--on", "tmpfs"],
     &["__vm-cases", "clean", "--on", "tmpfs"],
     &["__vm-cases", "carry", "--on", "loopbox"],
     &["__vm-cases", "carry", "--on", "tmpfs", "--on", "knfsd"],
@@ -86,7 +87,7 @@ type Step = fn(&Lab) -> Result<Tally>;
 
 /// Runs them, and prints how many passed and failed last.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let lab = Lab::open()?;
+    let lab = Lab::open()?.testing();
     let start = Instant::now();
     setup::machine(&lab)?;
     let all: [(Part, Step); 8] = [
@@ -126,6 +127,7 @@ fn bring_ahead(lab: &Lab) {
     let _ = Toolchain::bring(lab);
     let _ = NewNix::bring(lab);
     let _ = packages::browser();
+    let _ = Tools::bring(lab);
 }
 
 /// Formatting, lints, documentation and dependencies; each counts as one test.
@@ -186,7 +188,7 @@ fn boots(lab: &Lab) -> Result<Tally> {
     ));
     let program = lab.own_program()?;
     let mut loopbox = OsString::from("LOOPBOX_PROGRAM=");
-    loopbox.push(release(lab)?);
+    loopbox.push(lab.loopbox()?);
     let words = ["env".into(), loopbox, program.into()];
     Tools::bring(lab)?;
     NewNix::bring(lab)?;

@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::store::Store;
-use super::{stopped, traces};
+use super::stopped;
+use crate::cases::clean::store::Store;
+use crate::cases::clean::traces;
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::cases::place::USER;
 use crate::cases::{Behind, Place, cases};

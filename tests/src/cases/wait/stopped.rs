@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::store::Store;
-use super::traces;
+use crate::cases::clean::store::Store;
+use crate::cases::clean::traces;
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::cases::place::USER;
 use crate::cases::{Place, cases};
