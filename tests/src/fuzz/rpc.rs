@@ -174,7 +174,11 @@ impl World {
     /// The scratch as it was at first; the file keeps its handle.
     fn tidy(&self) -> Result<()> {
         let scratch = self.host.join("scratch");
-        for entry in fs::read_dir(&scratch)?.flatten().filter(|entry| entry.file_name() != "file") {
+        // A call may have made a pipe of this name, which would wait for whoever reads it.
+        let is_kept = |entry: &fs::DirEntry| {
+            entry.file_name() == "file" && entry.file_type().is_ok_and(|kind| kind.is_file())
+        };
+        for entry in fs::read_dir(&scratch)?.flatten().filter(|entry| !is_kept(entry)) {
             remove(&entry.path())?;
         }
         fs::write(scratch.join("file"), "contents").context("cannot write to the scratch")

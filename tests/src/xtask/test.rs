@@ -32,6 +32,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(900);
 const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "wait", "--on", "tmpfs"],
     &["__vm-cases", "clean", "--on", "tmpfs"],
+    &["__vm-suites", "--only", "pjdfstest", "--on", "loopbox", "--behind", "ext4"],
+    &["__vm-suites", "--only", "pjdfstest"],
     &["__vm-cases", "carry", "--on", "loopbox"],
     &["__vm-cases", "carry", "--on", "tmpfs", "--on", "knfsd"],
     &["__vm-cases", "program", "--on", "tmpfs"],
@@ -42,8 +44,6 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "verify", "--on", "tmpfs"],
     &["__vm-cases", "backends", "--on", "tmpfs"],
     &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
-    &["__vm-suites", "--only", "pjdfstest"],
-    &["__vm-suites", "--only", "pjdfstest", "--on", "loopbox", "--behind", "ext4"],
 ];
 
 /// Sets whose cases build: their machine has the demonstration's store.
