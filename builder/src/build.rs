@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox::PhaseSeconds;
-use sandbox::access::Hidden;
+use sandbox::access::PathList;
 use sandbox::backend::{Backend, ResourceUsage};
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Spawner, User};
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
+use sandbox::report::Report;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -68,6 +69,8 @@ pub struct Options {
     pub sandbox_paths: Vec<SandboxPath>,
     /// Whether the files that a build could see are counted.
     pub count_visible: bool,
+    /// Whether what each build asks its view for is reported.
+    pub report: bool,
     /// What each build may do.
     pub limits: Limits,
 }
@@ -136,7 +139,10 @@ pub struct BuildStats {
     /// How long its view took of that.
     pub view: PhaseSeconds,
     /// What it asked for that exists on this machine but not in its view.
-    pub hidden: Hidden,
+    pub hidden: PathList,
+    /// What it asked its view for, if that is to be reported.
+    #[serde(skip)]
+    pub report: Option<Report>,
 }
 
 /// How long the parts of a build took, in seconds.

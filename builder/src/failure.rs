@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use sandbox::access::Hidden;
+use sandbox::access::PathList;
 use sandbox::backend::BackendError;
 use sandbox::jail::{JailError, KillError, Outcome, signal_text};
 use sandbox::limits::Exceeded;
 use sandbox::program::ProgramError;
+use sandbox::report::Report;
 use sandbox::{SessionError, WorkDirError};
 
 use crate::derivation::KindError;
@@ -150,7 +151,9 @@ pub struct Failure {
     /// Where its directory is kept.
     pub kept: Option<PathBuf>,
     /// What it asked for that exists on this machine but not in its view.
-    pub hidden: Hidden,
+    pub hidden: PathList,
+    /// What it asked its view for, if that is to be reported.
+    pub report: Option<Report>,
     /// Whether hardly anything was left of a disk that it wrote to.
     pub disk_full: bool,
     /// Whether it may well succeed another time: it used the network, or the disk was full.
@@ -176,11 +179,21 @@ mod tests {
     #[test]
     fn signals_have_the_system_s_names_as_in_nix() {
         let words = |outcome| {
-            let (log, hidden) = (Vec::new(), Hidden::default());
+            let (log, hidden) = (Vec::new(), PathList::default());
             let (log_file, kept) = (None, None);
             let (disk_full, transient) = (false, false);
-            Failure { outcome, exceeded: None, log_file, log, kept, hidden, disk_full, transient }
-                .outcome_in_words()
+            Failure {
+                outcome,
+                exceeded: None,
+                log_file,
+                log,
+                kept,
+                hidden,
+                report: None,
+                disk_full,
+                transient,
+            }
+            .outcome_in_words()
         };
         assert_eq!(words(Outcome::Signaled(9)), "failed due to signal 9 (Killed)");
         assert_eq!(words(Outcome::Signaled(34)), "failed due to signal 34 (Real-time signal 0)");

@@ -35,6 +35,7 @@ mod log;
 pub mod nix32;
 pub mod output;
 pub mod plan;
+pub mod report;
 mod run;
 pub mod shell;
 pub mod status;

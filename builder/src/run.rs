@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use sandbox::access::Hidden;
+use sandbox::access::PathList;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Outcome, Spawner, Stdio3};
 use sandbox::limits::{LimitWatch, LogMonitor};
+use sandbox::report::Report;
 use sandbox::{Ended, Program, Setup, WorkDir};
 
 use crate::build::{
@@ -31,7 +32,8 @@ use crate::visible;
 pub(crate) struct BuildRun {
     pub plan: Plan,
     pub ended: Ended,
-    hidden: Hidden,
+    hidden: PathList,
+    report: Option<Report>,
     began: Instant,
     /// Where its outputs have to be copied to before anybody may rely on them.
     pub copies: Option<PathBuf>,
@@ -142,14 +144,15 @@ fn run(
     job: &mut BuildRequest<'_>,
     turn: BuildSlot<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, BuildStats), BuildError> {
-    let BuildRun { plan, ended, hidden, began, copies, place, user } =
+    let BuildRun { plan, ended, hidden, report, began, copies, place, user } =
         attempt(builder, job, &*builder.backend)?;
     let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())?;
     let infos = take(builder, job, &plan, made, user, turn)?;
     drop(place);
     let Ended { times, usage, .. } = ended;
     let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
-    Ok((infos, BuildStats { files_visible: None, spent: usage, seconds, view: times.seconds(), hidden }))
+    let view = times.seconds();
+    Ok((infos, BuildStats { files_visible: None, spent: usage, seconds, view, hidden, report }))
 }
 
 /// Runs the builder, and leaves its outputs to the caller.
@@ -198,6 +201,7 @@ pub(crate) fn attempt(
     let outcome = ended.outcome;
 
     let hidden = ended.accesses.existing(&plan.view, builder.store.directory());
+    let report = builder.options.report.then(|| Report::of(&plan.view, builder.store.directory(), &ended));
     if exceeded.is_some() || outcome != Outcome::Exited(0) {
         // Before the directories are removed.
         let disk_full = place.is_disk_full();
@@ -208,12 +212,13 @@ pub(crate) fn attempt(
         let log_file = settings
             .keep_build_log
             .then(|| log_path(builder.store.logs(), job.path, settings.compress_build_log));
-        let failure = Failure { outcome, exceeded, log_file, log: lines, kept, hidden, disk_full, transient };
+        let failure =
+            Failure { outcome, exceeded, log_file, log: lines, kept, hidden, report, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }
     let exposed = backend.exposes_host_files() || !plan.jail.changes_root();
     let copies = exposed.then(|| place.copies());
-    Ok(BuildRun { plan, ended, hidden, began, copies, place, user })
+    Ok(BuildRun { plan, ended, hidden, report, began, copies, place, user })
 }
 
 /// Registers the outputs, or compares them with those that are registered. Once they are made, the user and the turn

@@ -11,6 +11,7 @@ mod globals;
 mod hints;
 mod itself;
 mod output;
+mod report;
 mod signals;
 mod terminal;
 

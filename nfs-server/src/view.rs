@@ -41,6 +41,8 @@ mod special_files;
 mod stat_batcher;
 mod statfs;
 mod tree;
+mod usage;
+mod use_counters;
 mod writable;
 mod write;
 
@@ -65,6 +67,7 @@ pub use readdir::DirEntry;
 pub use setattr::{SetAttributes, SetTime};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
 pub use special_files::is_special_file_marker;
+pub use usage::{EntryUsage, FileUsage, ViewUsage};
 pub use writable::Writable;
 pub use write::{WriteOutcome, WriteSource};
 

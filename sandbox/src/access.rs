@@ -1,35 +1,70 @@
-//! What a build asked for that exists on this machine but not in its view.
+//! What a program asked its view for: what that hid or refused, and what of it was used.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use nfs_server::view::{AccessObserver, Entry, LookupOutcome, ViewSpec, path_text};
+use nfs_server::view::{AccessObserver, Entry, LookupOutcome, View, ViewSpec, ViewUsage, path_text};
 use serde::{Deserialize, Serialize};
 
-/// Paths that are remembered. A configure script asks for some thousands that no machine has.
+/// Paths of each kind that are remembered. A configure script asks for some thousands that no machine has.
 const REMEMBERED: usize = 20_000;
+/// Their bytes, of each kind. The server sends them in one message, in which a byte may take six.
+const BYTES_REMEMBERED: usize = 3 << 20;
 
-/// Collects hidden paths while a view is used. They are compared with the machine only afterwards, so that the calls
-/// of a build never wait for that.
+/// Collects paths that are hidden or refused while a view is used. They are compared with the machine only afterwards, so
+/// that the calls of a build never wait for that.
 #[derive(Debug, Default)]
 pub struct AccessLog {
     asked: Mutex<Accesses>,
 }
 
-/// What a view was asked for and did not show.
+/// What a view was asked for.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accesses {
+    hidden: Paths,
+    refused: Paths,
+    /// What was used of what the view shows.
+    pub usage: ViewUsage,
+}
+
+/// Paths, as many as are remembered.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paths {
     #[serde(with = "path_text::all")]
     paths: HashSet<PathBuf>,
+    bytes: usize,
     forgotten: bool,
 }
 
-/// The paths that a build asked for and was not shown.
+impl Paths {
+    fn insert(&mut self, path: PathBuf) {
+        if self.paths.contains(&path) {
+            return;
+        }
+        let bytes = self.bytes + path.as_os_str().len();
+        if self.paths.len() < REMEMBERED && bytes <= BYTES_REMEMBERED {
+            self.bytes = bytes;
+            self.paths.insert(path);
+        } else {
+            self.forgotten = true;
+        }
+    }
+
+    fn sorted(&self, wanted: impl Fn(&Path) -> bool) -> PathList {
+        let mut paths: Vec<PathBuf> = self.paths.iter().filter(|path| wanted(path)).cloned().collect();
+        paths.sort_unstable();
+        PathList { paths, incomplete: self.forgotten }
+    }
+}
+
+/// Paths that a program asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Hidden {
-    /// Those that exist on this machine, in order.
+pub struct PathList {
+    /// In order.
+    #[serde(serialize_with = "path_text::all::serialize")]
     pub paths: Vec<PathBuf>,
     /// Whether there were more than could be remembered.
     pub incomplete: bool,
@@ -37,46 +72,70 @@ pub struct Hidden {
 
 impl AccessObserver for AccessLog {
     fn observe(&self, decision: LookupOutcome, path: &dyn Fn() -> PathBuf) {
-        if decision != LookupOutcome::Hidden {
-            return;
-        }
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.paths.len() < REMEMBERED {
-            asked.paths.insert(path());
-        } else {
-            asked.forgotten = true;
-        }
+        let mut asked = match decision {
+            LookupOutcome::Hidden | LookupOutcome::Refused => {
+                self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+            LookupOutcome::Found | LookupOutcome::Absent => return,
+        };
+        let paths = if decision == LookupOutcome::Hidden { &mut asked.hidden } else { &mut asked.refused };
+        paths.insert(path());
     }
 }
 
 impl AccessLog {
-    /// What there is, which begins anew.
+    /// What there is, which begins anew, and what of the view was used.
     #[must_use]
-    pub fn take(&self) -> Accesses {
-        std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn take(&self, view: &View) -> Accesses {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        Accesses { usage: view.usage(BYTES_REMEMBERED), ..asked }
     }
 }
 
 impl Accesses {
-    /// Those that exist on this machine now. What lies in a directory that the build writes to is left out: it has a
-    /// content of its own there. The store directory is such a directory too, but its names mean the same everywhere.
+    /// The hidden ones that exist on this machine now. What lies in a directory that the build writes to is left out: it has
+    /// a content of its own there. The store directory is such a directory too, but its names mean the same everywhere.
     #[must_use]
-    pub fn existing(&self, view: &ViewSpec, store: &Path) -> Hidden {
+    pub fn existing(&self, view: &ViewSpec, store: &Path) -> PathList {
         let own = |path: &Path| {
             view.entries.iter().any(
                 |entry| matches!(entry, Entry::Scratch { at, .. } if at != store && path.starts_with(at)),
             )
         };
-        let exists = |path: &&PathBuf| !own(path) && path.symlink_metadata().is_ok();
-        let mut paths: Vec<PathBuf> = self.paths.iter().filter(exists).cloned().collect();
-        paths.sort_unstable();
-        Hidden { paths, incomplete: self.forgotten }
+        self.hidden.sorted(|path| !own(path) && path.symlink_metadata().is_ok())
+    }
+
+    /// How many different paths were asked for and are not in the view, whether or not this machine has them.
+    #[must_use]
+    pub fn hidden_count(&self) -> usize {
+        self.hidden.paths.len()
+    }
+
+    /// Those that the view shows and did not let the program reach or change.
+    #[must_use]
+    pub fn refused(&self) -> PathList {
+        self.refused.sorted(|_| true)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_is_remembered_than_fits_a_message() {
+        let log = AccessLog::default();
+        let name = |number: usize| PathBuf::from(format!("/{number}{}", "\u{1}".repeat(4000)));
+        for number in (0..1000).chain(0..1000) {
+            log.observe(LookupOutcome::Hidden, &|| name(number));
+            log.observe(LookupOutcome::Refused, &|| name(number));
+        }
+        let nothing = View::open(&ViewSpec { entries: Vec::new() }, None).unwrap();
+        let asked = log.take(&nothing);
+        assert_eq!(asked.hidden_count(), BYTES_REMEMBERED / name(100).as_os_str().len());
+        assert!(asked.refused().incomplete);
+        assert!(serde_json::to_vec(&asked).unwrap().len() < 64 << 20);
+    }
     use nfs_server::view::Owner;
 
     #[test]
@@ -99,7 +158,8 @@ mod tests {
             owner: Owner::default(),
         };
         let view = ViewSpec { entries: vec![scratch(&own), scratch(&store)] };
-        let hidden = sink.take().existing(&view, &store);
-        assert_eq!(hidden, Hidden { paths: vec![store.join("undeclared"), there], incomplete: false });
+        let nothing = View::open(&ViewSpec { entries: Vec::new() }, None).unwrap();
+        let hidden = sink.take(&nothing).existing(&view, &store);
+        assert_eq!(hidden, PathList { paths: vec![store.join("undeclared"), there], incomplete: false });
     }
 }

@@ -19,6 +19,7 @@ pub mod host_mount;
 pub mod limits;
 pub mod program;
 pub mod recovery;
+pub mod report;
 mod server;
 pub mod session;
 pub mod work_dir;

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 pub use execute::execute;
 
+use crate::report::ReportArguments;
+
 /// Build derivations and their missing inputs, each in a view of its own
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -65,4 +67,6 @@ pub struct Arguments {
     /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
+    #[command(flatten)]
+    report: ReportArguments,
 }

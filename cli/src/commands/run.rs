@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use bind::Bind;
 pub use execute::execute;
 
+use crate::report::ReportArguments;
+
 /// Words of `loopbox run`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -57,6 +59,8 @@ pub struct Arguments {
     /// Print the view and the jail as JSON and run nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    report: ReportArguments,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,

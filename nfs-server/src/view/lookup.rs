@@ -55,6 +55,9 @@ impl View {
                 .and_then(|()| self.child(directory, name)),
         };
         self.observe(directory, name, found.as_ref().err().copied());
+        if let Ok((node, _)) = &found {
+            self.counters(node).looked_up();
+        }
         found
     }
 

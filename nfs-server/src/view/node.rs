@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::attr_cache::AttrCache;
 use super::attributes::{Attributes, FileType};
 use super::error::Error;
+use super::use_counters::UseCounters;
 use crate::limits::{LOCATIONS_MAX, NODES_MAX};
 
 /// Host nodes are numbered from here; declared ones by their index in the tree, plus one.
@@ -38,6 +39,8 @@ pub struct HostNode {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     pub(crate) kind: FileType,
+    /// What it was used for.
+    pub(crate) counters: UseCounters,
     state: Mutex<State>,
 }
 
@@ -221,6 +224,7 @@ impl NodeTable {
             device,
             inode,
             kind: attributes.kind,
+            counters: UseCounters::default(),
             state: Mutex::new(State {
                 locations: SmallVec::from_buf([Location { parent, name: name.into() }]),
                 attr_cache: AttrCache::now(*attributes),
@@ -229,6 +233,11 @@ impl NodeTable {
         });
         table.insert(&node);
         Ok(node)
+    }
+
+    /// Shows each, in no order.
+    pub(crate) fn for_each(&self, look: impl FnMut(&Arc<HostNode>)) {
+        self.table.read().by_id.iter().for_each(look);
     }
 
     /// The node of a host file below an entry, if it is in the table.

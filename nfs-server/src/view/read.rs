@@ -58,15 +58,17 @@ impl View {
         blocking: Blocking,
     ) -> Result<ReadOutcome, Error> {
         self.check_readable(node, caller)?;
-        match node {
+        let outcome = match node {
             Node::Declared(index) if self.host_entry(node).is_none() => {
                 let NodeKind::Inline { contents, .. } = &declared(&self.tree, *index).kind else {
                     return Err(Error::Invalid);
                 };
-                Ok(copy(contents, offset, into))
+                copy(contents, offset, into)
             }
-            _ => self.read_host(node, offset, into, caller, blocking),
-        }
+            _ => self.read_host(node, offset, into, caller, blocking)?,
+        };
+        self.counters(node).read(outcome.count);
+        Ok(outcome)
     }
 
     /// A segment of up to `count` bytes at `offset`, not read. `None` if others may truncate the file before it is sent, or
@@ -93,6 +95,7 @@ impl View {
         let file = self.data(node, false, caller)?;
         // Because of read-ahead, if the last byte is in the page cache the others are too.
         read_at(&file, offset + count as u64 - 1, &mut [0], Blocking::Never, self.residency(node)?)?;
+        self.counters(node).read(count);
         Ok(Some(FileSegment { file, offset, count, eof }))
     }
 

@@ -49,6 +49,7 @@ impl View {
             return Err(Error::NotDirectory);
         }
         self.check(directory, caller, AccessMask::Read)?;
+        self.counters(directory).listed();
         let taken = self.readdir_dots(directory, cookie, take)?
             && self.readdir_declared(directory, cookie, take)?
             && self.readdir_host(directory, cookie, blocking, take)?;

@@ -15,6 +15,7 @@ impl View {
         if self.kind(node) != FileType::Symlink {
             return Err(Error::Invalid);
         }
+        self.counters(node).listed();
         let resolved = match (node, self.host_entry(node)) {
             (Node::Host(node), _) => self.resolve(node)?,
             (Node::Declared(_), Some(host_entry)) => self.resolve_host_entry(host_entry)?,

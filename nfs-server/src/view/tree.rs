@@ -20,6 +20,7 @@ use super::case_folding::FoldedNames;
 use super::error::OpenError;
 use super::host;
 use super::spec::{Access, Entry, Owner, ViewSpec};
+use super::use_counters::UseCounters;
 use builder::Builder;
 
 /// Every declared node, the root first.
@@ -45,6 +46,8 @@ pub(crate) struct DeclaredNode {
     /// How many of its children are directories.
     pub(crate) directories: u32,
     pub(crate) kind: NodeKind,
+    /// What it was used for.
+    pub(crate) counters: UseCounters,
 }
 
 /// What a declared node is.

@@ -9,3 +9,4 @@ mod open;
 mod paths;
 mod readdir;
 mod spec;
+mod usage;

@@ -121,6 +121,6 @@ impl Provisioned for Served {
         drop(self.server);
         // It does not count calls.
         let usage = ResourceUsage { mounts: 1, ..ResourceUsage::default() };
-        Ok(Spent { usage, accesses: self.accesses.take() })
+        Ok(Spent { usage, accesses: self.accesses.take(&self.view) })
     }
 }

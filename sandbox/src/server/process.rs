@@ -21,8 +21,8 @@ pub fn serve(control: &UnixStream) -> ExitCode {
     let Ok(sender) = control.try_clone() else { return ExitCode::FAILURE };
     log::send(sender, &request.log);
     let accesses = request.records_accesses.then(|| Arc::new(AccessLog::default()));
-    let server = match start(&request, accesses.clone()) {
-        Ok(server) => server,
+    let (server, view) = match start(&request, accesses.clone()) {
+        Ok(started) => started,
         Err(failure) => return told(control, &FromServer::Failed(failure)),
     };
     let serves = FromServer::Serves { address: server.addr(), export: server.export().into() };
@@ -32,12 +32,12 @@ pub fn serve(control: &UnixStream) -> ExitCode {
     // Without an order the other side has died, and the client with it.
     let Ok(Some(Order::Stop)) = control::receive(control) else { return ExitCode::FAILURE };
     let calls = server.stop().to_numbers();
-    let accesses = accesses.map(|accesses| accesses.take()).unwrap_or_default();
+    let accesses = accesses.map(|accesses| accesses.take(&view)).unwrap_or_default();
     told(control, &FromServer::Ended { calls, accesses })
 }
 
 /// All that takes root comes first, and the first thread last.
-fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<Server, Failure> {
+fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Server, Arc<View>), Failure> {
     let ServeRequest { view, rights, .. } = request;
     confine::raise_limits();
     let options = ViewOptions {
@@ -49,7 +49,8 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<Ser
     let listener = Listener::new(Peers::KernelOnly)?;
     confine::confine(rights, view).map_err(|error| Failure::of(error.step, error.source))?;
     let options = ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly);
-    Ok(Server::start_on(listener, opened, options)?)
+    let server = Server::start_on(listener, Arc::clone(&opened), options)?;
+    Ok((server, opened))
 }
 
 fn told(control: &UnixStream, last: &FromServer) -> ExitCode {

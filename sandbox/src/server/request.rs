@@ -19,7 +19,7 @@ pub(super) struct ServeRequest {
     pub view: ViewSpec,
     /// What the server becomes. The user is the only one that it answers, but for root.
     pub rights: Rights,
-    /// Whether it remembers what is asked for and not shown.
+    /// Whether it remembers what is asked for.
     pub records_accesses: bool,
     /// The level down to which it tells what it logs.
     pub log: String,

@@ -9,6 +9,7 @@ mod explain;
 mod late;
 mod live;
 mod mount;
+mod report;
 mod run;
 mod server;
 mod streams;
@@ -25,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         late::CASES,
         live::CASES,
         mount::CASES,
+        report::CASES,
         doctor::CASES,
         terminal::CASES,
         streams::CASES,

@@ -25,6 +25,7 @@ use crate::signals::Interrupt;
 /// Loads the graph, builds what is missing, and answers.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let start = Start::make(Interrupt::watch()?)?;
+    arguments.report.check(arguments.backend)?;
     let Start { store, settings, interrupt } = &start;
     let roots = builds::derivations(store, &arguments.targets, arguments.attribute.as_deref())?;
     let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
@@ -64,6 +65,7 @@ impl Arguments {
             keep_going: self.keep_going || settings.keep_going,
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
             count_visible: self.json,
+            report: self.report.is_wanted(),
             limits: Limits::new(
                 self.timeout.unwrap_or(settings.timeout),
                 self.max_silent_time.unwrap_or(settings.max_silent_time),
@@ -85,7 +87,11 @@ impl Arguments {
         if let Some(status) = interrupt.status() {
             return Ok(status);
         }
-        results::list_hidden(&finished);
+        if self.report.is_wanted() {
+            self.report.keep(&results::report(builder, &finished)?)?;
+        } else {
+            results::list_hidden(&finished);
+        }
         if !finished.failed.is_empty() {
             return Ok(results::failed(builder, finished.failed));
         }

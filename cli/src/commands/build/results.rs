@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use builder::build::{BuildError, Builder, Built};
 use builder::graph::{Finished, Graph};
 use builder::output::OutputError;
+use builder::report::BuildReport;
 use builder::status::Failures;
 use builder::store::{PathInfo, Store, StoreError};
 use builder::store_path::StorePath;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use crate::error::CommandError;
 use crate::exit::{FAILED, Status};
 use crate::output::{self, OutputError as PrintError, Printable};
+use crate::report;
 
 /// Hidden paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
@@ -133,6 +135,27 @@ pub fn list_hidden(finished: &Finished) {
     }
 }
 
+/// Tells of what each build asked its view for, and answers with all of it.
+pub fn report(builder: &Builder, finished: &Finished) -> Result<Vec<Value>, BuildError> {
+    let none = BTreeMap::new();
+    let built = finished.built.iter().filter_map(|built| {
+        Some((&built.derivation, built.build.as_ref()?.report.as_ref()?, &built.outputs, "built"))
+    });
+    let failed = finished.failed.iter().filter_map(|(path, error)| match error {
+        BuildError::Builder(failure) => Some((path, failure.report.as_ref()?, &none, "failed")),
+        _ => None,
+    });
+    let mut reports = Vec::new();
+    for (derivation, access, outputs, status) in built.chain(failed) {
+        let report = BuildReport::of(builder, derivation, access.clone(), outputs)?;
+        report::tell_of_build(derivation.short_name(), &report);
+        let mut value = json!(report);
+        value["status"] = status.into();
+        reports.push(value);
+    }
+    Ok(reports)
+}
+
 /// A derivation whose outputs are there.
 pub fn of_valid(store: &Store, derivation: &StorePath, outputs: BTreeMap<String, PathInfo>) -> Value {
     of_built(store, &Built { derivation: derivation.clone(), outputs, build: None })
@@ -156,7 +179,7 @@ fn of_built(store: &Store, built: &Built) -> Value {
         value["mounts"] = json!(spent.mounts);
         value["seconds"] = json!(measures.seconds);
         value["viewSeconds"] = json!(measures.view);
-        value["hidden"] = json!(measures.hidden.paths);
+        value["hidden"] = json!(measures.hidden)["paths"].take();
     }
     value
 }
@@ -176,7 +199,7 @@ fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
         value["log"] = json!(failure.log);
         value["logFile"] = json!(failure.log_file);
         value["kept"] = json!(failure.kept);
-        value["hidden"] = json!(failure.hidden.paths);
+        value["hidden"] = json!(failure.hidden)["paths"].take();
     }
     if let BuildError::Output(OutputError::NotDeterministic { outputs, .. }) = error {
         value["differing"] = json!(outputs);

@@ -32,6 +32,13 @@ pub fn execute(
         }
         .into());
     }
+    if arguments.report.is_wanted() {
+        return Err(UsageError {
+            message: "--report: Nix builds outputs whose paths are not known before the build".into(),
+            hints: vec!["Each of its builds says what it hid.".into()],
+        }
+        .into());
+    }
     need_root()?;
     settings.check_store()?;
     let through = ThroughNix {

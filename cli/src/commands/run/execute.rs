@@ -11,8 +11,11 @@ use sandbox::cancel::Cancel;
 use sandbox::command::{self, Command};
 use sandbox::jail::{JailError, Outcome, Spawner, Streams};
 use sandbox::recovery::StateDir;
+use sandbox::report::Report;
 use sandbox::view::{Access, Entry, Owner};
 use sandbox::{Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir};
+
+use serde_json::json;
 
 use super::Arguments;
 use crate::commands::{entering, need_root};
@@ -22,6 +25,7 @@ use crate::failures::RunError;
 use crate::globals::Globals;
 use crate::itself;
 use crate::output;
+use crate::report::{self, ReportError};
 use crate::signals::Interrupt;
 use crate::terminal;
 
@@ -33,6 +37,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     {
         return Ok(status);
     }
+    arguments.report.check(arguments.backend)?;
     let request = arguments.request()?;
     let base = command::unused_directory();
     let simplest = Command::plan(&request, &base, entering::simplest())?;
@@ -66,7 +71,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         backend: &*backend,
         work_dir: &work_dir,
         spawner: &Spawner::new(loopbox),
-        records_accesses: false,
+        records_accesses: arguments.report.is_wanted(),
     };
     let session = setup.open().map_err(whole)?;
     command.jail.program = command.resolve(session.view()?)?;
@@ -82,6 +87,11 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let carried = streams.finish();
     if let Some(status) = interrupt.status() {
         return Ok(status);
+    }
+    if let Ok(ended) = &ended
+        && arguments.report.is_wanted()
+    {
+        arguments.tell(&Report::of(&command.view, &request.immutable, ended))?;
     }
     let status = status(ended, command.jail.program)?;
     carried?;
@@ -108,6 +118,15 @@ impl Arguments {
             immutable: store.directory().into(),
             command: self.command.clone(),
         })
+    }
+
+    /// Reports what the command asked its view for.
+    fn tell(&self, report: &Report) -> Result<(), ReportError> {
+        report::tell_of_run(report);
+        let words: Vec<_> = self.command.iter().map(|word| word.to_string_lossy()).collect();
+        let mut value = json!(report);
+        value["command"] = json!(words);
+        self.report.keep(&[value])
     }
 
     fn closure(&self, store: &Store) -> Result<Vec<Entry>, CommandError> {

@@ -19,6 +19,7 @@ use crate::view::caller::AccessMask;
 use crate::view::error::OpenError;
 use crate::view::host;
 use crate::view::spec::{Access, Entry, Owner};
+use crate::view::use_counters::UseCounters;
 
 /// Mode of a directory that exists only because an entry lies below it.
 const PARENT_MODE: u32 = 0o755;
@@ -48,6 +49,7 @@ impl Builder<'_> {
             folded: None,
             directories: 0,
             kind: NodeKind::Directory { mode: PARENT_MODE, owner: Owner::default() },
+            counters: UseCounters::default(),
         };
         Builder {
             options,
@@ -221,9 +223,17 @@ impl Builder<'_> {
         let index = self.declared.len();
         self.declared[parent].children.insert(name.into(), index);
         let kind = NodeKind::Directory { mode: PARENT_MODE, owner: Owner::default() };
-        let children = BTreeMap::new();
         let name = name.into();
-        self.declared.push(DeclaredNode { parent, name, children, folded: None, directories: 0, kind });
+        let (children, counters) = (BTreeMap::new(), UseCounters::default());
+        self.declared.push(DeclaredNode {
+            parent,
+            name,
+            children,
+            folded: None,
+            directories: 0,
+            kind,
+            counters,
+        });
         index
     }
 }

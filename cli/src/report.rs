@@ -1,0 +1,151 @@
+//! `--report`: what a program asked its view for, in a few lines for a person and as JSON in a file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use builder::report::{BuildReport, UnusedInput};
+use sandbox::backend::Kind;
+use sandbox::report::{Report, Undeclared, VERSION};
+use serde_json::{Value, json};
+
+use crate::failures::UsageError;
+use crate::output::{self, name};
+
+/// Paths that a line names; the file has all of them.
+const NAMED: usize = 3;
+
+/// Words of a command that reports.
+#[derive(Debug, clap::Args)]
+pub struct ReportArguments {
+    /// Say what was asked for and not shown, refused, read, and shown without need; with a FILE, all of it there as JSON
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    report: Option<Option<PathBuf>>,
+}
+
+/// A report cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the report to {path:?}")]
+pub struct ReportError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl ReportArguments {
+    /// Whether one is wanted.
+    pub fn is_wanted(&self) -> bool {
+        self.report.is_some()
+    }
+
+    /// Refuses backends that are not asked for what they show.
+    ///
+    /// # Errors
+    /// One is wanted of another backend than NFS.
+    pub fn check(&self, backend: Kind) -> Result<(), UsageError> {
+        if !self.is_wanted() || backend == Kind::Nfs {
+            return Ok(());
+        }
+        Err(UsageError {
+            message: format!("--report: nobody sees what is asked of a view of the backend '{backend}'"),
+            hints: vec!["Leave out --backend.".into()],
+        })
+    }
+
+    /// Keeps reports where they are wanted.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep(&self, reports: &[Value]) -> Result<(), ReportError> {
+        let Some(Some(path)) = &self.report else { return Ok(()) };
+        let whole = json!({ "version": VERSION, "loopbox": env!("CARGO_PKG_VERSION"), "reports": reports });
+        let text = format!("{whole:#}\n");
+        fs::write(path, text).map_err(|source| ReportError { path: path.clone(), source })
+    }
+}
+
+/// Tells a person what a command asked for.
+pub fn tell_of_run(report: &Report) {
+    let unused: Vec<&Path> = report.unused().map(|entry| entry.usage.at.as_path()).collect();
+    let unused = (!unused.is_empty())
+        .then(|| format!("not used: {} of {}: {}", unused.len(), shown(report), names(&unused)));
+    tell("the command", report, unused);
+}
+
+/// Tells a person what a build asked for.
+pub fn tell_of_build(of: &str, report: &BuildReport) {
+    tell(of, &report.access, unused_inputs(&report.access, &report.unused_inputs));
+}
+
+/// At most six lines: what matters first comes first.
+fn tell(of: &str, report: &Report, unused: Option<String>) {
+    let lines = [undeclared(report), refused(report), unused, Some(read(report)), missing(report)];
+    output::tell(format_args!("report of {of}:"));
+    for line in lines.into_iter().flatten() {
+        output::tell(format_args!("  {line}"));
+    }
+}
+
+fn undeclared(report: &Report) -> Option<String> {
+    let found = &report.undeclared;
+    let owner = |found: &Undeclared| {
+        let path = name(&found.path);
+        found
+            .owner
+            .as_ref()
+            .map_or(path.clone(), |owner| format!("{path} ({})", output::in_one_line(&owner.name())))
+    };
+    let listed: Vec<String> = found.iter().take(NAMED).map(owner).collect();
+    let more = more(found.len(), if report.undeclared_incomplete { " at least" } else { "" });
+    (!found.is_empty())
+        .then(|| format!("asked for, on this machine and not in its view: {}{more}", listed.join(", ")))
+}
+
+fn refused(report: &Report) -> Option<String> {
+    let paths: Vec<&Path> = report.refused.paths.iter().map(PathBuf::as_path).collect();
+    (!paths.is_empty()).then(|| format!("refused: {}", names(&paths)))
+}
+
+/// Those that the derivation could do without, if there are any.
+fn unused_inputs(report: &Report, unused: &[UnusedInput]) -> Option<String> {
+    let removable: Vec<&Path> =
+        unused.iter().filter(|input| input.removable).map(|input| input.path.as_path()).collect();
+    let more = match removable.len() {
+        0 => String::new(),
+        _ => format!("; the derivation could do without {}", names(&removable)),
+    };
+    (!unused.is_empty()).then(|| format!("not used: {} of {} inputs{more}", unused.len(), shown(report)))
+}
+
+fn read(report: &Report) -> String {
+    let shown = report.entries.iter().filter(|entry| entry.kind != sandbox::report::EntryKind::Scratch);
+    let (files, bytes) = shown.fold((0, 0), |(files, bytes), entry| {
+        (files + entry.usage.files_read, bytes + entry.usage.bytes_read)
+    });
+    let host: Vec<&Path> = report.host_files.iter().map(|file| file.path.as_path()).collect();
+    let host = match host.len() {
+        0 => String::new(),
+        count => format!("; {count} of the host's own: {}", names(&host)),
+    };
+    format!("read: {files} files, {}{host}", indicatif::BinaryBytes(bytes))
+}
+
+fn missing(report: &Report) -> Option<String> {
+    (report.missing > 0).then(|| format!("asked for, and nowhere: {} names", report.missing))
+}
+
+/// How many entries of this machine it was shown.
+fn shown(report: &Report) -> usize {
+    report.entries.iter().filter(|entry| entry.kind != sandbox::report::EntryKind::Scratch).count()
+}
+
+fn names(paths: &[&Path]) -> String {
+    let listed: Vec<String> = paths.iter().take(NAMED).map(name).collect();
+    format!("{}{}", listed.join(", "), more(paths.len(), ""))
+}
+
+fn more(count: usize, at_least: &str) -> String {
+    match count.saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more}{at_least} more"),
+    }
+}

@@ -1,0 +1,135 @@
+//! What of a view was used, as the counters of its nodes say.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::attributes::FileType;
+use super::node::Node;
+use super::spec::Access;
+use super::tree::NodeKind;
+use super::use_counters::UseCounters;
+use super::{View, declared, path_text};
+
+/// What a view was used for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewUsage {
+    /// Each graft and scratch, in the order of their paths.
+    pub entries: Vec<EntryUsage>,
+    /// Files of which something was read, below grafts that others may change.
+    pub files: Vec<FileUsage>,
+    /// How many such files there were beyond those that are listed.
+    pub files_left_out: u64,
+}
+
+/// What one entry of a view was used for. A client asks for what it has in its caches only once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EntryUsage {
+    /// Where it is in the view.
+    #[serde(with = "path_text")]
+    pub at: PathBuf,
+    /// Directories that were looked up and found, itself included.
+    pub directories_found: u64,
+    /// Other files that were.
+    pub files_found: u64,
+    /// Directories that were listed, and symbolic links whose targets were read.
+    pub listed: u64,
+    /// Files of which something was read.
+    pub files_read: u64,
+    /// Bytes that were read, those that were read again included.
+    pub bytes_read: u64,
+}
+
+/// What was read of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileUsage {
+    /// Its path in the view.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// Bytes.
+    pub bytes_read: u64,
+}
+
+impl EntryUsage {
+    /// Whether anything of it was read or listed, or a file of it was found: not if directories alone were searched.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.files_found + self.listed + self.files_read > 0
+    }
+
+    fn add(&mut self, kind: FileType, counters: &UseCounters) {
+        let bytes = counters.bytes_read();
+        let found =
+            if kind == FileType::Directory { &mut self.directories_found } else { &mut self.files_found };
+        *found += u64::from(counters.is_looked_up());
+        self.listed += u64::from(counters.is_listed());
+        self.files_read += u64::from(bytes > 0);
+        self.bytes_read += bytes;
+    }
+}
+
+impl View {
+    /// What it was used for so far, with as many files as have paths of `paths_max` bytes together.
+    #[must_use]
+    pub fn usage(&self, paths_max: usize) -> ViewUsage {
+        // By their index in the tree; the tree has more nodes than these.
+        let mut entries: Vec<(usize, EntryUsage)> = Vec::new();
+        for (index, entry) in self.tree.host_entries() {
+            let mut usage = EntryUsage { at: self.tree.path(index), ..EntryUsage::default() };
+            usage.add(entry.kind, &declared(&self.tree, index).counters);
+            entries.push((index, usage));
+        }
+        entries.sort_unstable_by_key(|(index, _)| *index);
+        let mut read: Vec<Node> = Vec::new();
+        let mut note = |index: usize, node: &dyn Fn() -> Node, counters: &UseCounters| {
+            if counters.bytes_read() > 0 && self.may_change(index) {
+                read.push(node());
+            }
+        };
+        for (index, _) in &entries {
+            note(*index, &|| Node::Declared(*index), &declared(&self.tree, *index).counters);
+        }
+        self.nodes.for_each(|node| {
+            if let Ok(at) = entries.binary_search_by_key(&node.host_entry, |(index, _)| *index) {
+                entries[at].1.add(node.kind, &node.counters);
+                note(node.host_entry, &|| Node::Host(node.clone()), &node.counters);
+            }
+        });
+        let mut files: Vec<FileUsage> = read.iter().map(|node| self.file_usage(node)).collect();
+        files.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        let mut bytes = 0;
+        let fits = files.iter().take_while(|file| {
+            bytes += file.path.as_os_str().len();
+            bytes <= paths_max
+        });
+        let listed = fits.count();
+        let files_left_out = (files.len() - listed) as u64;
+        files.truncate(listed);
+        let mut entries: Vec<EntryUsage> = entries.into_iter().map(|(_, usage)| usage).collect();
+        entries.sort_unstable_by(|one, other| one.at.cmp(&other.at));
+        ViewUsage { entries, files, files_left_out }
+    }
+
+    /// Whether others than the view may change what an entry shows.
+    fn may_change(&self, index: usize) -> bool {
+        match &declared(&self.tree, index).kind {
+            NodeKind::HostEntry(entry) => !entry.scratch && entry.access != Access::Fixed,
+            _ => false,
+        }
+    }
+
+    fn file_usage(&self, node: &Node) -> FileUsage {
+        let bytes_read = self.counters(node).bytes_read();
+        FileUsage { path: self.path(node), bytes_read }
+    }
+
+    pub(crate) fn counters<'v>(&'v self, node: &'v Node) -> &'v UseCounters {
+        match node {
+            Node::Declared(index) => &declared(&self.tree, *index).counters,
+            Node::Host(node) => &node.counters,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The access report: what a program asked its view for, in a form for people and for programs.
+
+mod host_files;
+mod owners;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use nfs_server::CallCounts;
+use nfs_server::view::{Access, Entry, EntryUsage, ViewSpec, path_text};
+use serde::Serialize;
+
+use crate::access::PathList;
+use crate::session::{Ended, PhaseSeconds};
+
+pub use host_files::HostFile;
+pub use owners::Owner;
+
+/// The version of the form that a report has as JSON: it grows when a field is taken away or means something else.
+pub const VERSION: u32 = 1;
+
+/// What one program asked its view for.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Paths that it asked for, that this machine has, and that its view does not show.
+    pub undeclared: Vec<Undeclared>,
+    /// Whether there were more of these than are remembered.
+    pub undeclared_incomplete: bool,
+    /// How many paths it asked for that neither its view nor this machine has.
+    pub missing: usize,
+    /// Paths of its view that it was not allowed to reach or to change.
+    pub refused: PathList,
+    /// What its view shows of this machine, in the order of their paths.
+    pub entries: Vec<EntryReport>,
+    /// Files of this machine that it read, and that others may change.
+    pub host_files: Vec<HostFile>,
+    /// How many more of these there were.
+    pub host_files_left_out: u64,
+    /// Calls to its server by procedure.
+    pub nfs_calls: CallCounts,
+    /// How long it took.
+    pub seconds: PhaseSeconds,
+}
+
+/// A path that a program asked for and was not shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Undeclared {
+    /// The path.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// Whose it is on this machine, if a package's.
+    pub owner: Option<Owner>,
+}
+
+/// An entry of a view, and what was used of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryReport {
+    /// Where it is on this machine.
+    #[serde(with = "path_text")]
+    pub source: PathBuf,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Whether anything was read or listed, or a file found.
+    pub used: bool,
+    /// The rest.
+    #[serde(flatten)]
+    pub usage: EntryUsage,
+}
+
+/// What an entry of a view is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EntryKind {
+    /// What nobody changes, as a store path.
+    Fixed,
+    /// What others may change.
+    ReadOnly,
+    /// What the program may change too.
+    Writable,
+    /// A place of the program's own.
+    Scratch,
+}
+
+impl Report {
+    /// Of a program that has ended in a view. In `store`, which the program may write to, names mean the same everywhere.
+    #[must_use]
+    pub fn of(view: &ViewSpec, store: &Path, ended: &Ended) -> Report {
+        let Ended { accesses, usage, times, .. } = ended;
+        let PathList { paths: hidden, incomplete } = accesses.existing(view, store);
+        let missing = accesses.hidden_count() - hidden.len();
+        let owners = owners::of(&hidden, store);
+        let undeclared = hidden.into_iter().zip(owners).map(|(path, owner)| Undeclared { path, owner });
+        let entries = entries(view, &accesses.usage.entries);
+        let host_files = host_files::of(&accesses.usage.files, &entries);
+        Report {
+            undeclared: undeclared.collect(),
+            undeclared_incomplete: incomplete,
+            missing,
+            refused: accesses.refused(),
+            entries,
+            host_files,
+            host_files_left_out: accesses.usage.files_left_out,
+            nfs_calls: usage.nfs_calls.clone(),
+            seconds: times.seconds(),
+        }
+    }
+
+    /// What the program was shown of this machine and did not use.
+    pub fn unused(&self) -> impl Iterator<Item = &EntryReport> {
+        self.entries.iter().filter(|entry| entry.kind != EntryKind::Scratch && !entry.used)
+    }
+}
+
+/// What the view says of its use, with where that comes from.
+fn entries(view: &ViewSpec, used: &[EntryUsage]) -> Vec<EntryReport> {
+    let declared = view.entries.iter().filter_map(|entry| match entry {
+        Entry::Graft { at, source, access: Access::Fixed, .. } => Some((at, (source, EntryKind::Fixed))),
+        Entry::Graft { at, source, access: Access::Ro, .. } => Some((at, (source, EntryKind::ReadOnly))),
+        Entry::Graft { at, source, access: Access::Rw, .. } => Some((at, (source, EntryKind::Writable))),
+        Entry::Scratch { at, source, .. } => Some((at, (source, EntryKind::Scratch))),
+        _ => None,
+    });
+    let declared: BTreeMap<&PathBuf, (&PathBuf, EntryKind)> = declared.collect();
+    let report = |usage: &EntryUsage| {
+        let (source, kind) = declared.get(&usage.at)?;
+        let (source, used) = (source.to_path_buf(), usage.is_used());
+        Some(EntryReport { source, kind: *kind, used, usage: usage.clone() })
+    };
+    used.iter().filter_map(report).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use nfs_server::view::Owner;
+
+    use super::*;
+
+    #[test]
+    fn entries_say_what_they_are_and_what_was_used() {
+        let graft = |at: &str, access| Entry::Graft {
+            at: at.into(),
+            source: Path::new("/host").join(at.trim_start_matches('/')),
+            access,
+            optional: false,
+        };
+        let entries = vec![
+            graft("/fixed", Access::Fixed),
+            graft("/ro", Access::Ro),
+            graft("/rw", Access::Rw),
+            Entry::Scratch { at: "/tmp".into(), source: "/s".into(), mode: 0o700, owner: Owner::default() },
+            Entry::Symlink { at: "/link".into(), target: "/ro".into() },
+        ];
+        let usage = |at: &str, bytes_read| EntryUsage {
+            at: at.into(),
+            files_read: bytes_read,
+            bytes_read,
+            ..EntryUsage::default()
+        };
+        let used = [usage("/fixed", 1), usage("/ro", 0), usage("/rw", 0), usage("/tmp", 0)];
+        let found = super::entries(&ViewSpec { entries }, &used);
+        let found: Vec<_> =
+            found.iter().map(|entry| (entry.source.to_str().unwrap(), entry.kind, entry.used)).collect();
+        let expected = [
+            ("/host/fixed", EntryKind::Fixed, true),
+            ("/host/ro", EntryKind::ReadOnly, false),
+            ("/host/rw", EntryKind::Writable, false),
+            ("/s", EntryKind::Scratch, false),
+        ];
+        assert_eq!(found, expected);
+    }
+}
