@@ -16,6 +16,7 @@ use sandbox::report::Report;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::deep::DeepReport;
 use crate::derivation::{Attributes, Derivation};
 use crate::hooks;
 use crate::plan::{Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch};
@@ -71,6 +72,8 @@ pub struct Options {
     pub count_visible: bool,
     /// Whether what each build asks its view for is reported.
     pub report: bool,
+    /// Whether each derivation is built once more, where hidden directories can be walked, to report what it looks for there.
+    pub deep_report: bool,
     /// What each build may do.
     pub limits: Limits,
 }
@@ -143,6 +146,9 @@ pub struct BuildStats {
     /// What it asked its view for, if that is to be reported.
     #[serde(skip)]
     pub report: Option<Report>,
+    /// What it looked for in hidden directories, if that is to be reported.
+    #[serde(skip)]
+    pub deep: Option<DeepReport>,
 }
 
 /// How long the parts of a build took, in seconds.
@@ -191,6 +197,8 @@ pub(crate) struct BuildRequest<'a> {
     pub unwanted: BTreeSet<StorePath>,
     /// What the `pre-build-hook` shows.
     pub hook_paths: Vec<SandboxPath>,
+    /// Whether it is to see what it looks for in hidden directories: they can be walked, and nobody is told of the build.
+    pub phantom: bool,
 }
 
 impl Builder {
@@ -217,7 +225,16 @@ impl Builder {
         let known = self.known(derivation, &inputs)?;
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted, hook_paths) = (Purpose::Make, BTreeSet::new(), Vec::new());
-        let job = BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+        let job = BuildRequest {
+            path,
+            derivation,
+            known,
+            sandbox_closure,
+            purpose,
+            unwanted,
+            hook_paths,
+            phantom: false,
+        };
         Ok(self.plan(&job, &user.as_user(), &scratch)?)
     }
 

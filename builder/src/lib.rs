@@ -24,6 +24,7 @@ pub mod build;
 mod build_dirs;
 #[cfg(target_os = "linux")]
 pub mod compare;
+pub mod deep;
 pub mod derivation;
 #[cfg(target_os = "linux")]
 pub mod external;

@@ -7,6 +7,7 @@ use sandbox::report::{EntryKind, Report};
 use serde::Serialize;
 
 use crate::build::{BuildError, Builder};
+use crate::deep::DeepReport;
 use crate::store::PathInfo;
 use crate::store_path::StorePath;
 
@@ -21,6 +22,8 @@ pub struct BuildReport {
     pub access: Report,
     /// Store paths that the build was shown and did not use.
     pub unused_inputs: Vec<UnusedInput>,
+    /// What it looked for in hidden directories, if it was built once more to see that.
+    pub deep: Option<DeepReport>,
 }
 
 /// A store path that a build was shown and did not use.
@@ -45,6 +48,7 @@ impl BuildReport {
         builder: &Builder,
         derivation: &StorePath,
         access: Report,
+        deep: Option<DeepReport>,
         outputs: &BTreeMap<String, PathInfo>,
     ) -> Result<BuildReport, BuildError> {
         let store = &builder.store;
@@ -70,6 +74,6 @@ impl BuildReport {
         }
         // Those that one can do something about come first.
         unused_inputs.sort_by_key(|input| (!input.removable, !input.direct, input.path.clone()));
-        Ok(BuildReport { derivation: store.locate(derivation), access, unused_inputs })
+        Ok(BuildReport { derivation: store.locate(derivation), access, unused_inputs, deep })
     }
 }

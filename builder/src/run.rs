@@ -11,12 +11,13 @@ use sandbox::cancel::Cancel;
 use sandbox::jail::{Outcome, Spawner, Stdio3};
 use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::report::Report;
-use sandbox::{Ended, Program, Setup, WorkDir};
+use sandbox::{Ended, Program, Setup, WorkDir, phantom};
 
 use crate::build::{
     BuildError, BuildRequest, BuildSlot, BuildStats, Builder, Built, Event, Failure, Purpose, Seconds,
 };
 use crate::build_dirs::BuildDirectories;
+use crate::deep::{DeepOutcome, DeepReport};
 use crate::derivation::Derivation;
 use crate::hooks;
 use crate::in_place::InPlace;
@@ -33,12 +34,12 @@ pub(crate) struct BuildRun {
     pub plan: Plan,
     pub ended: Ended,
     hidden: PathList,
-    report: Option<Report>,
+    pub report: Option<Report>,
     began: Instant,
     /// Where its outputs have to be copied to before anybody may rely on them.
     pub copies: Option<PathBuf>,
     /// What it wrote is removed with this.
-    place: BuildDirectories,
+    pub place: BuildDirectories,
     /// Nobody else may be this user until they are taken.
     user: BuildUser,
 }
@@ -71,11 +72,22 @@ impl Builder {
         if unwanted != paths {
             let known = self.known(derivation, &inputs)?;
             let sandbox_closure = self.sandbox_closure()?;
-            let hook_paths = Vec::new();
-            let mut job =
-                BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+            let (hook_paths, phantom) = (Vec::new(), false);
+            let mut job = BuildRequest {
+                path,
+                derivation,
+                known,
+                sandbox_closure,
+                purpose,
+                unwanted,
+                hook_paths,
+                phantom,
+            };
             let (infos, mut measures) = run(self, &mut job, turn)?;
             measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
+            if self.options.deep_report {
+                measures.deep = build_deep(self, job, &infos)?;
+            }
             (built.outputs, built.build) = (infos, Some(measures));
             self.tell_of(&built)?;
         }
@@ -152,7 +164,38 @@ fn run(
     let Ended { times, usage, .. } = ended;
     let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
     let view = times.seconds();
-    Ok((infos, BuildStats { files_visible: None, spent: usage, seconds, view, hidden, report }))
+    let stats = BuildStats { files_visible: None, spent: usage, seconds, view, hidden, report, deep: None };
+    Ok((infos, stats))
+}
+
+/// Builds what was built with these outputs once more, where hidden directories can be walked. What it makes is compared and
+/// thrown away.
+fn build_deep(
+    builder: &Builder,
+    job: BuildRequest<'_>,
+    outputs: &BTreeMap<String, PathInfo>,
+) -> Result<Option<DeepReport>, BuildError> {
+    let (purpose, unwanted) = (Purpose::Check, BTreeSet::new());
+    let mut job = BuildRequest { purpose, unwanted, phantom: true, ..job };
+    let (report, outcome) = match attempt(builder, &mut job, &*builder.backend) {
+        Ok(BuildRun { plan, report, copies, place: _place, .. }) => {
+            let outcome = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())
+                .map_or_else(
+                    |error| DeepOutcome::failed(&error),
+                    |made| DeepOutcome::of(made.infos(), outputs),
+                );
+            (report, outcome)
+        }
+        Err(BuildError::Builder(failure)) => {
+            let report = failure.report.clone();
+            (report, DeepOutcome::failed(&BuildError::Builder(failure)))
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(report.map(|report| {
+        let Report { undeclared, undeclared_incomplete, missing, .. } = report;
+        DeepReport { undeclared, undeclared_incomplete, missing, outcome }
+    }))
 }
 
 /// Runs the builder, and leaves its outputs to the caller.
@@ -166,14 +209,17 @@ pub(crate) fn attempt(
     kill_processes(&builder.spawner, &user)?;
     let mut place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;
-    let plan = builder.plan(job, &user.as_user(), &place.scratch)?;
+    let mut plan = builder.plan(job, &user.as_user(), &place.scratch)?;
+    if job.phantom {
+        plan.view = phantom(&plan.view);
+    }
     place.write_files(&plan)?;
     let all = job.purpose == Purpose::Make && job.unwanted.is_empty();
     let in_place = InPlace::begin(&plan, &builder.store, all)?;
 
     let stop = Cancel::default();
     let watch = LimitWatch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
-    let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop)?;
+    let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop, job.phantom)?;
     let stdio = Stdio3 {
         stdin: log::no_input().map_err(BuildError::Terminal)?,
         stdout: terminal.stdout,
@@ -182,7 +228,9 @@ pub(crate) fn attempt(
     let ended =
         plan.session(backend, &place.work_dir, &builder.spawner).open().map_err(BuildError::from).and_then(
             |session| {
-                builder.observer.observe(&Event::Started(job.path));
+                if !job.phantom {
+                    builder.observer.observe(&Event::Started(job.path));
+                }
                 Ok(session.run(Program {
                     jail: plan.jail.clone(),
                     stdio,
@@ -267,14 +315,18 @@ fn open_log(
     plan: &Plan,
     monitor: LogMonitor,
     stop: &Cancel,
+    quiet: bool,
 ) -> Result<(Terminal, Log), BuildError> {
     let (store, settings) = (&builder.store, &builder.settings);
-    let copy = settings
-        .keep_build_log
+    let copy = (settings.keep_build_log && !quiet)
         .then(|| store.create_log(&plan.derivation, settings.compress_build_log))
         .transpose()?;
     let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
-    let told = move |heard: &LogEvent<'_>| observer.observe(&Event::Log(&derivation, heard));
+    let told = move |heard: &LogEvent<'_>| {
+        if !quiet {
+            observer.observe(&Event::Log(&derivation, heard));
+        }
+    };
     let keep = LogConfig { copy, tail: settings.log_lines, monitor, closed: stop.clone() };
     log::open(plan.jail.user.uid, keep, told).map_err(BuildError::Terminal)
 }

@@ -76,7 +76,16 @@ impl Builder {
         let sandbox_closure = self.sandbox_closure()?;
         let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
         let hook_paths = self.hook_paths(path, place.work_dir.mount_point())?;
-        let job = BuildRequest { path, derivation, known, sandbox_closure, purpose, unwanted, hook_paths };
+        let job = BuildRequest {
+            path,
+            derivation,
+            known,
+            sandbox_closure,
+            purpose,
+            unwanted,
+            hook_paths,
+            phantom: false,
+        };
         let mut plan = self.plan(&job, &user.as_user(), &place.scratch)?;
         if given {
             place.write_missing_files(&plan)?;

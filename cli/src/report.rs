@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use builder::deep::DeepOutcome;
 use builder::report::{BuildReport, UnusedInput};
 use sandbox::backend::Kind;
 use sandbox::report::{Report, Undeclared, VERSION};
@@ -14,6 +15,8 @@ use crate::output::{self, name};
 
 /// Paths that a line names; the file has all of them.
 const NAMED: usize = 3;
+/// Lines below the first.
+const LINES_MAX: usize = 5;
 
 /// Words of a command that reports.
 #[derive(Debug, clap::Args)]
@@ -21,6 +24,10 @@ pub struct ReportArguments {
     /// Say what was asked for and not shown, refused, read, and shown without need; with a FILE, all of it there as JSON
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     report: Option<Option<PathBuf>>,
+    /// Learn the whole paths of what is looked for in hidden directories: these can be walked, though nothing is in them. A
+    /// command runs so; a derivation is built once more so, and the outputs are compared and thrown away
+    #[arg(long, requires = "report")]
+    deep: bool,
 }
 
 /// A report cannot be kept.
@@ -37,11 +44,20 @@ impl ReportArguments {
         self.report.is_some()
     }
 
-    /// Refuses backends that are not asked for what they show.
+    /// Whether hidden directories are to be walked.
+    pub fn is_deep(&self) -> bool {
+        self.deep
+    }
+
+    /// Refuses backends that are not asked for what they show, and systems that cannot show it.
     ///
     /// # Errors
-    /// One is wanted of another backend than NFS.
+    /// One is wanted of another backend than NFS, or a deep one on a Mac.
     pub fn check(&self, backend: Kind) -> Result<(), UsageError> {
+        if self.deep && cfg!(target_os = "macos") {
+            let message = "--deep: on a Mac a view's server may not look at what the view hides".into();
+            return Err(UsageError { message, hints: vec!["Leave out --deep.".into()] });
+        }
         if !self.is_wanted() || backend == Kind::Nfs {
             return Ok(());
         }
@@ -68,25 +84,30 @@ pub fn tell_of_run(report: &Report) {
     let unused: Vec<&Path> = report.unused().map(|entry| entry.usage.at.as_path()).collect();
     let unused = (!unused.is_empty())
         .then(|| format!("not used: {} of {}: {}", unused.len(), shown(report), names(&unused)));
-    tell("the command", report, unused);
+    let first = [undeclared(&report.undeclared, report.undeclared_incomplete)];
+    tell("the command", report, first, unused);
 }
 
 /// Tells a person what a build asked for.
 pub fn tell_of_build(of: &str, report: &BuildReport) {
-    tell(of, &report.access, unused_inputs(&report.access, &report.unused_inputs));
+    let access = &report.access;
+    let first = match &report.deep {
+        Some(deep) => [undeclared(&deep.undeclared, deep.undeclared_incomplete), outcome(&deep.outcome)],
+        None => [undeclared(&access.undeclared, access.undeclared_incomplete), None],
+    };
+    tell(of, access, first, unused_inputs(access, &report.unused_inputs));
 }
 
 /// At most six lines: what matters first comes first.
-fn tell(of: &str, report: &Report, unused: Option<String>) {
-    let lines = [undeclared(report), refused(report), unused, Some(read(report)), missing(report)];
+fn tell<const N: usize>(of: &str, report: &Report, first: [Option<String>; N], unused: Option<String>) {
+    let others = [refused(report), unused, Some(read(report)), missing(report)];
     output::tell(format_args!("report of {of}:"));
-    for line in lines.into_iter().flatten() {
+    for line in first.into_iter().chain(others).flatten().take(LINES_MAX) {
         output::tell(format_args!("  {line}"));
     }
 }
 
-fn undeclared(report: &Report) -> Option<String> {
-    let found = &report.undeclared;
+fn undeclared(found: &[Undeclared], incomplete: bool) -> Option<String> {
     let owner = |found: &Undeclared| {
         let path = name(&found.path);
         found
@@ -95,9 +116,23 @@ fn undeclared(report: &Report) -> Option<String> {
             .map_or(path.clone(), |owner| format!("{path} ({})", output::in_one_line(&owner.name())))
     };
     let listed: Vec<String> = found.iter().take(NAMED).map(owner).collect();
-    let more = more(found.len(), if report.undeclared_incomplete { " at least" } else { "" });
+    let more = more(found.len(), if incomplete { " at least" } else { "" });
     (!found.is_empty())
         .then(|| format!("asked for, on this machine and not in its view: {}{more}", listed.join(", ")))
+}
+
+/// How it went where hidden directories could be walked, if not as before.
+fn outcome(outcome: &DeepOutcome) -> Option<String> {
+    match outcome {
+        DeepOutcome::Same => None,
+        DeepOutcome::Differs { outputs } => {
+            let outputs: Vec<String> = outputs.iter().map(name).collect();
+            Some(format!("differs where hidden directories can be walked: {}", outputs.join(", ")))
+        }
+        DeepOutcome::Failed { error } => {
+            Some(format!("fails where hidden directories can be walked: {}", output::in_one_line(error)))
+        }
+    }
 }
 
 fn refused(report: &Report) -> Option<String> {

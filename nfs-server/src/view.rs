@@ -28,6 +28,7 @@ mod name_cache;
 mod node;
 mod observer;
 pub mod path_text;
+mod phantom;
 mod read;
 mod readdir;
 mod readlink;

@@ -102,13 +102,20 @@ impl Accesses {
                 |entry| matches!(entry, Entry::Scratch { at, .. } if at != store && path.starts_with(at)),
             )
         };
-        self.hidden.sorted(|path| !own(path) && path.symlink_metadata().is_ok())
+        let hidden = self.hidden.sorted(|path| !own(path));
+        let last = hidden.paths.iter().enumerate().filter(|(at, path)| {
+            // A directory that was only gone through, which is possible in a phantom, is followed by what was looked for in it.
+            let below = hidden.paths.get(at + 1).is_some_and(|next| next.starts_with(path));
+            !below && path.symlink_metadata().is_ok()
+        });
+        let paths = last.map(|(_, path)| path.clone()).collect();
+        PathList { paths, incomplete: hidden.incomplete }
     }
 
-    /// How many different paths were asked for and are not in the view, whether or not this machine has them.
+    /// How many paths were asked for that neither the view nor this machine has.
     #[must_use]
-    pub fn hidden_count(&self) -> usize {
-        self.hidden.paths.len()
+    pub fn missing(&self) -> usize {
+        self.hidden.paths.iter().filter(|path| path.symlink_metadata().is_err()).count()
     }
 
     /// Those that the view shows and did not let the program reach or change.
@@ -132,7 +139,7 @@ mod tests {
         }
         let nothing = View::open(&ViewSpec { entries: Vec::new() }, None).unwrap();
         let asked = log.take(&nothing);
-        assert_eq!(asked.hidden_count(), BYTES_REMEMBERED / name(100).as_os_str().len());
+        assert_eq!(asked.missing(), BYTES_REMEMBERED / name(100).as_os_str().len());
         assert!(asked.refused().incomplete);
         assert!(serde_json::to_vec(&asked).unwrap().len() < 64 << 20);
     }

@@ -17,6 +17,7 @@ pub mod compare;
 pub mod entry;
 pub mod host_mount;
 pub mod limits;
+mod phantom;
 pub mod program;
 pub mod recovery;
 pub mod report;
@@ -24,6 +25,7 @@ mod server;
 pub mod session;
 pub mod work_dir;
 
+pub use phantom::phantom;
 #[cfg(target_os = "linux")]
 pub use server::can_restrict_files;
 pub use server::{Capability, Confined, Rights, ServeError, confine, serve};

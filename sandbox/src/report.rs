@@ -90,7 +90,6 @@ impl Report {
     pub fn of(view: &ViewSpec, store: &Path, ended: &Ended) -> Report {
         let Ended { accesses, usage, times, .. } = ended;
         let PathList { paths: hidden, incomplete } = accesses.existing(view, store);
-        let missing = accesses.hidden_count() - hidden.len();
         let owners = owners::of(&hidden, store);
         let undeclared = hidden.into_iter().zip(owners).map(|(path, owner)| Undeclared { path, owner });
         let entries = entries(view, &accesses.usage.entries);
@@ -98,7 +97,7 @@ impl Report {
         Report {
             undeclared: undeclared.collect(),
             undeclared_incomplete: incomplete,
-            missing,
+            missing: accesses.missing(),
             refused: accesses.refused(),
             entries,
             host_files,

@@ -101,6 +101,7 @@ fn prepare<'a>(
         purpose: Purpose::Check,
         unwanted: BTreeSet::new(),
         hook_paths: Vec::new(),
+        phantom: false,
     })
 }
 

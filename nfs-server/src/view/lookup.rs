@@ -11,6 +11,7 @@ use super::error::Error;
 use super::node::Node;
 use super::observer::LookupOutcome;
 use super::spec::NAME_MAX;
+use super::tree::HostEntry;
 use super::{View, declared};
 use crate::limits::{SYMLINKS_FOLLOWED_MAX, WHOLE_FILE_MAX};
 
@@ -44,7 +45,7 @@ impl View {
             return Err(Error::NotDirectory);
         }
         if let Err(error) = self.check(directory, caller, AccessMask::Execute) {
-            self.observe(directory, name, Some(error));
+            self.observe(directory, name, Err(error));
             return Err(error);
         }
         let found = match name {
@@ -54,7 +55,7 @@ impl View {
                 .and_then(|()| self.prefetch_names(directory))
                 .and_then(|()| self.child(directory, name)),
         };
-        self.observe(directory, name, found.as_ref().err().copied());
+        self.observe(directory, name, found.as_ref().map(|(node, _)| node).map_err(|error| *error));
         if let Ok((node, _)) = &found {
             self.counters(node).looked_up();
         }
@@ -148,14 +149,17 @@ impl View {
         Ok(at)
     }
 
-    fn observe(&self, directory: &Node, name: &[u8], error: Option<Error>) {
+    fn observe(&self, directory: &Node, name: &[u8], found: Result<&Node, Error>) {
         let Some(observer) = &self.observer else { return };
-        let in_graft = self.host_entry(directory).is_some_and(|host_entry| !host_entry.scratch);
-        let outcome = match error {
-            None => LookupOutcome::Found,
-            Some(Error::NotFound) if in_graft => LookupOutcome::Absent,
-            Some(Error::NotFound) => LookupOutcome::Hidden,
-            Some(_) => LookupOutcome::Refused,
+        let host_entry = self.host_entry(directory);
+        let in_graft = host_entry.is_some_and(|host_entry| !host_entry.scratch && !host_entry.is_phantom());
+        let outcome = match found {
+            // What a phantom leads to is not in the view.
+            Ok(Node::Host(_)) if host_entry.is_some_and(HostEntry::is_phantom) => LookupOutcome::Hidden,
+            Ok(_) => LookupOutcome::Found,
+            Err(Error::NotFound) if in_graft => LookupOutcome::Absent,
+            Err(Error::NotFound) => LookupOutcome::Hidden,
+            Err(_) => LookupOutcome::Refused,
         };
         observer.observe(outcome, &|| self.path(directory).join(OsStr::from_bytes(name)));
     }

@@ -12,7 +12,8 @@ use super::dir_index::{CachedName, DirIndex};
 use super::error::Error;
 use super::host;
 use super::node::{Name, Node, NodeId};
-use super::tree::NodeKind;
+use super::phantom::leads_on;
+use super::tree::{HostEntry, NodeKind};
 use super::{View, declared};
 use crate::limits::{
     CLOCK_TICK, DIR_INDEX_NAMES_MAX, LARGE_DIRECTORY, LOOKUPS_BEFORE_READDIR, PREFETCH_NAMES_MAX,
@@ -67,6 +68,11 @@ impl View {
     pub(crate) fn stat_child(&self, directory: &Node, name: impl Name) -> Result<(Node, Attributes), Error> {
         let holder = self.directory(directory.id())?;
         let stat = host::stat(&*holder, name.as_ref())?;
+        if self.host_entry(directory).is_some_and(HostEntry::is_phantom)
+            && !leads_on(&*holder, name.as_ref(), &stat)
+        {
+            return Err(Error::NotFound);
+        }
         let attributes = self.host_attributes(&stat);
         let identity = host::identity(&stat);
         let node = self.nodes.intern(directory.entry_index(), directory.id(), name, identity, &attributes)?;

@@ -8,6 +8,7 @@ use super::caller::{AccessMask, Caller};
 use super::dir_index::{FIRST_COOKIE, IndexedName};
 use super::error::Error;
 use super::node::Node;
+use super::tree::HostEntry;
 use super::{View, declared};
 
 /// Names taken from an index at a time.
@@ -103,7 +104,7 @@ impl View {
         blocking: Blocking,
         take: &mut dyn FnMut(&DirEntry<'_>) -> bool,
     ) -> Result<bool, Error> {
-        if self.host_entry(directory).is_none() {
+        if self.host_entry(directory).is_none_or(HostEntry::is_phantom) {
             return Ok(true);
         }
         let is_declared = |name: &[u8]| match directory {

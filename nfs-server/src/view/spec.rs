@@ -112,6 +112,9 @@ pub enum Access {
     Fixed,
     /// The view's users may change it as far as the host's modes let them.
     Rw,
+    /// Its directories can be walked, and nothing else is there: no file, and nothing to list. What is asked for below is seen
+    /// to its last name, and counts as hidden; other entries may lie below.
+    Phantom,
 }
 
 /// A user and group by number, as the host knows them.
@@ -282,7 +285,10 @@ impl Entry {
     }
 
     fn holds_entries(&self) -> bool {
-        matches!(self, Entry::Directory { .. } | Entry::Scratch { .. })
+        matches!(
+            self,
+            Entry::Directory { .. } | Entry::Scratch { .. } | Entry::Graft { access: Access::Phantom, .. }
+        )
     }
 
     fn writable_source(&self) -> Option<(&Path, &Path)> {

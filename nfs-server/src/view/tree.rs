@@ -104,6 +104,11 @@ struct SourceDirectory {
 }
 
 impl HostEntry {
+    /// Whether it only leads on, and shows nothing.
+    pub(crate) fn is_phantom(&self) -> bool {
+        self.access == Access::Phantom
+    }
+
     /// Whether only the view changes its files.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.scratch || self.access == Access::Fixed

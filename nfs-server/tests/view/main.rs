@@ -7,6 +7,7 @@ mod grafts;
 mod observed;
 mod open;
 mod paths;
+mod phantom;
 mod readdir;
 mod spec;
 mod usage;

@@ -9,8 +9,9 @@ use tempfile::TempDir;
 
 use nfs_server::view::{Access, AccessObserver, Caller, Entry, LookupOutcome, Node, Owner, View, ViewSpec};
 
+/// What was observed.
 #[derive(Default)]
-struct Seen(Mutex<Vec<(LookupOutcome, PathBuf)>>);
+pub struct Seen(Mutex<Vec<(LookupOutcome, PathBuf)>>);
 
 impl AccessObserver for Seen {
     fn observe(&self, decision: LookupOutcome, path: &dyn Fn() -> PathBuf) {
@@ -20,7 +21,7 @@ impl AccessObserver for Seen {
 
 impl Seen {
     /// What was observed since the last time.
-    fn take(&self) -> Vec<(LookupOutcome, PathBuf)> {
+    pub fn take(&self) -> Vec<(LookupOutcome, PathBuf)> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

@@ -60,6 +60,8 @@ fn place(entry: &Entry) -> Place {
         Entry::Graft { source, access: Access::Rw, .. } | Entry::Scratch { source, .. } => {
             What::Writable { source: source.clone() }
         }
+        // Nobody is asked what is looked for.
+        Entry::Graft { access: Access::Phantom, .. } => What::Directory { mode: 0o755, uid: 0, gid: 0 },
         Entry::Graft { source, .. } => What::Shown { source: source.clone() },
         Entry::Inline { contents, mode, .. } => What::File { contents: contents.clone(), mode: *mode },
         Entry::Symlink { target, .. } => What::Symlink { target: target.clone() },

@@ -121,6 +121,10 @@ impl Grower<'_> {
             }
             // The jail mounts the device on it.
             Entry::Device { .. } => self.farm.file(&top, &at, &[], 0)?,
+            // Nobody is asked what is looked for.
+            Entry::Graft { access: Access::Phantom, .. } => {
+                self.farm.directory(&top, &at, (0o755, 0, 0))?;
+            }
             Entry::Graft { source, .. } if devices::has_devices(source) => {
                 self.point(source, (&top, &at))?;
             }

@@ -81,6 +81,8 @@ fn listed(own: Vec<Entry>, tmp: PathBuf) -> Result<Files, RequestError> {
                     Access::Fixed => fixed.push(place),
                     Access::Ro => read.push(place),
                     Access::Rw => write.push(place),
+                    // A profile has no directories that only lead on.
+                    Access::Phantom => {}
                 }
             }
             entry => return Err(RequestError::NeedsRoot(entry.at().into())),

@@ -66,6 +66,7 @@ impl Arguments {
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
             count_visible: self.json,
             report: self.report.is_wanted(),
+            deep_report: self.report.is_deep(),
             limits: Limits::new(
                 self.timeout.unwrap_or(settings.timeout),
                 self.max_silent_time.unwrap_or(settings.max_silent_time),

@@ -139,15 +139,16 @@ pub fn list_hidden(finished: &Finished) {
 pub fn report(builder: &Builder, finished: &Finished) -> Result<Vec<Value>, BuildError> {
     let none = BTreeMap::new();
     let built = finished.built.iter().filter_map(|built| {
-        Some((&built.derivation, built.build.as_ref()?.report.as_ref()?, &built.outputs, "built"))
+        let stats = built.build.as_ref()?;
+        Some((&built.derivation, stats.report.as_ref()?, stats.deep.clone(), &built.outputs, "built"))
     });
     let failed = finished.failed.iter().filter_map(|(path, error)| match error {
-        BuildError::Builder(failure) => Some((path, failure.report.as_ref()?, &none, "failed")),
+        BuildError::Builder(failure) => Some((path, failure.report.as_ref()?, None, &none, "failed")),
         _ => None,
     });
     let mut reports = Vec::new();
-    for (derivation, access, outputs, status) in built.chain(failed) {
-        let report = BuildReport::of(builder, derivation, access.clone(), outputs)?;
+    for (derivation, access, deep, outputs, status) in built.chain(failed) {
+        let report = BuildReport::of(builder, derivation, access.clone(), deep, outputs)?;
         report::tell_of_build(derivation.short_name(), &report);
         let mut value = json!(report);
         value["status"] = status.into();

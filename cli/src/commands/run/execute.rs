@@ -13,7 +13,9 @@ use sandbox::jail::{JailError, Outcome, Spawner, Streams};
 use sandbox::recovery::StateDir;
 use sandbox::report::Report;
 use sandbox::view::{Access, Entry, Owner};
-use sandbox::{Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir};
+use sandbox::{
+    Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir, phantom,
+};
 
 use serde_json::json;
 
@@ -58,6 +60,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         None => simplest,
         mac => Command::plan(&request, &base, mac)?,
     };
+    if arguments.report.is_deep() {
+        command.view = phantom(&command.view);
+    }
 
     let top = Top { children: command.scratch.clone(), ..Top::new(base) };
     // Where the machine's root stays, the command has to reach the mount.

@@ -27,6 +27,8 @@ impl Rules {
         let mut rules = ruleset().map_err(io::Error::other)?;
         for entry in &view.entries {
             let (source, access) = match entry {
+                // Only looked up, which nothing forbids: nothing of it is ever opened.
+                Entry::Graft { access: Access::Phantom, .. } => continue,
                 Entry::Graft { source, access, .. } => (source, *access),
                 Entry::Scratch { source, .. } => (source, Access::Rw),
                 _ => continue,
@@ -58,7 +60,7 @@ fn rule(source: &Path, access: Access) -> io::Result<Option<PathBeneath<OwnedFd>
     };
     let data = match access {
         Access::Rw => make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate}),
-        Access::Ro | Access::Fixed => make_bitflags!(AccessFs::{ReadFile}),
+        Access::Ro | Access::Fixed | Access::Phantom => make_bitflags!(AccessFs::{ReadFile}),
     };
     Ok(match FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode) {
         FileType::Directory if access == Access::Rw => Some(PathBeneath::new(opened, data | change_names())),

@@ -23,6 +23,8 @@ pub(super) fn confine(_: &Rights, view: &ViewSpec) -> Result<(), Confined> {
     let (mut read, mut write) = (Vec::new(), Vec::new());
     for entry in &view.entries {
         match entry {
+            // What may not even be looked at is not there.
+            Entry::Graft { access: Access::Phantom, .. } => {}
             Entry::Graft { source, access: Access::Ro | Access::Fixed, .. } => read.push(real(source)),
             Entry::Graft { source, .. } | Entry::Scratch { source, .. } => write.push(real(source)),
             _ => {}

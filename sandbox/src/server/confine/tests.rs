@@ -11,10 +11,10 @@ use std::process::Command;
 
 use mounter::jail::{Ids, User};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
-use nix::fcntl::{AT_FDCWD, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, renameat};
 use nix::mount::MsFlags;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, fstatat, mkdirat};
 use nix::unistd::{Pid, Uid, UnlinkatFlags, symlinkat, unlinkat};
 use rustix::thread::set_thread_res_uid;
 
@@ -42,6 +42,7 @@ fn view(place: &Path) -> ViewSpec {
             graft("fixed", Access::Fixed),
             graft("link", Access::Fixed),
             graft("writable", Access::Rw),
+            graft("phantom", Access::Phantom),
             Entry::Scratch { at: "/build".into(), source: place.join("scratch"), mode: 0o700, owner },
         ],
     }
@@ -67,6 +68,9 @@ fn attempts(place: &Path, root_inside: bool) -> Vec<(&'static str, bool, io::Res
             false,
             done(unlinkat(AT_FDCWD, &at("shown/file"), UnlinkatFlags::NoRemoveDir)),
         ),
+        ("go through a phantom", true, go_through(&at("phantom"))),
+        ("list a phantom", false, fs::read_dir(at("phantom")).map(drop)),
+        ("read a file in a phantom", false, read("phantom/file")),
         ("write to what is writable", true, write("writable/new")),
         ("write to a scratch", true, write("scratch/new")),
         (
@@ -105,6 +109,12 @@ fn attempts(place: &Path, root_inside: bool) -> Vec<(&'static str, bool, io::Res
     ]
 }
 
+/// As a view does: it reaches a name in the directory, and looks at what is there.
+fn go_through(directory: &Path) -> io::Result<()> {
+    let directory = nix::fcntl::open(directory, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?;
+    fstatat(&directory, "file", AtFlags::AT_SYMLINK_NOFOLLOW).map(drop).map_err(io::Error::from)
+}
+
 /// Not a test of its own: the process of the tests below.
 #[test]
 fn confined() {
@@ -127,10 +137,10 @@ fn assert_confined(root_inside: bool) {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-    for name in ["shown", "writable", "scratch", "beside"] {
+    for name in ["shown", "writable", "phantom", "scratch", "beside"] {
         fs::create_dir(at(name)).unwrap();
     }
-    for name in ["shown/file", "shown/of-root", "fixed", "beside/file"] {
+    for name in ["shown/file", "shown/of-root", "phantom/file", "fixed", "beside/file"] {
         fs::write(at(name), "contents").unwrap();
     }
     fs::set_permissions(at("shown/of-root"), Permissions::from_mode(0o600)).unwrap();

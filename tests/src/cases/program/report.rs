@@ -16,6 +16,9 @@ cases![
     a_report_needs_a_view_that_is_asked,
     a_build_says_which_inputs_it_did_without,
     what_a_failed_build_asked_for_is_reported_too,
+    a_deep_run_is_seen_to_ask_for_whole_paths,
+    a_deep_build_is_built_once_more_and_compared,
+    a_build_that_depends_on_a_hidden_directory_is_found_out,
 ];
 
 /// A library that somebody installed long ago, outside any package.
@@ -51,8 +54,14 @@ fn host_file(report: &Value) -> &Value {
     files.iter().find(|file| file["path"] == READ).unwrap_or_else(|| panic!("not read: {files:#?}"))
 }
 
+/// Every path of this machine that was asked for and not shown.
+fn undeclared(report: &Value) -> Vec<&str> {
+    let list = report["undeclared"].as_array().expect("there is a list");
+    list.iter().filter_map(|found| found["path"].as_str()).collect()
+}
+
 /// A run of a shell's script in a view with one directory that it needs, one that it does not, and one to write to.
-fn run(place: &Place, script: &str) -> (Ran, PathBuf) {
+fn run(place: &Place, more: &[&str], script: &str) -> (Ran, PathBuf) {
     plant();
     place.directory("shown/deep");
     place.file("shown/deep/file", "0123456789");
@@ -63,6 +72,7 @@ fn run(place: &Place, script: &str) -> (Ran, PathBuf) {
     let file = place.path("report.json");
     let (report, user) = (format!("--report={}", file.display()), USER.to_string());
     let mut words = vec!["run", &report, "--with", "sh", "--with", "cat", "--uid", &user];
+    words.extend(more);
     let (shown, unused, work) = (show("shown"), show("unused"), show("work"));
     words.extend(["--ro", &shown, "--ro", &unused, "--rw", &work, "--", "sh", "-c", script]);
     (Loopbox::at(place).run(words), file)
@@ -73,7 +83,7 @@ fn a_run_says_what_it_asked_for(place: &Place) {
         "[ -e {PLANTED} ]; [ -e {OF_A_PACKAGE} ]; [ -e /nowhere/at/all ]; cat /shown/deep/file
         echo no > /shown/deep/new; echo yes > /work/new; exit 3"
     );
-    let (ran, file) = run(place, &script);
+    let (ran, file) = run(place, &[], &script);
     assert_eq!((ran.status, ran.stdout.as_str()), (3, "0123456789"));
     let report = read(&file);
     assert_eq!(report["command"], json!(["sh", "-c", script]));
@@ -107,7 +117,7 @@ fn a_run_says_what_it_asked_for(place: &Place) {
 
 /// This is the limit of what a server sees, as docs/report.md says.
 fn what_a_client_has_in_its_caches_is_counted_once(place: &Place) {
-    let (ran, file) = run(place, "cat /shown/deep/file /shown/deep/file /shown/deep/file");
+    let (ran, file) = run(place, &[], "cat /shown/deep/file /shown/deep/file /shown/deep/file");
     assert_eq!((ran.status, ran.stdout.len()), (0, 30));
     assert_eq!(host_file(&read(&file))["bytesRead"], 10);
 }
@@ -133,13 +143,19 @@ fn inputs(place: &Place, store: &Store) -> [String; 2] {
 }
 
 /// Builds a script with both inputs; the report, and how loopbox ended.
-fn build(place: &Place, store: &mut Store, [used, unused]: &[String; 2], script: &str) -> (Ran, Value) {
+fn build(
+    place: &Place,
+    store: &mut Store,
+    [used, unused]: &[String; 2],
+    more: &[&str],
+    script: &str,
+) -> (Ran, Value) {
     plant();
     let attributes =
         format!("used = \"${{builtins.storePath {used}}}\"; unused = \"${{builtins.storePath {unused}}}\";");
     let file = place.path("report.json");
     let report = format!("--report={}", file.display());
-    let ran = store.build_script(place, script, &attributes, &[&report]);
+    let ran = store.build_script(place, script, &attributes, &[&[&*report], more].concat());
     (ran, read(&file))
 }
 
@@ -154,7 +170,7 @@ fn a_build_says_which_inputs_it_did_without(place: &Place) {
     let mut store = Store::make(place);
     let inputs = inputs(place, &store);
     let script = format!("[ -e {PLANTED} ] || true; cat $used/file > $out");
-    let (ran, report) = build(place, &mut store, &inputs, &script);
+    let (ran, report) = build(place, &mut store, &inputs, &[], &script);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     assert_eq!(unused(&report, "-unused"), Some((true, true)), "{report:#}");
     assert_eq!([unused(&report, "-used"), unused(&report, "-busybox")], [None, None], "{report:#}");
@@ -163,12 +179,12 @@ fn a_build_says_which_inputs_it_did_without(place: &Place) {
     assert!(ran.stderr.contains("; the derivation could do without /nix/store/"), "{}", ran.stderr);
     // What an output refers to is needed, though nothing of it was read.
     let script = "cat $used/link > $out; echo $unused >> $out";
-    let (ran, report) = build(place, &mut store, &inputs, script);
+    let (ran, report) = build(place, &mut store, &inputs, &[], script);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     assert_eq!(unused(&report, "-unused"), Some((true, false)), "{report:#}");
     // A test for a file is a use of it.
     let script = "[ -e $unused/file ]; cat $used/file > $out; echo >> $out";
-    let (ran, report) = build(place, &mut store, &inputs, script);
+    let (ran, report) = build(place, &mut store, &inputs, &[], script);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     assert_eq!(unused(&report, "-unused"), None, "{report:#}");
     store.verify();
@@ -177,8 +193,60 @@ fn a_build_says_which_inputs_it_did_without(place: &Place) {
 fn what_a_failed_build_asked_for_is_reported_too(place: &Place) {
     let mut store = Store::make(place);
     let inputs = inputs(place, &store);
-    let (ran, report) = build(place, &mut store, &inputs, &format!("cat {PLANTED}"));
+    let (ran, report) = build(place, &mut store, &inputs, &[], &format!("cat {PLANTED}"));
     assert_eq!(ran.status, 100, "{}", ran.stderr);
     assert_eq!((&report["status"], &report["undeclared"][0]["path"]), (&json!("failed"), &json!("/planted")));
     assert_eq!(unused(&report, "-used"), Some((true, true)), "{report:#}");
+}
+
+/// The client stops at the first name that is not there; here it goes on to the last.
+fn a_deep_run_is_seen_to_ask_for_whole_paths(place: &Place) {
+    let script = format!(
+        "[ -e {PLANTED} ] && echo found; [ -d /planted/lib ] && echo walked; [ -e /planted/lib/missing ]
+        echo /planted/lib/*; cat /shown/deep/file; echo no > /planted/lib/new || echo refused"
+    );
+    let (ran, file) = run(place, &["--deep"], &script);
+    assert_eq!(ran.stdout, "walked\n/planted/lib/*\n0123456789refused", "{}", ran.stderr);
+    let report = read(&file);
+    let found = undeclared(&report);
+    assert!(found.contains(&PLANTED), "{found:#?}");
+    assert!(
+        !found.contains(&"/planted") && !found.contains(&"/planted/lib"),
+        "only gone through: {found:#?}"
+    );
+    assert!(!found.contains(&"/usr"), "{found:#?}");
+    assert!(report["missing"].as_u64() >= Some(1), "{report:#}");
+    assert_eq!(fs::read_dir("/planted/lib").expect("it is there").count(), 1, "nothing was made");
+}
+
+fn a_deep_build_is_built_once_more_and_compared(place: &Place) {
+    let mut store = Store::make(place);
+    let inputs = inputs(place, &store);
+    let script = format!("echo built; [ -e {PLANTED} ] || cat $used/file > $out");
+    let (ran, report) = build(place, &mut store, &inputs, &["--deep"], &script);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(undeclared(&report), ["/planted"], "{report:#}");
+    assert_eq!(report["deep"]["outcome"], "same", "{report:#}");
+    assert_eq!(undeclared(&report["deep"]), [PLANTED], "{report:#}");
+    let told = format!("  asked for, on this machine and not in its view: {PLANTED}\n");
+    assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("built\n").count(), 1, "nobody is told of the other build: {}", ran.stderr);
+    store.verify();
+}
+
+fn a_build_that_depends_on_a_hidden_directory_is_found_out(place: &Place) {
+    let mut store = Store::make(place);
+    let inputs = inputs(place, &store);
+    let script = "if [ -d /planted ]; then echo with > $out; else echo without > $out; fi";
+    let (ran, report) = build(place, &mut store, &inputs, &["--deep"], script);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(&ran.stdout).expect("it was built"), "without\n");
+    assert_eq!(report["deep"]["outcome"], "differs", "{report:#}");
+    assert_eq!(report["deep"]["outputs"], json!(["out"]));
+    assert!(ran.stderr.contains("differs where hidden directories can be walked: out"), "{}", ran.stderr);
+    let script = "[ -d /planted ] && exit 1; echo > $out";
+    let (ran, report) = build(place, &mut store, &inputs, &["--deep"], script);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(report["deep"]["outcome"], "failed", "{report:#}");
+    store.verify();
 }
