@@ -11,6 +11,7 @@ mod entering;
 mod external_builder;
 mod man;
 mod mount;
+mod report;
 mod run;
 mod shell;
 mod unmount;
@@ -51,6 +52,8 @@ pub enum Command {
     Compare(Box<compare::Arguments>),
     /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
+    /// Compare reports of what programs asked for (--report)
+    Report(report::Arguments),
     /// Mount the view that a JSON file describes, until it is unmounted or loopbox is interrupted
     Mount(mount::Arguments),
     /// Unmount a view mounted by another loopbox
@@ -78,6 +81,7 @@ impl Command {
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
             Command::ExternalBuilder(_) => Err(RunError::NoExternal.into()),
+            Command::Report(arguments) => report::execute(arguments),
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),
             Command::Clean => clean::execute(globals),

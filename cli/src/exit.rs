@@ -12,6 +12,8 @@ pub const NOT_FOUND: u8 = 127;
 pub const NIX_ERROR: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
+/// What was compared differs (as Nix answers to `--check`).
+pub const DIFFERS: u8 = 104;
 /// Added to the number of the signal that ended a command (as shells answer).
 pub const SIGNAL: u8 = 128;
 

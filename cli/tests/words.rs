@@ -12,8 +12,19 @@ fn loopbox(words: &[&str]) -> String {
 #[test]
 fn help_lists_every_command_and_the_exit_codes() {
     let help = loopbox(&["--help"]);
-    for word in ["run", "build", "shell", "mount", "unmount", "clean", "doctor", "completions", "man", "125"]
-    {
+    for word in [
+        "run",
+        "build",
+        "shell",
+        "mount",
+        "unmount",
+        "clean",
+        "report",
+        "doctor",
+        "completions",
+        "man",
+        "125",
+    ] {
         assert!(help.contains(word), "{word} is missing");
     }
     assert!(!help.contains("__jail"), "the hidden word shows");
@@ -94,4 +105,43 @@ fn a_reader_that_stops_early_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn reports_are_compared() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, found: &str| {
+        let report = serde_json::json!({
+            "command": ["true"], "undeclared": [{ "path": found, "owner": null }],
+            "refused": { "paths": [], "incomplete": false }, "hostFiles": [], "entries": [],
+        });
+        let path = place.path().join(name);
+        std::fs::write(&path, serde_json::json!({ "version": 1, "reports": [report] }).to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (one, other) = (file("one", "/usr"), file("other", "/opt"));
+    assert_eq!(loopbox(&["report", "diff", &one, &one]), "");
+    let mut diff = Command::new(env!("CARGO_BIN_EXE_loopbox"));
+    let output = diff.args(["report", "diff", &one, &other]).output().unwrap();
+    assert_eq!(output.status.code(), Some(104));
+    let expected = "true:
+  asked for and not in the view, only in the first: /usr
+  asked for and not in the view, only in the second: /opt
+";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_deep_plan_has_the_directories_of_this_machine() {
+    let text = loopbox(&["run", "--dry-run", "--report", "--deep", "--ro", "/etc/hostname", "--", "true"]);
+    let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entries = plan["view"]["entries"].as_array().unwrap();
+    let phantom = |entry: &serde_json::Value| entry["graft"]["access"] == "phantom";
+    let places: Vec<&str> = entries
+        .iter()
+        .filter(|entry| phantom(entry))
+        .filter_map(|entry| entry["graft"]["at"].as_str())
+        .collect();
+    assert!(places.contains(&"/") && places.contains(&"/etc"), "{places:?}");
 }

@@ -18,14 +18,12 @@ use crate::commands::build::progress::waiting_for;
 use crate::commands::builds::{self, Start};
 use crate::commands::{mount, need_root};
 use crate::error::{CommandError, CommandResult};
-use crate::exit::Status;
+use crate::exit::{DIFFERS, Status};
 use crate::failures::UsageError;
 use crate::globals::Globals;
 use crate::signals::Interrupt;
 use crate::{itself, output};
 
-/// The exit status when something differs: that of `--check`, as Nix has it.
-const DIFFERS: i32 = 104;
 /// The exit status when something cannot be built.
 const NOT_BUILT: i32 = 100;
 
@@ -139,7 +137,7 @@ impl Report {
             || self.view.as_ref().is_some_and(|view| view.walks.unexplained().next().is_some());
         match (failed, differs) {
             (true, _) => Status::Exited(NOT_BUILT),
-            (false, true) => Status::Exited(DIFFERS),
+            (false, true) => Status::Exited(DIFFERS.into()),
             (false, false) => Status::Done,
         }
     }

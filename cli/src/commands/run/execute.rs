@@ -42,7 +42,14 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.report.check(arguments.backend)?;
     let request = arguments.request()?;
     let base = command::unused_directory();
-    let simplest = Command::plan(&request, &base, entering::simplest())?;
+    let plan = |host| {
+        let mut command = Command::plan(&request, &base, host)?;
+        if arguments.report.is_deep() {
+            command.view = phantom(&command.view);
+        }
+        Ok::<_, CommandError>(command)
+    };
+    let simplest = plan(entering::simplest())?;
     simplest.view.validate()?;
     if arguments.dry_run {
         output::print_json(&simplest)?;
@@ -58,11 +65,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let loopbox = itself::program()?;
     let mut command = match entering::host(&state, &globals.state_dir, &loopbox)? {
         None => simplest,
-        mac => Command::plan(&request, &base, mac)?,
+        mac => plan(mac)?,
     };
-    if arguments.report.is_deep() {
-        command.view = phantom(&command.view);
-    }
 
     let top = Top { children: command.scratch.clone(), ..Top::new(base) };
     // Where the machine's root stays, the command has to reach the mount.
