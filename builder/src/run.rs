@@ -248,8 +248,10 @@ pub(crate) fn attempt(
     let ended = ended?;
     let outcome = ended.outcome;
 
-    let hidden = ended.accesses.existing(&plan.view, builder.store.directory());
-    let report = builder.options.report.then(|| Report::of(&plan.view, builder.store.directory(), &ended));
+    let made: Vec<PathBuf> = plan.outputs.iter().map(|output| builder.store.locate(&output.path)).collect();
+    let store = builder.store.directory();
+    let hidden = ended.accesses.existing(&plan.view, store, &made);
+    let report = builder.options.report.then(|| Report::of(&plan.view, store, &made, &ended));
     if exceeded.is_some() || outcome != Outcome::Exited(0) {
         // Before the directories are removed.
         let disk_full = place.is_disk_full();

@@ -94,13 +94,16 @@ impl AccessLog {
 
 impl Accesses {
     /// The hidden ones that exist on this machine now. What lies in a directory that the build writes to is left out: it has
-    /// a content of its own there. The store directory is such a directory too, but its names mean the same everywhere.
+    /// a content of its own there. The store directory is such a directory too, but its names mean the same everywhere, but for
+    /// those that it makes itself (`made`).
     #[must_use]
-    pub fn existing(&self, view: &ViewSpec, store: &Path) -> PathList {
+    pub fn existing(&self, view: &ViewSpec, store: &Path, made: &[PathBuf]) -> PathList {
         let own = |path: &Path| {
-            view.entries.iter().any(
-                |entry| matches!(entry, Entry::Scratch { at, .. } if at != store && path.starts_with(at)),
-            )
+            let is_made = made.iter().any(|made| path.starts_with(made));
+            is_made
+                || view.entries.iter().any(
+                    |entry| matches!(entry, Entry::Scratch { at, .. } if at != store && path.starts_with(at)),
+                )
         };
         let hidden = self.hidden.sorted(|path| !own(path));
         let last = hidden.paths.iter().enumerate().filter(|(at, path)| {
@@ -150,11 +153,12 @@ mod tests {
         let machine = tempfile::tempdir().unwrap();
         let (there, missing) = (machine.path().join("there"), machine.path().join("missing"));
         let (own, store) = (machine.path().join("own"), machine.path().join("store"));
-        for path in [&there, &own.join("file"), &store.join("undeclared")] {
+        for path in [&there, &own.join("file"), &store.join("undeclared"), &store.join("made/file")] {
             std::fs::create_dir_all(path).unwrap();
         }
         let sink = AccessLog::default();
-        for path in [&there, &missing, &own.join("file"), &store.join("undeclared")] {
+        for path in [&there, &missing, &own.join("file"), &store.join("undeclared"), &store.join("made/file")]
+        {
             sink.observe(LookupOutcome::Hidden, &|| path.clone());
         }
         sink.observe(LookupOutcome::Found, &|| machine.path().into());
@@ -166,7 +170,7 @@ mod tests {
         };
         let view = ViewSpec { entries: vec![scratch(&own), scratch(&store)] };
         let nothing = View::open(&ViewSpec { entries: Vec::new() }, None).unwrap();
-        let hidden = sink.take(&nothing).existing(&view, &store);
+        let hidden = sink.take(&nothing).existing(&view, &store, &[store.join("made")]);
         assert_eq!(hidden, PathList { paths: vec![store.join("undeclared"), there], incomplete: false });
     }
 }

@@ -85,11 +85,12 @@ pub enum EntryKind {
 }
 
 impl Report {
-    /// Of a program that has ended in a view. In `store`, which the program may write to, names mean the same everywhere.
+    /// Of a program that has ended in a view. In `store`, which the program may write to, names mean the same everywhere, but
+    /// for those that it makes itself (`made`).
     #[must_use]
-    pub fn of(view: &ViewSpec, store: &Path, ended: &Ended) -> Report {
+    pub fn of(view: &ViewSpec, store: &Path, made: &[PathBuf], ended: &Ended) -> Report {
         let Ended { accesses, usage, times, .. } = ended;
-        let PathList { paths: hidden, incomplete } = accesses.existing(view, store);
+        let PathList { paths: hidden, incomplete } = accesses.existing(view, store, made);
         let owners = owners::of(&hidden, store);
         let undeclared = hidden.into_iter().zip(owners).map(|(path, owner)| Undeclared { path, owner });
         let entries = entries(view, &accesses.usage.entries);

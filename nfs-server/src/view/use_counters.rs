@@ -1,48 +1,69 @@
 //! What is counted at each node: without a lock, so that no call waits for another.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What was done with one node.
+/// Set once a lookup has found the node.
+const LOOKED_UP: u64 = 1 << 63;
+/// Set once a directory was listed, or a symbolic link's target read.
+const LISTED: u64 = 1 << 62;
+
+/// What was done with one node: bytes that were read, below the two flags. One word, as there may be hundreds of thousands
+/// of nodes.
 #[derive(Debug, Default)]
-pub(crate) struct UseCounters {
-    looked_up: AtomicBool,
-    /// Whether a directory was listed, or a symbolic link's target read.
-    listed: AtomicBool,
-    bytes_read: AtomicU64,
-}
+pub(crate) struct UseCounters(AtomicU64);
 
 impl UseCounters {
     /// A lookup has found it.
     pub(crate) fn looked_up(&self) {
-        set(&self.looked_up);
+        self.set(LOOKED_UP);
     }
 
     /// It was listed, or its target read.
     pub(crate) fn listed(&self) {
-        set(&self.listed);
+        self.set(LISTED);
     }
 
     /// So many bytes of it were read.
     pub(crate) fn read(&self, bytes: usize) {
-        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn is_looked_up(&self) -> bool {
-        self.looked_up.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) & LOOKED_UP != 0
     }
 
     pub(crate) fn is_listed(&self) -> bool {
-        self.listed.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) & LISTED != 0
     }
 
     pub(crate) fn bytes_read(&self) -> u64 {
-        self.bytes_read.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) & !(LOOKED_UP | LISTED)
+    }
+
+    /// Sets it once: a line of a processor's cache that is only read can be in many of them.
+    fn set(&self, flag: u64) {
+        if self.0.load(Ordering::Relaxed) & flag == 0 {
+            self.0.fetch_or(flag, Ordering::Relaxed);
+        }
     }
 }
 
-/// Sets it once: a line of a processor's cache that is only read can be in many of them.
-fn set(flag: &AtomicBool) {
-    if !flag.load(Ordering::Relaxed) {
-        flag.store(true, Ordering::Relaxed);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_and_bytes_do_not_disturb_each_other() {
+        let counters = UseCounters::default();
+        let state =
+            |counters: &UseCounters| (counters.is_looked_up(), counters.is_listed(), counters.bytes_read());
+        assert_eq!(state(&counters), (false, false, 0));
+        counters.read(7);
+        counters.listed();
+        counters.read(5);
+        assert_eq!(state(&counters), (false, true, 12));
+        counters.looked_up();
+        counters.looked_up();
+        assert_eq!(state(&counters), (true, true, 12));
     }
 }

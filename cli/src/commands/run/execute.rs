@@ -100,7 +100,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if let Ok(ended) = &ended
         && arguments.report.is_wanted()
     {
-        arguments.tell(&Report::of(&command.view, &request.immutable, ended))?;
+        arguments.tell(&Report::of(&command.view, &request.immutable, &[], ended))?;
     }
     let status = status(ended, command.jail.program)?;
     carried?;
