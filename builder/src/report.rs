@@ -40,7 +40,7 @@ pub struct UnusedInput {
 }
 
 impl BuildReport {
-    /// Of a derivation that was built, with these outputs, or failed, with none.
+    /// Of a derivation that was built, with these outputs, or failed: then nothing can be said of what it could do without.
     ///
     /// # Errors
     /// When the store does not say what its inputs need.
@@ -49,7 +49,7 @@ impl BuildReport {
         derivation: &StorePath,
         access: Report,
         deep: Option<DeepReport>,
-        outputs: &BTreeMap<String, PathInfo>,
+        outputs: Option<&BTreeMap<String, PathInfo>>,
     ) -> Result<BuildReport, BuildError> {
         let store = &builder.store;
         let direct = builder.inputs(&store.derivation(derivation)?)?;
@@ -59,9 +59,11 @@ impl BuildReport {
         });
         let (used, unused): (Vec<_>, Vec<_>) = known.partition(|(_, used)| *used);
         let used: BTreeSet<StorePath> = used.into_iter().map(|(path, _)| path).collect();
-        let referenced: BTreeSet<&StorePath> = outputs.values().flat_map(|info| &info.references).collect();
+        let needed = |path: &StorePath| {
+            outputs.is_none_or(|outputs| outputs.values().any(|info| info.references.contains(path)))
+        };
         let removable = |path: &StorePath| {
-            if referenced.contains(path) || !direct.contains(path) {
+            if needed(path) || !direct.contains(path) {
                 return Ok(false);
             }
             let others = direct.iter().filter(|other| *other != path).cloned().collect();

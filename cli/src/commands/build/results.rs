@@ -137,13 +137,12 @@ pub fn list_hidden(finished: &Finished) {
 
 /// Tells of what each build asked its view for, and answers with all of it.
 pub fn report(builder: &Builder, finished: &Finished) -> Result<Vec<Value>, BuildError> {
-    let none = BTreeMap::new();
     let built = finished.built.iter().filter_map(|built| {
         let stats = built.build.as_ref()?;
-        Some((&built.derivation, stats.report.as_ref()?, stats.deep.clone(), &built.outputs, "built"))
+        Some((&built.derivation, stats.report.as_ref()?, stats.deep.clone(), Some(&built.outputs), "built"))
     });
     let failed = finished.failed.iter().filter_map(|(path, error)| match error {
-        BuildError::Builder(failure) => Some((path, failure.report.as_ref()?, None, &none, "failed")),
+        BuildError::Builder(failure) => Some((path, failure.report.as_ref()?, None, None, "failed")),
         _ => None,
     });
     let mut reports = Vec::new();

@@ -196,7 +196,8 @@ fn what_a_failed_build_asked_for_is_reported_too(place: &Place) {
     let (ran, report) = build(place, &mut store, &inputs, &[], &format!("cat {PLANTED}"));
     assert_eq!(ran.status, 100, "{}", ran.stderr);
     assert_eq!((&report["status"], &report["undeclared"][0]["path"]), (&json!("failed"), &json!("/planted")));
-    assert_eq!(unused(&report, "-used"), Some((true, true)), "{report:#}");
+    // What it would have done without cannot be told.
+    assert_eq!(unused(&report, "-used"), Some((true, false)), "{report:#}");
 }
 
 /// The client stops at the first name that is not there; here it goes on to the last.
