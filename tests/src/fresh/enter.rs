@@ -69,6 +69,8 @@ fn furnish(root: &Path, shown: &Path) -> Result<()> {
     bind(shown, &at)?;
     set_read_only(&at, true, true).with_context(|| format!("cannot make {} read-only", at.display()))?;
     put("proc", &root.join("proc"), "proc", "")?;
+    // No package brings it: a machine makes it when it starts, and nfs-ganesha exports nothing without it.
+    symlink("../proc/self/mounts", root.join("etc/mtab")).context("cannot make /etc/mtab")?;
     put("sysfs", &root.join("sys"), "sysfs", "")?;
     set_read_only(&root.join("sys"), true, false).context("cannot make /sys read-only")?;
     put("run", &root.join("run"), "tmpfs", "mode=755")?;
