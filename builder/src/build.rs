@@ -6,20 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox::PhaseSeconds;
-use sandbox::access::PathList;
 use sandbox::backend::{Backend, ResourceUsage};
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Spawner, User};
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
-use sandbox::report::Report;
+use sandbox::report::allow_list::AllowList;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::deep::DeepReport;
 use crate::derivation::{Attributes, Derivation};
 use crate::hooks;
 use crate::plan::{Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch};
+use crate::report::BuildReport;
 use crate::store::{
     BuildUsers, LockHolder, PathInfo, RegisterWhen, RegistrationTicket, Settings, Store, StoreError,
 };
@@ -70,10 +69,12 @@ pub struct Options {
     pub sandbox_paths: Vec<SandboxPath>,
     /// Whether the files that a build could see are counted.
     pub count_visible: bool,
-    /// Whether what each build asks its view for is reported.
+    /// Whether somebody wants to know what each build asks its view for.
     pub report: bool,
-    /// Whether each derivation is built once more, where hidden directories can be walked, to report what it looks for there.
-    pub deep_report: bool,
+    /// Whether each derivation is first built where hidden directories can be walked, to report what it looks for there.
+    pub deep: bool,
+    /// What a build may ask for that its view hides; if it asks for more, it fails. `None` if it may ask for anything.
+    pub strict: Option<AllowList>,
     /// What each build may do.
     pub limits: Limits,
 }
@@ -97,6 +98,8 @@ pub enum Event<'a> {
     Waiting(&'a Awaited<'a>),
     /// A build begins.
     Started(&'a StorePath),
+    /// The same where hidden directories can be walked. Nothing else is said of such a build.
+    StartedDeep(&'a StorePath),
     /// A build has written something.
     Log(&'a StorePath, &'a LogEvent<'a>),
     /// A build has ended well, or somebody else had built it meanwhile.
@@ -129,7 +132,7 @@ pub struct Built {
 }
 
 /// How a build went.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildStats {
     /// Files, directories and links that it could see of the host.
@@ -141,14 +144,9 @@ pub struct BuildStats {
     pub seconds: Seconds,
     /// How long its view took of that.
     pub view: PhaseSeconds,
-    /// What it asked for that exists on this machine but not in its view.
-    pub hidden: PathList,
-    /// What it asked its view for, if that is to be reported.
+    /// What it asked its view for.
     #[serde(skip)]
-    pub report: Option<Report>,
-    /// What it looked for in hidden directories, if that is to be reported.
-    #[serde(skip)]
-    pub deep: Option<DeepReport>,
+    pub report: BuildReport,
 }
 
 /// How long the parts of a build took, in seconds.
@@ -187,9 +185,13 @@ pub struct BuildSlot<'a> {
 }
 
 /// A derivation that is about to be built.
+#[derive(Clone)]
 pub(crate) struct BuildRequest<'a> {
     pub path: &'a StorePath,
     pub derivation: &'a Derivation<'a>,
+    /// What the derivation names.
+    pub inputs: BTreeSet<StorePath>,
+    /// What these need.
     pub known: InputInfo,
     pub sandbox_closure: BTreeSet<StorePath>,
     pub purpose: Purpose,
@@ -197,7 +199,7 @@ pub(crate) struct BuildRequest<'a> {
     pub unwanted: BTreeSet<StorePath>,
     /// What the `pre-build-hook` shows.
     pub hook_paths: Vec<SandboxPath>,
-    /// Whether it is to see what it looks for in hidden directories: they can be walked, and nobody is told of the build.
+    /// Whether it is to see what it looks for in hidden directories: they can be walked, and nobody hears what it writes.
     pub phantom: bool,
 }
 
@@ -222,20 +224,28 @@ impl Builder {
             tmp: beside.join("tmp"),
             mount: None,
         };
-        let known = self.known(derivation, &inputs)?;
-        let sandbox_closure = self.sandbox_closure()?;
-        let (purpose, unwanted, hook_paths) = (Purpose::Make, BTreeSet::new(), Vec::new());
-        let job = BuildRequest {
+        let job = self.request(path, derivation, inputs)?;
+        Ok(self.plan(&job, &user.as_user(), &scratch)?)
+    }
+
+    /// A derivation whose inputs are valid, all of whose outputs are to be made.
+    pub(crate) fn request<'a>(
+        &self,
+        path: &'a StorePath,
+        derivation: &'a Derivation<'a>,
+        inputs: BTreeSet<StorePath>,
+    ) -> Result<BuildRequest<'a>, BuildError> {
+        Ok(BuildRequest {
             path,
             derivation,
-            known,
-            sandbox_closure,
-            purpose,
-            unwanted,
-            hook_paths,
+            known: self.known(derivation, &inputs)?,
+            inputs,
+            sandbox_closure: self.sandbox_closure()?,
+            purpose: Purpose::Make,
+            unwanted: BTreeSet::new(),
+            hook_paths: Vec::new(),
             phantom: false,
-        };
-        Ok(self.plan(&job, &user.as_user(), &scratch)?)
+        })
     }
 
     /// What the `pre-build-hook` shows of the host to a build, whose root is to be at `root`.

@@ -1,58 +1,50 @@
-//! What a build looks for in directories that its view hides: it is built once more where these can be walked.
+//! Building where hidden directories can be walked, to see what is looked for there.
 
-use std::collections::BTreeMap;
-use std::error::Error;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sandbox::report::Undeclared;
-use serde::Serialize;
+use sandbox::report::Report;
 
+use crate::attempt::{BuildRun, attempt};
+use crate::build::{BuildError, BuildRequest, Builder, Purpose};
+use crate::output::StagedOutputs;
+use crate::report::{DeepOutcome, DeepReport};
 use crate::store::PathInfo;
 
-/// What a build looks for in directories that its view hides.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeepReport {
-    /// Paths that it asked for, that this machine has, and that its view does not show.
-    pub undeclared: Vec<Undeclared>,
-    /// Whether there were more of these than are remembered.
-    pub undeclared_incomplete: bool,
-    /// How many paths it asked for that neither its view nor this machine has.
-    pub missing: usize,
-    /// Whether it went as before.
-    #[serde(flatten)]
-    pub outcome: DeepOutcome,
+/// A build in whose view hidden directories could be walked. What it made is thrown away.
+pub(crate) struct DeepRun {
+    access: Report,
+    made: Result<BTreeMap<String, PathInfo>, String>,
 }
 
-/// How a build went where hidden directories are there, though nothing is in them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "outcome")]
-pub enum DeepOutcome {
-    /// Its outputs are the same.
-    Same,
-    /// Its outputs differ: because of those directories, or because they always do.
-    Differs {
-        /// Their names.
-        outputs: Vec<String>,
-    },
-    /// It failed.
-    Failed {
-        /// How.
-        error: String,
-    },
-}
-
-impl DeepOutcome {
-    /// Of a build that failed.
-    pub(crate) fn failed(error: &dyn Error) -> DeepOutcome {
-        DeepOutcome::Failed { error: error.to_string() }
+impl DeepRun {
+    /// Runs it.
+    pub fn make(builder: &Builder, job: &BuildRequest<'_>) -> Result<DeepRun, BuildError> {
+        // All outputs are made, though perhaps not all are wanted: they are not taken.
+        let (purpose, unwanted) = (Purpose::Check, BTreeSet::new());
+        let mut job = BuildRequest { purpose, unwanted, phantom: true, ..job.clone() };
+        match attempt(builder, &mut job, &*builder.backend) {
+            Ok(BuildRun { plan, access, copies, place: _place, .. }) => {
+                let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref());
+                let made = made.map(|made| made.infos().clone()).map_err(|error| error.to_string());
+                Ok(DeepRun { access, made })
+            }
+            Err(BuildError::Builder(failure)) => {
+                let access = failure.report.access.clone();
+                Ok(DeepRun { access, made: Err(BuildError::Builder(failure).to_string()) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Of a build that made these outputs, where there were others before.
-    pub(crate) fn of(made: &BTreeMap<String, PathInfo>, before: &BTreeMap<String, PathInfo>) -> DeepOutcome {
-        let differ = before
-            .iter()
-            .filter(|(name, info)| made.get(*name).is_none_or(|made| made.nar_hash != info.nar_hash));
-        let outputs: Vec<String> = differ.map(|(name, _)| name.clone()).collect();
-        if outputs.is_empty() { DeepOutcome::Same } else { DeepOutcome::Differs { outputs } }
+    /// Beside the build itself, which made these outputs, or failed.
+    pub fn beside(self, built: Option<&BTreeMap<String, PathInfo>>) -> DeepReport {
+        let outcome = match (self.made, built) {
+            (Ok(made), Some(built)) => DeepOutcome::of(&made, built),
+            (Err(error), Some(_)) => DeepOutcome::Failed { error },
+            (Ok(_), None) => DeepOutcome::Succeeded,
+            (Err(_), None) => DeepOutcome::Same,
+        };
+        let Report { undeclared, undeclared_incomplete, missing, .. } = self.access;
+        DeepReport { undeclared, undeclared_incomplete, missing, outcome }
     }
 }

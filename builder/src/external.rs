@@ -10,7 +10,8 @@ use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Outcome, Spawner, StreamError, Streams, User};
 use sandbox::recovery::StateDir;
-use sandbox::{Layout, Program, Top, WorkDir};
+use sandbox::report::{HASHED_BY_THE_WAY, Report};
+use sandbox::{Ended, Layout, Program, Top, WorkDir};
 use serde::Deserialize;
 
 use crate::build::BuildError;
@@ -19,6 +20,7 @@ use crate::output::copy_all;
 use crate::plan::{
     Host, InputInfo, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, plan_decided,
 };
+use crate::report::{BuildReport, KeptError};
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
 
@@ -197,6 +199,7 @@ impl Description {
         let carried = streams.finish();
         let ended = ended?;
         carried?;
+        self.keep_report(&plan, first, &ended);
         if ended.outcome == Outcome::Exited(0) {
             let exposed = external.backend.exposes_host_files() || !plan.jail.changes_root();
             let copies = beside.join("outputs");
@@ -204,6 +207,20 @@ impl Description {
             self.move_outputs(from, &outputs)?;
         }
         Ok(ended.outcome)
+    }
+
+    /// Keeps what the build asked its view for under the name of an output: Nix does not say what derivation it builds.
+    fn keep_report(&self, plan: &Plan, output: &StorePath, ended: &Ended) {
+        let store = Store::from_environment();
+        let made: Vec<PathBuf> = plan.outputs.iter().map(|output| store.locate(&output.path)).collect();
+        let access = Report::of(&plan.view, &self.store_dir, &made, ended, HASHED_BY_THE_WAY);
+        let outputs = (ended.outcome == Outcome::Exited(0)).then(BTreeMap::new);
+        let kept = BuildReport::of(&store, output, &BTreeSet::new(), access, outputs.as_ref())
+            .map_err(KeptError::from)
+            .and_then(|report| report.keep(&store, output));
+        if let Err(error) = kept {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the report of a build is not kept");
+        }
     }
 
     /// What Nix built from, as far as it tells.

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use sandbox::access::PathList;
 use sandbox::backend::BackendError;
 use sandbox::jail::{JailError, KillError, Outcome, signal_text};
 use sandbox::limits::Exceeded;
 use sandbox::program::ProgramError;
-use sandbox::report::Report;
 use sandbox::{SessionError, WorkDirError};
 
 use crate::derivation::KindError;
@@ -15,6 +13,7 @@ use crate::hooks::HookError;
 use crate::in_place::InPlaceError;
 use crate::output::OutputError;
 use crate::plan::PlanError;
+use crate::report::{BuildReport, UndeclaredError};
 use crate::store::{LockError, LogError, StoreError, UserError};
 use crate::store_path::StorePathError;
 
@@ -86,8 +85,11 @@ pub enum BuildError {
     #[error("cannot run the builder in its view")]
     Jail(#[source] JailError),
     /// The builder said that it failed.
-    #[error("the builder {}", .0.outcome_in_words())]
+    #[error("the builder {}", in_words(.0.outcome, .0.exceeded))]
     Builder(Box<Failure>),
+    /// It asked for what its view hides and does not allow.
+    #[error(transparent)]
+    Undeclared(#[from] Box<UndeclaredError>),
     /// Its outputs cannot be written into the store.
     #[error("cannot build where the outputs belong")]
     InPlace(#[from] InPlaceError),
@@ -115,6 +117,18 @@ pub enum BuildError {
     /// It was asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl BuildError {
+    /// What the build asked its view for, if it came so far.
+    #[must_use]
+    pub fn report(&self) -> Option<&BuildReport> {
+        match self {
+            BuildError::Builder(failure) => Some(&failure.report),
+            BuildError::Undeclared(error) => Some(&error.report),
+            _ => None,
+        }
+    }
 }
 
 impl From<SessionError> for BuildError {
@@ -150,24 +164,21 @@ pub struct Failure {
     pub log: Vec<String>,
     /// Where its directory is kept.
     pub kept: Option<PathBuf>,
-    /// What it asked for that exists on this machine but not in its view.
-    pub hidden: PathList,
-    /// What it asked its view for, if that is to be reported.
-    pub report: Option<Report>,
+    /// What it asked its view for.
+    pub report: BuildReport,
     /// Whether hardly anything was left of a disk that it wrote to.
     pub disk_full: bool,
     /// Whether it may well succeed another time: it used the network, or the disk was full.
     pub transient: bool,
 }
 
-impl Failure {
-    fn outcome_in_words(&self) -> String {
-        match self.outcome {
-            _ if let Some(exceeded) = self.exceeded => exceeded.to_string(),
-            Outcome::Exited(status) => format!("failed with exit code {status}"),
-            Outcome::Signaled(signal) => {
-                format!("failed due to signal {signal} ({})", signal_text(signal))
-            }
+/// How it ended.
+fn in_words(outcome: Outcome, exceeded: Option<Exceeded>) -> String {
+    match outcome {
+        _ if let Some(exceeded) = exceeded => exceeded.to_string(),
+        Outcome::Exited(status) => format!("failed with exit code {status}"),
+        Outcome::Signaled(signal) => {
+            format!("failed due to signal {signal} ({})", signal_text(signal))
         }
     }
 }
@@ -178,23 +189,7 @@ mod tests {
 
     #[test]
     fn signals_have_the_system_s_names_as_in_nix() {
-        let words = |outcome| {
-            let (log, hidden) = (Vec::new(), PathList::default());
-            let (log_file, kept) = (None, None);
-            let (disk_full, transient) = (false, false);
-            Failure {
-                outcome,
-                exceeded: None,
-                log_file,
-                log,
-                kept,
-                hidden,
-                report: None,
-                disk_full,
-                transient,
-            }
-            .outcome_in_words()
-        };
+        let words = |outcome| in_words(outcome, None);
         assert_eq!(words(Outcome::Signaled(9)), "failed due to signal 9 (Killed)");
         assert_eq!(words(Outcome::Signaled(34)), "failed due to signal 34 (Real-time signal 0)");
     }

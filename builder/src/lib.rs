@@ -20,11 +20,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attempt;
 pub mod build;
 mod build_dirs;
 #[cfg(target_os = "linux")]
 pub mod compare;
-pub mod deep;
+mod deep;
 pub mod derivation;
 #[cfg(target_os = "linux")]
 pub mod external;

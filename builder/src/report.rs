@@ -1,33 +1,50 @@
 //! The access report of a build: that of its view, and the inputs that it did without.
 
+mod deep;
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sandbox::report::{EntryKind, Report};
-use serde::Serialize;
+use sandbox::report::allow_list::AllowList;
+use sandbox::report::{EntryKind, Report, Undeclared};
+use serde::{Deserialize, Serialize};
 
-use crate::build::{BuildError, Builder};
-use crate::deep::DeepReport;
-use crate::store::PathInfo;
+use crate::store::{PathInfo, Store, StoreError};
 use crate::store_path::StorePath;
 
+pub use deep::{DeepOutcome, DeepReport};
+pub use kept::KeptError;
+
 /// What one build asked its view for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildReport {
     /// The derivation.
     pub derivation: PathBuf,
+    /// How its builder ended.
+    pub status: Status,
     /// What its view says.
     #[serde(flatten)]
     pub access: Report,
     /// Store paths that the build was shown and did not use.
     pub unused_inputs: Vec<UnusedInput>,
-    /// What it looked for in hidden directories, if it was built once more to see that.
+    /// What it looked for in hidden directories, if it was also built where these can be walked.
     pub deep: Option<DeepReport>,
 }
 
+/// How a builder ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// It has made the outputs.
+    Built,
+    /// It failed.
+    Failed,
+}
+
 /// A store path that a build was shown and did not use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnusedInput {
     /// The path.
@@ -39,20 +56,37 @@ pub struct UnusedInput {
     pub removable: bool,
 }
 
+/// A build asked for what it may not ask for.
+#[derive(Debug, thiserror::Error)]
+#[error("it asked for {} of this machine that its view hides, which --strict does not allow", paths_in_words(.paths))]
+pub struct UndeclaredError {
+    /// The paths.
+    pub paths: Vec<PathBuf>,
+    /// All that it asked for.
+    pub report: BuildReport,
+}
+
+fn paths_in_words(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => format!("{path:?}"),
+        [path, more @ ..] => format!("{path:?} and {} more paths", more.len()),
+        [] => String::new(),
+    }
+}
+
 impl BuildReport {
-    /// Of a derivation that was built, with these outputs, or failed: then nothing can be said of what it could do without.
+    /// Of a derivation that names these inputs (`direct`), and was built with these outputs, or failed: then nothing can be said
+    /// of what it could do without.
     ///
     /// # Errors
     /// When the store does not say what its inputs need.
     pub fn of(
-        builder: &Builder,
+        store: &Store,
         derivation: &StorePath,
+        direct: &BTreeSet<StorePath>,
         access: Report,
-        deep: Option<DeepReport>,
         outputs: Option<&BTreeMap<String, PathInfo>>,
-    ) -> Result<BuildReport, BuildError> {
-        let store = &builder.store;
-        let direct = builder.inputs(&store.derivation(derivation)?)?;
+    ) -> Result<BuildReport, StoreError> {
         let shown = access.entries.iter().filter(|entry| entry.kind == EntryKind::Fixed);
         let known = shown.filter_map(|entry| {
             Some((StorePath::parse(entry.usage.at.to_str()?, store.directory()).ok()?, entry.used))
@@ -67,7 +101,7 @@ impl BuildReport {
                 return Ok(false);
             }
             let others = direct.iter().filter(|other| *other != path).cloned().collect();
-            Ok::<bool, BuildError>(used.is_subset(&store.closure(&others)?))
+            Ok::<bool, StoreError>(used.is_subset(&store.closure(&others)?))
         };
         let mut unused_inputs = Vec::new();
         for (path, _) in unused {
@@ -76,6 +110,27 @@ impl BuildReport {
         }
         // Those that one can do something about come first.
         unused_inputs.sort_by_key(|input| (!input.removable, !input.direct, input.path.clone()));
-        Ok(BuildReport { derivation: store.locate(derivation), access, unused_inputs, deep })
+        let status = if outputs.is_some() { Status::Built } else { Status::Failed };
+        let derivation = store.locate(derivation);
+        Ok(BuildReport { derivation, status, access, unused_inputs, deep: None })
+    }
+
+    /// Asks this machine's packages whose paths these are.
+    pub fn find_owners(&mut self, store: &Path) {
+        Undeclared::find_owners(&mut self.access.undeclared, store);
+        if let Some(deep) = &mut self.deep {
+            Undeclared::find_owners(&mut deep.undeclared, store);
+        }
+    }
+
+    /// Whether it asked for no more than it may.
+    ///
+    /// # Errors
+    /// It asked for more. There may be more than are remembered, too, which nobody can judge.
+    pub fn check(&self, allowed: &AllowList) -> Result<(), Box<UndeclaredError>> {
+        let found = self.deep.as_ref().map_or(&self.access.undeclared, |deep| &deep.undeclared);
+        let paths = found.iter().map(|found| found.path.clone()).filter(|path| !allowed.allows(path));
+        let paths: Vec<PathBuf> = paths.collect();
+        if paths.is_empty() { Ok(()) } else { Err(Box::new(UndeclaredError { paths, report: self.clone() })) }
     }
 }

@@ -1,48 +1,24 @@
-//! One build, from a user of its own to registered outputs.
+//! One build, from its locks to its registered outputs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::path::Path;
 
-use sandbox::access::PathList;
-use sandbox::backend::Backend;
-use sandbox::cancel::Cancel;
-use sandbox::jail::{Outcome, Spawner, Stdio3};
-use sandbox::limits::{LimitWatch, LogMonitor};
-use sandbox::report::Report;
-use sandbox::{Ended, Program, Setup, WorkDir, phantom};
+use sandbox::Ended;
 
+use crate::attempt::{BuildRun, attempt};
 use crate::build::{
-    BuildError, BuildRequest, BuildSlot, BuildStats, Builder, Built, Event, Failure, Purpose, Seconds,
+    BuildError, BuildRequest, BuildSlot, BuildStats, Builder, Built, Event, Purpose, Seconds,
 };
-use crate::build_dirs::BuildDirectories;
-use crate::deep::{DeepOutcome, DeepReport};
+use crate::deep::DeepRun;
 use crate::derivation::Derivation;
 use crate::hooks;
-use crate::in_place::InPlace;
-use crate::log::{self, Log, LogConfig, LogEvent, Terminal};
 use crate::output::{OutputError, ReplacePolicy, StagedOutputs, is_whole};
 use crate::plan::Plan;
-use crate::store::{BuildUser, PathInfo, RegisterWhen, log_path};
+use crate::report::BuildReport;
+use crate::store::{BuildUser, PathInfo, RegisterWhen};
 use crate::store_path::StorePath;
 use crate::sweep::Pending;
 use crate::visible;
-
-/// A build that ended well. Its outputs are where it wrote them.
-pub(crate) struct BuildRun {
-    pub plan: Plan,
-    pub ended: Ended,
-    hidden: PathList,
-    pub report: Option<Report>,
-    began: Instant,
-    /// Where its outputs have to be copied to before anybody may rely on them.
-    pub copies: Option<PathBuf>,
-    /// What it wrote is removed with this.
-    pub place: BuildDirectories,
-    /// Nobody else may be this user until they are taken.
-    user: BuildUser,
-}
 
 impl Builder {
     /// Builds a derivation whose inputs are valid; blocks until that is done.
@@ -70,25 +46,13 @@ impl Builder {
         let unwanted = self.unwanted(path, &paths, purpose)?;
         let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
         if unwanted != paths {
-            let known = self.known(derivation, &inputs)?;
-            let sandbox_closure = self.sandbox_closure()?;
-            let (hook_paths, phantom) = (Vec::new(), false);
-            let mut job = BuildRequest {
-                path,
-                derivation,
-                known,
-                sandbox_closure,
-                purpose,
-                unwanted,
-                hook_paths,
-                phantom,
-            };
-            let (infos, mut measures) = run(self, &mut job, turn)?;
-            measures.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
-            if self.options.deep_report {
-                measures.deep = build_deep(self, job, &infos)?;
-            }
-            (built.outputs, built.build) = (infos, Some(measures));
+            let mut job = BuildRequest { purpose, unwanted, ..self.request(path, derivation, inputs)? };
+            let deep = self.options.deep.then(|| DeepRun::make(self, &job)).transpose()?;
+            let (infos, mut stats) = run(self, &mut job, deep, turn)
+                .inspect_err(|error| self.keep_report(path, error.report()))?;
+            self.keep_report(path, Some(&stats.report));
+            stats.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
+            (built.outputs, built.build) = (infos, Some(stats));
             self.tell_of(&built)?;
         }
         self.add_valid_outputs(&mut built, outputs)?;
@@ -127,6 +91,14 @@ impl Builder {
         Ok(valid)
     }
 
+    /// Keeps what is reported of a build beside its log.
+    fn keep_report(&self, derivation: &StorePath, report: Option<&BuildReport>) {
+        let Some(report) = report.filter(|_| self.settings.keep_build_log) else { return };
+        if let Err(error) = report.keep(&self.store, derivation) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the report of a build is not kept");
+        }
+    }
+
     /// Runs the hook for what has been built.
     fn tell_of(&self, built: &Built) -> Result<(), BuildError> {
         let Some(hook) = &self.settings.post_build_hook else { return Ok(()) };
@@ -154,121 +126,29 @@ impl Builder {
 fn run(
     builder: &Builder,
     job: &mut BuildRequest<'_>,
+    deep: Option<DeepRun>,
     turn: BuildSlot<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, BuildStats), BuildError> {
-    let BuildRun { plan, ended, hidden, report, began, copies, place, user } =
-        attempt(builder, job, &*builder.backend)?;
+    let BuildRun { plan, ended, access, began, copies, place, user } =
+        match attempt(builder, job, &*builder.backend) {
+            Err(BuildError::Builder(mut failure)) => {
+                failure.report.deep = deep.map(|deep| deep.beside(None));
+                return Err(BuildError::Builder(failure));
+            }
+            attempt => attempt?,
+        };
     let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())?;
+    let mut report = BuildReport::of(&builder.store, job.path, &job.inputs, access, Some(made.infos()))?;
+    report.deep = deep.map(|deep| deep.beside(Some(made.infos())));
+    if let Some(allowed) = &builder.options.strict {
+        report.check(allowed)?;
+    }
     let infos = take(builder, job, &plan, made, user, turn)?;
     drop(place);
     let Ended { times, usage, .. } = ended;
     let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
-    let view = times.seconds();
-    let stats = BuildStats { files_visible: None, spent: usage, seconds, view, hidden, report, deep: None };
+    let stats = BuildStats { files_visible: None, spent: usage, seconds, view: times.seconds(), report };
     Ok((infos, stats))
-}
-
-/// Builds what was built with these outputs once more, where hidden directories can be walked. What it makes is compared and
-/// thrown away.
-fn build_deep(
-    builder: &Builder,
-    job: BuildRequest<'_>,
-    outputs: &BTreeMap<String, PathInfo>,
-) -> Result<Option<DeepReport>, BuildError> {
-    let (purpose, unwanted) = (Purpose::Check, BTreeSet::new());
-    let mut job = BuildRequest { purpose, unwanted, phantom: true, ..job };
-    let (report, outcome) = match attempt(builder, &mut job, &*builder.backend) {
-        Ok(BuildRun { plan, report, copies, place: _place, .. }) => {
-            let outcome = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())
-                .map_or_else(
-                    |error| DeepOutcome::failed(&error),
-                    |made| DeepOutcome::of(made.infos(), outputs),
-                );
-            (report, outcome)
-        }
-        Err(BuildError::Builder(failure)) => {
-            let report = failure.report.clone();
-            (report, DeepOutcome::failed(&BuildError::Builder(failure)))
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(report.map(|report| {
-        let Report { undeclared, undeclared_incomplete, missing, .. } = report;
-        DeepReport { undeclared, undeclared_incomplete, missing, outcome }
-    }))
-}
-
-/// Runs the builder, and leaves its outputs to the caller.
-pub(crate) fn attempt(
-    builder: &Builder,
-    job: &mut BuildRequest<'_>,
-    backend: &dyn Backend,
-) -> Result<BuildRun, BuildError> {
-    let began = Instant::now();
-    let user = builder.acquire_user(None)?;
-    kill_processes(&builder.spawner, &user)?;
-    let mut place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
-    job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;
-    let mut plan = builder.plan(job, &user.as_user(), &place.scratch)?;
-    if job.phantom {
-        plan.view = phantom(&plan.view);
-    }
-    place.write_files(&plan)?;
-    let all = job.purpose == Purpose::Make && job.unwanted.is_empty();
-    let in_place = InPlace::begin(&plan, &builder.store, all)?;
-
-    let stop = Cancel::default();
-    let watch = LimitWatch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
-    let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop, job.phantom)?;
-    let stdio = Stdio3 {
-        stdin: log::no_input().map_err(BuildError::Terminal)?,
-        stdout: terminal.stdout,
-        stderr: terminal.stderr,
-    };
-    let ended =
-        plan.session(backend, &place.work_dir, &builder.spawner).open().map_err(BuildError::from).and_then(
-            |session| {
-                if !job.phantom {
-                    builder.observer.observe(&Event::Started(job.path));
-                }
-                Ok(session.run(Program {
-                    jail: plan.jail.clone(),
-                    stdio,
-                    terminal: None,
-                    cancel: &builder.cancel,
-                    stop: &stop,
-                    worthless_on_failure: true,
-                })?)
-            },
-        );
-    let lines = log.finish();
-    let exceeded = watch.end();
-    kill_processes(&builder.spawner, &user)?;
-    in_place.map_or(Ok(()), InPlace::collect)?;
-    let ended = ended?;
-    let outcome = ended.outcome;
-
-    let made: Vec<PathBuf> = plan.outputs.iter().map(|output| builder.store.locate(&output.path)).collect();
-    let store = builder.store.directory();
-    let hidden = ended.accesses.existing(&plan.view, store, &made);
-    let report = builder.options.report.then(|| Report::of(&plan.view, store, &made, &ended));
-    if exceeded.is_some() || outcome != Outcome::Exited(0) {
-        // Before the directories are removed.
-        let disk_full = place.is_disk_full();
-        let transient = plan.jail.network || disk_full;
-        let kept = builder.options.keep_failed.then(|| place.keep(&plan.jail.user)).transpose();
-        let kept = kept.map_err(BuildError::LogConfig)?;
-        let settings = &builder.settings;
-        let log_file = settings
-            .keep_build_log
-            .then(|| log_path(builder.store.logs(), job.path, settings.compress_build_log));
-        let failure =
-            Failure { outcome, exceeded, log_file, log: lines, kept, hidden, report, disk_full, transient };
-        return Err(BuildError::Builder(Box::new(failure)));
-    }
-    let exposed = backend.exposes_host_files() || !plan.jail.changes_root();
-    let copies = exposed.then(|| place.copies());
-    Ok(BuildRun { plan, ended, hidden, report, began, copies, place, user })
 }
 
 /// Registers the outputs, or compares them with those that are registered. Once they are made, the user and the turn
@@ -309,44 +189,5 @@ fn take(
             }
             Err(OutputError::NotDeterministic { derivation, outputs }.into())
         }
-    }
-}
-
-fn open_log(
-    builder: &Builder,
-    plan: &Plan,
-    monitor: LogMonitor,
-    stop: &Cancel,
-    quiet: bool,
-) -> Result<(Terminal, Log), BuildError> {
-    let (store, settings) = (&builder.store, &builder.settings);
-    let copy = (settings.keep_build_log && !quiet)
-        .then(|| store.create_log(&plan.derivation, settings.compress_build_log))
-        .transpose()?;
-    let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
-    let told = move |heard: &LogEvent<'_>| {
-        if !quiet {
-            observer.observe(&Event::Log(&derivation, heard));
-        }
-    };
-    let keep = LogConfig { copy, tail: settings.log_lines, monitor, closed: stop.clone() };
-    log::open(plan.jail.user.uid, keep, told).map_err(BuildError::Terminal)
-}
-
-/// A build user has no processes before and after a build.
-pub(crate) fn kill_processes(spawner: &Spawner, user: &BuildUser) -> Result<(), BuildError> {
-    if user.is_dedicated() { Ok(spawner.kill_user(user.uid)?) } else { Ok(()) }
-}
-
-impl Plan {
-    /// The session that the plan is run in.
-    pub(crate) fn session<'a>(
-        &'a self,
-        backend: &'a dyn Backend,
-        work_dir: &'a WorkDir,
-        spawner: &'a Spawner,
-    ) -> Setup<'a> {
-        let (view, user) = (&self.view, &self.jail.user);
-        Setup { view, user, backend, work_dir, spawner, records_accesses: true }
     }
 }

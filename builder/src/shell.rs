@@ -11,11 +11,11 @@ use sandbox::cancel::Cancel;
 use sandbox::jail::{Files, JailSpec, Mac, Outcome, Profile, Stdio3};
 use sandbox::{Program, SessionTerminal};
 
-use crate::build::{BuildError, BuildRequest, Builder, Purpose};
+use crate::attempt::kill_processes;
+use crate::build::{BuildError, BuildRequest, Builder};
 use crate::build_dirs::BuildDirectories;
 use crate::derivation::Derivation;
 use crate::plan::Plan;
-use crate::run::kill_processes;
 use crate::store_path::StorePath;
 
 /// Programs that run what they are told.
@@ -72,20 +72,8 @@ impl Builder {
         let given = session.build.is_some();
         let place =
             BuildDirectories::for_shell(&self.store, &self.settings, &self.state, path, session.build)?;
-        let known = self.known(derivation, &inputs)?;
-        let sandbox_closure = self.sandbox_closure()?;
-        let (purpose, unwanted) = (Purpose::Make, BTreeSet::new());
         let hook_paths = self.hook_paths(path, place.work_dir.mount_point())?;
-        let job = BuildRequest {
-            path,
-            derivation,
-            known,
-            sandbox_closure,
-            purpose,
-            unwanted,
-            hook_paths,
-            phantom: false,
-        };
+        let job = BuildRequest { hook_paths, ..self.request(path, derivation, inputs)? };
         let mut plan = self.plan(&job, &user.as_user(), &place.scratch)?;
         if given {
             place.write_missing_files(&plan)?;

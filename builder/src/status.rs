@@ -6,6 +6,9 @@ use crate::plan::PlanError;
 use sandbox::backend::BackendError;
 use sandbox::limits::Exceeded;
 
+/// The exit status when builds failed for what they asked for alone. Nix's are below it.
+pub const UNDECLARED: u8 = 112;
+
 /// The kinds of failures that there have been. Nix's manual describes the numbers on the page of `nix-store --realise`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
@@ -13,6 +16,8 @@ pub struct Failures {
     timed_out: bool,
     hash_mismatch: bool,
     check_mismatch: bool,
+    /// A build asked for what its view hides, which Nix does not see.
+    undeclared: bool,
     /// Something that loopbox needs for itself, which Nix has no number for.
     own: bool,
 }
@@ -25,6 +30,7 @@ impl Failures {
             BuildError::Execute { .. } | BuildError::Plan(PlanError::System { .. }) => self.permanent = true,
             BuildError::Output(OutputError::Fixed(FixedError::Mismatch { .. })) => self.hash_mismatch = true,
             BuildError::Output(OutputError::NotDeterministic { .. }) => self.check_mismatch = true,
+            BuildError::Undeclared(_) => self.undeclared = true,
             // What the derivation or the settings ask for cannot be had, or what was made is not accepted.
             BuildError::Kind(_)
             | BuildError::Input(_)
@@ -69,7 +75,7 @@ impl Failures {
         const OTHER: u8 = 1;
         let build = self.permanent || self.timed_out || self.hash_mismatch;
         if !build && !self.check_mismatch {
-            return (!self.own).then_some(OTHER);
+            return if self.undeclared { Some(UNDECLARED) } else { (!self.own).then_some(OTHER) };
         }
         let bit = |set: bool, bit: u8| if set { bit } else { 0 };
         Some(
@@ -93,6 +99,8 @@ mod tests {
         assert_eq!(status(none), Some(1));
         assert_eq!(status(Failures { own: true, ..none }), None);
         assert_eq!(status(Failures { permanent: true, own: true, ..none }), Some(100));
+        assert_eq!(status(Failures { undeclared: true, own: true, ..none }), Some(112));
+        assert_eq!(status(Failures { undeclared: true, permanent: true, ..none }), Some(100));
         assert_eq!(status(Failures { timed_out: true, ..none }), Some(101));
         assert_eq!(status(Failures { hash_mismatch: true, ..none }), Some(102));
         assert_eq!(status(Failures { timed_out: true, hash_mismatch: true, ..none }), Some(103));

@@ -52,7 +52,7 @@ pub enum Command {
     Compare(Box<compare::Arguments>),
     /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
-    /// Compare reports of what programs asked for (--report)
+    /// Show what earlier builds asked for, and compare reports
     Report(report::Arguments),
     /// Mount the view that a JSON file describes, until it is unmounted or loopbox is interrupted
     Mount(mount::Arguments),

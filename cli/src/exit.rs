@@ -14,6 +14,8 @@ pub const NIX_ERROR: u8 = 1;
 pub const USAGE: u8 = 2;
 /// What was compared differs (as Nix answers to `--check`).
 pub const DIFFERS: u8 = 104;
+/// What was asked for is not allowed (as `build` and `run` answer to `--strict`). Nix answers nothing above 111.
+pub const UNDECLARED: u8 = builder::status::UNDECLARED;
 /// Added to the number of the signal that ended a command (as shells answer).
 pub const SIGNAL: u8 = 128;
 

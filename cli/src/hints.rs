@@ -14,6 +14,7 @@ use sandbox::command::RequestError;
 use sandbox::host_mount::HostMountError;
 use sandbox::program::{ProgramError, ShowError};
 use sandbox::recovery::StateError;
+use sandbox::report::allow_list::AllowListError;
 use sandbox::view::{OpenError, SpecError};
 use sandbox::{MountError, NetworkError};
 
@@ -67,7 +68,7 @@ pub fn of(error: &Any) -> Vec<String> {
 /// The exit code that one error stands for, if it is not loopbox's general one.
 pub fn exit_code(error: &Any) -> Option<u8> {
     let error = passed_on(error);
-    if error.is::<UsageError>() || error.is::<SpecError>() {
+    if error.is::<UsageError>() || error.is::<SpecError>() || error.is::<AllowListError>() {
         return Some(USAGE);
     }
     if matches!(error.downcast_ref(), Some(StoreError::Evaluate { source: CommandError::Failed { .. }, .. }))

@@ -1,14 +1,14 @@
 //! `--report`: what a program asked its view for, in a few lines for a person and as JSON in a file.
 
-use std::fs;
-use std::io;
+pub mod document;
+
 use std::path::{Path, PathBuf};
 
-use builder::deep::DeepOutcome;
-use builder::report::{BuildReport, UnusedInput};
+use builder::report::{BuildReport, DeepOutcome, UnusedInput};
+use document::{AnyReport, Document, DocumentError};
 use sandbox::backend::Kind;
-use sandbox::report::{Report, Undeclared, VERSION};
-use serde_json::{Value, json};
+use sandbox::report::allow_list::{AllowList, AllowListError};
+use sandbox::report::{EntryKind, Report, Undeclared};
 
 use crate::failures::UsageError;
 use crate::output::{self, name};
@@ -28,14 +28,13 @@ pub struct ReportArguments {
     /// command runs so; a derivation is built once more so, and the outputs are compared and thrown away
     #[arg(long, requires = "report")]
     deep: bool,
-}
-
-/// A report cannot be kept.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write the report to {path:?}")]
-pub struct ReportError {
-    path: PathBuf,
-    source: io::Error,
+    /// Fail if paths of this machine are asked for that are not in the view, with the exit code 112. Hidden directories can be
+    /// walked then, as with --deep
+    #[arg(long)]
+    strict: bool,
+    /// Patterns of paths that --strict lets pass, one in each line, besides those that are known to be harmless
+    #[arg(long, value_name = "FILE", requires = "strict")]
+    strict_allow: Vec<PathBuf>,
 }
 
 impl ReportArguments {
@@ -44,9 +43,27 @@ impl ReportArguments {
         self.report.is_some()
     }
 
+    /// Whether somebody has to know what is asked for.
+    pub fn is_needed(&self) -> bool {
+        self.is_wanted() || self.strict
+    }
+
     /// Whether hidden directories are to be walked.
     pub fn is_deep(&self) -> bool {
-        self.deep
+        self.deep || self.strict
+    }
+
+    /// What may be asked for, if not anything.
+    ///
+    /// # Errors
+    /// A list of such paths cannot be read.
+    pub fn allowed(&self) -> Result<Option<AllowList>, AllowListError> {
+        self.strict.then(|| AllowList::read(&self.strict_allow)).transpose()
+    }
+
+    /// What asks for one, by its name on the command line.
+    pub fn word(&self) -> &'static str {
+        if self.strict { "--strict" } else { "--report" }
     }
 
     /// Refuses backends that are not asked for what they show, and systems that cannot show it.
@@ -54,15 +71,19 @@ impl ReportArguments {
     /// # Errors
     /// One is wanted of another backend than NFS, or a deep one on a Mac.
     pub fn check(&self, backend: Kind) -> Result<(), UsageError> {
-        if self.deep && cfg!(target_os = "macos") {
-            let message = "--deep: on a Mac a view's server may not look at what the view hides".into();
-            return Err(UsageError { message, hints: vec!["Leave out --deep.".into()] });
+        if self.is_deep() && cfg!(target_os = "macos") {
+            let word = if self.strict { "--strict" } else { "--deep" };
+            let message = format!("{word}: on a Mac a view's server may not look at what the view hides");
+            return Err(UsageError { message, hints: vec![format!("Leave out {word}.")] });
         }
-        if !self.is_wanted() || backend == Kind::Nfs {
+        if !self.is_needed() || backend == Kind::Nfs {
             return Ok(());
         }
         Err(UsageError {
-            message: format!("--report: nobody sees what is asked of a view of the backend '{backend}'"),
+            message: format!(
+                "{}: nobody sees what is asked of a view of the backend '{backend}'",
+                self.word()
+            ),
             hints: vec!["Leave out --backend.".into()],
         })
     }
@@ -71,16 +92,24 @@ impl ReportArguments {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn keep(&self, reports: &[Value]) -> Result<(), ReportError> {
+    pub fn keep(&self, reports: Vec<AnyReport>) -> Result<(), DocumentError> {
         let Some(Some(path)) = &self.report else { return Ok(()) };
-        let whole = json!({ "version": VERSION, "loopbox": env!("CARGO_PKG_VERSION"), "reports": reports });
-        let text = format!("{whole:#}\n");
-        fs::write(path, text).map_err(|source| ReportError { path: path.clone(), source })
+        Document::new(reports).write(path)
     }
 }
 
-/// Tells a person what a command asked for.
-pub fn tell_of_run(report: &Report) {
+/// Tells a person what a build or a command asked for.
+pub fn tell_of(report: &AnyReport) {
+    match report {
+        AnyReport::Build(build) => {
+            let of = report.short_of();
+            tell_of_build(of.strip_suffix(".drv").unwrap_or(&of), build);
+        }
+        AnyReport::Command(command) => tell_of_command(&command.access),
+    }
+}
+
+fn tell_of_command(report: &Report) {
     let unused: Vec<&Path> = report.unused().map(|entry| entry.usage.at.as_path()).collect();
     let unused = (!unused.is_empty())
         .then(|| format!("not used: {} of {}: {}", unused.len(), shown(report), names(&unused)));
@@ -88,8 +117,7 @@ pub fn tell_of_run(report: &Report) {
     tell("the command", report, first, unused);
 }
 
-/// Tells a person what a build asked for.
-pub fn tell_of_build(of: &str, report: &BuildReport) {
+fn tell_of_build(of: &str, report: &BuildReport) {
     let access = &report.access;
     let first = match &report.deep {
         Some(deep) => [undeclared(&deep.undeclared, deep.undeclared_incomplete), outcome(&deep.outcome)],
@@ -132,6 +160,7 @@ fn outcome(outcome: &DeepOutcome) -> Option<String> {
         DeepOutcome::Failed { error } => {
             Some(format!("fails where hidden directories can be walked: {}", output::in_one_line(error)))
         }
+        DeepOutcome::Succeeded => Some("succeeds where hidden directories can be walked".into()),
     }
 }
 
@@ -152,7 +181,7 @@ fn unused_inputs(report: &Report, unused: &[UnusedInput]) -> Option<String> {
 }
 
 fn read(report: &Report) -> String {
-    let shown = report.entries.iter().filter(|entry| entry.kind != sandbox::report::EntryKind::Scratch);
+    let shown = report.entries.iter().filter(|entry| entry.kind != EntryKind::Scratch);
     let (files, bytes) = shown.fold((0, 0), |(files, bytes), entry| {
         (files + entry.usage.files_read, bytes + entry.usage.bytes_read)
     });
@@ -170,7 +199,7 @@ fn missing(report: &Report) -> Option<String> {
 
 /// How many entries of this machine it was shown.
 fn shown(report: &Report) -> usize {
-    report.entries.iter().filter(|entry| entry.kind != sandbox::report::EntryKind::Scratch).count()
+    report.entries.iter().filter(|entry| entry.kind != EntryKind::Scratch).count()
 }
 
 fn names(paths: &[&Path]) -> String {

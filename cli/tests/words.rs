@@ -112,11 +112,16 @@ fn reports_are_compared() {
     let place = tempfile::tempdir().unwrap();
     let file = |name: &str, found: &str| {
         let report = serde_json::json!({
-            "command": ["true"], "undeclared": [{ "path": found, "owner": null }],
-            "refused": { "paths": [], "incomplete": false }, "hostFiles": [], "entries": [],
+            "command": ["true"], "undeclared": [{ "path": found, "owner": null }], "undeclaredIncomplete": false,
+            "missing": 0, "refused": { "paths": [], "incomplete": false }, "entries": [], "hostFiles": [],
+            "hostFilesLeftOut": 0, "nfsCalls": {}, "seconds": { "setup": 0.1, "run": 0.2, "teardown": 0.3 },
         });
         let path = place.path().join(name);
-        std::fs::write(&path, serde_json::json!({ "version": 1, "reports": [report] }).to_string()).unwrap();
+        std::fs::write(
+            &path,
+            serde_json::json!({ "version": 1, "loopbox": "1", "reports": [report] }).to_string(),
+        )
+        .unwrap();
         path.to_str().unwrap().to_owned()
     };
     let (one, other) = (file("one", "/usr"), file("other", "/opt"));

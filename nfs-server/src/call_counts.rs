@@ -1,7 +1,9 @@
 //! A snapshot of the call counters.
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use std::collections::BTreeMap;
+
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::call_counters::{CallCounters, PROCEDURES};
 use crate::nfs;
@@ -72,6 +74,14 @@ impl CallCounts {
     /// The NFS procedures by the names of RFC 1813, with how often each was called.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         nfs::PROCEDURES.iter().map(|procedure| procedure.name).zip(self.nfs)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallCounts {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<CallCounts, D::Error> {
+        let counts = BTreeMap::<String, u64>::deserialize(from)?;
+        let nfs = nfs::PROCEDURES.map(|procedure| counts.get(procedure.name).copied().unwrap_or(0));
+        Ok(CallCounts { nfs, ..CallCounts::default() })
     }
 }
 

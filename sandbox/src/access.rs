@@ -61,10 +61,10 @@ impl Paths {
 }
 
 /// Paths that a program asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathList {
     /// In order.
-    #[serde(serialize_with = "path_text::all::serialize")]
+    #[serde(with = "path_text::all")]
     pub paths: Vec<PathBuf>,
     /// Whether there were more than could be remembered.
     pub incomplete: bool,

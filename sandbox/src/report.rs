@@ -1,5 +1,6 @@
 //! The access report: what a program asked its view for, in a form for people and for programs.
 
+pub mod allow_list;
 mod host_files;
 mod owners;
 
@@ -8,19 +9,19 @@ use std::path::{Path, PathBuf};
 
 use nfs_server::CallCounts;
 use nfs_server::view::{Access, Entry, EntryUsage, ViewSpec, path_text};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::access::PathList;
 use crate::session::{Ended, PhaseSeconds};
 
-pub use host_files::HostFile;
+pub use host_files::{HASHED_BY_THE_WAY, HASHED_MAX, HostFile};
 pub use owners::Owner;
 
 /// The version of the form that a report has as JSON: it grows when a field is taken away or means something else.
 pub const VERSION: u32 = 1;
 
 /// What one program asked its view for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Paths that it asked for, that this machine has, and that its view does not show.
@@ -44,7 +45,7 @@ pub struct Report {
 }
 
 /// A path that a program asked for and was not shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Undeclared {
     /// The path.
@@ -55,7 +56,7 @@ pub struct Undeclared {
 }
 
 /// An entry of a view, and what was used of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryReport {
     /// Where it is on this machine.
@@ -71,7 +72,7 @@ pub struct EntryReport {
 }
 
 /// What an entry of a view is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EntryKind {
     /// What nobody changes, as a store path.
@@ -85,18 +86,17 @@ pub enum EntryKind {
 }
 
 impl Report {
-    /// Of a program that has ended in a view. In `store`, which the program may write to, names mean the same everywhere, but
-    /// for those that it makes itself (`made`).
+    /// Of a program that has ended in a view, without owners. In `store`, which the program may write to, names mean the same
+    /// everywhere, but for those that it makes itself (`made`). Of the files that it read, as many are hashed as have
+    /// `hashed_max` bytes together.
     #[must_use]
-    pub fn of(view: &ViewSpec, store: &Path, made: &[PathBuf], ended: &Ended) -> Report {
+    pub fn of(view: &ViewSpec, store: &Path, made: &[PathBuf], ended: &Ended, hashed_max: u64) -> Report {
         let Ended { accesses, usage, times, .. } = ended;
         let PathList { paths: hidden, incomplete } = accesses.existing(view, store, made);
-        let owners = owners::of(&hidden, store);
-        let undeclared = hidden.into_iter().zip(owners).map(|(path, owner)| Undeclared { path, owner });
         let entries = entries(view, &accesses.usage.entries);
-        let host_files = host_files::of(&accesses.usage.files, &entries);
+        let host_files = host_files::of(&accesses.usage.files, &entries, hashed_max);
         Report {
-            undeclared: undeclared.collect(),
+            undeclared: hidden.into_iter().map(|path| Undeclared { path, owner: None }).collect(),
             undeclared_incomplete: incomplete,
             missing: accesses.missing(),
             refused: accesses.refused(),
@@ -108,9 +108,26 @@ impl Report {
         }
     }
 
+    /// The paths that the program asked for and was not shown, though this machine has them.
+    #[must_use]
+    pub fn hidden(&self) -> PathList {
+        let paths = self.undeclared.iter().map(|found| found.path.clone()).collect();
+        PathList { paths, incomplete: self.undeclared_incomplete }
+    }
+
     /// What the program was shown of this machine and did not use.
     pub fn unused(&self) -> impl Iterator<Item = &EntryReport> {
         self.entries.iter().filter(|entry| entry.kind != EntryKind::Scratch && !entry.used)
+    }
+}
+
+impl Undeclared {
+    /// Asks this machine's packages whose these are, which takes longer than to know the paths.
+    pub fn find_owners(found: &mut [Undeclared], store: &Path) {
+        let paths: Vec<PathBuf> = found.iter().map(|found| found.path.clone()).collect();
+        for (found, owner) in found.iter_mut().zip(owners::of(&paths, store)) {
+            found.owner = owner;
+        }
     }
 }
 

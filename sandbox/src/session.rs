@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mounter::MountError;
 use mounter::jail::{self, End, Jail, JailError, JailSpec, Outcome, SpawnRequest, Spawner, Stdio3};
 use nfs_server::view::{OpenError, View, ViewSpec};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::access::Accesses;
 use crate::backend::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices};
@@ -106,7 +106,7 @@ pub struct PhaseTimes {
 }
 
 /// How long the phases of a session took, in seconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct PhaseSeconds {
     /// To make the view, until the program ran in it.
     pub setup: f64,

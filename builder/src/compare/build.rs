@@ -9,11 +9,11 @@ use sandbox::compare::{Seen, WalkError, Walker, Walks};
 use sandbox::{Ended, Layout, SessionError, Top, WorkDir};
 
 use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict};
+use crate::attempt::{BuildRun, attempt, kill_processes};
 use crate::build::{BuildError, BuildRequest, Builder, Purpose};
 use crate::build_dirs::BuildDirectories;
 use crate::derivation::Derivation;
 use crate::output::{self, StagedOutputs};
-use crate::run::{BuildRun, attempt, kill_processes};
 use crate::store_path::StorePath;
 
 /// What is to be compared.
@@ -91,18 +91,7 @@ fn prepare<'a>(
     let mut needed = inputs.clone();
     needed.insert(path.clone());
     builder.store.hold(&needed, &BTreeSet::new()).map_err(BuildError::from)?;
-    let known = builder.known(derivation, &inputs)?;
-    let sandbox_closure = builder.sandbox_closure()?;
-    Ok(BuildRequest {
-        path,
-        derivation,
-        known,
-        sandbox_closure,
-        purpose: Purpose::Check,
-        unwanted: BTreeSet::new(),
-        hook_paths: Vec::new(),
-        phantom: false,
-    })
+    Ok(BuildRequest { purpose: Purpose::Check, ..builder.request(path, derivation, inputs)? })
 }
 
 /// What was built so far.

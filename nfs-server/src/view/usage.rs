@@ -25,7 +25,7 @@ pub struct ViewUsage {
 
 /// What one entry of a view was used for. A client asks for what it has in its caches only once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct EntryUsage {
     /// Where it is in the view.
     #[serde(with = "path_text")]

@@ -9,19 +9,22 @@ use data_encoding::HEXLOWER;
 use nfs_server::view::{FileUsage, path_text};
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::EntryReport;
 
-/// How much is hashed of all files together, in bytes.
-const HASHED_MAX: u64 = 1 << 30;
+/// How much is hashed of all files together when somebody asks for it, in bytes.
+pub const HASHED_MAX: u64 = 1 << 30;
+
+/// The same for a report that nobody asks for yet.
+pub const HASHED_BY_THE_WAY: u64 = 32 << 20;
 
 /// How much is hashed at once.
 const PIECE: usize = 64 << 10;
 
 /// A file that a program read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostFile {
     /// Where it is in the view.
@@ -33,9 +36,9 @@ pub struct HostFile {
     pub sha256: Option<String>,
 }
 
-/// Each file with its hash.
-pub fn of(files: &[FileUsage], entries: &[EntryReport]) -> Vec<HostFile> {
-    let mut left = HASHED_MAX;
+/// Each file with its hash, as long as they have no more than `hashed_max` bytes together.
+pub fn of(files: &[FileUsage], entries: &[EntryReport], hashed_max: u64) -> Vec<HostFile> {
+    let mut left = hashed_max;
     let mut hashed = |path: &Path| {
         // The one that lies deepest.
         let entry = entries.iter().rev().find(|entry| path.starts_with(&entry.usage.at))?;
@@ -95,7 +98,7 @@ mod tests {
         fs::write(host.path().join("alone"), "").unwrap();
         let entries = [entry("/alone", &host.path().join("alone")), entry("/tree", host.path())];
         let file = |path: &str| FileUsage { path: path.into(), bytes_read: 1 };
-        let found = of(&[file("/tree/deep/file"), file("/alone"), file("/tree/gone")], &entries);
+        let found = of(&[file("/tree/deep/file"), file("/alone"), file("/tree/gone")], &entries, HASHED_MAX);
         let hashes: Vec<_> = found.iter().map(|file| file.sha256.as_deref()).collect();
         // FIPS 180-2, appendix B.1, and of nothing.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -113,7 +116,7 @@ mod tests {
         nix::unistd::mkfifo(&host.path().join("pipe"), Mode::S_IRWXU).unwrap();
         let file = |path: &str| FileUsage { path: path.into(), bytes_read: 1 };
         let files = [file("/tree/link/file"), file("/tree/to-file"), file("/tree/pipe")];
-        let found = of(&files, &[entry("/tree", host.path())]);
+        let found = of(&files, &[entry("/tree", host.path())], HASHED_MAX);
         assert!(found.iter().all(|file| file.sha256.is_none()), "{found:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What asks dpkg's database (dpkg-query(1)).
 const DPKG_QUERY: &str = "/usr/bin/dpkg-query";
@@ -20,7 +20,7 @@ const PATTERNS: &[u8] = b"*?[\\";
 const CELLAR: &str = "Cellar";
 
 /// A package that is installed on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Owner {
     /// Of Debian and what is made of it.

@@ -6,6 +6,7 @@ mod backend;
 mod busy;
 mod doctor;
 mod explain;
+mod kept;
 mod late;
 mod live;
 mod mount;
@@ -13,6 +14,7 @@ mod report;
 mod run;
 mod server;
 mod streams;
+mod strict;
 mod terminal;
 
 /// All of them.
@@ -27,6 +29,8 @@ pub fn cases() -> Vec<Case> {
         live::CASES,
         mount::CASES,
         report::CASES,
+        kept::CASES,
+        strict::CASES,
         doctor::CASES,
         terminal::CASES,
         streams::CASES,

@@ -20,6 +20,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::globals::Globals;
 use crate::output;
+use crate::report;
 use crate::signals::Interrupt;
 
 /// Loads the graph, builds what is missing, and answers.
@@ -66,7 +67,8 @@ impl Arguments {
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
             count_visible: self.json,
             report: self.report.is_wanted(),
-            deep_report: self.report.is_deep(),
+            deep: self.report.is_deep(),
+            strict: self.report.allowed()?,
             limits: Limits::new(
                 self.timeout.unwrap_or(settings.timeout),
                 self.max_silent_time.unwrap_or(settings.max_silent_time),
@@ -89,7 +91,9 @@ impl Arguments {
             return Ok(status);
         }
         if self.report.is_wanted() {
-            self.report.keep(&results::report(builder, &finished)?)?;
+            let reports = results::full_reports(builder, &finished);
+            reports.iter().for_each(report::tell_of);
+            self.report.keep(reports)?;
         } else {
             results::list_hidden(&finished);
         }

@@ -137,6 +137,9 @@ impl Observer for Progress {
                 self.say(&format!("building {path}"));
                 self.start(path);
             }
+            Event::StartedDeep(path) => {
+                self.say(&format!("building {path} where hidden directories can be walked"));
+            }
             Event::Log(path, heard) => self.hear(path, heard),
             Event::Hook(hook, line) => self.show(Printable::log_line(&format!("{hook}: "), line)),
             Event::Built(built) => {

@@ -1,6 +1,7 @@
 //! What a build prints: plans, results and failures, as JSON and as text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use builder::build::{BuildError, Builder, Built};
 use builder::graph::{Finished, Graph};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use crate::error::CommandError;
 use crate::exit::{FAILED, Status};
 use crate::output::{self, OutputError as PrintError, Printable};
-use crate::report;
+use crate::report::document::AnyReport;
 
 /// Hidden paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
@@ -96,8 +97,12 @@ pub fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Stat
     Status::Exited(kinds.exit_status().unwrap_or(FAILED).into())
 }
 
-/// The last lines that a failed builder wrote.
+/// The last lines that a failed builder wrote, or the paths that it may not ask for.
 fn tail_of_log(derivation: &str, error: &BuildError) {
+    if let BuildError::Undeclared(error) = error {
+        output::tell(format_args!("{derivation} asked for paths of this machine that are not in its view:"));
+        list(&error.paths, false);
+    }
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
         output::tell(format_args!("Last {} log lines:", failure.log.len()));
@@ -115,45 +120,41 @@ fn tail_of_log(derivation: &str, error: &BuildError) {
 
 /// What builds asked for that this machine has and their views do not: the likeliest reason of a difference.
 pub fn list_hidden(finished: &Finished) {
-    let built =
-        finished.built.iter().filter_map(|built| Some((&built.derivation, &built.build.as_ref()?.hidden)));
-    let failed = finished.failed.iter().filter_map(|(path, error)| match error {
-        BuildError::Builder(failure) => Some((path, &failure.hidden)),
-        _ => None,
-    });
-    for (derivation, hidden) in built.chain(failed).filter(|(_, hidden)| !hidden.paths.is_empty()) {
-        let name = derivation.short_name();
-        output::tell(format_args!("{name} asked for paths of this machine that are not in its view:"));
-        for path in hidden.paths.iter().take(LISTED) {
-            output::tell(format_args!("  {}", output::name(path)));
-        }
-        match hidden.paths.len().saturating_sub(LISTED) {
-            0 if hidden.incomplete => output::tell("  and perhaps more"),
-            0 => {}
-            more => output::tell(format_args!("  and {more} more (all with --json)")),
+    for report in reports(finished) {
+        let hidden = report.access.hidden();
+        if !hidden.paths.is_empty() {
+            let name = AnyReport::Build(Box::new(report.clone())).short_of();
+            output::tell(format_args!("{name} asked for paths of this machine that are not in its view:"));
+            list(&hidden.paths, hidden.incomplete);
         }
     }
 }
 
-/// Tells of what each build asked its view for, and answers with all of it.
-pub fn report(builder: &Builder, finished: &Finished) -> Result<Vec<Value>, BuildError> {
-    let built = finished.built.iter().filter_map(|built| {
-        let stats = built.build.as_ref()?;
-        Some((&built.derivation, stats.report.as_ref()?, stats.deep.clone(), Some(&built.outputs), "built"))
-    });
-    let failed = finished.failed.iter().filter_map(|(path, error)| match error {
-        BuildError::Builder(failure) => Some((path, failure.report.as_ref()?, None, None, "failed")),
-        _ => None,
-    });
-    let mut reports = Vec::new();
-    for (derivation, access, deep, outputs, status) in built.chain(failed) {
-        let report = BuildReport::of(builder, derivation, access.clone(), deep, outputs)?;
-        report::tell_of_build(derivation.short_name(), &report);
-        let mut value = json!(report);
-        value["status"] = status.into();
-        reports.push(value);
+/// Some of these paths, each in a line.
+pub fn list(paths: &[PathBuf], incomplete: bool) {
+    for path in paths.iter().take(LISTED) {
+        output::tell(format_args!("  {}", output::name(path)));
     }
-    Ok(reports)
+    match paths.len().saturating_sub(LISTED) {
+        0 if incomplete => output::tell("  and perhaps more"),
+        0 => {}
+        more => output::tell(format_args!("  and {more} more (all with --report=FILE)")),
+    }
+}
+
+/// What each build asked its view for, with whose it is that was hidden.
+pub fn full_reports(builder: &Builder, finished: &Finished) -> Vec<AnyReport> {
+    let with_owners = |report: &BuildReport| {
+        let mut report = report.clone();
+        report.find_owners(builder.store.directory());
+        AnyReport::Build(Box::new(report))
+    };
+    reports(finished).map(with_owners).collect()
+}
+
+fn reports(finished: &Finished) -> impl Iterator<Item = &BuildReport> {
+    let built = finished.built.iter().filter_map(|built| Some(&built.build.as_ref()?.report));
+    built.chain(finished.failed.iter().filter_map(|(_, error)| error.report()))
 }
 
 /// A derivation whose outputs are there.
@@ -179,7 +180,7 @@ fn of_built(store: &Store, built: &Built) -> Value {
         value["mounts"] = json!(spent.mounts);
         value["seconds"] = json!(measures.seconds);
         value["viewSeconds"] = json!(measures.view);
-        value["hidden"] = json!(measures.hidden)["paths"].take();
+        value["hidden"] = json!(measures.report.access.hidden())["paths"].take();
     }
     value
 }
@@ -199,7 +200,10 @@ fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
         value["log"] = json!(failure.log);
         value["logFile"] = json!(failure.log_file);
         value["kept"] = json!(failure.kept);
-        value["hidden"] = json!(failure.hidden)["paths"].take();
+        value["hidden"] = json!(failure.report.access.hidden())["paths"].take();
+    }
+    if let BuildError::Undeclared(error) = error {
+        value["undeclared"] = json!(error.paths);
     }
     if let BuildError::Output(OutputError::NotDeterministic { outputs, .. }) = error {
         value["differing"] = json!(outputs);

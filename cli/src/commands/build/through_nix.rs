@@ -32,9 +32,12 @@ pub fn execute(
         }
         .into());
     }
-    if arguments.report.is_wanted() {
+    if arguments.report.is_needed() {
         return Err(UsageError {
-            message: "--report: Nix builds outputs whose paths are not known before the build".into(),
+            message: format!(
+                "{}: Nix builds outputs whose paths are not known before the build",
+                arguments.report.word()
+            ),
             hints: vec!["Each of its builds says what it hid.".into()],
         }
         .into());

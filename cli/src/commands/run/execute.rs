@@ -1,6 +1,6 @@
 //! What `loopbox run` does once its words are read: make the view, run, take it away.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use builder::store::Store;
@@ -11,23 +11,23 @@ use sandbox::cancel::Cancel;
 use sandbox::command::{self, Command};
 use sandbox::jail::{JailError, Outcome, Spawner, Streams};
 use sandbox::recovery::StateDir;
-use sandbox::report::Report;
+use sandbox::report::{HASHED_MAX, Report, Undeclared};
 use sandbox::view::{Access, Entry, Owner};
 use sandbox::{
     Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir, phantom,
 };
 
-use serde_json::json;
-
 use super::Arguments;
+use crate::commands::build::results;
 use crate::commands::{entering, need_root};
 use crate::error::{CommandError, CommandResult};
-use crate::exit::Status;
+use crate::exit::{Status, UNDECLARED};
 use crate::failures::RunError;
 use crate::globals::Globals;
 use crate::itself;
 use crate::output;
-use crate::report::{self, ReportError};
+use crate::report;
+use crate::report::document::{AnyReport, CommandReport, DocumentError};
 use crate::signals::Interrupt;
 use crate::terminal;
 
@@ -40,6 +40,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         return Ok(status);
     }
     arguments.report.check(arguments.backend)?;
+    let allowed = arguments.report.allowed()?;
     let request = arguments.request()?;
     let base = command::unused_directory();
     let plan = |host| {
@@ -80,7 +81,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         backend: &*backend,
         work_dir: &work_dir,
         spawner: &Spawner::new(loopbox),
-        records_accesses: arguments.report.is_wanted(),
+        records_accesses: arguments.report.is_needed(),
     };
     let session = setup.open().map_err(whole)?;
     command.jail.program = command.resolve(session.view()?)?;
@@ -97,13 +98,32 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    if let Ok(ended) = &ended
+    let access = match &ended {
+        Ok(ended) if arguments.report.is_needed() => {
+            Some(Report::of(&command.view, &request.immutable, &[], ended, HASHED_MAX))
+        }
+        _ => None,
+    };
+    let undeclared = match (&access, &allowed) {
+        (Some(access), Some(allowed)) => {
+            access.hidden().paths.into_iter().filter(|path| !allowed.allows(path)).collect()
+        }
+        _ => Vec::new(),
+    };
+    if let Some(access) = access
         && arguments.report.is_wanted()
     {
-        arguments.tell(&Report::of(&command.view, &request.immutable, &[], ended))?;
+        arguments.tell(access, &request.immutable)?;
     }
     let status = status(ended, command.jail.program)?;
     carried?;
+    if !undeclared.is_empty() {
+        output::tell("the command asked for paths of this machine that are not in its view:");
+        results::list(&undeclared, false);
+        if matches!(status, Status::Exited(0)) {
+            return Ok(Status::Exited(UNDECLARED.into()));
+        }
+    }
     Ok(status)
 }
 
@@ -130,12 +150,12 @@ impl Arguments {
     }
 
     /// Reports what the command asked its view for.
-    fn tell(&self, report: &Report) -> Result<(), ReportError> {
-        report::tell_of_run(report);
-        let words: Vec<_> = self.command.iter().map(|word| word.to_string_lossy()).collect();
-        let mut value = json!(report);
-        value["command"] = json!(words);
-        self.report.keep(&[value])
+    fn tell(&self, mut access: Report, store: &Path) -> Result<(), DocumentError> {
+        Undeclared::find_owners(&mut access.undeclared, store);
+        let command = self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let report = AnyReport::Command(Box::new(CommandReport { command, access }));
+        report::tell_of(&report);
+        self.report.keep(vec![report])
     }
 
     fn closure(&self, store: &Store) -> Result<Vec<Entry>, CommandError> {

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use nix::mount::{MsFlags, mount};
 
 use super::store::{Store, ran};
@@ -54,6 +56,12 @@ fn so_does_an_external_builder(place: &Place) {
     let built = ran(&mut store.command("nix-store", ["--realise", &derivation]));
     assert_eq!(built.status, 0, "{}", built.stderr);
     assert_eq!(fs::read_to_string(&built.stdout).expect("it was built"), "ro\n");
+    for of in [&derivation, &built.stdout] {
+        let kept = ran(&mut store.loopbox(["report", "--json", of]));
+        let kept: Value = serde_json::from_str(&kept.stdout).unwrap_or_else(|_| panic!("{}", kept.stderr));
+        let report = &kept["reports"][0];
+        assert_eq!((&report["derivation"], &report["status"]), (&json!(derivation), &json!("built")));
+    }
     assert_read_only();
 }
 

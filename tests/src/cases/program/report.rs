@@ -22,7 +22,7 @@ cases![
 ];
 
 /// A library that somebody installed long ago, outside any package.
-const PLANTED: &str = "/planted/lib/libreadline.so";
+pub(super) const PLANTED: &str = "/planted/lib/libreadline.so";
 
 /// A file of the host that is shown, in ten bytes.
 const READ: &str = "/shown/deep/file";
@@ -30,7 +30,7 @@ const READ: &str = "/shown/deep/file";
 /// Something that a package of the machine's has, and that is in no view.
 const OF_A_PACKAGE: &str = "/usr/bin/dpkg-query";
 
-fn plant() {
+pub(super) fn plant() {
     fs::create_dir_all(Path::new(PLANTED).parent().expect("it is in a directory")).expect("root can make it");
     fs::write(PLANTED, "").expect("root can write it");
 }

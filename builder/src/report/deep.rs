@@ -1,0 +1,54 @@
+//! What a build looks for in directories that its view hides.
+
+use std::collections::BTreeMap;
+
+use sandbox::report::Undeclared;
+use serde::{Deserialize, Serialize};
+
+use crate::store::PathInfo;
+
+/// What a build looks for in directories that its view hides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeepReport {
+    /// Paths that it asked for, that this machine has, and that its view does not show.
+    pub undeclared: Vec<Undeclared>,
+    /// Whether there were more of these than are remembered.
+    pub undeclared_incomplete: bool,
+    /// How many paths it asked for that neither its view nor this machine has.
+    pub missing: usize,
+    /// Whether it goes the same way where they are hidden.
+    #[serde(flatten)]
+    pub outcome: DeepOutcome,
+}
+
+/// How a build went where hidden directories are there, though nothing is in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "outcome")]
+pub enum DeepOutcome {
+    /// Its outputs are the same, or it fails with and without them.
+    Same,
+    /// Its outputs differ: because of those directories, or because they always do.
+    Differs {
+        /// Their names.
+        outputs: Vec<String>,
+    },
+    /// It failed there, and not without them.
+    Failed {
+        /// How.
+        error: String,
+    },
+    /// It ended well there, and failed without them.
+    Succeeded,
+}
+
+impl DeepOutcome {
+    /// Of a build that made these outputs, and those where nothing could be walked.
+    pub(crate) fn of(made: &BTreeMap<String, PathInfo>, built: &BTreeMap<String, PathInfo>) -> DeepOutcome {
+        let differ = built
+            .iter()
+            .filter(|(name, info)| made.get(*name).is_none_or(|made| made.nar_hash != info.nar_hash));
+        let outputs: Vec<String> = differ.map(|(name, _)| name.clone()).collect();
+        if outputs.is_empty() { DeepOutcome::Same } else { DeepOutcome::Differs { outputs } }
+    }
+}
