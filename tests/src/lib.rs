@@ -24,5 +24,6 @@ pub mod probe;
 pub mod suites;
 pub mod sys;
 pub mod tally;
+pub mod traced;
 pub mod vm;
 pub mod xtask;

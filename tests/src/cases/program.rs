@@ -16,6 +16,7 @@ mod server;
 mod streams;
 mod strict;
 mod terminal;
+mod traced;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
@@ -31,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         report::CASES,
         kept::CASES,
         strict::CASES,
+        traced::CASES,
         doctor::CASES,
         terminal::CASES,
         streams::CASES,

@@ -8,7 +8,7 @@ use super::say;
 use crate::command::{installed, quiet, run, text};
 
 /// A package, and a program that shows that it (or another source of the same) is there.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 14] = [
     ("kmod", "modprobe"),
     ("iproute2", "ip"),
     ("nix-bin", "nix-store"),
@@ -22,6 +22,7 @@ const NEEDED: [(&str, &str); 13] = [
     ("xz-utils", "xz"),
     ("python3-pip", "pip3"),
     ("git", "git"),
+    ("strace", "strace"),
 ];
 
 /// Seconds to wait for whoever else installs packages at the moment.

@@ -36,7 +36,7 @@ pub(super) fn plant() {
 }
 
 /// The one report in a file.
-fn read(file: &Path) -> Value {
+pub(super) fn read(file: &Path) -> Value {
     let text = fs::read_to_string(file).expect("the report was written");
     let mut whole: Value = serde_json::from_str(&text).expect("it is JSON");
     assert_eq!((&whole["version"], whole["reports"].as_array().map(Vec::len)), (&json!(1), Some(1)));
@@ -55,7 +55,7 @@ fn host_file(report: &Value) -> &Value {
 }
 
 /// Every path of this machine that was asked for and not shown.
-fn undeclared(report: &Value) -> Vec<&str> {
+pub(super) fn undeclared(report: &Value) -> Vec<&str> {
     let list = report["undeclared"].as_array().expect("there is a list");
     list.iter().filter_map(|found| found["path"].as_str()).collect()
 }

@@ -1,0 +1,94 @@
+//! A deep report, beside what strace(1) saw of the same run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::report::{self, PLANTED, plant};
+use crate::cases::loopbox::{Loopbox, Ran};
+use crate::cases::place::USER;
+use crate::cases::{Place, cases};
+use crate::traced::{Comparison, Traced, WORDS};
+
+cases![every_path_that_a_compiler_tries_is_reported, every_path_that_a_shell_tries_is_reported];
+
+/// What a compiler and a shell are made of on this machine. What they look for besides is hidden.
+const SHOWN: [&str; 6] = ["/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64"];
+/// Where the program works in its view.
+const WORK: &str = "/src";
+
+/// Runs a script in a view of `work` and of what is in `shown` besides, with and for strace.
+pub fn run(place: &Place, work: &Path, shown: &[&str], script: &str) -> (Ran, Comparison) {
+    let traces = place.directory("traces");
+    std::os::unix::fs::chown(&traces, Some(USER), Some(USER)).expect("root can give it away");
+    let file = place.path("traced.json");
+    let (report, user) = (format!("--report={}", file.display()), USER.to_string());
+    let mut words = vec!["run", &report, "--deep", "--uid", &user];
+    words.extend(SHOWN.iter().chain(shown).flat_map(|path| ["--ro", path]));
+    let work = format!("{}:{WORK}", work.display());
+    let out = format!("{}:/traces", traces.display());
+    words.extend(["--rw", &work, "--rw", &out, "--chdir", WORK, "--"]);
+    words.extend(WORDS);
+    words.extend(["-o", "/traces/trace", "sh", "-c", script]);
+    let ran = Loopbox::at(place).run(words);
+    let trace =
+        fs::read(traces.join("trace")).unwrap_or_else(|_| panic!("nothing was traced: {}", ran.stderr));
+    let whole = report::read(&file);
+    assert_eq!(whole["undeclaredIncomplete"], false);
+    let reported: BTreeSet<PathBuf> = report::undeclared(&whole).into_iter().map(PathBuf::from).collect();
+    let comparison = Traced::parse(&String::from_utf8_lossy(&trace)).compare(&reported, &[WORK, "/traces"]);
+    (ran, comparison)
+}
+
+/// A directory that the program may write to.
+fn work(place: &Place) -> PathBuf {
+    let work = place.directory("work");
+    std::os::unix::fs::chown(&work, Some(USER), Some(USER)).expect("root can give it away");
+    work
+}
+
+/// What was asked for in vain, after checks of the rest.
+fn agreed(comparison: &Comparison) -> Vec<&str> {
+    assert!(comparison.unreported.is_empty(), "not reported: {:#?}", comparison.unreported);
+    assert!(comparison.untraced.is_empty(), "reported, and nobody asked: {:#?}", comparison.untraced);
+    comparison.agreed.iter().filter_map(|path| path.to_str()).collect()
+}
+
+fn every_path_that_a_compiler_tries_is_reported(place: &Place) {
+    for file in ["/usr/local/include/planted.h", "/usr/local/lib/libplanted.so"] {
+        let file = Path::new(file);
+        fs::create_dir_all(file.parent().expect("it is in a directory")).expect("root can make it");
+        fs::write(file, "").expect("root can write it");
+    }
+    let work = work(place);
+    fs::write(work.join("x.c"), "#include <planted.h>\n#include <stddef.h>\nint main(void) { return 0; }\n")
+        .expect("it can be written");
+    let (ran, comparison) = run(place, &work, &[], "gcc x.c; sed -i 1d x.c; gcc -o x x.c -lplanted; echo $?");
+    assert_eq!(ran.stdout, "1", "{}", ran.stderr);
+    let agreed = agreed(&comparison);
+    for planted in ["/usr/local/include/planted.h", "/usr/local/lib/libplanted.so"] {
+        assert!(agreed.contains(&planted), "{agreed:#?}");
+    }
+}
+
+fn every_path_that_a_shell_tries_is_reported(place: &Place) {
+    plant();
+    let work = work(place);
+    fs::create_dir(work.join("below")).expect("it can be made");
+    std::os::unix::fs::symlink("/planted/lib", work.join("link")).expect("it can be made");
+    let script = format!(
+        "[ -e {PLANTED} ]; [ -d /usr/share ]; [ -e /usr/share/doc/../../share/common-licenses/GPL ]
+        [ -e link/libreadline.so ]; cat /etc/passwd /etc/shadow; cd below; [ -e ../../etc/hostname ]
+        ls /planted /opt /root; readlink /etc/mtab; /usr/sbin/nologin; grep -r x /etc; true"
+    );
+    let (ran, comparison) = run(place, &work, &[], &script);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let agreed = agreed(&comparison);
+    for tried in [PLANTED, "/usr/share/common-licenses/GPL", "/etc/shadow"] {
+        assert!(agreed.contains(&tried), "{agreed:#?}");
+    }
+    let is_there =
+        |path: &&str| Command::new("test").args(["-e", path]).status().is_ok_and(|test| test.success());
+    assert!(agreed.iter().all(is_there), "{agreed:#?}");
+}
