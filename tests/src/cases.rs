@@ -26,6 +26,7 @@ mod program;
 mod pty;
 mod runner;
 mod shell;
+pub(crate) mod sources;
 mod verify;
 mod wait;
 
@@ -84,6 +85,8 @@ pub enum Group {
     Verify,
     /// The same in several backends.
     Backends,
+    /// Packages from source among decoys, which takes long.
+    Sources,
 }
 
 /// Which cases, and on what.
@@ -116,6 +119,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Nix => nix::cases(),
         Group::Verify => verify::CASES.to_vec(),
         Group::Backends => backends::cases(),
+        Group::Sources => sources::cases(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

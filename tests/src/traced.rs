@@ -76,20 +76,34 @@ impl Traced {
             let path = parent.join(path.file_name()?);
             (!is_own(&path) && path.symlink_metadata().is_ok()).then_some(path)
         };
-        let absent: BTreeSet<PathBuf> = self.absent.iter().filter_map(real).collect();
         let found: BTreeSet<PathBuf> = self.found.iter().filter_map(real).collect();
-        let mut comparison = Comparison {
-            agreed: absent.intersection(reported).cloned().collect(),
-            unreported: absent.difference(reported).cloned().collect(),
-            ..Comparison::default()
-        };
-        for path in reported.iter().filter(|path| !absent.contains(*path) && !is_own(path)) {
+        let mut comparison = Comparison::default();
+        for path in self.absent.iter().filter_map(real) {
+            // Where a link is shown, what it leads to was asked for in vain.
+            let mut hidden = chain(&path).into_iter().filter(|path| reported.contains(path)).peekable();
+            if hidden.peek().is_none() {
+                comparison.unreported.insert(path.clone());
+            }
+            comparison.agreed.extend(hidden);
+        }
+        for path in reported.iter().filter(|path| !comparison.agreed.contains(*path) && !is_own(path)) {
             let met = found.contains(path) || self.absent.iter().any(|absent| absent.starts_with(path));
             let into = if met && path.is_dir() { &mut comparison.walked } else { &mut comparison.untraced };
             into.insert(path.clone());
         }
         comparison
     }
+}
+
+/// A path, and what it leads to if it is a link.
+fn chain(path: &Path) -> Vec<PathBuf> {
+    /// As many as the kernel follows.
+    const LINKS: usize = 40;
+    let next = |path: &PathBuf| {
+        let target = path.parent()?.join(path.read_link().ok()?);
+        Some(target.parent()?.canonicalize().ok()?.join(target.file_name()?))
+    };
+    std::iter::successors(Some(path.to_owned()), next).take(LINKS).collect()
 }
 
 /// The texts among a call's arguments, in order; those that are no path that can be known are `None`. Directories that a path goes

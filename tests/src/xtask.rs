@@ -20,6 +20,7 @@ pub mod report;
 pub mod setup;
 pub mod suites;
 pub mod test;
+pub mod traced;
 pub mod vm;
 
 /// Set up, test and demonstrate loopbox.
@@ -52,6 +53,8 @@ enum What {
     Overhead(overhead::Options),
     /// Kill builds on a farm of hard links at random moments: the store has to stay as it was.
     Kills(kills::Options),
+    /// Configure packages from source among decoys; their reports have to agree with strace
+    Traced(traced::Options),
     /// Open reports of `loopbox compare` in a browser without a window and without a network: they have to need neither.
     Report,
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
@@ -127,6 +130,7 @@ impl Arguments {
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
             What::Overhead(options) => overhead::run(&options),
             What::Kills(options) => kills::run(&options),
+            What::Traced(options) => traced::run(&options),
             What::Report => report::run(),
             What::Probe(options) => probe::run(&options),
             What::CheckMacos => check_macos::run(),

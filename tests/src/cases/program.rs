@@ -16,7 +16,7 @@ mod server;
 mod streams;
 mod strict;
 mod terminal;
-mod traced;
+pub mod traced;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
