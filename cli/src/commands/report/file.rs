@@ -1,4 +1,4 @@
-//! A file that `--report=FILE` has written, as far as reports are compared.
+//! A file that `--report=FILE` has written: as it is, and as far as reports are compared.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use sandbox::report::VERSION;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::output::name;
 
-/// Why a file is none.
+/// Why a file is none, or cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read.
@@ -24,14 +25,21 @@ pub enum FileError {
     /// Another loopbox has written it.
     #[error("{path:?} is a report of version {version}, and this loopbox reads version {VERSION}")]
     Version { path: PathBuf, version: u32 },
+    /// Its page cannot be written.
+    #[error("cannot write the page to {path:?}")]
+    Write { path: PathBuf, source: io::Error },
 }
 
 /// What one program did, by what is compared: names, and what is said of each.
 pub type Facts = Vec<(&'static str, BTreeMap<String, String>)>;
 
 #[derive(Deserialize)]
-struct Whole {
+struct Version {
     version: u32,
+}
+
+#[derive(Deserialize)]
+struct Whole {
     reports: Vec<One>,
 }
 
@@ -86,16 +94,36 @@ enum PathText {
 
 /// The reports of a file, by what they are of: a derivation's name if there is one of that name only, or a command.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Facts>, FileError> {
+    facts(&load(path)?, path)
+}
+
+/// The whole document of a file, which has the form of this version.
+pub fn read_document(path: &Path) -> Result<Value, FileError> {
+    let document = load(path)?;
+    whole(&document, path)?;
+    Ok(document)
+}
+
+fn load(path: &Path) -> Result<Value, FileError> {
     let text = fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
     parse(&text, path)
 }
 
-fn parse(text: &[u8], path: &Path) -> Result<BTreeMap<String, Facts>, FileError> {
+fn parse(text: &[u8], path: &Path) -> Result<Value, FileError> {
     let form = |source| FileError::Form { path: path.into(), source };
-    let whole: Whole = serde_json::from_slice(text).map_err(form)?;
-    if whole.version != VERSION {
-        return Err(FileError::Version { path: path.into(), version: whole.version });
+    let document: Value = serde_json::from_slice(text).map_err(form)?;
+    match Version::deserialize(&document).map_err(form)? {
+        Version { version: VERSION } => Ok(document),
+        Version { version } => Err(FileError::Version { path: path.into(), version }),
     }
+}
+
+fn whole(document: &Value, path: &Path) -> Result<Whole, FileError> {
+    Whole::deserialize(document).map_err(|source| FileError::Form { path: path.into(), source })
+}
+
+fn facts(document: &Value, path: &Path) -> Result<BTreeMap<String, Facts>, FileError> {
+    let whole = whole(document, path)?;
     let of = |name: &str| whole.reports.iter().filter(|one| one.short_name() == name).count();
     let whole_name = |one: &One| match &one.derivation {
         Some(derivation) if of(&one.short_name()) > 1 => name(derivation),
@@ -139,7 +167,7 @@ impl PathText {
 
 #[cfg(test)]
 pub mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -165,8 +193,7 @@ pub mod tests {
 
     /// Reads reports.
     pub fn read(reports: &[Value]) -> Result<BTreeMap<String, Facts>, FileError> {
-        let whole = json!({ "version": VERSION, "reports": reports });
-        parse(whole.to_string().as_bytes(), "r.json".as_ref())
+        facts(&json!({ "version": VERSION, "reports": reports }), "r.json".as_ref())
     }
 
     #[test]
@@ -191,9 +218,14 @@ pub mod tests {
 
     #[test]
     fn what_is_no_report_says_so() {
-        let told = |text: &str| parse(text.as_bytes(), "r.json".as_ref()).unwrap_err().to_string();
+        let path = Path::new("r.json");
+        let told = |text: &str| {
+            let read = parse(text.as_bytes(), path).and_then(|document| whole(&document, path));
+            read.err().map(|error| error.to_string()).unwrap()
+        };
         assert_eq!(told("{"), r#""r.json" is no report of loopbox"#);
         assert_eq!(told("[]"), r#""r.json" is no report of loopbox"#);
+        assert_eq!(told(r#"{"version": 1, "reports": [{}]}"#), r#""r.json" is no report of loopbox"#);
         let other = r#""r.json" is a report of version 9, and this loopbox reads version 1"#;
         assert_eq!(told(r#"{"version": 9, "reports": []}"#), other);
     }
