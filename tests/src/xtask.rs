@@ -52,8 +52,8 @@ enum What {
     Overhead(overhead::Options),
     /// Kill builds on a farm of hard links at random moments: the store has to stay as it was.
     Kills(kills::Options),
-    /// Open reports of `loopbox compare` in a browser without a window and without a network: they have to need neither.
-    Report,
+    /// Open the pages that loopbox writes in a browser without a window and without a network: they have to need neither.
+    Report(report::Options),
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
     Probe(probe::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
@@ -127,7 +127,7 @@ impl Arguments {
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
             What::Overhead(options) => overhead::run(&options),
             What::Kills(options) => kills::run(&options),
-            What::Report => report::run(),
+            What::Report(options) => report::run(&options),
             What::Probe(options) => probe::run(&options),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),
