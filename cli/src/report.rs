@@ -25,7 +25,7 @@ pub struct ReportArguments {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     report: Option<Option<PathBuf>>,
     /// Learn the whole paths of what is looked for in hidden directories: these can be walked, though nothing is in them. A
-    /// command runs so; a derivation is built once more so, and the outputs are compared and thrown away
+    /// command runs so; a derivation is built so first, and the outputs are compared and thrown away
     #[arg(long, requires = "report")]
     deep: bool,
     /// Fail if paths of this machine are asked for that are not in the view, with the exit code 112. Hidden directories can be

@@ -5,6 +5,7 @@
 //! wrong case can be told from a wrong server.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -89,6 +90,13 @@ pub enum Group {
     Sources,
 }
 
+impl Group {
+    /// A case that takes longer hangs: most take less than a minute in the machine.
+    fn limit(self) -> Duration {
+        Duration::from_secs(if self == Group::Sources { 3600 } else { 240 })
+    }
+}
+
 /// Which cases, and on what.
 #[derive(Debug, Args)]
 pub struct Options {
@@ -126,7 +134,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     let mut tally = Tally::default();
     for &ground in &options.on {
         let held = ground.prepare(options.behind)?;
-        runner::run(&cases, ground, held.directory(), &mut tally)?;
+        runner::run(&cases, ground, held.directory(), options.group.limit(), &mut tally)?;
         held.clean_up()?;
     }
     println!("{tally}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 /// How strace is called for what [`Traced::parse`] reads.
-pub const WORDS: [&str; 5] = ["strace", "-f", "-y", "-e", "trace=%file"];
+pub const WORDS: [&str; 5] = ["strace", "-f", "-y", "-e", "trace=%file,connect,bind"];
 /// Places that are not this machine's in a view.
 const OWN: [&str; 4] = ["/proc", "/sys", "/dev", "/tmp"];
 

@@ -55,8 +55,8 @@ enum What {
     Kills(kills::Options),
     /// Configure packages from source among decoys; their reports have to agree with strace
     Traced(traced::Options),
-    /// Open reports of `loopbox compare` in a browser without a window and without a network: they have to need neither.
-    Report,
+    /// Open the pages that loopbox writes in a browser without a window and without a network: they have to need neither.
+    Report(report::Options),
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
     Probe(probe::Options),
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
@@ -131,7 +131,7 @@ impl Arguments {
             What::Overhead(options) => overhead::run(&options),
             What::Kills(options) => kills::run(&options),
             What::Traced(options) => traced::run(&options),
-            What::Report => report::run(),
+            What::Report(options) => report::run(&options),
             What::Probe(options) => probe::run(&options),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),

@@ -1,7 +1,9 @@
 //! `loopbox report`: what earlier builds asked their views for, and how reports differ.
 
 mod diff;
+mod page;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use builder::report::BuildReport;
@@ -12,7 +14,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit::{DIFFERS, Status};
 use crate::failures::UsageError;
 use crate::output;
-use crate::report::document::{AnyReport, Document};
+use crate::report::document::{AnyReport, Document, DocumentError};
 use crate::report::tell_of;
 
 /// Words of `loopbox report`.
@@ -27,6 +29,9 @@ pub struct Arguments {
     /// Print the reports as JSON
     #[arg(long)]
     json: bool,
+    /// Write the reports to a file as a page for a browser
+    #[arg(long, value_name = "PAGE", conflicts_with = "json")]
+    html: Option<PathBuf>,
 }
 
 /// What else to do.
@@ -56,7 +61,10 @@ pub fn execute(arguments: &Arguments) -> CommandResult {
     for path in &arguments.of {
         reports.extend(find(path, &store)?);
     }
-    if arguments.json {
+    if let Some(path) = &arguments.html {
+        let page = page::page(&Document::new(reports));
+        fs::write(path, page).map_err(|source| DocumentError::Write { path: path.clone(), source })?;
+    } else if arguments.json {
         output::print_json(&Document::new(reports))?;
     } else {
         reports.iter().for_each(tell_of);

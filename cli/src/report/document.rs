@@ -14,7 +14,8 @@ use crate::output::name;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Document {
     version: u32,
-    loopbox: String,
+    /// Which loopbox wrote it.
+    pub loopbox: String,
     /// What it reports of.
     pub reports: Vec<AnyReport>,
 }
@@ -161,6 +162,16 @@ pub mod tests {
         })
     }
 
+    /// A report of a command, as a file has it.
+    pub fn command(words: &[&str]) -> Value {
+        let mut command = report("", &[], &[]);
+        let only_of_builds = ["derivation", "status", "unusedInputs", "deep"];
+        let fields = command.as_object_mut().unwrap();
+        fields.retain(|name, _| !only_of_builds.contains(&name.as_str()));
+        fields.insert("command".into(), json!(words));
+        command
+    }
+
     /// A file of such reports.
     pub fn document(reports: &[Value]) -> Result<Document, DocumentError> {
         let whole = json!({ "version": VERSION, "loopbox": "1", "reports": reports });
@@ -169,12 +180,7 @@ pub mod tests {
 
     #[test]
     fn what_is_read_is_what_was_written() {
-        let mut command = report("", &["/usr"], &[("/bin/sh", None)]);
-        command
-            .as_object_mut()
-            .unwrap()
-            .retain(|name, _| !["derivation", "status", "unusedInputs", "deep"].contains(&name.as_str()));
-        command["command"] = json!(["sh", "-c", "true"]);
+        let command = command(&["sh", "-c", "true"]);
         let mut deep = report("/s/222-b.drv", &["/opt"], &[]);
         deep["deep"] = json!({
             "undeclared": [{ "path": "/opt/a.h", "owner": { "kind": "debian", "packages": ["a"] } }],

@@ -14,11 +14,14 @@ use super::{Case, Ground, Place};
 use crate::differences::{CASES, Difference, known};
 use crate::tally::Tally;
 
-/// A case that takes longer hangs: the largest ones take a minute in the machine.
-const LIMIT: Duration = Duration::from_secs(240);
-
-/// Runs the cases in directories below `directory`.
-pub fn run(cases: &[Case], ground: Ground, directory: &Path, tally: &mut Tally) -> Result<()> {
+/// Runs the cases in directories below `directory`. One that takes longer than `limit` hangs.
+pub fn run(
+    cases: &[Case],
+    ground: Ground,
+    directory: &Path,
+    limit: Duration,
+    tally: &mut Tally,
+) -> Result<()> {
     for (number, case) in cases.iter().enumerate() {
         let name = case.short_name();
         print!("{ground} {name} ... ");
@@ -29,8 +32,8 @@ pub fn run(cases: &[Case], ground: Ground, directory: &Path, tally: &mut Tally) 
         let difference = known(CASES, name, ground);
         let start = Instant::now();
         let held = match difference {
-            Some(_) => silently(|| one(case, place))?,
-            None => one(case, place)?,
+            Some(_) => silently(|| one(case, place, limit))?,
+            None => one(case, place, limit)?,
         };
         let seconds = start.elapsed().as_secs_f32();
         tally.add(Tally::one(held != difference.is_some()));
@@ -55,7 +58,7 @@ fn silently<T>(action: impl FnOnce() -> T) -> T {
 }
 
 /// Whether the case held; an error means that it hangs, and nothing more can be learnt from this machine.
-fn one(case: &Case, place: Place) -> Result<bool> {
+fn one(case: &Case, place: Place, limit: Duration) -> Result<bool> {
     let (sender, receiver) = channel();
     let run = case.run;
     let thread = thread::Builder::new().name(case.name.to_owned()).spawn(move || {
@@ -63,7 +66,7 @@ fn one(case: &Case, place: Place) -> Result<bool> {
         // Nobody listens any more only when the limit was passed.
         let _ = sender.send(());
     })?;
-    match receiver.recv_timeout(LIMIT) {
+    match receiver.recv_timeout(limit) {
         Err(std::sync::mpsc::RecvTimeoutError::Timeout) => bail!("{} hangs", case.name),
         _ => Ok(thread.join().is_ok()),
     }

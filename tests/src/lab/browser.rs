@@ -1,7 +1,10 @@
 //! A browser without a window and without a network, which tells what a page asked for and complained of.
 
+pub mod devtools;
+
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -35,28 +38,43 @@ pub fn show(page: &Path, (width, height): (u32, u32), picture: &Path) -> Result<
     let (profile, network) = (picture.with_extension("profile"), picture.with_extension("netlog"));
     remove(picture)?;
     let mut browser = command("timeout", [LIMIT, "unshare", "--net", "--", PROGRAM]);
+    arguments(&mut browser, &profile, &network, (width, height))
+        .arg(format!("--virtual-time-budget={PATIENCE}"))
+        .arg(format!("--screenshot={}", picture.display()))
+        .arg(format!("file://{}", page.display()));
+    let output = browser.output().context("cannot start the browser")?;
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() || !picture.exists() {
+        bail!("the browser took no picture of {}: {}\n{log}", page.display(), output.status);
+    }
+    let noticed = noticed(&log, &network)?;
+    remove(&network)?;
+    remove(&profile)?;
+    Ok(noticed)
+}
+
+/// Adds what every browser is started with.
+fn arguments<'c>(
+    browser: &'c mut Command,
+    profile: &Path,
+    network: &Path,
+    (width, height): (u32, u32),
+) -> &'c mut Command {
     browser
         // Its own sandbox does not start as root, and the page is ours.
         .args(["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=0"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("--log-net-log={}", network.display()))
         .arg(format!("--window-size={width},{height}"))
-        .arg(format!("--virtual-time-budget={PATIENCE}"))
-        .arg(format!("--screenshot={}", picture.display()))
-        .arg(format!("file://{}", page.display()));
-    let output = browser.output().context("cannot start the browser")?;
-    let log = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() || !picture.exists() {
-        bail!("the browser took no picture of {}: {}\n{log}", page.display(), output.status);
-    }
-    let events = fs::read(&network).context("the browser kept no log of its network")?;
-    let noticed = Noticed {
+}
+
+/// What a browser that has ended has left in its logs.
+fn noticed(log: &str, network: &Path) -> Result<Noticed> {
+    let events = fs::read(network).context("the browser kept no log of its network")?;
+    Ok(Noticed {
         console: log.lines().filter(|line| line.contains(CONSOLE)).map(str::to_owned).collect(),
         requests: requests(&events)?,
-    };
-    remove(&network)?;
-    remove(&profile)?;
-    Ok(noticed)
+    })
 }
 
 /// The addresses in a log of the browser's network, each once.

@@ -1,14 +1,18 @@
-//! `cargo xtask report`: what `loopbox compare` reports, in a browser: it may ask for nothing and complain of nothing.
+//! `cargo xtask report`: the pages that loopbox writes, in a browser: they may ask for nothing and complain of nothing.
+
+mod accesses;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 
 use super::setup;
 use crate::demo::Workload;
 use crate::demo::ways::machine;
+use crate::lab::browser::devtools::OpenPage;
 use crate::lab::browser::{Noticed, show};
 use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
@@ -25,28 +29,33 @@ const WINDOWS: [(&str, (u32, u32)); 2] = [("wide", (1200, 4200)), ("narrow", (48
 /// A page that does what a report must not.
 const BAD: &str = "<img src=\"http://example.invalid/x.png\"><script>console.error('wrong')</script>";
 
-/// Makes reports in the virtual machine, and opens them.
-pub fn run() -> Result<ExitCode> {
+/// Which pages.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only those of access reports, which need no virtual machine.
+    #[arg(long)]
+    accesses: bool,
+}
+
+/// Makes reports, those of comparisons in the virtual machine, and opens their pages.
+pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?;
-    setup::machine(&lab)?;
-    let tally = check(&lab)?;
+    let tally = if options.accesses {
+        check_accesses(&lab)?
+    } else {
+        setup::machine(&lab)?;
+        check(&lab)?
+    };
     println!("{tally}");
     Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The same as a part of the tests: each report counts once for each window.
+/// The same as a part of the tests: each report of a comparison counts once for each window.
 pub fn check(lab: &Lab) -> Result<Tally> {
-    packages::browser()?;
+    let mut tally = check_accesses(lab)?;
     let directory = lab.kept("report")?;
     say("reports of comparisons, in a browser");
-    let bad = directory.join("bad.html");
-    fs::write(&bad, BAD).context("cannot write a page")?;
-    let noticed = show(&bad, WINDOWS[0].1, &bad.with_extension("png"))?;
-    if noticed.console.is_empty() || noticed.requests.is_empty() {
-        bail!("the browser does not tell what a page does: {noticed:?}");
-    }
     make(lab, &directory)?;
-    let mut tally = Tally::default();
     for name in NAMES {
         let page = directory.join(name).with_extension("html");
         for (window, size) in WINDOWS {
@@ -59,6 +68,23 @@ pub fn check(lab: &Lab) -> Result<Tally> {
         }
     }
     Ok(tally)
+}
+
+/// Makes sure that the browser tells what a page does, and tries the pages of access reports.
+fn check_accesses(lab: &Lab) -> Result<Tally> {
+    packages::browser()?;
+    let directory = lab.kept("report")?;
+    let bad = directory.join("bad.html");
+    fs::write(&bad, BAD).context("cannot write a page")?;
+    let size = WINDOWS[0].1;
+    let shown = show(&bad, size, &bad.with_extension("png"))?;
+    let opened = OpenPage::open(&bad, size, &bad.with_extension("profile"))?.close()?;
+    for noticed in [shown, opened] {
+        if noticed.console.is_empty() || noticed.requests.is_empty() {
+            bail!("the browser does not tell what a page does: {noticed:?}");
+        }
+    }
+    accesses::check(lab, &directory)
 }
 
 /// Has the case of the machine leave its reports.
