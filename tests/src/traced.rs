@@ -76,7 +76,6 @@ impl Traced {
             let path = parent.join(path.file_name()?);
             (!is_own(&path) && path.symlink_metadata().is_ok()).then_some(path)
         };
-        let found: BTreeSet<PathBuf> = self.found.iter().filter_map(real).collect();
         let mut comparison = Comparison::default();
         for path in self.absent.iter().filter_map(real) {
             // Where a link is shown, what it leads to was asked for in vain.
@@ -87,7 +86,11 @@ impl Traced {
             comparison.agreed.extend(hidden);
         }
         for path in reported.iter().filter(|path| !comparison.agreed.contains(*path) && !is_own(path)) {
-            let met = found.contains(path) || self.absent.iter().any(|absent| absent.starts_with(path));
+            let met = self
+                .found
+                .iter()
+                .chain(&self.absent)
+                .any(|named| chain(named).iter().any(|named| named.starts_with(path)));
             let into = if met && path.is_dir() { &mut comparison.walked } else { &mut comparison.untraced };
             into.insert(path.clone());
         }

@@ -1,6 +1,7 @@
 //! `cargo xtask report`: the pages that loopbox writes, in a browser: they may ask for nothing and complain of nothing.
 
 mod accesses;
+mod schema;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,8 @@ use crate::traced::{Comparison, Traced, WORDS};
 cases![every_path_that_a_compiler_tries_is_reported, every_path_that_a_shell_tries_is_reported];
 
 /// What a compiler and a shell are made of on this machine. What they look for besides is hidden.
-const SHOWN: [&str; 6] = ["/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64"];
+const SHOWN: [&str; 7] =
+    ["/etc/alternatives", "/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64"];
 /// Where the program works in its view.
 const WORK: &str = "/src";
 
@@ -28,7 +29,8 @@ pub fn run(place: &Place, work: &Path, shown: &[&str], script: &str) -> (Ran, Co
     words.extend(SHOWN.iter().chain(shown).flat_map(|path| ["--ro", path]));
     let work = format!("{}:{WORK}", work.display());
     let out = format!("{}:/traces", traces.display());
-    words.extend(["--rw", &work, "--rw", &out, "--chdir", WORK, "--"]);
+    // In other languages strace itself looks for the words, and nobody sees that.
+    words.extend(["--rw", &work, "--rw", &out, "--chdir", WORK, "--env", "LC_ALL=C", "--"]);
     words.extend(WORDS);
     words.extend(["-o", "/traces/trace", "sh", "-c", script]);
     let ran = Loopbox::at(place).run(words);
@@ -37,7 +39,11 @@ pub fn run(place: &Place, work: &Path, shown: &[&str], script: &str) -> (Ran, Co
     let whole = report::read(&file);
     assert_eq!(whole["undeclaredIncomplete"], false);
     let reported: BTreeSet<PathBuf> = report::undeclared(&whole).into_iter().map(PathBuf::from).collect();
-    let comparison = Traced::parse(&String::from_utf8_lossy(&trace)).compare(&reported, &[WORK, "/traces"]);
+    let trace = String::from_utf8_lossy(&trace);
+    let comparison = Traced::parse(&trace).compare(&reported, &[WORK, "/traces"]);
+    for name in comparison.untraced.iter().filter_map(|path| path.file_name()?.to_str()) {
+        trace.lines().filter(|line| line.contains(name)).for_each(|line| println!("{line}"));
+    }
     (ran, comparison)
 }
 

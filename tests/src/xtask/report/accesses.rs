@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::WINDOWS;
+use super::{WINDOWS, schema};
 use crate::command::{command, quiet};
 use crate::lab::browser::devtools::OpenPage;
 use crate::lab::browser::{Noticed, show};
@@ -67,6 +67,8 @@ pub fn check(lab: &Lab, directory: &Path) -> Result<Tally> {
         ("100,000 paths are shown at once", &large, paths_are_shown_at_once),
         ("100,000 paths are searched", &large, paths_are_searched),
     ];
+    let form = schema::check(lab, &loopbox, &three.with_extension("json"));
+    tally.add(told("reports have the documented form", &form));
     for (name, page, trial) in trials {
         tally.add(told(name, &tried(page, &directory.join("accesses.profile"), trial)));
     }
