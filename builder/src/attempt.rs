@@ -90,7 +90,8 @@ pub(crate) fn attempt(
         // Before the directories are removed.
         let disk_full = place.is_disk_full();
         let transient = plan.jail.network || disk_full;
-        let kept = builder.options.keep_failed.then(|| place.keep(&plan.jail.user)).transpose();
+        let keep = builder.options.keep_failed && !job.phantom;
+        let kept = keep.then(|| place.keep(&plan.jail.user)).transpose();
         let kept = kept.map_err(BuildError::LogConfig)?;
         let settings = &builder.settings;
         let log_file = settings

@@ -58,19 +58,20 @@ pub struct UnusedInput {
 
 /// A build asked for what it may not ask for.
 #[derive(Debug, thiserror::Error)]
-#[error("it asked for {} of this machine that its view hides, which --strict does not allow", paths_in_words(.paths))]
+#[error("it asked for {}", in_words(.paths))]
 pub struct UndeclaredError {
-    /// The paths.
+    /// The paths; none if there were only more than are remembered.
     pub paths: Vec<PathBuf>,
     /// All that it asked for.
     pub report: BuildReport,
 }
 
-fn paths_in_words(paths: &[PathBuf]) -> String {
+fn in_words(paths: &[PathBuf]) -> String {
+    let hidden = "of this machine that its view hides, which --strict does not allow";
     match paths {
-        [path] => format!("{path:?}"),
-        [path, more @ ..] => format!("{path:?} and {} more paths", more.len()),
-        [] => String::new(),
+        [path] => format!("{path:?} {hidden}"),
+        [path, more @ ..] => format!("{path:?} and {} more paths {hidden}", more.len()),
+        [] => "more hidden paths than are remembered, so that --strict cannot say what they are".into(),
     }
 }
 
@@ -126,11 +127,15 @@ impl BuildReport {
     /// Whether it asked for no more than it may.
     ///
     /// # Errors
-    /// It asked for more. There may be more than are remembered, too, which nobody can judge.
+    /// It asked for more, or for so many that not all are known.
     pub fn check(&self, allowed: &AllowList) -> Result<(), Box<UndeclaredError>> {
-        let found = self.deep.as_ref().map_or(&self.access.undeclared, |deep| &deep.undeclared);
-        let paths = found.iter().map(|found| found.path.clone()).filter(|path| !allowed.allows(path));
-        let paths: Vec<PathBuf> = paths.collect();
-        if paths.is_empty() { Ok(()) } else { Err(Box::new(UndeclaredError { paths, report: self.clone() })) }
+        let hidden = match &self.deep {
+            Some(deep) => Undeclared::list(&deep.undeclared, deep.undeclared_incomplete),
+            None => self.access.hidden(),
+        };
+        match allowed.check(hidden) {
+            Ok(()) => Ok(()),
+            Err(paths) => Err(Box::new(UndeclaredError { paths, report: self.clone() })),
+        }
     }
 }

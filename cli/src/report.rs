@@ -101,10 +101,7 @@ impl ReportArguments {
 /// Tells a person what a build or a command asked for.
 pub fn tell_of(report: &AnyReport) {
     match report {
-        AnyReport::Build(build) => {
-            let of = report.short_of();
-            tell_of_build(of.strip_suffix(".drv").unwrap_or(&of), build);
-        }
+        AnyReport::Build(build) => tell_of_build(&report.short_of(), build),
         AnyReport::Command(command) => tell_of_command(&command.access),
     }
 }

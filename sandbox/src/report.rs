@@ -111,8 +111,7 @@ impl Report {
     /// The paths that the program asked for and was not shown, though this machine has them.
     #[must_use]
     pub fn hidden(&self) -> PathList {
-        let paths = self.undeclared.iter().map(|found| found.path.clone()).collect();
-        PathList { paths, incomplete: self.undeclared_incomplete }
+        Undeclared::list(&self.undeclared, self.undeclared_incomplete)
     }
 
     /// What the program was shown of this machine and did not use.
@@ -122,6 +121,12 @@ impl Report {
 }
 
 impl Undeclared {
+    /// The paths alone.
+    #[must_use]
+    pub fn list(found: &[Undeclared], incomplete: bool) -> PathList {
+        PathList { paths: found.iter().map(|found| found.path.clone()).collect(), incomplete }
+    }
+
     /// Asks this machine's packages whose these are, which takes longer than to know the paths.
     pub fn find_owners(found: &mut [Undeclared], store: &Path) {
         let paths: Vec<PathBuf> = found.iter().map(|found| found.path.clone()).collect();

@@ -119,10 +119,18 @@ impl AnyReport {
 
     /// The same without the hash of a derivation, which changes with everything.
     pub fn short_of(&self) -> String {
-        let AnyReport::Build(report) = self else { return self.of() };
-        let file = report.derivation.file_name().unwrap_or_default().to_string_lossy();
-        name(file.split_once('-').map_or(&*file, |(_, name)| name))
+        match self {
+            AnyReport::Build(report) => short_name(&report.derivation),
+            AnyReport::Command(_) => self.of(),
+        }
     }
+}
+
+/// A derivation's name without its hash and the ending that all have.
+pub fn short_name(derivation: &Path) -> String {
+    let file = derivation.file_name().unwrap_or_default().to_string_lossy();
+    let short = file.split_once('-').map_or(&*file, |(_, name)| name);
+    name(short.strip_suffix(".drv").unwrap_or(short))
 }
 
 #[cfg(test)]
@@ -194,7 +202,7 @@ pub mod tests {
         let document = Document::parse(written.to_string().as_bytes(), "r.json".as_ref()).unwrap();
         assert_eq!(json!(document), written);
         let names: Vec<String> = document.reports.iter().map(AnyReport::short_of).collect();
-        assert_eq!(names, ["a.drv", "sh -c true", "b.drv"]);
+        assert_eq!(names, ["a", "sh -c true", "b"]);
     }
 
     #[test]

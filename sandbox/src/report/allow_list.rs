@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use crate::access::PathList;
+
 /// What every program of some kind asks for, and what changes no result.
 pub const HARMLESS: &str = include_str!("harmless.txt");
 
@@ -73,6 +75,16 @@ impl AllowList {
     pub fn allows(&self, path: &Path) -> bool {
         path.ancestors().any(|above| self.patterns.is_match(above))
     }
+
+    /// Whether a program may ask for all of these.
+    ///
+    /// # Errors
+    /// Those that it may not ask for; none of them if there are only more than are remembered.
+    pub fn check(&self, hidden: PathList) -> Result<(), Vec<PathBuf>> {
+        let PathList { mut paths, incomplete } = hidden;
+        paths.retain(|path| !self.allows(path));
+        if paths.is_empty() && !incomplete { Ok(()) } else { Err(paths) }
+    }
 }
 
 fn add(builder: &mut GlobSetBuilder, path: &Path, text: &str) -> Result<(), AllowListError> {
@@ -123,6 +135,18 @@ mod tests {
         {
             assert!(!allows(path), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_allowed() {
+        let list = list("/opt\n").unwrap();
+        let check = |paths: &[&str], incomplete| {
+            let paths = paths.iter().map(PathBuf::from).collect();
+            list.check(PathList { paths, incomplete })
+        };
+        assert_eq!(check(&["/opt/a"], false), Ok(()));
+        assert_eq!(check(&["/opt/a", "/usr"], false), Err(vec!["/usr".into()]));
+        assert_eq!(check(&["/opt/a"], true), Err(Vec::new()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::error::CommandError;
 use crate::exit::{FAILED, Status};
 use crate::output::{self, OutputError as PrintError, Printable};
-use crate::report::document::AnyReport;
+use crate::report::document::{AnyReport, short_name};
 
 /// Hidden paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
@@ -123,7 +123,7 @@ pub fn list_hidden(finished: &Finished) {
     for report in reports(finished) {
         let hidden = report.access.hidden();
         if !hidden.paths.is_empty() {
-            let name = AnyReport::Build(Box::new(report.clone())).short_of();
+            let name = short_name(&report.derivation);
             output::tell(format_args!("{name} asked for paths of this machine that are not in its view:"));
             list(&hidden.paths, hidden.incomplete);
         }

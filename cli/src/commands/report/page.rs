@@ -178,7 +178,7 @@ mod tests {
         run["refused"]["paths"] = json!([]);
         let labels: Vec<String> = document(&[build, run]).unwrap().reports.iter().map(label).collect();
         let expected = [
-            "\u{2068}bash\\u{202e}-5.2.drv\u{2069} · failed · 2 undeclared · 1 refused",
+            "\u{2068}bash\\u{202e}-5.2\u{2069} · failed · 2 undeclared · 1 refused",
             "\u{2068}make -j\\n\u{2069}",
         ];
         assert_eq!(labels, expected);

@@ -104,11 +104,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         }
         _ => None,
     };
-    let undeclared = match (&access, &allowed) {
-        (Some(access), Some(allowed)) => {
-            access.hidden().paths.into_iter().filter(|path| !allowed.allows(path)).collect()
-        }
-        _ => Vec::new(),
+    let judged = match (&access, &allowed) {
+        (Some(access), Some(allowed)) => allowed.check(access.hidden()),
+        _ => Ok(()),
     };
     if let Some(access) = access
         && arguments.report.is_wanted()
@@ -117,14 +115,20 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     }
     let status = status(ended, command.jail.program)?;
     carried?;
-    if !undeclared.is_empty() {
+    Ok(judged.map_or_else(|paths| not_allowed(&paths, status), |()| status))
+}
+
+/// Tells of what may not be asked for. A command that failed has a status of its own.
+fn not_allowed(paths: &[PathBuf], status: Status) -> Status {
+    if paths.is_empty() {
+        output::tell(
+            "the command asked for more hidden paths than are remembered: --strict cannot say what they are",
+        );
+    } else {
         output::tell("the command asked for paths of this machine that are not in its view:");
-        results::list(&undeclared, false);
-        if matches!(status, Status::Exited(0)) {
-            return Ok(Status::Exited(UNDECLARED.into()));
-        }
+        results::list(paths, false);
     }
-    Ok(status)
+    if status == Status::Exited(0) { Status::Exited(UNDECLARED.into()) } else { status }
 }
 
 impl Arguments {
