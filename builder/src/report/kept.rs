@@ -1,4 +1,4 @@
-//! Reports that are kept beside the logs of their builds, and compressed as those are if they are long.
+//! Reports that are kept in a directory beside the logs of builds, and compressed as those are if they are long.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -137,7 +137,8 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn kept_at(logs: &Path, derivation: &StorePath, compressed: bool) -> PathBuf {
-    let log = log_path(logs, derivation, false);
+    // In a directory of their own: those of the logs have what Nix expects there and nothing else.
+    let log = log_path(&logs.join("loopbox"), derivation, false);
     let mut name = log.file_name().unwrap_or_default().to_owned();
     name.push(if compressed { ".report.json.bz2" } else { ".report.json" });
     log.with_file_name(name)
@@ -171,7 +172,7 @@ mod tests {
             report(length).keep(&store, &derivation).unwrap();
             let kept = BuildReport::kept(&store, &derivation).unwrap().unwrap();
             assert_eq!((kept.derivation.as_os_str().len(), kept.status), (length, Status::Built));
-            assert_eq!(fs::read_dir(logs.path().join("drvs/86")).unwrap().count(), 1);
+            assert_eq!(fs::read_dir(logs.path().join("loopbox/drvs/86")).unwrap().count(), 1);
         }
     }
 }

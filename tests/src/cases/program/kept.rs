@@ -23,7 +23,7 @@ fn report(place: &Place, words: &[&str]) -> Ran {
 
 /// Reports beside the logs of builds.
 fn kept() -> Vec<PathBuf> {
-    let directories = fs::read_dir("/nix/var/log/nix/drvs").expect("something was built").flatten();
+    let directories = fs::read_dir("/nix/var/log/nix/loopbox/drvs").expect("something was built").flatten();
     let files = directories.flat_map(|directory| fs::read_dir(directory.path()).expect("it is one"));
     let files = files.flatten().map(|entry| entry.path());
     files.filter(|path| path.to_string_lossy().contains(".report.json")).collect()
