@@ -84,7 +84,12 @@ pub(crate) fn attempt(
 
     let made: Vec<PathBuf> = plan.outputs.iter().map(|output| builder.store.locate(&output.path)).collect();
     let store = builder.store.directory();
-    let hashed_max = if builder.options.report { HASHED_MAX } else { HASHED_BY_THE_WAY };
+    let hashed_max = match (job.phantom, builder.options.report) {
+        // The build itself follows, and reads the same.
+        (true, _) => 0,
+        (false, true) => HASHED_MAX,
+        (false, false) => HASHED_BY_THE_WAY,
+    };
     let access = Report::of(&plan.view, store, &made, &ended, hashed_max);
     if exceeded.is_some() || outcome != Outcome::Exited(0) {
         // Before the directories are removed.
