@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sandbox::access::Recording;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Outcome, Spawner, Stdio3};
@@ -146,6 +147,6 @@ impl Plan {
         spawner: &'a Spawner,
     ) -> Setup<'a> {
         let (view, user) = (&self.view, &self.jail.user);
-        Setup { view, user, backend, work_dir, spawner, records_accesses: true }
+        Setup { view, user, backend, work_dir, spawner, recording: Recording::Hidden }
     }
 }

@@ -9,6 +9,8 @@ mod completions;
 mod doctor;
 mod entering;
 mod external_builder;
+mod in_view;
+mod learn;
 mod man;
 mod mount;
 mod report;
@@ -43,6 +45,8 @@ pub struct CommandLine {
 pub enum Command {
     /// Run a command in a view of chosen files and directories
     Run(Box<run::Arguments>),
+    /// Run a command with the whole machine in its view, read-only, and tell the smallest view in which it runs
+    Learn(Box<learn::Arguments>),
     /// Build derivations and their missing inputs, each in a view of its own
     Build(build::Arguments),
     /// Start a shell, or run a command, in the view and environment of a derivation's build
@@ -73,6 +77,7 @@ impl Command {
     pub fn execute(&self, globals: &Globals) -> CommandResult {
         match self {
             Command::Run(arguments) => run::execute(arguments, globals),
+            Command::Learn(arguments) => learn::execute(arguments, globals),
             Command::Build(arguments) => build::execute(arguments, globals),
             Command::Shell(arguments) => shell::execute(arguments, globals),
             #[cfg(target_os = "linux")]

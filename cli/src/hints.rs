@@ -10,7 +10,7 @@ use builder::store::{CommandError, SettingsError, StoreError};
 use builder::through_nix::ThroughNixError;
 use sandbox::ServerError;
 use sandbox::SessionError;
-use sandbox::command::RequestError;
+use sandbox::command::{DeclarationError, RequestError};
 use sandbox::host_mount::HostMountError;
 use sandbox::program::{ProgramError, ShowError};
 use sandbox::recovery::StateError;
@@ -69,6 +69,9 @@ pub fn of(error: &Any) -> Vec<String> {
 pub fn exit_code(error: &Any) -> Option<u8> {
     let error = passed_on(error);
     if error.is::<UsageError>() || error.is::<SpecError>() || error.is::<AllowListError>() {
+        return Some(USAGE);
+    }
+    if error.downcast_ref().is_some_and(|error| !matches!(error, DeclarationError::Write { .. })) {
         return Some(USAGE);
     }
     if matches!(error.downcast_ref(), Some(StoreError::Evaluate { source: CommandError::Failed { .. }, .. }))

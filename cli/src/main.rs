@@ -4,6 +4,7 @@
 
 mod arguments;
 mod commands;
+mod declared;
 mod error;
 mod exit;
 mod failures;

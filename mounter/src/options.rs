@@ -61,6 +61,9 @@ pub struct MountOptions {
     /// Who else changes what is mounted.
     #[serde(default)]
     pub changes: Changes,
+    /// Lists names alone, so that each file that is used is looked up (nfs(5)).
+    #[serde(default)]
+    pub nordirplus: bool,
 }
 
 /// Who else changes what a mount shows.
@@ -155,6 +158,9 @@ pub fn linux(source: &Source, options: &MountOptions, recovery: Recovery) -> Str
     if options.changes == Changes::Exclusive {
         line.push("nocto".into());
     }
+    if options.nordirplus {
+        line.push("nordirplus".into());
+    }
     line.join(",")
 }
 
@@ -177,7 +183,7 @@ pub fn macos(source: &Source, options: &MountOptions) -> Vec<String> {
         "hard".into(),
         "intr".into(),
         format!("deadtimeout={RESEND}"),
-        "rdirplus".into(),
+        if options.nordirplus { "nordirplus" } else { "rdirplus" }.into(),
         "noquota".into(),
         "mutejukebox".into(),
         "retrycnt=0".into(),
@@ -217,7 +223,7 @@ mod tests {
 
     #[test]
     fn linux_line_of_a_mount_that_the_host_changes_too() {
-        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live }, Recovery::Softerr), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=900,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
+        insta::assert_snapshot!(linux(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }, Recovery::Softerr), @"vers=3,proto=tcp,addr=127.0.0.1,port=40123,mountvers=3,mountproto=tcp,mountaddr=127.0.0.1,mountport=40123,sec=sys,nolock,local_lock=all,noacl,nosharecache,softerr,timeo=900,retrans=1,rsize=1048576,wsize=1048576,bsize=4096,actimeo=1,lookupcache=all");
     }
 
     #[test]
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn macos_arguments_of_a_mount_that_the_host_changes_too() {
-        insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live }), @r#"
+        insta::assert_debug_snapshot!(macos(&source(), &MountOptions { changes: Changes::Live, ..MountOptions::default() }), @r#"
         [
             "-o",
             "vers=3,proto=tcp,port=40123,mountport=40123,sec=sys,locallocks,hard,intr,deadtimeout=600,rdirplus,noquota,mutejukebox,retrycnt=0,rsize=524288,wsize=524288,readahead=16,dsize=65536,actimeo=1,nobrowse,nosuid,nodev,nonegnamecache,rw,exec,owners,nounion,noquarantine,nosync,noasync,nonfc,opaque_auth,maxgroups=16,nomntudp,noresvport,nobg",

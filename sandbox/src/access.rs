@@ -7,15 +7,47 @@ use std::sync::{Mutex, PoisonError};
 use nfs_server::view::{AccessObserver, Entry, LookupOutcome, View, ViewSpec, ViewUsage, path_text};
 use serde::{Deserialize, Serialize};
 
-/// Paths of each kind that are remembered. A configure script asks for some thousands that no machine has.
-const REMEMBERED: usize = 20_000;
-/// Their bytes, of each kind. The server sends them in one message, in which a byte may take six.
+/// Bytes of paths that are remembered of each kind. The server sends them in one message, in which a byte may take six.
 const BYTES_REMEMBERED: usize = 3 << 20;
+/// As much of what is hidden, and of what is refused. A configure script asks for some thousands that no machine has.
+const ASKED_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED };
+/// As much of what is found, where that is remembered and hardly anything else.
+const FOUND_MAX: Most = Most { paths: 200_000, bytes: 2 * BYTES_REMEMBERED };
 
-/// Collects paths that are hidden or refused while a view is used. They are compared with the machine only afterwards, so
-/// that the calls of a build never wait for that.
+/// How much is remembered.
+#[derive(Clone, Copy)]
+struct Most {
+    paths: usize,
+    bytes: usize,
+}
+
+/// What is remembered of what a view is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recording {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What it hides or refuses, and what of it is used.
+    Hidden,
+    /// Everything that is found in it, by all its names. Each lookup takes longer then.
+    Found,
+}
+
+impl Recording {
+    fn wants(self, outcome: LookupOutcome) -> bool {
+        match outcome {
+            LookupOutcome::Hidden | LookupOutcome::Refused => self == Recording::Hidden,
+            LookupOutcome::Found => self == Recording::Found,
+            LookupOutcome::Absent => false,
+        }
+    }
+}
+
+/// Collects paths while a view is used. They are compared with the machine only afterwards, so that the calls of a build
+/// never wait for that.
 #[derive(Debug, Default)]
 pub struct AccessLog {
+    recording: Recording,
     asked: Mutex<Accesses>,
 }
 
@@ -25,6 +57,8 @@ pub struct AccessLog {
 pub struct Accesses {
     hidden: Paths,
     refused: Paths,
+    found: Paths,
+    listed: PathList,
     /// What was used of what the view shows.
     pub usage: ViewUsage,
 }
@@ -40,12 +74,12 @@ struct Paths {
 }
 
 impl Paths {
-    fn insert(&mut self, path: PathBuf) {
+    fn insert(&mut self, path: PathBuf, most: Most) {
         if self.paths.contains(&path) {
             return;
         }
         let bytes = self.bytes + path.as_os_str().len();
-        if self.paths.len() < REMEMBERED && bytes <= BYTES_REMEMBERED {
+        if self.paths.len() < most.paths && bytes <= most.bytes {
             self.bytes = bytes;
             self.paths.insert(path);
         } else {
@@ -72,23 +106,39 @@ pub struct PathList {
 
 impl AccessObserver for AccessLog {
     fn observe(&self, decision: LookupOutcome, path: &dyn Fn() -> PathBuf) {
-        let mut asked = match decision {
-            LookupOutcome::Hidden | LookupOutcome::Refused => {
-                self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-            }
-            LookupOutcome::Found | LookupOutcome::Absent => return,
-        };
-        let paths = if decision == LookupOutcome::Hidden { &mut asked.hidden } else { &mut asked.refused };
-        paths.insert(path());
+        if !self.recording.wants(decision) {
+            return;
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match decision {
+            LookupOutcome::Hidden => asked.hidden.insert(path(), ASKED_MAX),
+            LookupOutcome::Refused => asked.refused.insert(path(), ASKED_MAX),
+            LookupOutcome::Found => asked.found.insert(path(), FOUND_MAX),
+            LookupOutcome::Absent => {}
+        }
     }
 }
 
 impl AccessLog {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(recording: Recording) -> AccessLog {
+        AccessLog { recording, asked: Mutex::default() }
+    }
+
     /// What there is, which begins anew, and what of the view was used.
     #[must_use]
     pub fn take(&self, view: &View) -> Accesses {
         let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
-        Accesses { usage: view.usage(BYTES_REMEMBERED), ..asked }
+        match self.recording {
+            Recording::Found => {
+                let (paths, all) = view.listed(BYTES_REMEMBERED);
+                Accesses { listed: PathList { paths, incomplete: !all }, ..asked }
+            }
+            Recording::Nothing | Recording::Hidden => {
+                Accesses { usage: view.usage(BYTES_REMEMBERED), ..asked }
+            }
+        }
     }
 }
 
@@ -121,6 +171,18 @@ impl Accesses {
         self.hidden.paths.iter().filter(|path| path.symlink_metadata().is_err()).count()
     }
 
+    /// Everything that was found, by every name.
+    #[must_use]
+    pub fn found(&self) -> PathList {
+        self.found.sorted(|_| true)
+    }
+
+    /// The directories that were listed.
+    #[must_use]
+    pub fn listed(&self) -> &PathList {
+        &self.listed
+    }
+
     /// Those that the view shows and did not let the program reach or change.
     #[must_use]
     pub fn refused(&self) -> PathList {
@@ -134,7 +196,7 @@ mod tests {
 
     #[test]
     fn no_more_is_remembered_than_fits_a_message() {
-        let log = AccessLog::default();
+        let log = AccessLog::new(Recording::Hidden);
         let name = |number: usize| PathBuf::from(format!("/{number}{}", "\u{1}".repeat(4000)));
         for number in (0..1000).chain(0..1000) {
             log.observe(LookupOutcome::Hidden, &|| name(number));
@@ -156,7 +218,7 @@ mod tests {
         for path in [&there, &own.join("file"), &store.join("undeclared"), &store.join("made/file")] {
             std::fs::create_dir_all(path).unwrap();
         }
-        let sink = AccessLog::default();
+        let sink = AccessLog::new(Recording::Hidden);
         for path in [&there, &missing, &own.join("file"), &store.join("undeclared"), &store.join("made/file")]
         {
             sink.observe(LookupOutcome::Hidden, &|| path.clone());

@@ -22,7 +22,7 @@ use nfs_server::CallCounts;
 use nfs_server::view::{Entry, OpenError, View, ViewSpec};
 use serde::Serialize;
 
-use crate::access::Accesses;
+use crate::access::{Accesses, Recording};
 use crate::cancel::Cancel;
 use crate::recovery::{RunRecord, StateError};
 use crate::server::ServeError;
@@ -63,8 +63,8 @@ pub struct ProvisionRequest<'a> {
     pub record: &'a RunRecord,
     /// What starts a server.
     pub spawner: &'a Spawner,
-    /// Whether what the view is asked for is remembered. Only a backend that is asked can tell.
-    pub records_accesses: bool,
+    /// What is remembered of what the view is asked for. Only a backend that is asked can tell.
+    pub recording: Recording,
 }
 
 /// A view that is real for as long as this lives.
@@ -219,7 +219,7 @@ impl Kind {
     /// The same for views whose contents others change as well, or nobody: an NFS client caches accordingly.
     #[must_use]
     pub fn serving(self, changes: Changes) -> Box<dyn Backend> {
-        let options = MountOptions { changes };
+        let options = MountOptions { changes, ..MountOptions::default() };
         match self {
             Kind::Nfs => Box::new(Nfs { options }),
             Kind::Hardlink => Box::new(Hardlink),

@@ -1,12 +1,17 @@
 //! Any command in a view: from what a person asks for to a view and a jail, as plain data.
 
+mod bind;
+mod declaration;
 mod defaults;
 mod environment;
 mod mac;
+mod machine;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mounter::jail::{Ids, JailSpec, SystemCalls, User};
@@ -18,27 +23,24 @@ use crate::entry::MacHost;
 use crate::program::{self, ShowError};
 use crate::server::Rights;
 
+pub use bind::Bind;
+pub use declaration::{Declaration, DeclarationError};
+
+/// The name of the machine that a command sees if nothing is said.
+const HOSTNAME: &str = "localhost";
+
 /// What a person asks for.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What is shown, beside what every command finds in its view.
-    pub entries: Vec<Entry>,
-    /// Programs of this machine that are shown with all that they need: paths, or names in PATH.
-    pub programs: Vec<PathBuf>,
-    /// Empty directories that the command may write.
-    pub tmpfs: Vec<PathBuf>,
-    /// Variables of the environment, each a name, or a name and its value.
-    pub env: Vec<OsString>,
-    /// Whether all of this process's environment is passed on.
-    pub preserve_env: bool,
-    /// Where the command starts.
-    pub cwd: PathBuf,
+    /// What is shown, beside what every command finds in its view, and how the command starts. Programs are paths, or names
+    /// in PATH.
+    pub declared: Declaration,
+    /// The entries of the store paths that are declared.
+    pub closure: Vec<Entry>,
+    /// Whether the rest of the machine is shown too, read-only.
+    pub whole_machine: bool,
     /// Who runs it.
     pub user: Owner,
-    /// Whether it uses the machine's network.
-    pub network: bool,
-    /// The machine's name.
-    pub hostname: String,
     /// Host paths that never change while they exist: the Nix store.
     pub immutable: PathBuf,
     /// The command and its arguments; one at least.
@@ -58,6 +60,9 @@ pub struct Command {
     /// Who else changes what it sees.
     #[serde(skip)]
     pub changes: Changes,
+    /// What of the view is the rest of the machine, where that is shown.
+    #[serde(skip)]
+    pub machine: Vec<Entry>,
     /// The session's directory.
     #[serde(skip)]
     pub base: PathBuf,
@@ -73,6 +78,14 @@ pub enum RequestError {
     /// Where the machine's root stays, things are where they are.
     #[error("{0:?} cannot be shown in a view on this Mac, whose root stays the machine's")]
     NeedsRoot(PathBuf),
+    /// The rest of the machine cannot be shown.
+    #[error("cannot look at {path:?}, to show it")]
+    Machine {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A program of this machine cannot be shown.
     #[error(transparent)]
     Show(#[from] ShowError),
@@ -92,6 +105,15 @@ pub fn unused_directory() -> PathBuf {
     within.join(mounter::unguessable("loopbox"))
 }
 
+/// An empty directory with the mode and the owner of this machine's at the same place, or root's if it has none.
+pub(crate) fn directory(at: &Path) -> Entry {
+    let (mode, owner) = at.metadata().ok().filter(std::fs::Metadata::is_dir).map_or_else(
+        || (0o755, Owner::default()),
+        |found| (found.mode() & 0o1777, Owner { uid: found.uid(), gid: found.gid() }),
+    );
+    Entry::Directory { at: at.into(), mode, owner }
+}
+
 /// A path without the slashes at its end, which shells add to directories that they complete.
 #[must_use]
 pub fn without_slash(path: &OsStr) -> PathBuf {
@@ -109,23 +131,26 @@ impl Command {
     /// # Errors
     /// When a program cannot be shown, or a Mac cannot show something where it is asked for.
     pub fn plan(request: &Request, base: &Path, mac: Option<MacHost>) -> Result<Command, RequestError> {
-        let user = request.user;
-        let mut own = request.entries.clone();
+        let (user, declared) = (request.user, &request.declared);
+        let hostname = declared.hostname.as_deref().unwrap_or(HOSTNAME);
+        let cwd = declared.chdir.as_deref().unwrap_or(Path::new("/"));
+        let mut own = declared.entries();
+        own.extend(request.closure.iter().cloned());
         let mut scratch = Vec::new();
-        for at in &request.tmpfs {
+        for at in &declared.tmpfs {
             let source = base.join(format!("scratch-{}", scratch.len()));
             let at = without_slash(at.as_os_str());
             let mode = if at == Path::new("/tmp") { 0o1777 } else { 0o755 };
             own.push(Entry::Scratch { at, source: source.clone(), mode, owner: user });
             scratch.push(source);
         }
-        let (programs, places) = programs(&request.programs, &own)?;
+        let (programs, places) = programs(&declared.with, &own)?;
         own.extend(programs);
 
         let tmp = base.join("tmp");
         let defaults = match &mac {
-            None => defaults::entries(user, &request.hostname, &tmp),
-            Some(host) => mac::entries(host, user, &request.hostname, &tmp),
+            None => defaults::entries(user, hostname, &tmp),
+            Some(host) => mac::entries(host, user, hostname, &tmp),
         };
         let own_root = mac.as_ref().is_none_or(|host| host.way.changes_root());
         let mut entries = defaults::without_replaced(defaults, &own);
@@ -135,28 +160,30 @@ impl Command {
         if mac.is_none() {
             entries.append(&mut own);
         }
+        let machine = if request.whole_machine { machine::around(&entries, cwd)? } else { Vec::new() };
+        entries.extend(machine.iter().cloned());
         let shown = |directory: &Path| match own_root {
             true => defaults::shows_directory(&entries, directory),
             false => directory.is_dir(),
         };
         let caller = std::env::vars_os().collect();
-        let mut env = environment::make(&caller, &request.env, request.preserve_env, &places, shown);
+        let mut env = environment::make(&caller, &declared.env, declared.preserve_env, &places, shown);
         let mac = match mac {
             None => None,
-            Some(host) => Some(mac::enter(host, &mut entries, own, &mut env, base, request.network)?),
+            Some(host) => Some(mac::enter(host, &mut entries, own, &mut env, base, declared.net)?),
         };
         // Root keeps its number, and loses all power outside a namespace of its own.
         let Owner { uid, gid } = user;
         let user = User { inside: (uid == 0).then_some(Ids { uid, gid }), ..User::new(uid, gid) };
         let word = request.command.first().cloned().unwrap_or_default();
         let jail = JailSpec {
-            network: request.network,
-            hostname: request.hostname.clone(),
+            network: declared.net,
+            hostname: hostname.into(),
             proc: defaults::is_directory(&entries, "/proc"),
             pts: defaults::is_directory(&entries, "/dev/pts"),
             shm: defaults::is_directory(&entries, "/dev/shm"),
             env,
-            cwd: without_slash(request.cwd.as_os_str()),
+            cwd: without_slash(cwd.as_os_str()),
             // Programs that are no builders may well set modes and attributes of their own files.
             system_calls: SystemCalls::default(),
             own_init: true,
@@ -165,7 +192,7 @@ impl Command {
         };
         let (base, changes) = (base.into(), changes(request));
         let server = Rights::of(&jail.user);
-        Ok(Command { view: ViewSpec { entries }, jail, server, changes, base, scratch })
+        Ok(Command { view: ViewSpec { entries }, jail, server, changes, machine, base, scratch })
     }
 
     /// Finds the program in the view that the command's first word means.
@@ -200,7 +227,9 @@ fn changes(request: &Request) -> Changes {
         Entry::Graft { access: Access::Ro, source, .. } => !source.starts_with(&request.immutable),
         _ => false,
     };
-    if request.entries.iter().any(may_change) { Changes::Live } else { Changes::Exclusive }
+    let shown = request.declared.entries();
+    let live = request.whole_machine || shown.iter().any(may_change);
+    if live { Changes::Live } else { Changes::Exclusive }
 }
 
 /// The entries of host programs, but for what the caller shows anyway, and the directories the programs are in.

@@ -63,7 +63,7 @@ impl HostMount {
         let server = network.within(|| Server::start(view, options))??;
         let source =
             Source { addr: server.addr(), export: server.export().into(), namespace: network.path() };
-        let mount = Mount::new(&source, at, &MountOptions { changes })?;
+        let mount = Mount::new(&source, at, &MountOptions { changes, ..MountOptions::default() })?;
         record.mounted_at(mount.at())?;
         Ok(HostMount { mount: Some(mount), server, network })
     }

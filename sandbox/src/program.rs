@@ -19,7 +19,7 @@ use std::{env, io};
 use nfs_server::view::{Access, Entry, View};
 
 use files::Host;
-use search::CACHE;
+pub(crate) use search::CACHE as LOADER_CACHE;
 use walk::Walk;
 
 /// What keeps a program from starting.
@@ -157,9 +157,9 @@ pub fn entries(program: &Path) -> Result<Vec<Entry>, ShowError> {
     for path in &found.files {
         link_path::add(path, &mut entries)?;
     }
-    if found.dynamic && Path::new(CACHE).exists() {
+    if found.dynamic && Path::new(LOADER_CACHE).exists() {
         // Without it the loader looks in its few default directories only.
-        let cache = PathBuf::from(CACHE);
+        let cache = PathBuf::from(LOADER_CACHE);
         entries.entry(cache.clone()).or_insert(graft(cache));
     }
     Ok(entries.into_values().collect())

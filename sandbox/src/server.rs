@@ -19,7 +19,7 @@ use nfs_server::view::{Credentials, OpenError, ViewSpec};
 use nfs_server::{CallCounts, ServerError};
 use serde::{Deserialize, Serialize};
 
-use crate::access::Accesses;
+use crate::access::{Accesses, Recording};
 use crate::cancel::Cancel;
 
 #[cfg(target_os = "linux")]
@@ -106,14 +106,14 @@ impl ServerProcess {
         network: &Network,
         view: &ViewSpec,
         user: &jail::User,
-        records_accesses: bool,
+        recording: Recording,
     ) -> Result<ServerProcess, ServeError> {
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
         let process = spawner.spawn_server(&theirs, network).map_err(ServeError::Process)?;
         drop(theirs);
         let (view, rights, log) = (view.clone(), Rights::of(user), log::level());
-        let request = ServeRequest { view, rights, records_accesses, log };
+        let request = ServeRequest { view, rights, recording, log };
         control::send(&control, &request).map_err(control_failed)?;
         let (address, export) = loop {
             match control::receive(&control).map_err(control_failed)? {
@@ -186,7 +186,7 @@ fn listen(control: &UnixStream, gone: &Cancel) -> Option<Served> {
         match control::receive(control) {
             Ok(Some(FromServer::Log(line))) => line.log(),
             Ok(Some(FromServer::Ended { calls, accesses })) => {
-                return Some(Served { calls: CallCounts::from_numbers(&calls), accesses });
+                return Some(Served { calls: CallCounts::from_numbers(&calls), accesses: *accesses });
             }
             _ => {
                 gone.cancel();

@@ -14,7 +14,7 @@ use mounter::jail::{self, End, Jail, JailError, JailSpec, Outcome, SpawnRequest,
 use nfs_server::view::{OpenError, View, ViewSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::access::Accesses;
+use crate::access::{Accesses, Recording};
 use crate::backend::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices};
 use crate::cancel::Cancel;
 use crate::program::{self, ProgramError};
@@ -45,8 +45,8 @@ pub struct Setup<'a> {
     pub work_dir: &'a WorkDir,
     /// What starts the view's server and the jail's supervisor.
     pub spawner: &'a Spawner,
-    /// Whether somebody wants to know what the view was asked for.
-    pub records_accesses: bool,
+    /// What somebody wants to know of what the view was asked for.
+    pub recording: Recording,
 }
 
 /// What is run in a view.
@@ -149,7 +149,7 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// What the backend says; nothing is left then.
     pub fn open(self) -> Result<Session<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, spawner, records_accesses } = self;
+        let Setup { view, user, backend, work_dir, spawner, recording } = self;
         let opened = Instant::now();
         let provisioned = backend.provision(ProvisionRequest {
             view,
@@ -157,7 +157,7 @@ impl<'a> Setup<'a> {
             at: work_dir.mount_point(),
             record: work_dir.record(),
             spawner,
-            records_accesses,
+            recording,
         })?;
         Ok(Session { work_dir, view, spawner, provisioned, opened })
     }

@@ -24,6 +24,7 @@ mod nix;
 mod other;
 mod place;
 mod program;
+pub(crate) mod programs;
 mod pty;
 mod runner;
 mod shell;
@@ -88,6 +89,8 @@ pub enum Group {
     Backends,
     /// Packages from source among decoys, which takes long.
     Sources,
+    /// Programs of all kinds, in views that were learnt from them.
+    Programs,
 }
 
 impl Group {
@@ -128,6 +131,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Verify => verify::CASES.to_vec(),
         Group::Backends => backends::cases(),
         Group::Sources => sources::cases(),
+        Group::Programs => programs::CASES.to_vec(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

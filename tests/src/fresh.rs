@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::command::{command, quiet, text};
+use crate::lab::debian::DIRECTORY;
 use crate::lab::{Lab, remove, say};
 
 pub mod enter;
@@ -17,8 +18,6 @@ mod run;
 
 pub use run::{Ran, run};
 
-/// Where roots are kept, in the lab.
-const DIRECTORY: &str = "fresh";
 /// Where the clone is, in the root.
 const CLONE: &str = "/root/loopbox";
 

@@ -11,6 +11,7 @@ use self::loopbox::Build;
 pub mod apt;
 pub mod browser;
 pub mod checkers;
+pub mod debian;
 pub mod kernel;
 mod loopbox;
 pub mod macos;

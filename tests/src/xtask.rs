@@ -7,12 +7,14 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 pub mod bench;
+mod cases;
 pub mod check_macos;
 pub mod compare;
 pub mod demo;
 pub mod fresh;
 pub mod fuzz;
 pub mod kills;
+pub mod learn;
 pub mod overhead;
 pub mod parity;
 pub mod probe;
@@ -55,6 +57,8 @@ enum What {
     Kills(kills::Options),
     /// Configure packages from source among decoys; their reports have to agree with strace
     Traced(traced::Options),
+    /// Learn views from programs of all kinds, each of which has to work again in its view.
+    Learn(learn::Options),
     /// Open the pages that loopbox writes in a browser without a window and without a network: they have to need neither.
     Report(report::Options),
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
@@ -130,6 +134,7 @@ impl Arguments {
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
             What::Overhead(options) => overhead::run(&options),
             What::Kills(options) => kills::run(&options),
+            What::Learn(options) => learn::run(&options),
             What::Traced(options) => traced::run(&options),
             What::Report(options) => report::run(&options),
             What::Probe(options) => probe::run(&options),

@@ -100,17 +100,35 @@ impl View {
         });
         let mut files: Vec<FileUsage> = read.iter().map(|node| self.file_usage(node)).collect();
         files.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-        let mut bytes = 0;
-        let fits = files.iter().take_while(|file| {
-            bytes += file.path.as_os_str().len();
-            bytes <= paths_max
-        });
-        let listed = fits.count();
+        let listed = fitting(files.iter().map(|file| &file.path), paths_max);
         let files_left_out = (files.len() - listed) as u64;
         files.truncate(listed);
         let mut entries: Vec<EntryUsage> = entries.into_iter().map(|(_, usage)| usage).collect();
         entries.sort_unstable_by(|one, other| one.at.cmp(&other.at));
         ViewUsage { entries, files, files_left_out }
+    }
+
+    /// The directories that were listed, in the order of their paths: as many as have paths of `paths_max` bytes together, and
+    /// whether that is all of them.
+    #[must_use]
+    pub fn listed(&self, paths_max: usize) -> (Vec<PathBuf>, bool) {
+        let is_listed =
+            |kind: FileType, counters: &UseCounters| kind == FileType::Directory && counters.is_listed();
+        let declared = (0..).map_while(|index| Some((index, self.tree.get(index)?)));
+        let listed = declared.filter(|(_, node)| is_listed(node.kind.kind(), &node.counters));
+        let mut paths: Vec<PathBuf> = listed.map(|(index, _)| self.tree.path(index)).collect();
+        let mut below: Vec<Node> = Vec::new();
+        self.nodes.for_each(|node| {
+            if is_listed(node.kind, &node.counters) {
+                below.push(Node::Host(node.clone()));
+            }
+        });
+        paths.extend(below.iter().map(|node| self.path(node)));
+        paths.sort_unstable();
+        let all = paths.len();
+        paths.truncate(fitting(paths.iter(), paths_max));
+        let complete = paths.len() == all;
+        (paths, complete)
     }
 
     /// Whether others than the view may change what an entry shows.
@@ -132,4 +150,14 @@ impl View {
             Node::Host(node) => &node.counters,
         }
     }
+}
+
+/// How many of these have `bytes_max` bytes together, the first ones first.
+fn fitting<'p>(paths: impl Iterator<Item = &'p PathBuf>, bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = paths.take_while(|path| {
+        bytes += path.as_os_str().len();
+        bytes <= bytes_max
+    });
+    fits.count()
 }

@@ -7,6 +7,7 @@ use mounter::{MountOptions, Network, Source};
 use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 
 use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
+use crate::access::Recording;
 use crate::cancel::Cancel;
 use crate::server::{Served, ServerProcess};
 
@@ -29,13 +30,16 @@ struct Provision {
 
 impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
-        let ProvisionRequest { view, user, at, record, spawner, records_accesses } = request;
+        let ProvisionRequest { view, user, at, record, spawner, recording } = request;
         let network = Network::new()?;
-        let server = ServerProcess::start(spawner, &network, view, user, records_accesses)?;
+        let server = ServerProcess::start(spawner, &network, view, user, recording)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
         record.serves(&source)?;
-        let root = Root::Nfs { source, options: self.options.clone(), mount_point: at.into() };
+        // A client may otherwise know a file by the list of a directory, and never ask for it.
+        let nordirplus = recording == Recording::Found;
+        let options = MountOptions { nordirplus, ..self.options.clone() };
+        let root = Root::Nfs { source, options, mount_point: at.into() };
         let (spec, view) = (view.clone(), OnceCell::new());
         Ok(Box::new(Provision { spec, view, server, root, _network: network }))
     }

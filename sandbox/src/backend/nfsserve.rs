@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::numbered::Numbered;
 use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
-use crate::access::AccessLog;
+use crate::access::{AccessLog, Recording};
 use adapter::Adapter;
 use mounter::jail::User;
 
@@ -94,8 +94,9 @@ impl Drop for Server {
 impl Backend for Nfsserve {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         WARN.call_once(|| tracing::warn!("every process on this machine can use what nfsserve serves"));
-        let accesses = Arc::new(AccessLog::default());
-        let observer = request.records_accesses.then(|| Arc::clone(&accesses) as Arc<dyn AccessObserver>);
+        let accesses = Arc::new(AccessLog::new(request.recording));
+        let observer = (request.recording != Recording::Nothing)
+            .then(|| Arc::clone(&accesses) as Arc<dyn AccessObserver>);
         let view = Arc::new(View::open(request.view, observer)?);
         // What the build makes is its own then. The crate does not say who calls.
         let network = Network::new()?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::walk::{Seen, Walker};
 use super::{WalkError, Walks};
+use crate::access::Recording;
 use crate::backend::{Kind, ResourceUsage};
 use crate::cancel::Cancel;
 use crate::recovery::StateDir;
@@ -101,8 +102,14 @@ fn walk(
     let layout = Layout { tops: vec![Top::new(top)], mount_in: Some(0), reachable: false };
     let work_dir = WorkDir::create(state, layout)?;
     let made = backend.backend();
-    let setup =
-        Setup { view, user: &NOBODY, backend: &*made, work_dir: &work_dir, spawner, records_accesses: false };
+    let setup = Setup {
+        view,
+        user: &NOBODY,
+        backend: &*made,
+        work_dir: &work_dir,
+        spawner,
+        recording: Recording::Nothing,
+    };
     let failed = |source: SessionError| WalkError::View { backend, source };
     let session = setup.open().map_err(|error| failed(error.into()))?;
     let walker = Walker { cancel, contents: true, without: &[] };

@@ -7,7 +7,7 @@ use super::elf::{self, Object};
 use super::files::Files;
 
 /// The index of glibc's loader.
-pub(super) const CACHE: &str = "/etc/ld.so.cache";
+pub(crate) const CACHE: &str = "/etc/ld.so.cache";
 
 /// Directories that loaders search when all else fails: glibc's as Debian and others set them, and musl's.
 const DEFAULT: [&str; 11] = [

@@ -4,9 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
-
 use crate::access::PathList;
+use crate::patterns::{PatternError, Patterns};
 
 /// What every program of some kind asks for, and what changes no result.
 pub const HARMLESS: &str = include_str!("harmless.txt");
@@ -14,11 +13,12 @@ pub const HARMLESS: &str = include_str!("harmless.txt");
 /// Paths, by patterns. What lies below a path that is allowed is allowed too.
 #[derive(Clone, Debug)]
 pub struct AllowList {
-    patterns: GlobSet,
+    patterns: Patterns,
 }
 
 /// Why there is no such list.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AllowListError {
     /// A file cannot be read.
     #[error("cannot read the allow list {path:?}")]
@@ -28,29 +28,9 @@ pub enum AllowListError {
         /// Why.
         source: io::Error,
     },
-    /// A line is no pattern.
-    #[error("{path:?}, line {line}: '{pattern}' matches no path from the root")]
-    Relative {
-        /// The file.
-        path: PathBuf,
-        /// The line's number, from 1.
-        line: usize,
-        /// What it says.
-        pattern: String,
-    },
-    /// A pattern cannot be understood.
-    #[error("{path:?}, line {line} is no pattern")]
-    Pattern {
-        /// The file.
-        path: PathBuf,
-        /// The line's number, from 1.
-        line: usize,
-        /// Why.
-        source: globset::Error,
-    },
-    /// There are more patterns, or longer ones, than can be matched at once.
-    #[error("the patterns of the allow lists cannot be matched together")]
-    All(#[source] globset::Error),
+    /// It is no such list.
+    #[error(transparent)]
+    Patterns(#[from] PatternError),
 }
 
 impl AllowList {
@@ -60,20 +40,20 @@ impl AllowList {
     /// # Errors
     /// A file cannot be read, or says something else.
     pub fn read(files: &[PathBuf]) -> Result<AllowList, AllowListError> {
-        let mut builder = GlobSetBuilder::new();
-        add(&mut builder, Path::new("loopbox's own"), HARMLESS)?;
-        for path in files {
+        let read = |path: &PathBuf| {
             let text = fs::read_to_string(path);
-            let text = text.map_err(|source| AllowListError::Read { path: path.clone(), source })?;
-            add(&mut builder, path, &text)?;
-        }
-        Ok(AllowList { patterns: builder.build().map_err(AllowListError::All)? })
+            text.map_err(|source| AllowListError::Read { path: path.clone(), source })
+        };
+        let texts = files.iter().map(read).collect::<Result<Vec<String>, _>>()?;
+        let added = files.iter().map(PathBuf::as_path).zip(texts.iter().map(String::as_str));
+        let own = (Path::new("loopbox's own"), HARMLESS);
+        Ok(AllowList { patterns: Patterns::of(std::iter::once(own).chain(added))? })
     }
 
     /// Whether a program may ask for it.
     #[must_use]
     pub fn allows(&self, path: &Path) -> bool {
-        path.ancestors().any(|above| self.patterns.is_match(above))
+        self.patterns.match_above(path)
     }
 
     /// Whether a program may ask for all of these.
@@ -85,25 +65,6 @@ impl AllowList {
         paths.retain(|path| !self.allows(path));
         if paths.is_empty() && !incomplete { Ok(()) } else { Err(paths) }
     }
-}
-
-fn add(builder: &mut GlobSetBuilder, path: &Path, text: &str) -> Result<(), AllowListError> {
-    for (line, pattern) in (1..).zip(text.lines().map(str::trim)) {
-        if pattern.is_empty() || pattern.starts_with('#') {
-            continue;
-        }
-        if !pattern.starts_with('/') {
-            let (path, pattern) = (path.into(), pattern.into());
-            return Err(AllowListError::Relative { path, line, pattern });
-        }
-        let of_line = |source| AllowListError::Pattern { path: path.into(), line, source };
-        builder.add(glob(pattern.trim_end_matches('/')).map_err(of_line)?);
-    }
-    Ok(())
-}
-
-fn glob(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern).literal_separator(true).build()
 }
 
 #[cfg(test)]

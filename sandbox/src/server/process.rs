@@ -11,7 +11,7 @@ use nfs_server::{Listener, Peers, Server, ServerOptions, Users};
 use super::confine;
 use super::log;
 use super::request::{Failure, FromServer, Order, ServeRequest};
-use crate::access::AccessLog;
+use crate::access::{AccessLog, Recording};
 
 /// Serves what is asked for on the control socket, until that says so or ends. Call it before the process has a second
 /// thread.
@@ -20,7 +20,8 @@ pub fn serve(control: &UnixStream) -> ExitCode {
     let Ok(Some(request)) = control::receive::<ServeRequest>(control) else { return ExitCode::FAILURE };
     let Ok(sender) = control.try_clone() else { return ExitCode::FAILURE };
     log::send(sender, &request.log);
-    let accesses = request.records_accesses.then(|| Arc::new(AccessLog::default()));
+    let wanted = request.recording != Recording::Nothing;
+    let accesses = wanted.then(|| Arc::new(AccessLog::new(request.recording)));
     let (server, view) = match start(&request, accesses.clone()) {
         Ok(started) => started,
         Err(failure) => return told(control, &FromServer::Failed(failure)),
@@ -33,6 +34,7 @@ pub fn serve(control: &UnixStream) -> ExitCode {
     let Ok(Some(Order::Stop)) = control::receive(control) else { return ExitCode::FAILURE };
     let calls = server.stop().to_numbers();
     let accesses = accesses.map(|accesses| accesses.take(&view)).unwrap_or_default();
+    let accesses = Box::new(accesses);
     told(control, &FromServer::Ended { calls, accesses })
 }
 

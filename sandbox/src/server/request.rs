@@ -10,7 +10,7 @@ use nfs_server::view::{OpenError, ViewSpec, path_text};
 use serde::{Deserialize, Serialize};
 
 use super::{Rights, ServeError};
-use crate::access::Accesses;
+use crate::access::{Accesses, Recording};
 
 /// What is to be served, and by whom.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,8 +19,8 @@ pub(super) struct ServeRequest {
     pub view: ViewSpec,
     /// What the server becomes. The user is the only one that it answers, but for root.
     pub rights: Rights,
-    /// Whether it remembers what is asked for.
-    pub records_accesses: bool,
+    /// What it remembers of what is asked for.
+    pub recording: Recording,
     /// The level down to which it tells what it logs.
     pub log: String,
 }
@@ -42,7 +42,7 @@ pub(super) enum FromServer {
     /// It cannot serve.
     Failed(Failure),
     /// It has served.
-    Ended { calls: Vec<u64>, accesses: Accesses },
+    Ended { calls: Vec<u64>, accesses: Box<Accesses> },
 }
 
 /// Something that the server logs.

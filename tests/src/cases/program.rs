@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod kept;
 mod late;
+mod learn;
 mod live;
 mod mount;
 mod report;
@@ -31,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         mount::CASES,
         report::CASES,
         kept::CASES,
+        learn::CASES,
         strict::CASES,
         traced::CASES,
         doctor::CASES,

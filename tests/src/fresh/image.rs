@@ -1,19 +1,14 @@
 //! The image: Debian's smallest system, and what a machine with `cargo` has besides.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::DIRECTORY;
-use crate::command::{command, quiet, text};
-use crate::lab::apt::{self, Suite};
-use crate::lab::{Lab, packages};
+use crate::command::{command, text};
+use crate::lab::{Lab, debian, packages};
 
 /// The README's release.
 const RELEASE: &str = "bookworm";
-/// Debian's program that makes a root from packages: one script, which is unpacked and not installed.
-const MAKER: &str = "mmdebstrap";
 /// What "with Rust's cargo" takes for granted, beside the smallest system: the linker that rustc calls with the C
 /// library's files for it, and the certificates of the package registries.
 const WITH_CARGO: [&str; 3] = ["gcc", "libc6-dev", "ca-certificates"];
@@ -22,33 +17,10 @@ const PRESENT: [&str; 2] = ["e2fsprogs", "util-linux"];
 /// What may not be there: a kernel's modules, a Nix store, something that a build of loopbox left.
 const ABSENT: [&str; 5] =
     ["lib/modules", "usr/lib/modules", "nix", "root/.cargo/registry", "root/loopbox/target"];
-/// No daemon is started when its package is installed, as in every container: the network is this machine's.
-const NO_DAEMONS: &str = "#!/bin/sh\nexit 101\n";
 
 /// Makes it, once.
 pub fn bring(lab: &Lab) -> Result<PathBuf> {
-    let maker = lab.once(&format!("{DIRECTORY}/{MAKER}"), "bringing mmdebstrap", |at| {
-        Suite::open(lab, RELEASE)?.unpack(&[MAKER], false, at)
-    })?;
-    lab.once(&format!("{DIRECTORY}/{RELEASE}"), "making a minimal Debian from nothing", |at| {
-        let sources = at.with_extension("list");
-        fs::write(&sources, apt::sources(RELEASE)?)?;
-        let mut words =
-            vec!["--mode=root".to_owned(), "--variant=minbase".into(), "--format=directory".into()];
-        words.push(format!("--include={}", WITH_CARGO.join(",")));
-        words.extend(apt::acquire()?.iter().map(|line| format!("--aptopt={line}")));
-        quiet(
-            command("perl", [maker.join("usr/bin").join(MAKER)])
-                .args(words)
-                .arg(RELEASE)
-                .arg(at)
-                .arg(&sources),
-        )?;
-        let policy = at.join("usr/sbin/policy-rc.d");
-        fs::write(&policy, NO_DAEMONS)?;
-        quiet(command("chmod", ["755"]).arg(&policy))?;
-        fs::remove_file(&sources).context("cannot remove the list of sources")
-    })
+    debian::root(lab, RELEASE, RELEASE, &WITH_CARGO)
 }
 
 /// The root is fresh: it has nothing that set-up is there to bring.

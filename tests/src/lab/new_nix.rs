@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::Lab;
 use super::versions::{self, Purpose, Wanted};
 use crate::command::{command, quiet};
+use crate::vm::root;
 
 /// It, and what is used beside it in its root.
 const PACKAGES: Wanted<'_> = Wanted {
@@ -32,12 +33,8 @@ impl NewNix {
         lab: &'a Lab,
         others: impl IntoIterator<Item = &'a Path>,
     ) -> Result<Vec<OsString>> {
-        let mut words: Vec<OsString> = vec![lab.own_program()?.into(), "__vm-in-root".into()];
-        for shown in [Path::new("/nix"), lab.checkout()].into_iter().chain(others) {
-            words.extend(["--with".into(), shown.into()]);
-        }
-        words.extend([self.root.clone().into(), "--".into()]);
-        Ok(words)
+        let shown = [Path::new("/nix"), lab.checkout()].into_iter().chain(others);
+        root::words(lab, &self.root, shown)
     }
 
     /// Brings it, once.

@@ -14,6 +14,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, pivot_root};
 
+use crate::lab::Lab;
+
 /// What to run where.
 #[derive(Debug, Args)]
 pub struct Options {
@@ -25,6 +27,16 @@ pub struct Options {
     /// The command and its arguments.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
+}
+
+/// The words before a command that is to be in such a root, where it also sees these directories of the machine.
+pub fn words<'a>(lab: &Lab, root: &Path, shown: impl IntoIterator<Item = &'a Path>) -> Result<Vec<OsString>> {
+    let mut words: Vec<OsString> = vec![lab.own_program()?.into(), "__vm-in-root".into()];
+    for shown in shown {
+        words.extend(["--with".into(), shown.into()]);
+    }
+    words.extend([root.into(), "--".into()]);
+    Ok(words)
 }
 
 /// Becomes the command.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use super::cases::Cases;
 use super::setup;
 use crate::lab::Lab;
-use crate::vm::{Output, Vm};
+use crate::vm::Vm;
 
 /// How long one kill may take, with the build before it and the look afterwards: some seconds on a slow machine.
 const EACH: Duration = Duration::from_secs(20);
@@ -27,19 +28,11 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?;
     setup::machine(&lab)?;
-    let words = [
-        "env".into(),
-        format!("LOOPBOX_PROGRAM={}", lab.loopbox()?.display()),
-        format!("LOOPBOX_KILLS={}", options.count),
-        lab.own_program()?.display().to_string(),
-        "__vm-cases".into(),
-        "clean".into(),
-        "--on".into(),
-        "tmpfs".into(),
-        "--filter".into(),
-        "killed_builds_of_links".into(),
-    ];
-    let vm = Vm { timeout: REST + EACH * options.count, ..Vm::default() };
-    let finished = vm.run(&lab, &words.map(Into::into), Output::Show)?;
-    Ok(ExitCode::from(u8::try_from(finished.status).unwrap_or(u8::MAX)))
+    let cases = Cases {
+        group: "clean",
+        filter: "killed_builds_of_links",
+        variables: vec![("LOOPBOX_KILLS", options.count.to_string().into())],
+        within: Vec::new(),
+    };
+    cases.run(&lab, &Vm { timeout: REST + EACH * options.count, ..Vm::default() })
 }

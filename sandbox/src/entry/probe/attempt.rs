@@ -10,6 +10,7 @@ use mounter::jail::{EntryMode, JailSpec, Mac, Outcome, Spawner, Stdio3, User};
 use mounter::profile::{Files, Network, Profile};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 
+use crate::access::Recording;
 use crate::backend::Nfs;
 use crate::cancel::Cancel;
 use crate::entry::system as mac;
@@ -90,7 +91,7 @@ impl Attempt<'_> {
             backend: &Nfs::default(),
             work_dir: &work_dir,
             spawner: &Spawner::new(self.loopbox.into()),
-            records_accesses: false,
+            recording: Recording::Nothing,
         };
         let session = setup.open().map_err(SessionError::from)?;
         let jail = self.jail(program, work_dir.mount_point(), session.port());

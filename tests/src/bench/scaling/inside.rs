@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use mounter::jail::{End, Jail, JailSpec, Outcome, Root, SpawnRequest, Spawner, Stdio3, User};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
+use sandbox::access::Recording;
 use sandbox::backend::{Kind, ProvisionRequest};
 use sandbox::recovery::{Leftovers, StateDir};
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         at: &at,
         record: &record,
         spawner: &spawner,
-        records_accesses: false,
+        recording: Recording::Nothing,
     };
     let provisioned = kind.backend().provision(wanted)?;
     let (stdin, input) = std::io::pipe()?;

@@ -1,0 +1,117 @@
+//! Words that say what a command is shown, and how it starts there.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use builder::store::Store;
+use builder::store_path::StorePath;
+use sandbox::command::{Bind, Declaration, Request};
+use sandbox::view::{Access, Entry, Owner};
+
+use crate::error::CommandError;
+
+/// Words of every command that runs another one in a view.
+#[derive(Debug, clap::Args)]
+pub struct DeclaredArguments {
+    /// Show a host file or directory, read-only; at the same path unless another is given. What changes on the host is
+    /// seen within a second or when a file is opened; store paths are taken to never change
+    #[arg(long, value_name = "SRC[:AT]")]
+    ro: Vec<Bind>,
+    /// Show a host file or directory that the command may write
+    #[arg(long, value_name = "SRC[:AT]")]
+    rw: Vec<Bind>,
+    /// Show a path of the Nix store and all that it needs
+    #[arg(long, value_name = "PATH")]
+    closure: Vec<PathBuf>,
+    /// Show a host program with its loader, its libraries and its interpreter; a name is looked up in PATH. They are
+    /// taken not to change while the command runs
+    #[arg(long, value_name = "PROGRAM")]
+    with: Vec<PathBuf>,
+    /// An empty directory that the command may write, gone afterwards
+    #[arg(long, value_name = "AT")]
+    tmpfs: Vec<PathBuf>,
+    /// An empty directory that the command may not write, with the owner and the mode that this machine's has there
+    #[arg(long, value_name = "AT")]
+    dir: Vec<PathBuf>,
+    /// A variable of the environment; without a value, loopbox's own. The command has HOME=/tmp and loopbox's own PATH
+    /// (as far as its directories are in the view), LANG, LANGUAGE, LC_*, TZ, TERM, COLORTERM and NO_COLOR
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<OsString>,
+    /// Give the command all of loopbox's environment, as bwrap does, passwords and keys in it too
+    #[arg(long)]
+    preserve_env: bool,
+    /// User to run as; without it, the one who called sudo, or else whoever calls
+    #[arg(long)]
+    uid: Option<u32>,
+    /// Group to run as
+    #[arg(long)]
+    gid: Option<u32>,
+    /// Let the command use this machine's network
+    #[arg(long)]
+    net: bool,
+    /// Name of the machine that the command sees [default: localhost]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+}
+
+impl DeclaredArguments {
+    /// What they say, but for where the command starts.
+    pub fn declaration(&self) -> Declaration {
+        Declaration {
+            with: self.with.clone(),
+            closure: self.closure.clone(),
+            ro: self.ro.clone(),
+            rw: self.rw.clone(),
+            tmpfs: self.tmpfs.clone(),
+            dir: self.dir.clone(),
+            env: self.env.clone(),
+            preserve_env: self.preserve_env,
+            chdir: None,
+            net: self.net,
+            hostname: self.hostname.clone(),
+        }
+    }
+
+    /// What is asked for with them. The store says what a closure is.
+    ///
+    /// # Errors
+    /// A path of a closure is none of the store's, or the store does not know it.
+    pub fn request(
+        &self,
+        declared: Declaration,
+        command: &[OsString],
+        whole_machine: bool,
+    ) -> Result<Request, CommandError> {
+        let store = Store::from_environment();
+        Ok(Request {
+            closure: closure(&declared.closure, &store)?,
+            declared,
+            whole_machine,
+            user: self.user(),
+            immutable: store.directory().into(),
+            command: command.to_vec(),
+        })
+    }
+
+    /// Under sudo, the user who called it; its numbers are sudo's own word.
+    fn user(&self) -> Owner {
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        let uid = self.uid.or_else(|| number("SUDO_UID")).unwrap_or_else(|| nix::unistd::getuid().as_raw());
+        let by_uid = || if self.uid.is_some() { Some(uid) } else { number("SUDO_GID") };
+        let gid = self.gid.or_else(by_uid).unwrap_or_else(|| nix::unistd::getgid().as_raw());
+        Owner { uid, gid }
+    }
+}
+
+fn closure(paths: &[PathBuf], store: &Store) -> Result<Vec<Entry>, CommandError> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let root = |path: &PathBuf| StorePath::containing(path, store.directory());
+    let roots = paths.iter().map(root).collect::<Result<_, _>>()?;
+    let graft = |path: StorePath| {
+        let at = store.locate(&path);
+        Entry::Graft { source: at.clone(), at, access: Access::Fixed, optional: false }
+    };
+    Ok(store.closure(&roots)?.into_iter().map(graft).collect())
+}

@@ -1,0 +1,131 @@
+//! `SRC[:AT]`: a host path, and where it is shown.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use nfs_server::view::{Access, Entry, path_text};
+use serde::{Deserialize, Serialize};
+
+use super::without_slash;
+
+/// A host path and its place in the view. As JSON, a path alone is both.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "Form", into = "Form")]
+pub struct Bind {
+    /// The host path.
+    pub source: PathBuf,
+    /// The place in the view.
+    pub at: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Form {
+    Same(#[serde(with = "path_text")] PathBuf),
+    Elsewhere {
+        #[serde(with = "path_text")]
+        source: PathBuf,
+        #[serde(with = "path_text")]
+        at: PathBuf,
+    },
+}
+
+impl From<Form> for Bind {
+    fn from(form: Form) -> Bind {
+        match form {
+            Form::Same(path) => Bind::same(path),
+            Form::Elsewhere { source, at } => Bind { source, at },
+        }
+    }
+}
+
+impl From<Bind> for Form {
+    fn from(bind: Bind) -> Form {
+        if bind.is_same() {
+            return Form::Same(bind.at);
+        }
+        Form::Elsewhere { source: bind.source, at: bind.at }
+    }
+}
+
+impl FromStr for Bind {
+    type Err = Infallible;
+
+    /// What follows the last colon is the place, so a host path with a colon needs a place after it.
+    fn from_str(word: &str) -> Result<Bind, Infallible> {
+        let (source, at) = word.rsplit_once(':').unwrap_or((word, word));
+        Ok(Bind { source: without_slash(source.as_ref()), at: without_slash(at.as_ref()) })
+    }
+}
+
+impl Bind {
+    /// A host path that is shown at its own place.
+    #[must_use]
+    pub fn same(path: PathBuf) -> Bind {
+        Bind { source: path.clone(), at: path }
+    }
+
+    /// Whether it is shown at its own place.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.source == self.at
+    }
+
+    /// The word for it on a command line.
+    #[must_use]
+    pub fn word(&self) -> OsString {
+        let mut word = OsString::from(&self.source);
+        // After a colon everything is the place.
+        if !self.is_same() || word.as_bytes().contains(&b':') {
+            word.push(":");
+            word.push(&self.at);
+        }
+        word
+    }
+
+    /// The entry that shows it.
+    #[must_use]
+    pub fn entry(&self, access: Access) -> Entry {
+        Entry::Graft { at: self.at.clone(), source: self.source.clone(), access, optional: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bind;
+
+    fn read(word: &str) -> (String, String) {
+        let bind: Bind = word.parse().unwrap();
+        (bind.source.display().to_string(), bind.at.display().to_string())
+    }
+
+    #[test]
+    fn without_a_place_the_host_path_is_the_place() {
+        assert_eq!(read("/a/b"), ("/a/b".into(), "/a/b".into()));
+    }
+
+    #[test]
+    fn the_last_colon_separates_the_place() {
+        assert_eq!(read("/a:b:/c"), ("/a:b".into(), "/c".into()));
+    }
+
+    #[test]
+    fn a_bind_is_read_again_from_its_word_and_from_json() {
+        for word in ["/a", "/a:/b", "/a:b:/a:b", "/a:b:/c"] {
+            let bind: Bind = word.parse().unwrap();
+            assert_eq!(bind.word(), word);
+            let json = serde_json::to_string(&bind).unwrap();
+            assert_eq!(serde_json::from_str::<Bind>(&json).unwrap(), bind, "{json}");
+        }
+        assert_eq!(serde_json::to_string(&"/a".parse::<Bind>().unwrap()).unwrap(), r#""/a""#);
+    }
+
+    #[test]
+    fn slashes_at_the_end_do_not_matter() {
+        assert_eq!(read("/a/:/b//"), ("/a".into(), "/b".into()));
+        assert_eq!(read("/"), ("/".into(), "/".into()));
+    }
+}

@@ -1,0 +1,371 @@
+//! What a person declares of a command's view, as the flags of `run` and a file of JSON have it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nfs_server::view::{Access, Entry, path_text};
+use serde::{Deserialize, Serialize};
+
+use super::Bind;
+
+/// The version of the form that a declaration has as JSON: it grows when a field is taken away or means something else.
+pub const VERSION: u32 = 1;
+
+/// What a command is shown, and how it starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Declaration {
+    /// Programs of this machine, each with all that it needs to start.
+    #[serde(with = "path_text::all", skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<PathBuf>,
+    /// Paths of the Nix store, each with all that it needs.
+    #[serde(with = "path_text::all", skip_serializing_if = "Vec::is_empty")]
+    pub closure: Vec<PathBuf>,
+    /// What is shown read-only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ro: Vec<Bind>,
+    /// What the command may write.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rw: Vec<Bind>,
+    /// Empty directories that it may write.
+    #[serde(with = "path_text::all", skip_serializing_if = "Vec::is_empty")]
+    pub tmpfs: Vec<PathBuf>,
+    /// Empty directories that it may not, with the owner and the mode of this machine's at the same place.
+    #[serde(with = "path_text::all", skip_serializing_if = "Vec::is_empty")]
+    pub dir: Vec<PathBuf>,
+    /// Variables of the environment, each a name, or a name and its value.
+    #[serde(with = "words", skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<OsString>,
+    /// Whether all of the caller's environment is passed on.
+    #[serde(skip_serializing_if = "is_false")]
+    pub preserve_env: bool,
+    /// Where the command starts; at the root if nothing is said.
+    #[serde(with = "optional_path", skip_serializing_if = "Option::is_none")]
+    pub chdir: Option<PathBuf>,
+    /// Whether it uses the machine's network.
+    #[serde(skip_serializing_if = "is_false")]
+    pub net: bool,
+    /// The name of the machine that it sees; `localhost` if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+}
+
+/// A declaration as a file has it.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    view: Declaration,
+}
+
+/// Why there is no such file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeclarationError {
+    /// It cannot be read.
+    #[error("cannot read the view {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error("{path:?} is no view of 'loopbox run'")]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Another loopbox has written it.
+    #[error("{path:?} is a view of version {version}, and this loopbox reads version {VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// It cannot be written.
+    #[error("cannot write the view to {path:?}; the file is as it was")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Declaration {
+    /// What a file declares.
+    ///
+    /// # Errors
+    /// It cannot be read, or is something else.
+    pub fn read(path: &Path) -> Result<Declaration, DeclarationError> {
+        let text = fs::read(path).map_err(|source| DeclarationError::Read { path: path.into(), source })?;
+        Declaration::parse(&text, path)
+    }
+
+    fn parse(text: &[u8], path: &Path) -> Result<Declaration, DeclarationError> {
+        /// What all versions have.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let form = |source| DeclarationError::Form { path: path.into(), source };
+        let Versioned { version } = serde_json::from_slice(text).map_err(form)?;
+        if version != VERSION {
+            return Err(DeclarationError::Version { path: path.into(), version });
+        }
+        let Document { view, .. } = serde_json::from_slice(text).map_err(form)?;
+        Ok(view)
+    }
+
+    /// Writes it to a file, which has all of it or is as it was.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), DeclarationError> {
+        let failed = |source| DeclarationError::Write { path: path.into(), source };
+        let document = Document { version: VERSION, view: self.clone() };
+        let text = serde_json::to_string_pretty(&document).map_err(|error| failed(error.into()))?;
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        let write = || {
+            let mut file = fs::File::create(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            fs::rename(&new, path)
+        };
+        write().map_err(|error| {
+            // It has nothing that anybody wants.
+            let _ = fs::remove_file(&new);
+            failed(error)
+        })
+    }
+
+    /// Adds what another one declares, whose words count where both say something.
+    pub fn extend(&mut self, other: Declaration) {
+        let Declaration { with, closure, ro, rw, tmpfs, dir, env, preserve_env, chdir, net, hostname } =
+            other;
+        add(&mut self.with, with);
+        add(&mut self.closure, closure);
+        add(&mut self.ro, ro);
+        add(&mut self.rw, rw);
+        add(&mut self.tmpfs, tmpfs);
+        add(&mut self.dir, dir);
+        let named = |word: &OsString| word.as_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+        self.env.retain(|word| env.iter().all(|newer| named(newer) != named(word)));
+        add(&mut self.env, env);
+        self.preserve_env |= preserve_env;
+        self.net |= net;
+        self.chdir = chdir.or(self.chdir.take());
+        self.hostname = hostname.or(self.hostname.take());
+    }
+
+    /// Leaves out what lies in something that is shown whole, and sorts the rest.
+    pub fn fold(&mut self) {
+        let shown: Vec<Bind> = self.ro.iter().chain(&self.rw).cloned().collect();
+        let is_inside = |at: &Path| shown.iter().any(|shown| at != shown.at && at.starts_with(&shown.at));
+        let writable: Vec<Bind> = self.rw.clone();
+        self.ro.retain(|bind| !is_inside(&bind.at) && writable.iter().all(|other| other.at != bind.at));
+        self.dir.retain(|at| !is_inside(at) && shown.iter().all(|shown| shown.at != *at));
+        self.with.retain(|at| !is_inside(at));
+        self.ro.sort_unstable();
+        for paths in [&mut self.with, &mut self.closure, &mut self.dir] {
+            paths.sort_unstable();
+        }
+    }
+
+    /// The flags of `loopbox run` that say the same, each with its value if it has one.
+    #[must_use]
+    pub fn flags(&self) -> Vec<(&'static str, Option<OsString>)> {
+        let paths = |flag, paths: &[PathBuf]| -> Vec<_> {
+            paths.iter().map(|path| (flag, Some(path.clone().into_os_string()))).collect()
+        };
+        let binds =
+            |flag, binds: &[Bind]| -> Vec<_> { binds.iter().map(|bind| (flag, Some(bind.word()))).collect() };
+        let env = self.env.iter().map(|word| ("--env", Some(word.clone()))).collect();
+        let all = [
+            paths("--with", &self.with),
+            paths("--closure", &self.closure),
+            binds("--ro", &self.ro),
+            binds("--rw", &self.rw),
+            paths("--tmpfs", &self.tmpfs),
+            paths("--dir", &self.dir),
+            env,
+        ];
+        let mut flags: Vec<_> = all.into_iter().flatten().collect();
+        flags.extend(self.chdir.iter().map(|chdir| ("--chdir", Some(chdir.clone().into_os_string()))));
+        flags.extend(self.hostname.iter().map(|name| ("--hostname", Some(name.into()))));
+        flags.extend(self.preserve_env.then_some(("--preserve-env", None)));
+        flags.extend(self.net.then_some(("--net", None)));
+        flags
+    }
+
+    /// The entries of what is shown and written, programs, store paths and scratches not included.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let ro = self.ro.iter().map(|bind| bind.entry(Access::Ro));
+        let rw = self.rw.iter().map(|bind| bind.entry(Access::Rw));
+        ro.chain(rw).chain(self.dir.iter().map(|at| super::directory(at))).collect()
+    }
+}
+
+fn add<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Words that need not be UTF-8.
+mod words {
+    use super::{OsString, PathBuf, path_text};
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(words: &[OsString], to: S) -> Result<S::Ok, S::Error> {
+        let words: Vec<PathBuf> = words.iter().map(PathBuf::from).collect();
+        path_text::all::serialize(&words, to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<OsString>, D::Error> {
+        let words: Vec<PathBuf> = path_text::all::deserialize(from)?;
+        Ok(words.into_iter().map(PathBuf::into_os_string).collect())
+    }
+}
+
+/// A path, where there is one.
+mod optional_path {
+    use super::{PathBuf, path_text};
+    use serde::{Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+        match path {
+            Some(path) => path_text::serialize(path, to),
+            None => None::<()>.serialize(to),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+        path_text::deserialize(from).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn all() -> Declaration {
+        Declaration {
+            with: vec!["/usr/bin/git".into()],
+            closure: vec!["/nix/store/a".into()],
+            ro: vec![Bind::same("/etc/gitconfig".into()), "/a:/b".parse().unwrap()],
+            rw: vec![Bind::same("/src".into())],
+            tmpfs: vec!["/var/tmp".into()],
+            dir: vec![OsString::from_vec(b"/home/\xff".to_vec()).into()],
+            env: vec!["A=1".into(), "B".into()],
+            preserve_env: true,
+            chdir: Some("/src".into()),
+            net: true,
+            hostname: Some("here".into()),
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("view.json");
+        for declaration in [all(), Declaration::default()] {
+            declaration.write(&file).unwrap();
+            assert_eq!(Declaration::read(&file).unwrap(), declaration);
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"version\": 1,\n  \"view\": {}\n}\n");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing but the file is left");
+    }
+
+    #[test]
+    fn what_is_no_view_says_so() {
+        let told =
+            |text: &str| Declaration::parse(text.as_bytes(), "v.json".as_ref()).unwrap_err().to_string();
+        for text in ["", "[]", r#"{"version": 1}"#, r#"{"version": 1, "view": {"root": "/"}}"#] {
+            assert_eq!(told(text), r#""v.json" is no view of 'loopbox run'"#, "{text}");
+        }
+        let other = r#""v.json" is a view of version 2, and this loopbox reads version 1"#;
+        assert_eq!(told(r#"{"version": 2, "seen": {}}"#), other);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("view.json");
+        fs::create_dir(&file).unwrap();
+        let error = all().write(&file).unwrap_err();
+        assert!(error.to_string().ends_with("; the file is as it was"), "{error}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_later_of_two_counts() {
+        let mut one = all();
+        one.extend(Declaration {
+            ro: vec![Bind::same("/etc/gitconfig".into()), Bind::same("/c".into())],
+            env: vec!["A=2".into(), "C".into()],
+            chdir: Some("/".into()),
+            ..Declaration::default()
+        });
+        assert_eq!(one.ro.len(), 3);
+        assert_eq!(one.env, ["B", "A=2", "C"]);
+        assert_eq!((one.chdir, one.hostname), (Some("/".into()), Some("here".into())));
+    }
+
+    #[test]
+    fn what_lies_in_something_that_is_shown_is_not_shown_twice() {
+        let same = |path: &str| Bind::same(path.into());
+        let mut declaration = Declaration {
+            with: vec!["/b/program".into(), "/a/program".into()],
+            ro: vec![same("/c"), same("/a/file"), same("/a"), same("/w")],
+            rw: vec![same("/w")],
+            dir: vec!["/a/d".into(), "/c".into(), "/d".into()],
+            ..Declaration::default()
+        };
+        declaration.fold();
+        assert_eq!(declaration.ro, [same("/a"), same("/c")]);
+        assert_eq!(declaration.with, [PathBuf::from("/b/program")]);
+        assert_eq!(declaration.dir, [PathBuf::from("/d")]);
+    }
+
+    #[test]
+    fn flags_say_the_same() {
+        let words: Vec<String> = all()
+            .flags()
+            .into_iter()
+            .map(|(flag, value)| format!("{flag} {}", value.unwrap_or_default().display()))
+            .collect();
+        insta::assert_snapshot!(words.join("\n"), @"
+        --with /usr/bin/git
+        --closure /nix/store/a
+        --ro /etc/gitconfig
+        --ro /a:/b
+        --rw /src
+        --tmpfs /var/tmp
+        --dir /home/\u{fffd}
+        --env A=1
+        --env B
+        --chdir /src
+        --hostname here
+        --preserve-env 
+        --net 
+        ");
+    }
+}

@@ -1,0 +1,112 @@
+//! Learning a view: a command runs with the whole machine in its view, and what it used becomes the smallest view in which it
+//! runs again.
+
+mod programs;
+mod secrets;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use nfs_server::view::Entry;
+
+use crate::access::{Accesses, PathList};
+use crate::command::{Bind, Command, Declaration};
+use crate::patterns::PatternError;
+
+pub use secrets::Secrets;
+use tree::{Tree, Wholes};
+
+/// What a command is known to need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learnt {
+    /// What it is to be shown. Paths that never change are in `closure`.
+    pub view: Declaration,
+    /// What it used and is not shown, since nobody should see it.
+    pub secrets: Vec<PathBuf>,
+    /// Directories that it listed and that are shown only as far as it used them.
+    pub in_part: Vec<PathBuf>,
+    /// Whether it used more than could be remembered, so that the view lacks something.
+    pub incomplete: bool,
+}
+
+/// What decides about a view besides what was used.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    /// Where nothing changes while it exists: the Nix store.
+    pub immutable: &'a Path,
+    /// Directories that are never shown whole.
+    pub homes: &'a [PathBuf],
+    /// What is no one's business.
+    pub secrets: &'a Secrets,
+}
+
+impl Learnt {
+    /// From what a command found in a view with the whole machine in it.
+    #[must_use]
+    pub fn of(command: &Command, accesses: &Accesses, rules: &Rules<'_>) -> Learnt {
+        let PathList { paths, incomplete } = accesses.found();
+        let own = own(command);
+        let is_own = |path: &Path| path.ancestors().any(|above| own.contains(above));
+        let used: BTreeSet<PathBuf> = paths.into_iter().filter(|path| !is_own(path)).collect();
+        let listed: BTreeSet<PathBuf> =
+            accesses.listed().paths.iter().filter(|path| !is_own(path)).cloned().collect();
+        let mut learnt = of_used(used, &listed, rules);
+        learnt.incomplete = incomplete || accesses.listed().incomplete;
+        learnt
+    }
+}
+
+/// What of the view is not the machine's.
+fn own(command: &Command) -> BTreeSet<&Path> {
+    let machine: BTreeSet<&Path> = command.machine.iter().map(Entry::at).collect();
+    let own = command.view.entries.iter().map(Entry::at);
+    own.filter(|at| !machine.contains(at)).collect()
+}
+
+fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_>) -> Learnt {
+    let (fixed, rest): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
+        used.into_iter().partition(|path| path.starts_with(rules.immutable));
+    let closure: BTreeSet<PathBuf> = fixed
+        .iter()
+        .filter_map(|path| {
+            let name = path.strip_prefix(rules.immutable).ok()?.iter().next()?;
+            Some(rules.immutable.join(name))
+        })
+        .collect();
+    let (secrets, rest): (Vec<PathBuf>, BTreeSet<PathBuf>) = {
+        let (secret, rest): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
+            rest.into_iter().partition(|path| rules.secrets.is_one(path));
+        // A directory of secrets is named by what was used in it.
+        let named = secret.iter().filter(|path| !path.is_dir()).cloned().collect();
+        (named, rest)
+    };
+    let tree = Tree::of(&rest, listed);
+    let Wholes { whole, in_part } = tree.wholes(rules);
+    let is_inside = |path: &Path| path.ancestors().any(|above| whole.contains(above));
+    let single: BTreeSet<PathBuf> = rest.into_iter().filter(|path| !is_inside(path)).collect();
+    let programs::Folded { with, rest } = programs::fold(&single, &whole);
+    let mut view = Declaration {
+        with,
+        closure: closure.into_iter().collect(),
+        ro: whole.iter().cloned().map(Bind::same).collect(),
+        ..Declaration::default()
+    };
+    for path in rest {
+        match path.symlink_metadata() {
+            Ok(found) if found.is_dir() => {
+                if tree::needs_words(&path, &found, [&single, &whole]) {
+                    view.dir.push(path);
+                }
+            }
+            Ok(_) => view.ro.push(Bind::same(path)),
+            // It has gone since.
+            Err(_) => {}
+        }
+    }
+    view.fold();
+    Learnt { view, secrets, in_part, incomplete: false }
+}
+
+/// Why there is no telling what nobody should see.
+pub type SecretsError = PatternError;
