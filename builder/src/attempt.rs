@@ -55,7 +55,7 @@ pub(crate) fn attempt(
 
     let stop = Cancel::default();
     let watch = LimitWatch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
-    let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop, job.phantom)?;
+    let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop, job.is_trial())?;
     let stdio = Stdio3 {
         stdin: log::no_input().map_err(BuildError::Terminal)?,
         stdout: terminal.stdout,
@@ -64,8 +64,12 @@ pub(crate) fn attempt(
     let ended =
         plan.session(backend, &place.work_dir, &builder.spawner).open().map_err(BuildError::from).and_then(
             |session| {
-                let event = if job.phantom { Event::StartedDeep } else { Event::Started };
-                builder.observer.observe(&event(job.path));
+                let event = match job {
+                    BuildRequest { phantom: true, .. } => Some(Event::StartedDeep(job.path)),
+                    _ if job.is_trial() => None,
+                    _ => Some(Event::Started(job.path)),
+                };
+                event.iter().for_each(|event| builder.observer.observe(event));
                 Ok(session.run(Program {
                     jail: plan.jail.clone(),
                     stdio,
@@ -85,8 +89,8 @@ pub(crate) fn attempt(
 
     let made: Vec<PathBuf> = plan.outputs.iter().map(|output| builder.store.locate(&output.path)).collect();
     let store = builder.store.directory();
-    let hashed_max = match (job.phantom, builder.options.report) {
-        // The build itself follows, and reads the same.
+    let hashed_max = match (job.is_trial(), builder.options.report) {
+        // The build itself follows, and reads the same, or nobody asks.
         (true, _) => 0,
         (false, true) => HASHED_MAX,
         (false, false) => HASHED_BY_THE_WAY,
@@ -96,7 +100,7 @@ pub(crate) fn attempt(
         // Before the directories are removed.
         let disk_full = place.is_disk_full();
         let transient = plan.jail.network || disk_full;
-        let keep = builder.options.keep_failed && !job.phantom;
+        let keep = builder.options.keep_failed && !job.is_trial();
         let kept = keep.then(|| place.keep(&plan.jail.user)).transpose();
         let kept = kept.map_err(BuildError::LogConfig)?;
         let settings = &builder.settings;
@@ -147,6 +151,6 @@ impl Plan {
         spawner: &'a Spawner,
     ) -> Setup<'a> {
         let (view, user) = (&self.view, &self.jail.user);
-        Setup { view, user, backend, work_dir, spawner, recording: Recording::Hidden }
+        Setup { view, user, backend, work_dir, spawner, recording: Recording::Hidden, variation: self.shown }
     }
 }

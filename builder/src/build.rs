@@ -23,6 +23,7 @@ use crate::store::{
     BuildUsers, LockHolder, PathInfo, RegisterWhen, RegistrationTicket, Settings, Store, StoreError,
 };
 use crate::store_path::StorePath;
+use crate::variation::{Variation, Varied};
 
 pub use crate::failure::{BuildError, Failure, MissingDependency};
 pub use crate::hooks::Hooks;
@@ -75,6 +76,8 @@ pub struct Options {
     pub deep: bool,
     /// What a build may ask for that its view hides; if it asks for more, it fails. `None` if it may ask for anything.
     pub strict: Option<AllowList>,
+    /// What is otherwise in a build whose outputs are only compared.
+    pub vary: Vec<Variation>,
     /// What each build may do.
     pub limits: Limits,
 }
@@ -201,6 +204,15 @@ pub(crate) struct BuildRequest<'a> {
     pub hook_paths: Vec<SandboxPath>,
     /// Whether it is to see what it looks for in hidden directories: they can be walked, and nobody hears what it writes.
     pub phantom: bool,
+    /// What is otherwise than in other builds.
+    pub varied: Varied,
+}
+
+impl BuildRequest<'_> {
+    /// Whether nothing is taken of what it makes, and nobody hears what it writes.
+    pub(crate) fn is_trial(&self) -> bool {
+        self.phantom || self.varied.begins.is_some()
+    }
 }
 
 impl Builder {
@@ -245,6 +257,7 @@ impl Builder {
             unwanted: BTreeSet::new(),
             hook_paths: Vec::new(),
             phantom: false,
+            varied: Varied::default(),
         })
     }
 
@@ -267,7 +280,7 @@ impl Builder {
             path: job.path,
             derivation: job.derivation,
             known: &job.known,
-            settings: &self.settings,
+            settings: &job.varied.settings(&self.settings),
             sandbox_paths: &self.options.sandbox_paths,
             hook_paths: &job.hook_paths,
             sandbox_closure: &job.sandbox_closure,
@@ -275,6 +288,7 @@ impl Builder {
             host: &self.host,
             user,
             scratch,
+            varied: &job.varied,
         })
     }
 

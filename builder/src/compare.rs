@@ -1,6 +1,7 @@
 //! The same build in several backends side by side: what differs, and why.
 
-mod build;
+pub(crate) mod aside;
+pub(crate) mod build;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -23,6 +23,7 @@ use crate::plan::{
 use crate::report::{BuildReport, KeptError};
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
+use crate::variation::Varied;
 
 /// The longest description that is read, in bytes: environments of large derivations reach some megabytes.
 const MAX_SIZE: u64 = 64 << 20;
@@ -167,6 +168,7 @@ impl Description {
         let derivation = self.derivation(external.network);
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {
+            varied: &Varied::default(),
             store: &self.store_dir,
             inputs_at: &self.real_store_dir,
             path: first,

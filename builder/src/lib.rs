@@ -24,6 +24,8 @@ mod attempt;
 pub mod build;
 mod build_dirs;
 #[cfg(target_os = "linux")]
+pub mod check;
+#[cfg(target_os = "linux")]
 pub mod compare;
 mod deep;
 pub mod derivation;
@@ -46,5 +48,6 @@ pub mod store_path;
 pub mod sweep;
 #[cfg(target_os = "linux")]
 pub mod through_nix;
+pub mod variation;
 mod visible;
 mod waiting;

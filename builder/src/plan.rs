@@ -19,12 +19,13 @@ use std::path::{Path, PathBuf};
 
 use sandbox::Rights;
 use sandbox::jail::{Ids, JailSpec, Limit, Resource, User};
-use sandbox::view::{Entry, ViewSpec};
+use sandbox::view::{Entry, ViewSpec, ViewVariation};
 use serde::Serialize;
 
 use crate::derivation::{Attributes, Derivation, FixedHash, Method, Output};
 use crate::store::Settings;
 use crate::store_path::StorePath;
+use crate::variation::Varied;
 
 use checks::Named;
 use environment::Environment;
@@ -77,6 +78,8 @@ pub struct Request<'a> {
     pub user: &'a User,
     /// Where the build writes.
     pub scratch: &'a Scratch,
+    /// What is otherwise than usual.
+    pub varied: &'a Varied,
 }
 
 /// A whole build.
@@ -99,6 +102,13 @@ pub struct Plan {
     pub may_refer_to: BTreeSet<StorePath>,
     /// Where the build writes.
     pub scratch: Scratch,
+    /// What its view shows otherwise than it is.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub shown: ViewVariation,
+}
+
+fn is_usual(shown: &ViewVariation) -> bool {
+    *shown == ViewVariation::default()
 }
 
 /// An output that a build has to make.
@@ -171,7 +181,7 @@ fn assemble(
     made: Environment,
 ) -> Result<Plan, PlanError> {
     let Request { derivation, settings, .. } = request;
-    let inside = request.host.user_namespaces.then_some(INSIDE);
+    let inside = request.host.user_namespaces.then(|| request.varied.ids(INSIDE));
     let (view, mounts, mac) = view::view(request, attributes, &outputs, inside)?;
     let called_by = derivation.builder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let own = outputs.iter().map(|output| &output.path);
@@ -198,6 +208,7 @@ fn assemble(
         mac,
         ..JailSpec::new(user, program, argv)
     };
+    let jail = request.varied.jail(jail);
     Ok(Plan {
         derivation: request.path.clone(),
         view,
@@ -207,6 +218,7 @@ fn assemble(
         outputs,
         may_refer_to,
         scratch: request.scratch.clone(),
+        shown: request.varied.view(),
     })
 }
 

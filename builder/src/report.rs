@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{PathInfo, Store, StoreError};
 use crate::store_path::StorePath;
+use crate::variation::Variation;
 
 pub use deep::{DeepOutcome, DeepReport};
 pub use kept::KeptError;
@@ -31,6 +32,9 @@ pub struct BuildReport {
     pub unused_inputs: Vec<UnusedInput>,
     /// What it looked for in hidden directories, if it was also built where these can be walked.
     pub deep: Option<DeepReport>,
+    /// What was otherwise than in other builds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub varied: Vec<Variation>,
 }
 
 /// How a builder ended.
@@ -113,7 +117,7 @@ impl BuildReport {
         unused_inputs.sort_by_key(|input| (!input.removable, !input.direct, input.path.clone()));
         let status = if outputs.is_some() { Status::Built } else { Status::Failed };
         let derivation = store.locate(derivation);
-        Ok(BuildReport { derivation, status, access, unused_inputs, deep: None })
+        Ok(BuildReport { derivation, status, access, unused_inputs, deep: None, varied: Vec::new() })
     }
 
     /// Asks this machine's packages whose paths these are.

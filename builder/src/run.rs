@@ -47,6 +47,9 @@ impl Builder {
         let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
         if unwanted != paths {
             let mut job = BuildRequest { purpose, unwanted, ..self.request(path, derivation, inputs)? };
+            if purpose == Purpose::Check {
+                job.varied.list.clone_from(&self.options.vary);
+            }
             let deep = self.options.deep.then(|| DeepRun::make(self, &job)).transpose()?;
             let (infos, mut stats) = run(self, &mut job, deep, turn)
                 .inspect_err(|error| self.keep_report(path, error.report()))?;
@@ -133,6 +136,7 @@ fn run(
         match attempt(builder, job, &*builder.backend) {
             Err(BuildError::Builder(mut failure)) => {
                 failure.report.deep = deep.map(|deep| deep.beside(None));
+                failure.report.varied.clone_from(&job.varied.list);
                 return Err(BuildError::Builder(failure));
             }
             attempt => attempt?,
@@ -140,6 +144,7 @@ fn run(
     let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())?;
     let mut report = BuildReport::of(&builder.store, job.path, &job.inputs, access, Some(made.infos()))?;
     report.deep = deep.map(|deep| deep.beside(Some(made.infos())));
+    report.varied.clone_from(&job.varied.list);
     if let Some(allowed) = &builder.options.strict {
         report.check(allowed)?;
     }

@@ -77,6 +77,7 @@ impl Case {
         );
         let derivation: Derivation<'_> = parse(text.as_bytes()).unwrap();
         plan(&Request {
+            varied: &builder::variation::Varied::default(),
             store: Path::new("/nix/store"),
             inputs_at: Path::new("/nix/store"),
             path: &StorePath::new(PATH).unwrap(),

@@ -2,6 +2,8 @@
 
 mod build;
 mod builds;
+#[cfg(target_os = "linux")]
+mod check;
 mod clean;
 #[cfg(target_os = "linux")]
 mod compare;
@@ -49,6 +51,9 @@ pub enum Command {
     Learn(Box<learn::Arguments>),
     /// Build derivations and their missing inputs, each in a view of its own
     Build(build::Arguments),
+    /// Build derivations again with other surroundings, and say what their outputs depend on
+    #[cfg(target_os = "linux")]
+    Check(check::Arguments),
     /// Start a shell, or run a command, in the view and environment of a derivation's build
     Shell(shell::Arguments),
     /// Compare backends: build the same derivation with each, or walk the same view
@@ -79,6 +84,8 @@ impl Command {
             Command::Run(arguments) => run::execute(arguments, globals),
             Command::Learn(arguments) => learn::execute(arguments, globals),
             Command::Build(arguments) => build::execute(arguments, globals),
+            #[cfg(target_os = "linux")]
+            Command::Check(arguments) => check::execute(arguments, globals),
             Command::Shell(arguments) => shell::execute(arguments, globals),
             #[cfg(target_os = "linux")]
             Command::Compare(arguments) => compare::execute(arguments, globals),

@@ -44,6 +44,7 @@ mod statfs;
 mod tree;
 mod usage;
 mod use_counters;
+mod variation;
 mod writable;
 mod write;
 
@@ -69,6 +70,7 @@ pub use setattr::{SetAttributes, SetTime};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
 pub use special_files::is_special_file_marker;
 pub use usage::{EntryUsage, FileUsage, ViewUsage};
+pub use variation::{FileIdOrder, ViewVariation};
 pub use writable::Writable;
 pub use write::{WriteOutcome, WriteSource};
 
@@ -82,6 +84,7 @@ use special_files::SpecialFileMarkers;
 #[cfg(target_os = "linux")]
 use stat_batcher::StatBatcher;
 use tree::{DeclaredNode, Tree};
+use variation::TimeShift;
 
 /// A filtered tree of the host, as a [`ViewSpec`] declares it.
 pub struct View {
@@ -105,6 +108,8 @@ pub struct View {
     host_checks: HostChecks,
     /// When the view was opened.
     opened: Time,
+    /// How times are shown.
+    times: TimeShift,
     observer: Option<Arc<dyn AccessObserver>>,
 }
 
@@ -121,6 +126,8 @@ pub struct ViewOptions {
     /// Whether scratches are given their modes and owners. Otherwise they are as somebody else has left them, who uses
     /// them.
     pub prepares_scratches: bool,
+    /// What is shown otherwise than it is.
+    pub variation: ViewVariation,
 }
 
 impl Default for ViewOptions {
@@ -131,6 +138,7 @@ impl Default for ViewOptions {
             capabilities: HostCapabilities::default(),
             becomes: None,
             prepares_scratches: true,
+            variation: ViewVariation::default(),
         }
     }
 }
@@ -150,7 +158,8 @@ impl View {
     /// As [`View::open`].
     pub fn open_with(spec: &ViewSpec, options: ViewOptions) -> Result<View, OpenError> {
         let tree = Tree::new(spec, &options)?;
-        let ViewOptions { observer, capabilities, becomes, .. } = options;
+        let ViewOptions { observer, capabilities, becomes, variation, .. } = options;
+        let opened = Time::now();
         let (identity, host_checks) = match &becomes {
             Some(user) => ((user.uid, user.gid), HostChecks::AsItself),
             None => {
@@ -159,11 +168,11 @@ impl View {
             }
         };
         Ok(View {
-            fileids: FileIds::new(tree.device),
+            fileids: FileIds::new(tree.device, variation.fileids),
             tree,
             nodes: NodeTable::new(),
             fds: FdCache::new(),
-            dir_cache: DirCache::new(),
+            dir_cache: DirCache::new(variation.readdir_order),
             #[cfg(target_os = "linux")]
             stat_batcher: StatBatcher::on(capabilities, becomes.is_some()),
             deleted: DeletedFiles::default(),
@@ -171,7 +180,8 @@ impl View {
             capabilities,
             changing_names: Mutex::new(()),
             setting_modes: Mutex::new(()),
-            opened: Time::now(),
+            times: TimeShift::new(opened, variation),
+            opened,
             identity,
             host_checks,
             observer,

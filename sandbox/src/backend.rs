@@ -19,7 +19,7 @@ use mounter::jail::{Root, Spawner, User};
 pub use mounter::options::Changes;
 use mounter::{MountOptions, NetworkError};
 use nfs_server::CallCounts;
-use nfs_server::view::{Entry, OpenError, View, ViewSpec};
+use nfs_server::view::{Entry, OpenError, View, ViewSpec, ViewVariation};
 use serde::Serialize;
 
 use crate::access::{Accesses, Recording};
@@ -65,6 +65,8 @@ pub struct ProvisionRequest<'a> {
     pub spawner: &'a Spawner,
     /// What is remembered of what the view is asked for. Only a backend that is asked can tell.
     pub recording: Recording,
+    /// What the view shows otherwise than it is. Only a backend that is asked can.
+    pub variation: ViewVariation,
 }
 
 /// A view that is real for as long as this lives.

@@ -37,7 +37,8 @@ pub use work_dir::{Layout, Top, WorkDir, WorkDirError};
 /// What a program sees, as plain data.
 pub mod view {
     pub use nfs_server::view::{
-        Access, Entry, OpenError, Owner, SpecError, View, ViewSpec, is_special_file_marker,
+        Access, Entry, FileIdOrder, OpenError, Owner, SpecError, View, ViewSpec, ViewVariation,
+        is_special_file_marker,
     };
 }
 

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use mounter::Network;
 use mounter::jail::{self, JailError, Spawner, control};
-use nfs_server::view::{Credentials, OpenError, ViewSpec};
+use nfs_server::view::{Credentials, OpenError, ViewSpec, ViewVariation};
 use nfs_server::{CallCounts, ServerError};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,19 @@ pub(crate) struct ServerProcess {
     process: Option<jail::ServerProcess>,
     listening: Option<JoinHandle<Option<Served>>>,
     gone: Cancel,
+}
+
+/// What a server is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Serving<'a> {
+    /// The view.
+    pub view: &'a ViewSpec,
+    /// Whom it is for.
+    pub user: &'a jail::User,
+    /// What is remembered of what it is asked for.
+    pub recording: Recording,
+    /// What it shows otherwise than it is.
+    pub variation: ViewVariation,
 }
 
 /// What a server tells in the end.
@@ -104,16 +117,15 @@ impl ServerProcess {
     pub fn start(
         spawner: &Spawner,
         network: &Network,
-        view: &ViewSpec,
-        user: &jail::User,
-        recording: Recording,
+        what: Serving<'_>,
     ) -> Result<ServerProcess, ServeError> {
+        let Serving { view, user, recording, variation } = what;
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
         let process = spawner.spawn_server(&theirs, network).map_err(ServeError::Process)?;
         drop(theirs);
         let (view, rights, log) = (view.clone(), Rights::of(user), log::level());
-        let request = ServeRequest { view, rights, recording, log };
+        let request = ServeRequest { view, rights, recording, variation, log };
         control::send(&control, &request).map_err(control_failed)?;
         let (address, export) = loop {
             match control::receive(&control).map_err(control_failed)? {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mounter::MountError;
 use mounter::jail::{self, End, Jail, JailError, JailSpec, Outcome, SpawnRequest, Spawner, Stdio3};
-use nfs_server::view::{OpenError, View, ViewSpec};
+use nfs_server::view::{OpenError, View, ViewSpec, ViewVariation};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Accesses, Recording};
@@ -47,6 +47,8 @@ pub struct Setup<'a> {
     pub spawner: &'a Spawner,
     /// What somebody wants to know of what the view was asked for.
     pub recording: Recording,
+    /// What the view shows otherwise than it is.
+    pub variation: ViewVariation,
 }
 
 /// What is run in a view.
@@ -149,7 +151,7 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// What the backend says; nothing is left then.
     pub fn open(self) -> Result<Session<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, spawner, recording } = self;
+        let Setup { view, user, backend, work_dir, spawner, recording, variation } = self;
         let opened = Instant::now();
         let provisioned = backend.provision(ProvisionRequest {
             view,
@@ -158,6 +160,7 @@ impl<'a> Setup<'a> {
             record: work_dir.record(),
             spawner,
             recording,
+            variation,
         })?;
         Ok(Session { work_dir, view, spawner, provisioned, opened })
     }

@@ -38,7 +38,7 @@ enum What {
     /// Install and bring everything that the other commands need (each does its own part by itself).
     Setup,
     /// Build a graph of real C software through NFS mounts, in the virtual machine.
-    Demo,
+    Demo(demo::Options),
     /// Run every test, those in the virtual machine included.
     Test(test::Options),
     /// Run the README's commands in a minimal Debian made from nothing, with a clone of what is committed.
@@ -120,7 +120,7 @@ impl Arguments {
     pub fn run(self) -> Result<ExitCode> {
         match self.what {
             What::Setup => setup::run().map(|()| ExitCode::SUCCESS),
-            What::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+            What::Demo(options) => demo::run(&options).map(|()| ExitCode::SUCCESS),
             What::Test(options) => test::run(&options),
             What::Fresh(options) => fresh::run_all(&options),
             What::FreshEnter { job } => crate::fresh::enter::main(&job),

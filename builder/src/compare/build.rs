@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sandbox::backend::Kind;
-use sandbox::causes;
 use sandbox::compare::{Seen, WalkError, Walker, Walks};
-use sandbox::{Ended, Layout, SessionError, Top, WorkDir};
+use sandbox::{Ended, SessionError};
 
+use super::aside::{Aside, told};
 use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict};
 use crate::attempt::{BuildRun, attempt, kill_processes};
 use crate::build::{BuildError, BuildRequest, Builder, Purpose};
@@ -76,7 +76,7 @@ pub fn compare_builds(
 }
 
 /// What is built, whose inputs have to be there.
-fn prepare<'a>(
+pub(crate) fn prepare<'a>(
     builder: &Builder,
     path: &'a StorePath,
     derivation: &'a Derivation<'a>,
@@ -292,36 +292,4 @@ fn probe(builder: &Builder, job: &mut BuildRequest<'_>, backend: Kind) -> Result
 
 fn compare(first: &Path, other: &Path) -> Result<output::Differences, CompareError> {
     output::compare_trees(first, other).map_err(|source| CompareError::Aside { path: other.into(), source })
-}
-
-/// An error with its causes, and what a builder that failed wrote last.
-fn told(error: &BuildError) -> String {
-    let mut text = causes::in_a_line(error);
-    if let BuildError::Builder(failure) = error
-        && !failure.log.is_empty()
-    {
-        text += "; it wrote last:";
-        failure.log.iter().for_each(|line| text += &format!("\n    {line}"));
-    }
-    text
-}
-
-/// A directory in the store for the first outputs, on their own volume. Its name begins as the derivation's does, which
-/// protects it from the garbage collector.
-struct Aside {
-    directory: PathBuf,
-    _work_dir: WorkDir,
-}
-
-impl Aside {
-    fn make(builder: &Builder, path: &StorePath) -> Result<Aside, CompareError> {
-        let directory = builder.store.directory().join(format!("{path}.compare"));
-        let top = Top { replace: true, ..Top::new(directory.clone()) };
-        let layout = Layout { tops: vec![top], ..Layout::default() };
-        Ok(Aside { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
-    }
-
-    fn output(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
 }

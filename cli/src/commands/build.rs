@@ -9,6 +9,8 @@ mod through_nix;
 
 use std::path::PathBuf;
 
+use builder::variation::Variation;
+
 pub use execute::execute;
 
 use crate::report::ReportArguments;
@@ -43,6 +45,10 @@ pub struct Arguments {
     /// Build valid outputs again and compare
     #[arg(long, conflicts_with = "repair")]
     check: bool,
+    /// With --check, what is otherwise in the second build ('loopbox check' finds out what of it matters): readdir-order[=NUMBER],
+    /// times, inodes, uid, hostname, umask, build-path
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "check")]
+    vary: Vec<Variation>,
     /// Build outputs that were changed or damaged again, and replace them
     #[arg(long)]
     repair: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use builder::build::{Builder, Hooks, Observer, Options};
+use builder::build::{Builder, Hooks, Observer, Options, Purpose};
 use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
@@ -169,6 +169,15 @@ pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finish
         builder.settings.check_store()?;
     }
     Ok(graph::build(builder, graph, jobs)?)
+}
+
+/// Builds what a derivation needs, and not itself.
+pub fn inputs_of(builder: &Arc<Builder>, root: &StorePath) -> Result<Finished, CommandError> {
+    // As if it were to be built again, whether its outputs are there or not: that brings its inputs.
+    let graph = graph::load(&builder.store, &builder.settings, &[root.clone()].into(), Purpose::Check)?;
+    let mut graph = graph::fetch(builder, graph)?;
+    graph.missing.remove(root);
+    build(builder, graph, builder.settings.max_jobs as usize)
 }
 
 #[cfg(test)]

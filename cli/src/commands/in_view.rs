@@ -10,6 +10,7 @@ use sandbox::command::{Command, Request, unused_directory};
 use sandbox::entry::MacHost;
 use sandbox::jail::{JailError, Outcome, Spawner, StreamError, Streams};
 use sandbox::recovery::StateDir;
+use sandbox::view::ViewVariation;
 use sandbox::{
     Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir, phantom,
 };
@@ -109,6 +110,7 @@ impl<'a> InView<'a> {
             work_dir: &work_dir,
             spawner: &Spawner::new(loopbox),
             recording: self.recording,
+            variation: ViewVariation::default(),
         };
         let session = setup.open().map_err(whole)?;
         command.jail.program = command.resolve(session.view()?)?;

@@ -61,6 +61,16 @@ impl Time {
         Time::now().0.saturating_sub(self.0) < span
     }
 
+    /// So many nanoseconds later, or earlier.
+    pub(crate) const fn moved(self, nanoseconds: i64) -> Time {
+        Time(self.0.saturating_add(nanoseconds))
+    }
+
+    /// How many nanoseconds it is later than another.
+    pub(crate) const fn since(self, other: Time) -> i64 {
+        self.0.saturating_sub(other.0)
+    }
+
     fn of_host(seconds: i64, nanoseconds: i64) -> Time {
         Time::new(seconds, u32::try_from(nanoseconds).unwrap_or(0))
     }

@@ -20,6 +20,8 @@ pub(crate) struct DirCache {
     /// Names that were read into those.
     names: AtomicUsize,
     fixed: Mutex<Fixed>,
+    /// What the order of names is decided by, if not by themselves or their age.
+    order: Option<u64>,
 }
 
 /// Of directories that cannot change: evicted, since sorting gives the same cookies again.
@@ -35,18 +37,19 @@ struct Kept {
 }
 
 impl DirCache {
-    pub(crate) fn new() -> DirCache {
+    pub(crate) fn new(order: Option<u64>) -> DirCache {
         let dir_cache = LruCache::unbounded_with_hasher(FxBuildHasher);
         DirCache {
             changing: Mutex::default(),
             names: AtomicUsize::new(0),
             fixed: Mutex::new(Fixed { dir_cache, weight: 0 }),
+            order,
         }
     }
 
     /// The index of a directory; a new one when there is none.
     pub(crate) fn of(&self, directory: NodeId, fixed: bool) -> Arc<Mutex<DirIndex>> {
-        let new = || Arc::new(Mutex::new(DirIndex::new(fixed)));
+        let new = || Arc::new(Mutex::new(DirIndex::new(fixed, self.order)));
         if !fixed {
             return Arc::clone(self.changing.lock().entry(directory).or_insert_with(new));
         }
@@ -77,7 +80,7 @@ impl DirCache {
 
     /// A directory was created, empty.
     pub(crate) fn begin(&self, directory: NodeId) {
-        let mut index = DirIndex::new(false);
+        let mut index = DirIndex::new(false, self.order);
         index.refresh(Vec::new(), (Time::default(), Time::default()));
         self.changing.lock().insert(directory, Arc::new(Mutex::new(index)));
     }
@@ -131,7 +134,7 @@ mod tests {
 
     #[test]
     fn listings_that_cannot_change_are_dropped_when_they_hold_too_many_names() {
-        let dir_cache = DirCache::new();
+        let dir_cache = DirCache::new(None);
         for directory in 0..4 {
             let index = dir_cache.of(directory, true);
             index.lock().refresh(vec![(*b"name").into()], Default::default());
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn indices_that_just_fit_are_kept() {
-        let dir_cache = DirCache::new();
+        let dir_cache = DirCache::new(None);
         for directory in 0..2 {
             let index = dir_cache.of(directory, true);
             index.lock().refresh(vec![(*b"name").into()], Default::default());
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn names_that_do_not_fit_are_refused_until_a_directory_is_removed() {
-        let dir_cache = DirCache::new();
+        let dir_cache = DirCache::new(None);
         let load = |directory, names| {
             let index = dir_cache.of(directory, false);
             let mut index = index.lock();
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_single_index_is_kept_whatever_its_size() {
-        let dir_cache = DirCache::new();
+        let dir_cache = DirCache::new(None);
         let index = dir_cache.of(1, true);
         index.lock().refresh(vec![(*b"name").into()], Default::default());
         dir_cache.grew(1, &index, 2 * DIR_CACHE_NAMES_MAX);
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_name_that_was_removed_is_absent_and_a_removed_directory_is_forgotten() {
-        let dir_cache = DirCache::new();
+        let dir_cache = DirCache::new(None);
         dir_cache.begin(1);
         dir_cache.add(1, b"a", Some(7));
         dir_cache.remove(1, b"a");
@@ -194,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_new_directory_is_known_to_be_empty() {
-        let dir_cache = DirCache::new();
+        let dir_cache = DirCache::new(None);
         dir_cache.begin(1);
         dir_cache.add(1, b"a", Some(7));
         let index = dir_cache.of(1, false);

@@ -1,9 +1,11 @@
 //! The names in one host directory, each with a stable cookie and the node it leads to.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use siphasher::sip::SipHasher13;
 
 use super::attributes::Time;
 use super::node::{Name, NodeId};
@@ -56,12 +58,19 @@ struct Changing {
     by_cookie: BTreeMap<u64, IndexedName>,
     by_name: FxHashMap<Arc<[u8]>, u64>,
     next: u64,
+    /// What decides on cookies, where it is not their age.
+    order: Option<u64>,
 }
 
 impl DirIndex {
     /// The index of a directory that was not read yet.
-    pub(crate) fn new(fixed: bool) -> DirIndex {
-        let names = if fixed { Names::Fixed(Vec::new()) } else { Names::Changing(Changing::default()) };
+    ///
+    /// With an `order`, a name's cookie depends on it and on the name, as in file systems whose directories are hash tables.
+    pub(crate) fn new(fixed: bool, order: Option<u64>) -> DirIndex {
+        let names = match fixed && order.is_none() {
+            true => Names::Fixed(Vec::new()),
+            false => Names::Changing(Changing { order, ..Changing::default() }),
+        };
         DirIndex { names, version: None, lookups: 0, changes: 0, loaded: 0 }
     }
 
@@ -221,11 +230,23 @@ impl Changing {
             }
             return;
         }
-        let cookie = FIRST_COOKIE + self.next;
+        let cookie = match self.order {
+            None => FIRST_COOKIE + self.next,
+            Some(order) => self.free_cookie(hashed(order, name.as_ref())),
+        };
         self.next += 1;
         let name: Arc<[u8]> = name.into();
         self.by_cookie.insert(cookie, IndexedName { name: Arc::clone(&name), node });
         self.by_name.insert(name, cookie);
+    }
+
+    /// This one, or the next that no other name has.
+    fn free_cookie(&self, first: u64) -> u64 {
+        let mut cookie = FIRST_COOKIE + first;
+        while self.by_cookie.contains_key(&cookie) {
+            cookie += 1;
+        }
+        cookie
     }
 
     fn remove(&mut self, name: &[u8]) {
@@ -233,6 +254,13 @@ impl Changing {
             self.by_cookie.remove(&cookie);
         }
     }
+}
+
+/// A number that leaves room for as many again above it; clients take cookies of 63 bits (`loff_t`).
+fn hashed(order: u64, name: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(order, 0);
+    hasher.write(name);
+    hasher.finish() >> 2
 }
 
 #[cfg(test)]
@@ -245,7 +273,7 @@ mod tests {
     }
 
     fn index(fixed: bool, names: &[&str]) -> DirIndex {
-        let mut index = DirIndex::new(fixed);
+        let mut index = DirIndex::new(fixed, None);
         index.refresh(names.iter().map(|name| name.as_bytes().into()).collect(), Default::default());
         index
     }
@@ -266,12 +294,33 @@ mod tests {
     #[test]
     fn a_listing_that_is_doubted_is_current_for_no_time_of_change() {
         let version = (Time::new(7, 0), Time::new(7, 0));
-        let mut index = DirIndex::new(false);
+        let mut index = DirIndex::new(false, None);
         index.refresh(vec![(*b"a").into()], version);
         assert!(index.is_current(version));
         index.expire();
         assert!(!index.is_current(version));
         assert_eq!(names(&index, 0), ["a"], "who reads on finds the names where they were");
+    }
+
+    #[test]
+    fn an_order_is_the_same_each_time_and_another_with_another_number() {
+        let all: Vec<String> = (0..100).map(|number| format!("name {number}")).collect();
+        let listed = |order, fixed, known: usize| {
+            let mut index = DirIndex::new(fixed, Some(order));
+            let names = |names: &[String]| names.iter().map(|name| name.as_bytes().into()).collect();
+            index.refresh(names(&all[..known]), Default::default());
+            all[known..].iter().for_each(|name| index.add(name.as_bytes(), None));
+            self::names(&index, 0)
+        };
+        let first = listed(1, true, 100);
+        assert_eq!(first, listed(1, false, 40), "however it came to be");
+        let second = listed(2, true, 100);
+        assert!(first != second && first != all, "{first:?}");
+        let sorted = |mut names: Vec<String>| {
+            names.sort();
+            names
+        };
+        assert_eq!(sorted(first), sorted(second));
     }
 
     #[test]
@@ -283,7 +332,7 @@ mod tests {
     #[test]
     fn a_name_that_a_listing_lacks_is_absent_once_it_was_read() {
         for fixed in [true, false] {
-            assert!(matches!(DirIndex::new(fixed).get(b"a"), CachedName::Unknown { .. }));
+            assert!(matches!(DirIndex::new(fixed, None).get(b"a"), CachedName::Unknown { .. }));
             let mut index = index(fixed, &["a"]);
             assert_eq!(index.get(b"b"), CachedName::Absent);
             let CachedName::Unknown { changes } = index.get(b"a") else { panic!("it was not looked up") };

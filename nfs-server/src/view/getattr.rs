@@ -116,6 +116,7 @@ impl View {
             NodeKind::Directory { owner, .. } | NodeKind::Device { owner, .. } => *owner,
             _ => Owner::default(),
         };
+        let opened = self.times.shown(self.opened);
         Attributes {
             kind: self.kind(&Node::Declared(index)),
             mode,
@@ -127,9 +128,9 @@ impl View {
             device,
             fileid: self.fileids.of_path(&self.tree.path(index)),
             // Declared nodes were created with the view.
-            accessed: self.opened,
-            modified: self.opened,
-            changed: self.opened,
+            accessed: opened,
+            modified: opened,
+            changed: opened,
         }
     }
 }

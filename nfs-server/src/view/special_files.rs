@@ -80,6 +80,9 @@ impl View {
             // The marker's size is not shown.
             (attributes.size, attributes.used) = (0, 0);
         }
+        for time in [&mut attributes.accessed, &mut attributes.modified, &mut attributes.changed] {
+            *time = self.times.shown(*time);
+        }
         attributes
     }
 }

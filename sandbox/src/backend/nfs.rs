@@ -9,7 +9,7 @@ use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
 use crate::access::Recording;
 use crate::cancel::Cancel;
-use crate::server::{Served, ServerProcess};
+use crate::server::{Served, ServerProcess, Serving};
 
 /// Serves views over NFS to this machine's own client.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +30,10 @@ struct Provision {
 
 impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
-        let ProvisionRequest { view, user, at, record, spawner, recording } = request;
         let network = Network::new()?;
-        let server = ServerProcess::start(spawner, &network, view, user, recording)?;
+        let ProvisionRequest { view, user, at, record, spawner, recording, variation } = request;
+        let serving = Serving { view, user, recording, variation };
+        let server = ServerProcess::start(spawner, &network, serving)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
         record.serves(&source)?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mounter::jail::{JailSpec, Spawner, User};
-use nfs_server::view::{Access, Entry, ViewSpec};
+use nfs_server::view::{Access, Entry, ViewSpec, ViewVariation};
 use serde::Serialize;
 
 use super::walk::{Seen, Walker};
@@ -109,6 +109,7 @@ fn walk(
         work_dir: &work_dir,
         spawner,
         recording: Recording::Nothing,
+        variation: ViewVariation::default(),
     };
     let failed = |source: SessionError| WalkError::View { backend, source };
     let session = setup.open().map_err(|error| failed(error.into()))?;

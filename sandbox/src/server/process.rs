@@ -45,6 +45,7 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Se
     let options = ViewOptions {
         observer: accesses.map(|accesses| accesses as Arc<dyn AccessObserver>),
         becomes: confine::becomes(rights),
+        variation: request.variation,
         ..ViewOptions::default()
     };
     let opened = Arc::new(View::open_with(view, options)?);

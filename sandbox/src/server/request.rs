@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use mounter::errno;
 use nfs_server::ServerError;
-use nfs_server::view::{OpenError, ViewSpec, path_text};
+use nfs_server::view::{OpenError, ViewSpec, ViewVariation, path_text};
 use serde::{Deserialize, Serialize};
 
 use super::{Rights, ServeError};
@@ -21,6 +21,8 @@ pub(super) struct ServeRequest {
     pub rights: Rights,
     /// What it remembers of what is asked for.
     pub recording: Recording,
+    /// What it shows otherwise than it is.
+    pub variation: ViewVariation,
     /// The level down to which it tells what it logs.
     pub log: String,
 }

@@ -2,6 +2,7 @@
 
 use super::Case;
 
+mod checked;
 mod elsewhere;
 mod failing;
 mod impure;
@@ -23,6 +24,7 @@ pub fn cases() -> Vec<Case> {
         impure::CASES,
         locked::CASES,
         failing::CASES,
+        checked::CASES,
     ]
     .concat()
 }

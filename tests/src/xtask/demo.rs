@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use serde::Deserialize;
 
 use super::setup;
@@ -43,8 +44,16 @@ struct BuiltPath {
     path: String,
 }
 
+/// What to do with the graph.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Check what the outputs depend on besides their inputs, too: nothing, or it fails
+    #[arg(long)]
+    check: bool,
+}
+
 /// Prepares, builds and reports.
-pub fn run() -> Result<()> {
+pub fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
     let lab = Lab::open()?;
     setup::machine(&lab)?;
@@ -57,16 +66,14 @@ pub fn run() -> Result<()> {
     ));
     say("building them in a virtual machine, each in an NFS mount of its own");
 
-    let words: Vec<OsString> = vec![
-        "env".into(),
-        format!("NIX_CONF_DIR={}", store::configuration(&lab)?.display()).into(),
-        loopbox.into(),
-        "build".into(),
-        "--json".into(),
-        "--no-out-link".into(),
-        workload.graph.clone().into(),
-    ];
-    let finished = ways::machine(&workload).run(&lab, &words, Output::Results)?;
+    let configuration = format!("NIX_CONF_DIR={}", store::configuration(&lab)?.display());
+    let words = |words: &[&str]| -> Vec<OsString> {
+        let before = ["env".into(), configuration.clone().into(), loopbox.clone().into()];
+        let words = words.iter().map(OsString::from);
+        before.into_iter().chain(words).chain([workload.graph.clone().into()]).collect()
+    };
+    let build = words(&["build", "--json", "--no-out-link"]);
+    let finished = ways::machine(&workload).run(&lab, &build, Output::Results)?;
     let report: Report = serde_json::from_slice(&finished.stdout).context("loopbox printed no report")?;
     print(&report);
     if finished.status != 0 {
@@ -75,6 +82,12 @@ pub fn run() -> Result<()> {
     let built = report.derivations.iter().filter(|derivation| derivation.status == "built").count();
     if built != count {
         bail!("{built} derivations were built, not {count}");
+    }
+    if options.check {
+        let finished = ways::machine(&workload).run(&lab, &words(&["check"]), Output::Show)?;
+        if finished.status != 0 {
+            bail!("loopbox check ended with status {}", finished.status);
+        }
     }
     println!("{built} derivations built through NFS mounts, {} s in all", start.elapsed().as_secs());
     Ok(())

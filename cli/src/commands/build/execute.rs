@@ -10,6 +10,7 @@ use builder::graph::GraphError;
 use builder::graph::{self, Finished};
 use builder::store::Settings;
 use builder::store_path::StorePath;
+use sandbox::backend::Kind;
 use sandbox::limits::Limits;
 
 #[cfg(target_os = "linux")]
@@ -18,6 +19,7 @@ use super::{Arguments, links, progress, results};
 use crate::commands::builds::{self, Start};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
+use crate::failures::UsageError;
 use crate::globals::Globals;
 use crate::output;
 use crate::report;
@@ -27,6 +29,7 @@ use crate::signals::Interrupt;
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let start = Start::make(Interrupt::watch()?)?;
     arguments.report.check(arguments.backend)?;
+    arguments.check_variations()?;
     let Start { store, settings, interrupt } = &start;
     let roots = builds::derivations(store, &arguments.targets, arguments.attribute.as_deref())?;
     let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
@@ -51,6 +54,15 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
 }
 
 impl Arguments {
+    /// Only loopbox's own server shows things otherwise than they are.
+    fn check_variations(&self) -> Result<(), UsageError> {
+        if self.vary.is_empty() || self.backend == Kind::Nfs {
+            return Ok(());
+        }
+        let message = format!("--vary: the backend '{}' shows everything as it is", self.backend);
+        Err(UsageError { message, hints: vec!["Leave out --backend.".into()] })
+    }
+
     fn purpose(&self) -> Purpose {
         match (self.check, self.repair) {
             (true, _) => Purpose::Check,
@@ -69,6 +81,7 @@ impl Arguments {
             report: self.report.is_wanted(),
             deep: self.report.is_deep(),
             strict: self.report.allowed()?,
+            vary: self.vary.clone(),
             limits: Limits::new(
                 self.timeout.unwrap_or(settings.timeout),
                 self.max_silent_time.unwrap_or(settings.max_silent_time),

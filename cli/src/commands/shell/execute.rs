@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use builder::build::{Options, Purpose};
-use builder::graph;
+use builder::build::Options;
 use builder::shell::{Session, ShellCommand};
 use builder::store::Settings;
 use sandbox::SessionTerminal;
@@ -35,15 +34,11 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let targets = std::slice::from_ref(&arguments.target);
     let roots = builds::derivations(store, targets, arguments.attribute.as_deref())?;
     let [root] = roots.as_slice() else { return Err(several(&arguments.target, roots.len()).into()) };
-    // As if it were to be built again, whether its outputs are there or not: that brings its inputs.
-    let graph = graph::load(store, settings, &[root.clone()].into(), Purpose::Check)?;
     let progress = Progress::new(false);
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());
     let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
-    let mut graph = graph::fetch(&builder, graph)?;
-    graph.missing.remove(root);
-    let finished = builds::build(&builder, graph, builder.settings.max_jobs as usize)?;
+    let finished = builds::inputs_of(&builder, root)?;
     progress.end();
     if let Some(status) = interrupt.status() {
         return Ok(status);

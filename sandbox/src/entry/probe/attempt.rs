@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use mounter::jail::{EntryMode, JailSpec, Mac, Outcome, Spawner, Stdio3, User};
 use mounter::profile::{Files, Network, Profile};
-use nfs_server::view::{Access, Entry, Owner, ViewSpec};
+use nfs_server::view::{Access, Entry, Owner, ViewSpec, ViewVariation};
 
 use crate::access::Recording;
 use crate::backend::Nfs;
@@ -92,6 +92,7 @@ impl Attempt<'_> {
             work_dir: &work_dir,
             spawner: &Spawner::new(self.loopbox.into()),
             recording: Recording::Nothing,
+            variation: ViewVariation::default(),
         };
         let session = setup.open().map_err(SessionError::from)?;
         let jail = self.jail(program, work_dir.mount_point(), session.port());

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use mounter::jail::{End, Jail, JailSpec, Outcome, Root, SpawnRequest, Spawner, Stdio3, User};
-use nfs_server::view::{Access, Entry, Owner, ViewSpec};
+use nfs_server::view::{Access, Entry, Owner, ViewSpec, ViewVariation};
 use nix::mount::{MsFlags, mount};
 use sandbox::access::Recording;
 use sandbox::backend::{Kind, ProvisionRequest};
@@ -108,6 +108,7 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         record: &record,
         spawner: &spawner,
         recording: Recording::Nothing,
+        variation: ViewVariation::default(),
     };
     let provisioned = kind.backend().provision(wanted)?;
     let (stdin, input) = std::io::pipe()?;

@@ -81,6 +81,27 @@ impl Store {
 
     /// The same, ready to be started.
     pub fn script(&mut self, place: &Place, script: &str, attributes: &str) -> Command {
+        self.instantiate(place, script, attributes);
+        let mut command = self.build(&Loopbox::at(place));
+        Store::show_program(&mut command);
+        command
+    }
+
+    /// Checks what the outputs of such a script depend on.
+    pub fn check_script(&mut self, place: &Place, script: &str, words: &[&str]) -> Ran {
+        self.instantiate(place, script, "");
+        let mut command = Loopbox::at(place).command(["check", &self.derivation]);
+        command.args(words).env("NIX_CONF_DIR", &self.configuration);
+        Store::show_program(&mut command);
+        command.output().expect("loopbox can be started").into()
+    }
+
+    fn show_program(command: &mut Command) {
+        let shown = format!("/program={} {LIBRARIES}", program());
+        command.args(["--sandbox-paths", &shown]);
+    }
+
+    fn instantiate(&mut self, place: &Place, script: &str, attributes: &str) {
         let busybox = self.ask("nix-store", ["--add", &place.path("busybox").to_string_lossy()]);
         let expression = format!(
             "derivation {{ name = \"script\"; system = builtins.currentSystem; {attributes} \
@@ -88,10 +109,6 @@ impl Store {
              PATH = \"${{builtins.storePath {busybox}}}/bin\"; }}"
         );
         self.derivation = self.ask("nix-instantiate", ["--quiet", "-E", &expression]);
-        let shown = format!("/program={} {LIBRARIES}", program());
-        let mut command = self.build(&Loopbox::at(place));
-        command.args(["--sandbox-paths", &shown]);
-        command
     }
 
     /// Nothing but registered outputs was added since the store was made, and nothing was changed. The outputs are

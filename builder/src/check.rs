@@ -1,0 +1,190 @@
+//! A derivation built again with other surroundings, to find out what its outputs depend on. Nothing is registered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::attempt::{BuildRun, attempt};
+use crate::build::{BuildError, BuildRequest, Builder};
+use crate::compare::CompareError;
+use crate::compare::aside::{Aside, told};
+use crate::compare::build::prepare;
+use crate::derivation::Derivation;
+use crate::output::{self, Differences, StagedOutputs};
+use crate::store_path::StorePath;
+use crate::variation::{Variation, Varied};
+
+/// Between the starts of the first two builds, so that a clock of seconds says something else.
+const APART: Duration = Duration::from_millis(1100);
+
+/// What was found out about a derivation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// It.
+    pub derivation: StorePath,
+    /// All in all.
+    pub verdict: Verdict,
+    /// What was otherwise.
+    pub variations: Vec<Variation>,
+    /// How often it was built.
+    pub builds: u32,
+    /// The builds that came out otherwise than the first.
+    pub changes: Vec<Change>,
+}
+
+/// What a derivation's outputs depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// On nothing that was otherwise.
+    Same,
+    /// On each of the variations that the changes name.
+    Depends,
+    /// On several variations together, and on none of them alone.
+    DependsOnSeveral,
+    /// On the clock or on chance: the same surroundings make it otherwise.
+    NotDeterministic,
+    /// It cannot be built.
+    Fails,
+}
+
+/// A build that came out otherwise than the first.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// What was otherwise; nothing if it was built as the first was.
+    pub variations: Vec<Variation>,
+    /// How the outputs differ: `before` is the first build's.
+    pub outputs: BTreeMap<String, Differences>,
+    /// Why one of the two failed, and the other did not.
+    pub failed: Option<String>,
+}
+
+/// What came of a build: the hashes of its outputs, or why there are none.
+type Made = Result<BTreeMap<String, String>, String>;
+
+/// Builds a derivation as it is and with everything otherwise; if that makes a difference, with one thing after the other.
+/// `begins` is told of each build.
+///
+/// # Errors
+/// Why it could not be built at all. That the builder fails is an answer.
+pub fn check(
+    builder: &Builder,
+    path: &StorePath,
+    derivation: &Derivation<'_>,
+    variations: &[Variation],
+    begins: impl FnMut(&[Variation]),
+) -> Result<Checked, CompareError> {
+    let job = prepare(builder, path, derivation)?;
+    let outputs = derivation.output_paths(builder.store.directory()).map_err(BuildError::from)?;
+    let places: BTreeSet<PathBuf> = outputs.iter().map(|(_, path)| builder.store.locate(path)).collect();
+    let _locks = builder.lock(&places)?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut checking = Checking {
+        builder,
+        job,
+        aside: Aside::make(builder, path)?,
+        began: i64::try_from(since.as_secs()).unwrap_or_default(),
+        first: None,
+        builds: 0,
+        changes: Vec::new(),
+        begins,
+    };
+    let verdict = checking.find_out(variations)?;
+    let Checking { builds, changes, .. } = checking;
+    Ok(Checked { derivation: path.clone(), verdict, variations: variations.to_vec(), builds, changes })
+}
+
+struct Checking<'a, F> {
+    builder: &'a Builder,
+    job: BuildRequest<'a>,
+    /// Where the first outputs are kept.
+    aside: Aside,
+    /// When all builds seem to begin, as far as files tell.
+    began: i64,
+    first: Option<Made>,
+    builds: u32,
+    changes: Vec<Change>,
+    begins: F,
+}
+
+impl<F: FnMut(&[Variation])> Checking<'_, F> {
+    fn find_out(&mut self, variations: &[Variation]) -> Result<Verdict, CompareError> {
+        self.differs(&[])?;
+        if let Some(Err(error)) = &self.first {
+            let failed = Some(error.clone());
+            self.changes.push(Change { variations: Vec::new(), outputs: BTreeMap::new(), failed });
+            return Ok(Verdict::Fails);
+        }
+        thread::sleep(APART);
+        let Some(all) = self.differs(variations)? else { return Ok(Verdict::Same) };
+        if let Some(again) = self.differs(&[])? {
+            self.changes.push(again);
+            return Ok(Verdict::NotDeterministic);
+        }
+        if let [_] = variations {
+            self.changes.push(all);
+            return Ok(Verdict::Depends);
+        }
+        for variation in variations {
+            let change = self.differs(&[*variation])?;
+            self.changes.extend(change);
+        }
+        if self.changes.is_empty() {
+            self.changes.push(all);
+            return Ok(Verdict::DependsOnSeveral);
+        }
+        Ok(Verdict::Depends)
+    }
+
+    /// Builds it with these things otherwise. The answer is how it came out, if not as the first.
+    fn differs(&mut self, variations: &[Variation]) -> Result<Option<Change>, CompareError> {
+        (self.begins)(variations);
+        self.builds += 1;
+        self.job.varied = Varied { list: variations.to_vec(), begins: Some(self.began) };
+        let run = match attempt(self.builder, &mut self.job, &*self.builder.backend) {
+            Ok(run) => run,
+            Err(BuildError::Interrupted) => return Err(CompareError::Interrupted),
+            Err(error @ BuildError::Builder(_)) => return Ok(self.failed(variations, told(&error))),
+            Err(error) => return Err(error.into()),
+        };
+        let BuildRun { plan, copies, .. } = &run;
+        let made = StagedOutputs::inspect(plan, &self.builder.store, &self.job.unwanted, copies.as_deref());
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => return Ok(self.failed(variations, told(&error.into()))),
+        };
+        let hashes: BTreeMap<String, String> =
+            made.infos().iter().map(|(name, info)| (name.clone(), info.nar_hash.clone())).collect();
+        let places = plan.outputs.iter().map(|output| (&output.name, output.path.within(made.directory())));
+        let failed = |path: &PathBuf, source| CompareError::Aside { path: path.clone(), source };
+        let Some(first) = &self.first else {
+            for (name, place) in places {
+                std::fs::rename(&place, self.aside.output(name)).map_err(|error| failed(&place, error))?;
+            }
+            self.first = Some(Ok(hashes));
+            return Ok(None);
+        };
+        let first = first.clone().unwrap_or_default();
+        let mut outputs = BTreeMap::new();
+        for (name, place) in places.filter(|(name, _)| first.get(*name) != hashes.get(*name)) {
+            let compared = output::compare_trees(&self.aside.output(name), &place);
+            outputs.insert(name.clone(), compared.map_err(|error| failed(&place, error))?);
+        }
+        let change = Change { variations: variations.to_vec(), outputs, failed: None };
+        Ok((!change.outputs.is_empty()).then_some(change))
+    }
+
+    fn failed(&mut self, variations: &[Variation], error: String) -> Option<Change> {
+        if self.first.is_none() {
+            self.first = Some(Err(error));
+            return None;
+        }
+        let (variations, outputs) = (variations.to_vec(), BTreeMap::new());
+        Some(Change { variations, outputs, failed: Some(error) })
+    }
+}

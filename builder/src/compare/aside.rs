@@ -1,0 +1,41 @@
+//! Where outputs are kept that are compared with others, and what is told of builds that have none.
+
+use std::path::PathBuf;
+
+use sandbox::{Layout, Top, WorkDir, causes};
+
+use super::CompareError;
+use crate::build::{BuildError, Builder};
+use crate::store_path::StorePath;
+
+/// A directory in the store for the first outputs, on their own volume. Its name begins as the derivation's does, which
+/// protects it from the garbage collector.
+pub(crate) struct Aside {
+    directory: PathBuf,
+    _work_dir: WorkDir,
+}
+
+impl Aside {
+    pub fn make(builder: &Builder, path: &StorePath) -> Result<Aside, CompareError> {
+        let directory = builder.store.directory().join(format!("{path}.compare"));
+        let top = Top { replace: true, ..Top::new(directory.clone()) };
+        let layout = Layout { tops: vec![top], ..Layout::default() };
+        Ok(Aside { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
+    }
+
+    pub fn output(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+/// An error with its causes, and what a builder that failed wrote last.
+pub(crate) fn told(error: &BuildError) -> String {
+    let mut text = causes::in_a_line(error);
+    if let BuildError::Builder(failure) = error
+        && !failure.log.is_empty()
+    {
+        text += "; it wrote last:";
+        failure.log.iter().for_each(|line| text += &format!("\n    {line}"));
+    }
+    text
+}

@@ -1,0 +1,32 @@
+//! `loopbox check`: what a derivation's outputs depend on besides its inputs.
+
+mod execute;
+
+use std::path::PathBuf;
+
+use builder::variation::Variation;
+
+pub use execute::execute;
+
+/// Words of `loopbox check`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Derivations (.drv files in the store) or Nix files
+    #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
+    targets: Vec<PathBuf>,
+    /// Attribute of the Nix files
+    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
+    attribute: Option<String>,
+    /// What is otherwise in the second build; if it comes out otherwise, each alone is tried. Another number is another order
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Variation::ALL)]
+    vary: Vec<Variation>,
+    /// Cores for each build, 0 for all [default: Nix's setting cores]
+    #[arg(long, value_name = "N")]
+    cores: Option<u32>,
+    /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
+    #[arg(long, value_name = "TARGET[=SOURCE][?]")]
+    sandbox_paths: Vec<String>,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+}
