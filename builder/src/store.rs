@@ -10,6 +10,7 @@ mod database;
 mod database;
 mod derivation_file;
 mod error;
+mod evaluation;
 mod lock_holder;
 mod memory;
 mod path_info;
@@ -41,6 +42,7 @@ pub use command::CommandError;
 pub use database::DatabaseError;
 pub use derivation_file::read_derivation;
 pub use error::StoreError;
+pub use evaluation::{Evaluation, Target, is_flake};
 pub use lock_holder::LockHolder;
 pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
@@ -253,25 +255,6 @@ impl Store {
     pub fn realised(&self, derivation: &StorePath) -> Result<Vec<StorePath>, StoreError> {
         let printed = command::ask("nix-store", ["--realise".into(), self.locate(derivation).into()])?;
         self.read_paths("nix-store --realise", &printed)
-    }
-
-    /// The derivations that a Nix file stands for.
-    ///
-    /// # Errors
-    /// When it cannot be evaluated.
-    pub fn instantiate(&self, file: &Path, attribute: Option<&str>) -> Result<Vec<StorePath>, StoreError> {
-        let mut words: Vec<OsString> = vec![file.into()];
-        words.extend(attribute.into_iter().flat_map(|attribute| ["-A".into(), attribute.into()]));
-        let printed = command::ask("nix-instantiate", words)
-            .map_err(|source| StoreError::Evaluate { file: file.into(), source })?;
-        // A derivation whose output is not the first one is printed as `path!output`.
-        let plain: Vec<u8> = String::from_utf8_lossy(&printed)
-            .lines()
-            .map(|line| line.split('!').next().unwrap_or(line))
-            .collect::<Vec<_>>()
-            .join("\n")
-            .into_bytes();
-        self.read_paths("nix-instantiate", &plain)
     }
 
     /// Those paths that Nix would fetch rather than build, were it to make these derivations' outputs.

@@ -14,6 +14,7 @@ mod itself;
 mod output;
 mod report;
 mod signals;
+mod targets;
 mod terminal;
 
 use std::ffi::OsString;

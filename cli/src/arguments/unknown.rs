@@ -6,30 +6,21 @@ use std::ffi::OsString;
 use crate::failures::UsageError;
 
 /// Commands that build, and so are called like those of Nix.
-const BUILDING: [&str; 3] = ["build", "shell", "compare"];
+const BUILDING: [&str; 4] = ["build", "check", "shell", "compare"];
 
 /// Options of Nix's programs, and what does the same here. `COMMAND` stands for the command.
-const OF_NIX: [(&[&str], &str); 13] = [
-    (&["--arg", "--argstr"], "Nix can evaluate: loopbox COMMAND $(nix-instantiate FILE --argstr NAME VALUE)"),
-    (&["--expr", "-E"], "Nix can evaluate: loopbox COMMAND $(nix-instantiate --expr 'EXPRESSION')"),
+const OF_NIX: [(&[&str], &str); 7] = [
     (&["--file", "-f"], "a file needs no option: loopbox COMMAND FILE -A ATTR"),
     (
         &["--option"],
         "settings of Nix are read from the environment: NIX_CONFIG='NAME = VALUE' loopbox COMMAND …",
     ),
-    (
-        &["--include", "-I"],
-        "paths to look in are read from the environment: NIX_PATH=NAME=PATH loopbox COMMAND …",
-    ),
-    (&["--max-jobs"], "'--jobs N' says how many builds run at the same time"),
-    (&["--no-link"], "'--no-out-link' makes no links"),
     (&["--print-out-paths"], "the paths of the outputs are always printed"),
     (
         &["--print-build-logs", "--verbose"],
         "'loopbox build' always shows what builds write; '--no-build-output' leaves it out",
     ),
     (&["--rebuild"], "'--check' builds once more and compares"),
-    (&["--impure", "--flake"], "Nix can evaluate: loopbox COMMAND $(nix path-info --derivation INSTALLABLE)"),
     (
         &["--store", "--eval-store"],
         "the store is the environment's: NIX_STORE_DIR, NIX_STATE_DIR and NIX_LOG_DIR name its directories",

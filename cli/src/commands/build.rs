@@ -14,18 +14,18 @@ use builder::variation::Variation;
 pub use execute::execute;
 
 use crate::report::ReportArguments;
+use crate::targets::EvaluationArguments;
 
 /// Build derivations and their missing inputs, each in a view of its own
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Derivations (.drv files in the store) or Nix files
-    #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
+    /// Derivations (.drv files in the store), Nix files, or installables of flakes
+    #[arg(value_name = "DRV|FILE|FLAKE#ATTR", default_value = "default.nix")]
     targets: Vec<PathBuf>,
-    /// Attribute of the Nix files to build
-    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
-    attribute: Option<String>,
+    #[command(flatten)]
+    evaluation: EvaluationArguments,
     /// Number of parallel builds [default: Nix's setting max-jobs]
-    #[arg(short = 'j', long, value_name = "N")]
+    #[arg(short = 'j', long, visible_alias = "max-jobs", value_name = "N")]
     jobs: Option<usize>,
     /// Cores for each build, 0 for all [default: Nix's setting cores]
     #[arg(long, value_name = "N")]
@@ -59,7 +59,7 @@ pub struct Arguments {
     #[arg(short = 'o', long, value_name = "LINK", default_value = "result")]
     out_link: PathBuf,
     /// Make no symbolic links to the outputs
-    #[arg(long, conflicts_with = "out_link")]
+    #[arg(long, visible_alias = "no-link", conflicts_with = "out_link")]
     no_out_link: bool,
     /// Print no build logs, except of failed builds
     #[arg(short = 'Q', long)]

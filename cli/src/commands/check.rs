@@ -8,15 +8,16 @@ use builder::variation::Variation;
 
 pub use execute::execute;
 
+use crate::targets::EvaluationArguments;
+
 /// Words of `loopbox check`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Derivations (.drv files in the store) or Nix files
-    #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
+    /// Derivations (.drv files in the store), Nix files, or installables of flakes
+    #[arg(value_name = "DRV|FILE|FLAKE#ATTR", default_value = "default.nix")]
     targets: Vec<PathBuf>,
-    /// Attribute of the Nix files
-    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
-    attribute: Option<String>,
+    #[command(flatten)]
+    evaluation: EvaluationArguments,
     /// What is otherwise in the second build; if it comes out otherwise, each alone is tried. Another number is another order
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Variation::ALL)]
     vary: Vec<Variation>,

@@ -14,15 +14,16 @@ use serde::Serialize;
 
 pub use execute::execute;
 
+use crate::targets::EvaluationArguments;
+
 /// Compare backends: build the same derivation with each, or walk the same view
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Derivations (.drv files in the store) or Nix files; their inputs must be valid
     #[arg(value_name = "DRV|FILE", required_unless_present = "view", conflicts_with = "view")]
     targets: Vec<PathBuf>,
-    /// Attribute of the Nix files
-    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
-    attribute: Option<String>,
+    #[command(flatten)]
+    evaluation: EvaluationArguments,
     /// Build nothing; walk the view that this file describes ('loopbox run --dry-run' prints one as "view")
     #[arg(long, value_name = "SPEC.json")]
     view: Option<PathBuf>,

@@ -7,15 +7,16 @@ use std::path::PathBuf;
 
 pub use execute::execute;
 
+use crate::targets::EvaluationArguments;
+
 /// Arguments of `loopbox shell`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// A derivation (.drv file in the store) or a Nix file
-    #[arg(value_name = "DRV|FILE", default_value = "default.nix")]
+    /// A derivation (.drv file in the store), a Nix file, or an installable of a flake
+    #[arg(value_name = "DRV|FILE|FLAKE#ATTR", default_value = "default.nix")]
     target: PathBuf,
-    /// Attribute of the Nix file
-    #[arg(short = 'A', long = "attr", value_name = "ATTR")]
-    attribute: Option<String>,
+    #[command(flatten)]
+    evaluation: EvaluationArguments,
     /// Use the build directory that a failed build left with --keep-failed
     #[arg(long, value_name = "DIR")]
     keep_dir: Option<PathBuf>,

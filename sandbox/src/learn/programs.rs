@@ -52,6 +52,7 @@ fn may_be_program(path: &Path) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
@@ -61,7 +62,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn a_program_stands_for_all_that_it_needs() {
         let (env, mut used) = (program::which("env".as_ref()).unwrap(), paths_of("env"));
         used.insert("/etc/hostname".into());

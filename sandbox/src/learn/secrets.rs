@@ -92,7 +92,7 @@ impl Secrets {
 
 /// Whether everybody has it who has the same system.
 fn is_public(path: &Path, found: &Metadata) -> bool {
-    let readable = found.mode() & libc::S_IROTH != 0 && found.uid() == 0;
+    let readable = found.mode() & 0o004 != 0 && found.uid() == 0;
     readable && PUBLIC.iter().any(|public| path.starts_with(public))
 }
 

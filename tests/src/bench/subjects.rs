@@ -27,6 +27,9 @@ pub enum Server {
     /// The crate nfsserve, on loopbox's view.
     #[serde(rename = "nfsserve")]
     Nfsserve,
+    /// This project's, remembering what is asked for as in every build; only if it is named.
+    #[serde(rename = "recording")]
+    Recording,
 }
 
 /// What is done.
@@ -91,7 +94,7 @@ pub enum Stage {
 }
 
 impl Server {
-    /// Everybody, in the order of the tables.
+    /// Those that are measured if nobody is named, in the order of the tables.
     pub const ALL: [Server; 6] = [
         Server::Local,
         Server::Knfsd,

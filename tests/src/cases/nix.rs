@@ -12,6 +12,8 @@ mod registered;
 mod remote;
 mod store;
 mod substitutes;
+mod targets;
+mod unused;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
@@ -25,6 +27,8 @@ pub fn cases() -> Vec<Case> {
         locked::CASES,
         failing::CASES,
         checked::CASES,
+        unused::CASES,
+        targets::CASES,
     ]
     .concat()
 }

@@ -31,7 +31,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.report.check(arguments.backend)?;
     arguments.check_variations()?;
     let Start { store, settings, interrupt } = &start;
-    let roots = builds::derivations(store, &arguments.targets, arguments.attribute.as_deref())?;
+    let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
     let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
         #[cfg(target_os = "linux")]
         Err(GraphError::Kind { source: KindError::UnknownPath { .. }, .. }) => {

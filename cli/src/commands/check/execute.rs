@@ -31,7 +31,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     need_root()?;
     let start = Start::make(Interrupt::watch()?)?;
     let Start { store, settings, interrupt } = &start;
-    let roots = builds::derivations(store, &arguments.targets, arguments.attribute.as_deref())?;
+    let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
     let options = Options {
         cores: arguments.cores,
         sandbox_paths: builds::sandbox_paths(settings, &arguments.sandbox_paths)?,

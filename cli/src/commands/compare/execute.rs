@@ -75,7 +75,7 @@ impl Arguments {
         // Nothing of a comparison stays in the store or beside it.
         start.settings.keep_build_log = false;
         let Start { store, settings, .. } = &start;
-        let roots = builds::derivations(store, &self.targets, self.attribute.as_deref())?;
+        let roots = self.evaluation.derivations(store, &self.targets)?;
         let options = Options {
             cores: self.cores,
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,

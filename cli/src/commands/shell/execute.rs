@@ -32,7 +32,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     }
     let Start { store, settings, interrupt } = &start;
     let targets = std::slice::from_ref(&arguments.target);
-    let roots = builds::derivations(store, targets, arguments.attribute.as_deref())?;
+    let roots = arguments.evaluation.derivations(store, targets)?;
     let [root] = roots.as_slice() else { return Err(several(&arguments.target, roots.len()).into()) };
     let progress = Progress::new(false);
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());

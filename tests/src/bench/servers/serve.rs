@@ -10,10 +10,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use mounter::jail::User;
-use nfs_server::view::{View, ViewOptions, ViewSpec};
+use nfs_server::view::{AccessObserver, View, ViewOptions, ViewSpec};
 use nfs_server::{Listener, ServerOptions, Users};
 use nix::sys::socket::{setsockopt, sockopt::TcpCongestion};
 use sandbox::Rights;
+use sandbox::access::{AccessLog, Recording};
 
 use super::{Address, Offer, nfs3_server, nfsserve};
 use crate::bench::subjects::Server;
@@ -61,7 +62,11 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     let spec: ViewSpec = serde_json::from_slice(&fs::read(&options.spec)?).context("no specification")?;
     let view = || View::open(&spec, None).map(Arc::new);
     match options.server {
-        Server::Loopbox => loopbox(&spec, options.peers)?,
+        Server::Loopbox => loopbox(&spec, options.peers, None)?,
+        Server::Recording => {
+            let log = AccessLog::new(Recording::Hidden);
+            loopbox(&spec, options.peers, Some(Arc::new(log)))?;
+        }
         Server::Nfs3Server => nfs3_server::serve(view()?, ready)?,
         Server::Nfsserve => nfsserve::serve(view()?, ready)?,
         other => bail!("{other} is no process of this program"),
@@ -70,13 +75,13 @@ pub fn main(options: &Options) -> Result<ExitCode> {
 }
 
 /// With as little power as in a session of user 0, who the clients here are.
-fn loopbox(spec: &ViewSpec, peers: Peers) -> Result<()> {
+fn loopbox(spec: &ViewSpec, peers: Peers, observer: Option<Arc<dyn AccessObserver>>) -> Result<()> {
     let peers = match peers {
         Peers::Kernel => nfs_server::Peers::KernelOnly,
         Peers::Anyone => nfs_server::Peers::Anyone,
     };
     let rights = Rights::of(&User::new(0, 0));
-    let options = ViewOptions { becomes: Some(rights.user.clone()), ..ViewOptions::default() };
+    let options = ViewOptions { observer, becomes: Some(rights.user.clone()), ..ViewOptions::default() };
     let view = Arc::new(View::open_with(spec, options)?);
     let listener = Listener::new(peers)?;
     sandbox::confine(&rights, spec)?;

@@ -68,7 +68,7 @@ impl Store {
     /// A loopbox that builds the graph.
     pub fn build(&self, loopbox: &Loopbox) -> Command {
         let mut build = loopbox.command(["build", "--no-out-link", "-j", "3", &self.derivation]);
-        build.env("NIX_CONF_DIR", &self.configuration);
+        self.configure(&mut build);
         build
     }
 
@@ -91,9 +91,15 @@ impl Store {
     pub fn check_script(&mut self, place: &Place, script: &str, words: &[&str]) -> Ran {
         self.instantiate(place, script, "");
         let mut command = Loopbox::at(place).command(["check", &self.derivation]);
-        command.args(words).env("NIX_CONF_DIR", &self.configuration);
+        self.configure(&mut command);
+        command.args(words);
         Store::show_program(&mut command);
         command.output().expect("loopbox can be started").into()
+    }
+
+    /// Has a program of Nix's, or loopbox, use it.
+    pub fn configure(&self, command: &mut Command) {
+        command.env("NIX_CONF_DIR", &self.configuration);
     }
 
     fn show_program(command: &mut Command) {
