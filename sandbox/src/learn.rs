@@ -12,7 +12,6 @@ use nfs_server::view::Entry;
 
 use crate::access::{Accesses, PathList};
 use crate::command::{Bind, Command, Declaration};
-use crate::patterns::PatternError;
 
 pub use secrets::Secrets;
 use tree::{Tree, Wholes};
@@ -107,6 +106,3 @@ fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_
     view.fold();
     Learnt { view, secrets, in_part, incomplete: false }
 }
-
-/// Why there is no telling what nobody should see.
-pub type SecretsError = PatternError;

@@ -98,7 +98,6 @@ fn holds_at_most(directory: &Path, most: usize, count_directories: bool, rules: 
                 return false;
             };
             count += usize::from(count_directories || !kind.is_dir());
-            // A name of the view's own kernel, such as a mount of /proc, is never inside what is shown.
             if count > most || pending.len() > WHOLE_MAX || rules.secrets.is_one(&path) {
                 return false;
             }

@@ -1,6 +1,7 @@
 //! Where programs are read from: the host, or a view.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,9 @@ pub(super) trait Files {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
 }
 
+/// Bytes of the largest program that is looked into: a sparse file has as many as it likes.
+const READ_MAX: u64 = 2 << 30;
+
 /// This machine's own files.
 pub(super) struct Host;
 
@@ -31,7 +35,14 @@ impl Files for Host {
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
-        fs::read(path).map_err(|error| error.to_string())
+        let mut contents = Vec::new();
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        file.take(READ_MAX + 1).read_to_end(&mut contents).map_err(|error| error.to_string())?;
+        if contents.len() as u64 > READ_MAX {
+            Err("it is larger than any program".into())
+        } else {
+            Ok(contents)
+        }
     }
 }
 
