@@ -41,8 +41,9 @@ impl Builder {
         self.store.hold(&needed, &paths)?;
 
         let places = paths.iter().map(|path| self.store.locate(path)).collect();
+        let pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
         let _locks = self.lock(&places)?;
-        let _pending = Pending::write(&self.state_path, &paths).map_err(BuildError::Note)?;
+        pending.write_again(&paths).map_err(BuildError::Note)?;
         let unwanted = self.unwanted(path, &paths, purpose)?;
         let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
         if unwanted != paths {

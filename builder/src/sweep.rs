@@ -46,22 +46,29 @@ pub enum SweepError {
 }
 
 impl Pending {
-    /// Writes the list. The caller has locked the outputs, and keeps them locked for longer than this lives.
+    /// Writes the list, before the outputs are locked and until they are not any more: lock files are left too.
     pub fn write(state: &Path, outputs: &BTreeSet<StorePath>) -> io::Result<Pending> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let file = state.join(format!("{}-{number}.{EXTENSION}", std::process::id()));
+        let pending = Pending { file: state.join(format!("{}-{number}.{EXTENSION}", std::process::id())) };
+        pending.write_again(outputs)?;
+        Ok(pending)
+    }
+
+    /// The same once the outputs are locked: until then a sweep takes the list for a dead run's.
+    pub fn write_again(&self, outputs: &BTreeSet<StorePath>) -> io::Result<()> {
         // Written aside and renamed, so that a sweep never reads half a list.
-        let aside = file.with_extension(format!("{EXTENSION}.new"));
+        let aside = self.file.with_extension(format!("{EXTENSION}.new"));
         std::fs::write(&aside, outputs.iter().map(|path| format!("{path}\n")).collect::<String>())?;
-        std::fs::rename(&aside, &file)?;
-        Ok(Pending { file })
+        std::fs::rename(&aside, &self.file)
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.file) {
+        if let Err(error) = std::fs::remove_file(&self.file)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(file = ?self.file, %error, "cannot remove a list of outputs");
         }
     }
