@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use clap::ValueEnum;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 
@@ -101,22 +102,23 @@ fn section(
             .filter(|series| series.unit == part.unit)
             .and_then(|series| cell(workload, series))
     };
-    let workloads = results.workloads();
+    let (workloads, servers) = (results.workloads(), Server::value_variants());
     let rows: Vec<(&str, Vec<Option<String>>)> = workloads
         .iter()
-        .map(|workload| (*workload, Server::ALL.map(|server| of_unit(workload, server)).to_vec()))
+        .map(|workload| {
+            (*workload, servers.iter().map(|server| of_unit(workload, *server)).collect::<Vec<_>>())
+        })
         .filter(|(_, cells)| cells.iter().any(Option::is_some))
         .filter(|(workload, _)| workload.starts_with(PLAYED) == part.played)
         .collect();
-    let shown: Vec<usize> = (0..Server::ALL.len())
-        .filter(|&column| rows.iter().any(|(_, cells)| cells[column].is_some()))
-        .collect();
+    let shown: Vec<usize> =
+        (0..servers.len()).filter(|&column| rows.iter().any(|(_, cells)| cells[column].is_some())).collect();
     if shown.is_empty() {
         return;
     }
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    let names = shown.iter().map(|&column| Server::ALL[column].to_string());
+    let names = shown.iter().map(|&column| servers[column].to_string());
     table.set_header(std::iter::once(String::new()).chain(names));
     for (workload, cells) in &rows {
         let cells = shown.iter().map(|&column| cells[column].clone().unwrap_or_else(|| NOTHING.to_owned()));
