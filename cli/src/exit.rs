@@ -12,6 +12,9 @@ pub const NOT_FOUND: u8 = 127;
 pub const NIX_ERROR: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
+/// What was to be compared cannot be built (as Nix answers to a builder that fails).
+#[cfg(target_os = "linux")]
+pub const NOT_BUILT: u8 = 100;
 /// What was compared differs (as Nix answers to `--check`).
 pub const DIFFERS: u8 = 104;
 /// What was asked for is not allowed (as `build` and `run` answer to `--strict`). Nix answers nothing above 111.

@@ -15,15 +15,12 @@ use crate::commands::build::{progress::Progress, results};
 use crate::commands::builds::{self, Start};
 use crate::commands::need_root;
 use crate::error::{CommandError, CommandResult};
-use crate::exit::{DIFFERS, Status};
+use crate::exit::{DIFFERS, NOT_BUILT, Status};
 use crate::failures::UsageError;
 use crate::globals::Globals;
 use crate::output;
 use crate::report::document::short_name;
 use crate::signals::Interrupt;
-
-/// The exit status when something cannot be built.
-const NOT_BUILT: i32 = 100;
 
 /// Checks, and answers.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
@@ -146,7 +143,7 @@ fn words(variations: &[Variation]) -> String {
 
 fn status(all: &[Checked]) -> Status {
     if all.iter().any(|checked| checked.verdict == Verdict::Fails) {
-        return Status::Exited(NOT_BUILT);
+        return Status::Exited(NOT_BUILT.into());
     }
     match all.iter().all(|checked| checked.verdict == Verdict::Same) {
         true => Status::Done,

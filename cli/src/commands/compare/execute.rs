@@ -18,14 +18,11 @@ use crate::commands::build::progress::waiting_for;
 use crate::commands::builds::{self, Start};
 use crate::commands::{mount, need_root};
 use crate::error::{CommandError, CommandResult};
-use crate::exit::{DIFFERS, Status};
+use crate::exit::{DIFFERS, NOT_BUILT, Status};
 use crate::failures::UsageError;
 use crate::globals::Globals;
 use crate::signals::Interrupt;
 use crate::{itself, output};
-
-/// The exit status when something cannot be built.
-const NOT_BUILT: i32 = 100;
 
 /// The report cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +133,7 @@ impl Report {
         let differs = self.derivations.iter().any(|one| one.verdict != Verdict::Same)
             || self.view.as_ref().is_some_and(|view| view.walks.unexplained().next().is_some());
         match (failed, differs) {
-            (true, _) => Status::Exited(NOT_BUILT),
+            (true, _) => Status::Exited(NOT_BUILT.into()),
             (false, true) => Status::Exited(DIFFERS.into()),
             (false, false) => Status::Done,
         }
