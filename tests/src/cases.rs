@@ -96,7 +96,8 @@ pub enum Group {
 impl Group {
     /// A case that takes longer hangs: most take less than a minute in the machine.
     fn limit(self) -> Duration {
-        Duration::from_secs(if self == Group::Sources { 3600 } else { 240 })
+        let more = if self == Group::Clean { clean::build::time_for_more() } else { Duration::ZERO };
+        more + Duration::from_secs(if self == Group::Sources { 3600 } else { 240 })
     }
 }
 

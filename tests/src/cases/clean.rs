@@ -2,7 +2,7 @@
 
 use super::Case;
 
-mod build;
+pub mod build;
 mod compare;
 mod deep;
 mod full;

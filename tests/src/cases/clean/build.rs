@@ -2,6 +2,7 @@
 
 use std::process::{Child, Stdio};
 use std::thread;
+use std::time::Duration;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
@@ -33,6 +34,15 @@ const KILLS: &str = "LOOPBOX_KILLS";
 /// How many outputs the graph has.
 const OUTPUTS: usize = 5;
 
+fn more_kills() -> Option<usize> {
+    std::env::var(KILLS).ok().map(|number| number.parse().expect("LOOPBOX_KILLS is a number"))
+}
+
+/// How much longer than usual the cases may take, if somebody has asked for more: some seconds for each, on a slow machine.
+pub fn time_for_more() -> Duration {
+    Duration::from_secs(20) * more_kills().map_or(0, |kills| kills.try_into().unwrap_or(u32::MAX))
+}
+
 fn interrupted_builds_leave_nothing(place: &Place) {
     try_to_end(place, ASKED, Signal::SIGINT);
 }
@@ -48,10 +58,9 @@ fn killed_builds_leave_nothing(place: &Place) {
 /// The links are the store's own files, so that a wrong way to remove them would show there; the listing that is
 /// compared has their link counts.
 fn killed_builds_of_links_leave_the_store_as_it_was(place: &Place) {
-    let given = std::env::var(KILLS).ok().map(|number| number.parse().expect("LOOPBOX_KILLS is a number"));
     let words = ["--backend", "hardlink"];
     let loopbox = Loopbox::at(place);
-    try_at_moments(place, &words, given.unwrap_or(KILLED_WITH_LINKS), |child, store| {
+    try_at_moments(place, &words, more_kills().unwrap_or(KILLED_WITH_LINKS), |child, store| {
         let all = [child.id()].into_iter().chain(traces::jailers(child.id()));
         for pid in all.filter(|_| child.id() % 2 == 0).chain([child.id()]) {
             // It may have ended by itself.
