@@ -10,7 +10,7 @@ use sandbox::cancel::Cancel;
 use sandbox::jail::{Outcome, Spawner, Stdio3};
 use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::report::{HASHED_BY_THE_WAY, HASHED_MAX, Report};
-use sandbox::{Ended, Program, Setup, WorkDir, phantom};
+use sandbox::{Ended, Privilege, Program, Setup, WorkDir, phantom};
 
 use crate::build::{BuildError, BuildRequest, Builder, Event, Failure, Purpose};
 use crate::build_dirs::BuildDirectories;
@@ -61,25 +61,26 @@ pub(crate) fn attempt(
         stdout: terminal.stdout,
         stderr: terminal.stderr,
     };
-    let ended =
-        plan.session(backend, &place.work_dir, &builder.spawner).open().map_err(BuildError::from).and_then(
-            |session| {
-                let event = match job {
-                    BuildRequest { phantom: true, .. } => Some(Event::StartedDeep(job.path)),
-                    _ if job.is_trial() => None,
-                    _ => Some(Event::Started(job.path)),
-                };
-                event.iter().for_each(|event| builder.observer.observe(event));
-                Ok(session.run(Program {
-                    jail: plan.jail.clone(),
-                    stdio,
-                    terminal: None,
-                    cancel: &builder.cancel,
-                    stop: &stop,
-                    worthless_on_failure: true,
-                })?)
-            },
-        );
+    let ended = plan
+        .session(backend, &place.work_dir, Privilege::Own(&builder.spawner))
+        .open()
+        .map_err(BuildError::from)
+        .and_then(|session| {
+            let event = match job {
+                BuildRequest { phantom: true, .. } => Some(Event::StartedDeep(job.path)),
+                _ if job.is_trial() => None,
+                _ => Some(Event::Started(job.path)),
+            };
+            event.iter().for_each(|event| builder.observer.observe(event));
+            Ok(session.run(Program {
+                jail: plan.jail.clone(),
+                stdio,
+                terminal: None,
+                cancel: &builder.cancel,
+                stop: &stop,
+                worthless_on_failure: true,
+            })?)
+        });
     let lines = log.finish();
     let exceeded = watch.end();
     kill_processes(&builder.spawner, &user)?;
@@ -148,9 +149,17 @@ impl Plan {
         &'a self,
         backend: &'a dyn Backend,
         work_dir: &'a WorkDir,
-        spawner: &'a Spawner,
+        privilege: Privilege<'a>,
     ) -> Setup<'a> {
         let (view, user) = (&self.view, &self.jail.user);
-        Setup { view, user, backend, work_dir, spawner, recording: Recording::Hidden, variation: self.shown }
+        Setup {
+            view,
+            user,
+            backend,
+            work_dir,
+            privilege,
+            recording: Recording::Hidden,
+            variation: self.shown,
+        }
     }
 }

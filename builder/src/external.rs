@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Uid};
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
-use sandbox::jail::{Outcome, Spawner, StreamError, Streams, User};
+use sandbox::jail::{Outcome, StreamError, Streams, User};
 use sandbox::recovery::StateDir;
 use sandbox::report::{HASHED_BY_THE_WAY, Report};
-use sandbox::{Ended, Layout, Program, Top, WorkDir};
+use sandbox::{Ended, Layout, Privilege, Program, Top, WorkDir};
 use serde::Deserialize;
 
 use crate::build::BuildError;
@@ -44,6 +44,7 @@ pub struct Description {
     store_dir: PathBuf,
     real_store_dir: PathBuf,
     system: String,
+    top_tmp_dir: PathBuf,
     tmp_dir: PathBuf,
     tmp_dir_in_sandbox: PathBuf,
 }
@@ -80,6 +81,9 @@ pub enum ExternalError {
     /// It has no outputs.
     #[error("the build's description names no outputs")]
     NoOutputs,
+    /// The system does not say who this is.
+    #[error("cannot find out what groups this process is of")]
+    Groups(#[source] io::Error),
     /// The store did not say what the declared paths need.
     #[error("cannot find out what the given paths need of the store")]
     Store(#[from] StoreError),
@@ -107,8 +111,8 @@ pub struct External<'a> {
     pub network: bool,
     /// Where what could be left behind is noted.
     pub state: &'a StateDir,
-    /// What starts the supervisor of the jail.
-    pub spawner: &'a Spawner,
+    /// Who makes the view and starts the builder in it.
+    pub privilege: Privilege<'a>,
     /// How the view becomes a directory.
     pub backend: &'a dyn Backend,
     /// How it is stopped.
@@ -142,6 +146,12 @@ impl Description {
         &self.real_store_dir
     }
 
+    /// A directory of the build's own, which Nix removes.
+    #[must_use]
+    pub fn top(&self) -> &Path {
+        &self.top_tmp_dir
+    }
+
     /// Runs the build; `begin` is called just before the builder runs. Its outputs are then where Nix looks for them.
     ///
     /// # Errors
@@ -158,7 +168,7 @@ impl Description {
         };
         let layout = Layout { tops: vec![top], mount_in: Some(0), reachable: false };
         let work_dir = WorkDir::create(external.state, layout).map_err(BuildError::from)?;
-        let user = User::new(Uid::effective().as_raw(), Gid::effective().as_raw());
+        let user = this_user()?;
         let scratch = Scratch {
             store: beside.join("store"),
             build: self.tmp_dir.clone(),
@@ -186,7 +196,7 @@ impl Description {
         .map_err(BuildError::from)?;
         let (streams, stdio) = Streams::carry_output(Some(user.uid))?;
         let opened =
-            plan.session(external.backend, &work_dir, external.spawner).open().map_err(BuildError::from);
+            plan.session(external.backend, &work_dir, external.privilege).open().map_err(BuildError::from);
         let ended = opened.and_then(|session| {
             begin();
             Ok(session.run(Program {
@@ -299,6 +309,13 @@ impl Description {
         let read = |path: &String| StorePath::parse(path, &self.store_dir);
         Ok(paths.into_iter().map(read).collect::<Result<_, _>>()?)
     }
+}
+
+/// Who builds: whoever Nix has run this as, who may be of further groups.
+fn this_user() -> Result<User, ExternalError> {
+    let groups = nix::unistd::getgroups().map_err(|errno| ExternalError::Groups(errno.into()))?;
+    let groups = groups.into_iter().map(Gid::as_raw).collect();
+    Ok(User { groups, ..User::new(Uid::effective().as_raw(), Gid::effective().as_raw()) })
 }
 
 /// Copies those outputs that were made to a new directory: Nix takes what it finds in the store, to which nobody else may have

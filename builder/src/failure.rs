@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use sandbox::backend::BackendError;
+#[cfg(target_os = "linux")]
+use sandbox::backend::DaemonError;
 use sandbox::jail::{JailError, KillError, Outcome, signal_text};
 use sandbox::limits::Exceeded;
 use sandbox::program::ProgramError;
@@ -50,7 +52,11 @@ pub enum BuildError {
     Plan(#[from] PlanError),
     /// Its view could not be made.
     #[error("cannot make the view")]
-    Backend(#[from] BackendError),
+    Backend(#[source] BackendError),
+    /// loopbox's daemon did not help.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Daemon(DaemonError),
     /// Its output could not be arranged.
     #[error("cannot open a terminal for the build's output")]
     Terminal(#[source] std::io::Error),
@@ -127,6 +133,16 @@ impl BuildError {
             BuildError::Builder(failure) => Some(&failure.report),
             BuildError::Undeclared(error) => Some(&error.report),
             _ => None,
+        }
+    }
+}
+
+impl From<BackendError> for BuildError {
+    fn from(error: BackendError) -> BuildError {
+        match error {
+            #[cfg(target_os = "linux")]
+            BackendError::Daemon(error) => BuildError::Daemon(error),
+            other => BuildError::Backend(other),
         }
     }
 }

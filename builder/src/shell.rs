@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Files, JailSpec, Mac, Outcome, Profile, Stdio3};
-use sandbox::{Program, SessionTerminal};
+use sandbox::{Privilege, Program, SessionTerminal};
 
 use crate::attempt::kill_processes;
 use crate::build::{BuildError, BuildRequest, Builder};
@@ -83,7 +83,7 @@ impl Builder {
         plan.keep_from_store();
         session.wish.put_into(&mut plan);
         let ended = plan
-            .session(&*self.backend, &place.work_dir, &self.spawner)
+            .session(&*self.backend, &place.work_dir, Privilege::Own(&self.spawner))
             .open()
             .map_err(BuildError::from)
             .and_then(|view| {

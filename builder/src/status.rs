@@ -56,6 +56,8 @@ impl Failures {
             | BuildError::Jail(_)
             | BuildError::Panicked { .. }
             | BuildError::InPlace(_) => self.own = true,
+            #[cfg(target_os = "linux")]
+            BuildError::Daemon(_) => self.own = true,
         }
     }
 

@@ -6,7 +6,7 @@ mod phases;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::{fmt, io};
 
@@ -63,6 +63,11 @@ pub enum ThroughNixError {
         /// Its version.
         version: (u32, u32),
     },
+    /// Nix's daemon would run the builders itself.
+    #[error(
+        "an ordinary user's builds are run by Nix's daemon, whose setting 'external-builders' names no loopbox"
+    )]
+    NotLeft,
     /// Nix could not be started.
     #[error("cannot run Nix's program '{program}'")]
     Run {
@@ -124,6 +129,26 @@ impl ThroughNix<'_> {
         self.realise_open(store, settings, &open)
     }
 
+    /// Checks that Nix is set up to leave running the builders to loopbox: whoever asks its daemon has no say in that.
+    ///
+    /// # Errors
+    /// [`ThroughNixError::NotLeft`].
+    pub fn check_left(&self, settings: &Settings) -> Result<(), ThroughNixError> {
+        let named = |program: &PathBuf| program.file_name() == self.loopbox.file_name();
+        settings.external_builders.first().is_some_and(named).then_some(()).ok_or(ThroughNixError::NotLeft)
+    }
+
+    /// Builds as Nix is set up.
+    ///
+    /// # Errors
+    /// When Nix cannot do it.
+    pub fn realise_by_daemon(&self, store: &Store) -> Result<Realised, ThroughNixError> {
+        let mut command = Command::new("nix-store");
+        command.arg("--realise").args(self.words).stdout(Stdio::null());
+        command.args(self.derivations.iter().map(|path| store.locate(path)));
+        Ok(Realised { status: self.run_as_set(&mut command)?.0, impure: BTreeMap::new() })
+    }
+
     /// What has been built.
     ///
     /// # Errors
@@ -180,11 +205,14 @@ impl ThroughNix<'_> {
         settings: &Settings,
         network: bool,
     ) -> Result<(ExitStatus, Vec<u8>), ThroughNixError> {
+        let before = std::env::var("NIX_CONFIG").unwrap_or_default();
+        self.run_as_set(command.env("NIX_CONFIG", self.configuration(&before, settings, network)))
+    }
+
+    fn run_as_set(&self, command: &mut Command) -> Result<(ExitStatus, Vec<u8>), ThroughNixError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |source| ThroughNixError::Run { program: program.clone(), source };
-        let before = std::env::var("NIX_CONFIG").unwrap_or_default();
-        let configuration = self.configuration(&before, settings, network);
-        let child = command.env("NIX_CONFIG", configuration).stdin(Stdio::null()).spawn();
+        let child = command.stdin(Stdio::null()).spawn();
         let child = child.map_err(&failed)?;
         let pid = Pid::from_raw(child.id().cast_signed());
         // Nix stops its builds itself. It is a child that has not been waited for: the number is still its own.

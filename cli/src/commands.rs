@@ -8,6 +8,7 @@ mod clean;
 #[cfg(target_os = "linux")]
 mod compare;
 mod completions;
+mod daemon;
 mod doctor;
 mod entering;
 mod external_builder;
@@ -61,6 +62,8 @@ pub enum Command {
     Compare(Box<compare::Arguments>),
     /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
+    /// Mount views for those who are not root, such as Nix's build users
+    Daemon(daemon::Arguments),
     /// Show what earlier builds asked for, and compare reports
     Report(report::Arguments),
     /// Mount the view that a JSON file describes, until it is unmounted or loopbox is interrupted
@@ -93,6 +96,10 @@ impl Command {
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
             Command::ExternalBuilder(_) => Err(RunError::NoExternal.into()),
+            #[cfg(target_os = "linux")]
+            Command::Daemon(arguments) => daemon::execute(arguments, globals),
+            #[cfg(not(target_os = "linux"))]
+            Command::Daemon(_) => Err(RunError::NoDaemon.into()),
             Command::Report(arguments) => report::execute(arguments),
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),

@@ -21,9 +21,15 @@ pub enum RunError {
     #[cfg(not(target_os = "linux"))]
     #[error("Nix's external builders cannot be held in a view on macOS; nothing was run")]
     NoExternal,
+    /// There a process has no root directory, network or processes of its own that could be lent.
+    #[cfg(not(target_os = "linux"))]
+    #[error("there is no daemon on macOS yet; nothing was started")]
+    NoDaemon,
     /// Nix runs external builders as a build user, where there are some.
     #[cfg(target_os = "linux")]
-    #[error("Nix runs this as the build user '{user}', and only root may mount file systems")]
+    #[error(
+        "Nix runs this as the build user '{user}', who may mount nothing, and loopbox's daemon does not listen"
+    )]
     ExternalNotRoot {
         /// The build user.
         user: String,

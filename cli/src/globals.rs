@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use crate::terminal::Inner;
 
 /// On Linux empty after the machine has started. On macOS it stays, with what has been found out about the system.
-const STATE_DIR: &str = if cfg!(target_os = "macos") { "/private/var/db/loopbox" } else { "/run/loopbox" };
+pub const STATE_DIR: &str =
+    if cfg!(target_os = "macos") { "/private/var/db/loopbox" } else { "/run/loopbox" };
 
 /// Options that every command has.
 #[derive(Clone, Debug, clap::Args)]
@@ -19,6 +20,15 @@ pub struct Globals {
         default_value = STATE_DIR
     )]
     pub state_dir: PathBuf,
+    /// Where loopbox's daemon listens, which mounts for those who are not root
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOCKET",
+        env = "LOOPBOX_SOCKET",
+        default_value = "/run/loopbox.socket"
+    )]
+    pub socket: PathBuf,
     /// The terminal that this process was started on for its program, by another loopbox.
     #[arg(skip)]
     pub terminal: Option<Inner>,

@@ -10,6 +10,10 @@ use builder::store::{CommandError, SettingsError, StoreError};
 use builder::through_nix::ThroughNixError;
 use sandbox::ServerError;
 use sandbox::SessionError;
+#[cfg(target_os = "linux")]
+use sandbox::backend::BackendError;
+#[cfg(target_os = "linux")]
+use sandbox::backend::DaemonError;
 use sandbox::command::{DeclarationError, RequestError};
 use sandbox::host_mount::HostMountError;
 use sandbox::program::{ProgramError, ShowError};
@@ -27,6 +31,8 @@ type Any = dyn Error + 'static;
 /// What an error is that only passes on another one, with its words and its causes.
 fn passed_on(error: &Any) -> &Any {
     match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
+        #[cfg(target_os = "linux")]
+        (Some(SessionError::Backend(BackendError::Daemon(error))), ..) => error,
         (Some(SessionError::Backend(error)), ..) => error,
         (Some(SessionError::Jail(error)), ..) => error,
         (_, Some(RequestError::Show(error)), _) => error,
@@ -49,6 +55,7 @@ pub fn of(error: &Any) -> Vec<String> {
         .downcast_ref()
         .and_then(mount)
         .or_else(|| error.downcast_ref().and_then(network))
+        .or_else(|| error.downcast_ref().and_then(daemon))
         .or_else(|| error.downcast_ref().and_then(run))
         .or_else(|| error.downcast_ref().and_then(request))
         .or_else(|| error.downcast_ref().and_then(program))
@@ -116,6 +123,26 @@ fn mount(error: &MountError) -> Option<String> {
     Some(hint.into())
 }
 
+#[cfg(target_os = "linux")]
+fn daemon(error: &DaemonError) -> Option<String> {
+    let hint = match error {
+        DaemonError::Connect { .. } => {
+            "root starts it: 'systemctl start loopbox.socket', or 'loopbox daemon'"
+        }
+        DaemonError::Refused(_) => "/etc/loopbox/daemon.toml says who may use it, and for how much",
+        DaemonError::Backend => "sudo has the others, or leave --backend out",
+        DaemonError::Gone => "what its log says: 'journalctl -u loopbox'",
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+/// There is none elsewhere.
+#[cfg(not(target_os = "linux"))]
+fn daemon(_: &std::convert::Infallible) -> Option<String> {
+    None
+}
+
 fn network(_: &NetworkError) -> Option<String> {
     cfg!(target_os = "linux").then(|| "'sysctl user.max_net_namespaces' says how many there may be".into())
 }
@@ -125,9 +152,11 @@ fn run(error: &RunError) -> Option<String> {
         RunError::NotRoot => Some(AS_ROOT.into()),
         #[cfg(target_os = "linux")]
         RunError::ExternalNotRoot { .. } => Some(
-            "'build-users-group =' in nix.conf has Nix build as root; 'sudo loopbox build' has build users and needs no external builder".into(),
+            "'loopbox daemon', started by root, mounts for build users; 'sudo loopbox build' has build users and needs no external builder".into(),
         ),
         RunError::CannotStart(..) => None,
+        #[cfg(not(target_os = "linux"))]
+        RunError::NoDaemon => Some(AS_ROOT.into()),
         #[cfg(not(target_os = "linux"))]
         RunError::NoExternal => Some("'loopbox build' builds the derivation itself, inputs and all".into()),
     }
@@ -250,6 +279,9 @@ fn through_nix(error: &ThroughNixError) -> Option<String> {
     match error {
         ThroughNixError::NotEnabled => {
             Some("'extra-experimental-features = ca-derivations' in nix.conf enables it".into())
+        }
+        ThroughNixError::NotLeft => {
+            Some("docs/daemon.md has the lines for nix.conf; 'sudo loopbox build' needs none".into())
         }
         ThroughNixError::TooOld { .. } => Some("nix-build builds it without loopbox".into()),
         _ => None,

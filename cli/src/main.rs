@@ -11,6 +11,7 @@ mod failures;
 mod globals;
 mod hints;
 mod itself;
+mod means;
 mod output;
 mod report;
 mod signals;

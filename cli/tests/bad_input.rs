@@ -101,7 +101,7 @@ fn an_unknown_command() {
 fn no_command() {
     insta::assert_snapshot!(loopbox(&[]), @"
     Error: 'loopbox' requires a subcommand but one was not provided
-      [subcommands: run, learn, build, check, shell, compare, external-builder, report, mount, unmount, clean, doctor, completions, man]
+      [subcommands: run, learn, build, check, shell, compare, external-builder, daemon, report, mount, unmount, clean, doctor, completions, man]
     Hint: usage: loopbox [OPTIONS] <COMMAND>
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     exit status 2
@@ -228,8 +228,8 @@ fn an_external_builder_that_nix_runs_as_a_build_user() {
         .output()
         .unwrap();
     insta::assert_snapshot!(told(&output), @"
-    Error: Nix runs this as the build user 'nobody', and only root may mount file systems
-    Hint: 'build-users-group =' in nix.conf has Nix build as root; 'sudo loopbox build' has build users and needs no external builder
+    Error: Nix runs this as the build user 'nobody', who may mount nothing, and loopbox's daemon does not listen
+    Hint: 'loopbox daemon', started by root, mounts for build users; 'sudo loopbox build' has build users and needs no external builder
     exit status 125
     ");
 }

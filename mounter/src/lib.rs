@@ -63,6 +63,8 @@ pub use mount::{
 pub use names::unguessable;
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;
+#[cfg(target_os = "linux")]
+pub use sys::peer_groups;
 pub use sys::{inherited, signal_text};
 
 /// What a server offers: where it listens and the path of its export.

@@ -25,6 +25,12 @@ impl Process {
         Process { pid, started: start_time(pid).unwrap_or(0) }
     }
 
+    /// The one that has a number now; none if there is none.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Process> {
+        Some(Process { pid, started: start_time(pid)? })
+    }
+
     /// Its number.
     #[must_use]
     pub fn pid(self) -> u32 {

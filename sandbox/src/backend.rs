@@ -1,6 +1,8 @@
 //! How a view becomes a directory that a build can be put into: over NFS, by bind mounts, or by hard links.
 
 mod bind;
+#[cfg(target_os = "linux")]
+mod daemon_error;
 mod devices;
 mod hardlink;
 mod nfs;
@@ -10,6 +12,7 @@ pub mod nfsserve;
 pub mod numbered;
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -28,7 +31,10 @@ use crate::recovery::{RunRecord, StateError};
 use crate::server::ServeError;
 
 pub use bind::Bind;
+#[cfg(target_os = "linux")]
+pub use daemon_error::{DaemonError, Told};
 pub use devices::devices;
+pub(crate) use devices::public_devices;
 pub use hardlink::Hardlink;
 pub use nfs::Nfs;
 
@@ -47,6 +53,11 @@ pub trait Backend: Send + Sync {
     /// good for as long as anybody has them.
     fn exposes_host_files(&self) -> bool {
         true
+    }
+
+    /// How a client mounts what this serves, which loopbox's daemon can do for others; none where nothing is served.
+    fn mount_options(&self) -> Option<&MountOptions> {
+        None
     }
 }
 
@@ -67,6 +78,8 @@ pub struct ProvisionRequest<'a> {
     pub recording: Recording,
     /// What the view shows otherwise than it is. Only a backend that is asked can.
     pub variation: ViewVariation,
+    /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
+    pub asked_from: Option<BorrowedFd<'a>>,
 }
 
 /// A view that is real for as long as this lives.
@@ -181,6 +194,10 @@ pub enum BackendError {
     /// The farm of links could not be made, or not be taken apart.
     #[error("cannot make or take apart the farm of hard links")]
     Farm(#[from] FarmError),
+    /// loopbox's daemon did not make it.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
     /// nfsserve could not be started.
     #[cfg(feature = "nfsserve")]
     #[error("cannot serve the view with nfsserve")]

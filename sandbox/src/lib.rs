@@ -14,6 +14,8 @@ pub mod causes;
 pub mod command;
 #[cfg(target_os = "linux")]
 pub mod compare;
+#[cfg(target_os = "linux")]
+pub mod daemon;
 pub mod entry;
 pub mod host_mount;
 pub mod learn;
@@ -31,7 +33,10 @@ pub use phantom::phantom;
 #[cfg(target_os = "linux")]
 pub use server::can_restrict_files;
 pub use server::{Capability, Confined, Rights, ServeError, confine, serve};
-pub use session::{Ended, PhaseSeconds, Program, Session, SessionError, SessionTerminal, Setup};
+pub use session::{
+    Ended, PhaseSeconds, Privilege, Program, ProvidedSession, Session, SessionError, SessionProvider,
+    SessionTerminal, Setup,
+};
 pub use work_dir::{Layout, Top, WorkDir, WorkDirError};
 
 /// What a program sees, as plain data.

@@ -111,6 +111,12 @@ impl StateDir {
         if ours { Ok(StateDir { path: path.into() }) } else { Err(StateError::NotOurs { path: path.into() }) }
     }
 
+    /// Where it is.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes down what this process would leave behind. Write it before the first of these things exists.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod request;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 
@@ -26,6 +27,8 @@ use crate::cancel::Cancel;
 pub use confine::can_restrict_files;
 pub use confine::{Capability, Confined, confine};
 pub use process::serve;
+#[cfg(target_os = "linux")]
+pub(crate) use request::Failure;
 use request::{FromServer, Order, ServeRequest};
 
 /// A view that another process serves. Dropping it ends that process.
@@ -49,6 +52,8 @@ pub(crate) struct Serving<'a> {
     pub recording: Recording,
     /// What it shows otherwise than it is.
     pub variation: ViewVariation,
+    /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
+    pub asked_from: Option<BorrowedFd<'a>>,
 }
 
 /// What a server tells in the end.
@@ -119,13 +124,14 @@ impl ServerProcess {
         network: &Network,
         what: Serving<'_>,
     ) -> Result<ServerProcess, ServeError> {
-        let Serving { view, user, recording, variation } = what;
+        let Serving { view, user, recording, variation, asked_from } = what;
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
-        let process = spawner.spawn_server(&theirs, network).map_err(ServeError::Process)?;
+        let process = spawner.spawn_server(&theirs, network, asked_from).map_err(ServeError::Process)?;
         drop(theirs);
         let (view, rights, log) = (view.clone(), Rights::of(user), log::level());
-        let request = ServeRequest { view, rights, recording, variation, log };
+        let opens_as_user = asked_from.is_some();
+        let request = ServeRequest { view, rights, opens_as_user, recording, variation, log };
         control::send(&control, &request).map_err(control_failed)?;
         let (address, export) = loop {
             match control::receive(&control).map_err(control_failed)? {

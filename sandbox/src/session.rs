@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
@@ -15,7 +16,9 @@ use nfs_server::view::{OpenError, View, ViewSpec, ViewVariation};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Accesses, Recording};
-use crate::backend::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices};
+use crate::backend::{
+    Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices, public_devices,
+};
 use crate::cancel::Cancel;
 use crate::program::{self, ProgramError};
 use crate::work_dir::WorkDir;
@@ -24,12 +27,61 @@ use crate::work_dir::WorkDir;
 const NOT_FOUND: i32 = 127;
 
 /// A view that a program can be run in.
-pub struct Session<'a> {
+pub struct Session<'a>(Held<'a>);
+
+/// Who holds it.
+enum Held<'a> {
+    Here(Here<'a>),
+    Elsewhere(Box<dyn ProvidedSession + 'a>),
+}
+
+/// This process.
+struct Here<'a> {
     work_dir: &'a WorkDir,
     view: &'a ViewSpec,
     spawner: &'a Spawner,
     provisioned: Box<dyn Provisioned>,
     opened: Instant,
+    /// Whether somebody else has asked for it, whom it shows nothing that he could not see himself.
+    lent: bool,
+}
+
+/// Who mounts the view and starts its program, which takes root.
+#[derive(Clone, Copy)]
+pub enum Privilege<'a> {
+    /// This process, by what starts the view's server and the jail's supervisor.
+    Own(&'a Spawner),
+    /// The same for somebody else: the view shows what he may see himself, below his root directory.
+    Lent(&'a Spawner, BorrowedFd<'a>),
+    /// Another process.
+    Other(&'a dyn SessionProvider),
+}
+
+/// Another process that makes views and runs programs in them.
+pub trait SessionProvider {
+    /// Has the view made.
+    ///
+    /// # Errors
+    /// When it is not; nothing is left then.
+    fn open<'a>(&self, setup: &Setup<'a>) -> Result<Box<dyn ProvidedSession + 'a>, BackendError>;
+}
+
+/// A view that another process has made.
+pub trait ProvidedSession {
+    /// As [`Session::view`].
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    fn view(&self) -> Result<&View, OpenError>;
+
+    /// As [`Session::port`].
+    fn port(&self) -> Option<u16>;
+
+    /// As [`Session::run`].
+    ///
+    /// # Errors
+    /// The step that failed.
+    fn run(self: Box<Self>, program: Program<'_>) -> Result<Ended, SessionError>;
 }
 
 /// What a view is made with.
@@ -43,8 +95,8 @@ pub struct Setup<'a> {
     pub backend: &'a dyn Backend,
     /// Where.
     pub work_dir: &'a WorkDir,
-    /// What starts the view's server and the jail's supervisor.
-    pub spawner: &'a Spawner,
+    /// Who makes it.
+    pub privilege: Privilege<'a>,
     /// What somebody wants to know of what the view was asked for.
     pub recording: Recording,
     /// What the view shows otherwise than it is.
@@ -151,7 +203,12 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// What the backend says; nothing is left then.
     pub fn open(self) -> Result<Session<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, spawner, recording, variation } = self;
+        let Setup { view, user, backend, work_dir, privilege, recording, variation } = self;
+        let (spawner, asked_from) = match privilege {
+            Privilege::Own(spawner) => (spawner, None),
+            Privilege::Lent(spawner, root) => (spawner, Some(root)),
+            Privilege::Other(host) => return Ok(Session(Held::Elsewhere(host.open(&self)?))),
+        };
         let opened = Instant::now();
         let provisioned = backend.provision(ProvisionRequest {
             view,
@@ -161,8 +218,10 @@ impl<'a> Setup<'a> {
             spawner,
             recording,
             variation,
+            asked_from,
         })?;
-        Ok(Session { work_dir, view, spawner, provisioned, opened })
+        let lent = asked_from.is_some();
+        Ok(Session(Held::Here(Here { work_dir, view, spawner, provisioned, opened, lent })))
     }
 }
 
@@ -172,15 +231,21 @@ impl Session<'_> {
     /// # Errors
     /// If it cannot be opened.
     pub fn view(&self) -> Result<&View, OpenError> {
-        self.provisioned.view()
+        match &self.0 {
+            Held::Here(here) => here.provisioned.view(),
+            Held::Elsewhere(session) => session.view(),
+        }
     }
 
     /// The port that the view is served at, if it is served.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        match self.provisioned.root() {
-            jail::Root::Nfs { source, .. } => Some(source.addr.port()),
-            jail::Root::Places(_) | jail::Root::Directory(_) => None,
+        match &self.0 {
+            Held::Here(here) => match here.provisioned.root() {
+                jail::Root::Nfs { source, .. } => Some(source.addr.port()),
+                jail::Root::Places(_) | jail::Root::Directory(_) => None,
+            },
+            Held::Elsewhere(session) => session.port(),
         }
     }
 
@@ -189,6 +254,15 @@ impl Session<'_> {
     /// # Errors
     /// The step that failed; [`SessionError::Interrupted`] when it was asked to stop.
     pub fn run(self, program: Program<'_>) -> Result<Ended, SessionError> {
+        match self.0 {
+            Held::Here(here) => here.run(program),
+            Held::Elsewhere(session) => session.run(program),
+        }
+    }
+}
+
+impl Here<'_> {
+    fn run(self, program: Program<'_>) -> Result<Ended, SessionError> {
         let Program { jail: mut spec, stdio, terminal, cancel, stop, worthless_on_failure } = program;
         if let Some(terminal) = &terminal {
             (spec.terminal, spec.own_init) = (true, true);
@@ -201,7 +275,8 @@ impl Session<'_> {
             mac.record = Some(self.work_dir.record().image());
         }
         let own_root = spec.changes_root();
-        let request = SpawnRequest { root: self.provisioned.root(), devices: devices(self.view), spec };
+        let devices = if self.lent { public_devices(self.view) } else { devices(self.view) };
+        let request = SpawnRequest { root: self.provisioned.root(), devices, spec };
         let mut jail = Jail::spawn(self.spawner, &request, stdio)
             .map_err(|error| self.explain(error, &request.spec, own_root))?;
         if let Some(terminal) = terminal {
@@ -215,8 +290,7 @@ impl Session<'_> {
             wait(jail, cancel, stop, worthless_on_failure)
         };
         let unmounted = Instant::now();
-        let suspicious =
-            matches!(waited, Ok((Outcome::Exited(NOT_FOUND) | Outcome::Signaled(libc::SIGABRT), _)));
+        let suspicious = matches!(waited, Ok((outcome, _)) if is_suspicious(outcome));
         let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };
         let Spent { usage, accesses } = self.provisioned.end()?;
         let (outcome, unmounting) = waited?;
@@ -232,15 +306,24 @@ impl Session<'_> {
         SessionError::Execute { program, error, missing }
     }
 
-    /// What the program lacks in the view.
+    /// What the program lacks in the view. Whoever has been lent it finds that out himself.
     fn missing(&self, spec: &JailSpec) -> Option<ProgramError> {
-        let paths = |name: &str| {
-            let value = spec.env.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-            value.map(|value| std::env::split_paths(value).collect()).unwrap_or_default()
-        };
-        let view = self.view().ok()?;
-        program::check(view, &spec.program, paths("PATH"), paths("LD_LIBRARY_PATH")).err()
+        if self.lent { None } else { missing(self.provisioned.view().ok()?, spec) }
     }
+}
+
+/// Whether a program may have ended so because something was not there.
+pub(crate) fn is_suspicious(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Exited(NOT_FOUND) | Outcome::Signaled(libc::SIGABRT))
+}
+
+/// What a program lacks in its view.
+pub(crate) fn missing(view: &View, spec: &JailSpec) -> Option<ProgramError> {
+    let paths = |name: &str| {
+        let value = spec.env.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        value.map(|value| std::env::split_paths(value).collect()).unwrap_or_default()
+    };
+    program::check(view, &spec.program, paths("PATH"), paths("LD_LIBRARY_PATH")).err()
 }
 
 /// Waits until the program has ended, of itself or because it was stopped, and its view is unmounted, which took as

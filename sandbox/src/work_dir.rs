@@ -116,6 +116,12 @@ impl WorkDir {
         &self.record
     }
 
+    /// The top directories.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn tops(&self) -> &[PathBuf] {
+        &self.tops
+    }
+
     /// Leaves a top directory where it is.
     pub fn keep(&mut self, top: &Path) {
         self.tops.retain(|path| path != top);

@@ -1,7 +1,7 @@
 # Inside the machine: builds COUNT trivial derivations that nobody has built before, two at a time, and prints how many
 # milliseconds that took.
 #
-# measure.sh nix|LOOPBOX EXPRESSION BUSYBOX COUNT WIDTH SALT
+# measure.sh nix|build|external LOOPBOX EXPRESSION BUSYBOX COUNT WIDTH SALT
 set -eu
 export NIX_CONFIG='experimental-features = nix-command
 build-users-group = nixbld
@@ -9,18 +9,32 @@ substituters =
 sandbox = true
 sandbox-fallback = false
 sandbox-paths ='
-derivations=$(nix-instantiate --quiet "$2" --argstr busybox "$3" --argstr count "$4" --argstr width "$5" --argstr salt "$6" 2> /dev/null)
-case $1 in
-  nix) build='nix-store --quiet --realise -j 2 -Q' ;;
-  *) build="$1 build -j 2 -Q --no-out-link" ;;
+way=$1 loopbox=$2
+shift 2
+derivations=$(nix-instantiate --quiet "$1" --argstr busybox "$2" --argstr count "$3" --argstr width "$4" --argstr salt "$5" 2> /dev/null)
+build='nix-store --quiet --realise -j 2 -Q'
+case $way in
+  nix) ;;
+  build) build="$loopbox build -j 2 -Q --no-out-link" ;;
+  external)
+    # Nix runs it as a build user, and loopbox's daemon mounts for that.
+    socket=/run/loopbox.socket
+    rm -f $socket
+    "$loopbox" --socket $socket daemon > /dev/null 2> /tmp/daemon-errors &
+    trap 'kill $!' EXIT
+    until [ -S $socket ]; do sleep 0.1; done
+    NIX_CONFIG="$NIX_CONFIG
+extra-experimental-features = external-builders
+external-builders = [{\"systems\":[\"x86_64-linux\"],\"program\":\"$loopbox\",\"args\":[\"external-builder\"]}]"
+    ;;
 esac
 read -r began _ < /proc/uptime
 $build $derivations > /dev/null 2> /tmp/errors || {
-  tail -n 20 /tmp/errors >&2
+  tail -n 20 /tmp/errors /tmp/daemon-errors >&2
   exit 1
 }
 read -r ended _ < /proc/uptime
 # Every output is there and valid.
-test "$(nix-store --query --outputs $derivations | xargs nix-store --query --hash | wc -l)" = "$4"
+test "$(nix-store --query --outputs $derivations | xargs nix-store --query --hash | wc -l)" = "$3"
 # In hundredths of a second.
 echo $((${ended%.*}${ended#*.} - ${began%.*}${began#*.}))0

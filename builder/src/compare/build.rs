@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sandbox::backend::Kind;
 use sandbox::compare::{Seen, WalkError, Walker, Walks};
-use sandbox::{Ended, SessionError};
+use sandbox::{Ended, Privilege, SessionError};
 
 use super::aside::{Aside, told};
 use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict};
@@ -283,7 +283,10 @@ fn probe(builder: &Builder, job: &mut BuildRequest<'_>, backend: Kind) -> Result
     let mounts = [&plan.jail.proc, &plan.jail.pts, &plan.jail.shm];
     let without: Vec<PathBuf> = mounts.into_iter().flatten().cloned().collect();
     let made = backend.backend();
-    let session = plan.session(&*made, &place.work_dir, &builder.spawner).open().map_err(BuildError::from)?;
+    let session = plan
+        .session(&*made, &place.work_dir, Privilege::Own(&builder.spawner))
+        .open()
+        .map_err(BuildError::from)?;
     let walker = Walker { cancel: &builder.cancel, contents: false, without: &without };
     let walked = walker.walk(session, plan.jail.clone(), backend);
     kill_processes(&builder.spawner, &user)?;

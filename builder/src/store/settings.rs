@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{self, CommandError};
@@ -80,6 +80,8 @@ pub struct Settings {
     pub post_build_hook: Option<PathBuf>,
     /// What Nix is allowed that may change.
     pub experimental_features: Vec<String>,
+    /// Programs that run builders of this system in Nix's place, the first that it takes first.
+    pub external_builders: Vec<PathBuf>,
     /// What is asked, before each build, what else to show.
     pub pre_build_hook: Option<PathBuf>,
     /// A program that is shown what came out otherwise when it was built again.
@@ -210,6 +212,7 @@ impl Settings {
             compress_build_log: settings.flag("compress-build-log")?.unwrap_or(true),
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
             experimental_features: settings.names("experimental-features"),
+            external_builders: settings.external_builders(),
             post_build_hook: settings.path("post-build-hook")?,
             pre_build_hook: settings.path("pre-build-hook")?,
             diff_hook: settings
@@ -282,10 +285,30 @@ impl Printed {
     }
 
     /// Those items of a list that are words. Old versions print the numbers that they know features by.
+    /// Nix prints them as JSON, or as a text that is JSON.
+    fn external_builders(&self) -> Vec<PathBuf> {
+        let builders = match self.value("external-builders") {
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            other => other.cloned(),
+        };
+        let builders: Vec<ExternalBuilder> =
+            builders.and_then(|builders| serde_json::from_value(builders).ok()).unwrap_or_default();
+        let system = self.value("system").and_then(Value::as_str).unwrap_or_default();
+        let ours = builders.into_iter().filter(|builder| builder.systems.iter().any(|one| one == system));
+        ours.map(|builder| builder.program).collect()
+    }
+
     fn names(&self, name: &str) -> Vec<String> {
         let items = self.value(name).and_then(Value::as_array).into_iter().flatten();
         items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
     }
+}
+
+/// One item of `external-builders`.
+#[derive(Deserialize)]
+struct ExternalBuilder {
+    systems: Vec<String>,
+    program: PathBuf,
 }
 
 /// The version in `nix (Nix) 2.8.0`; `(0, 0)`, the oldest of all, when there is none.

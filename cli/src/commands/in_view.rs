@@ -8,19 +8,19 @@ use sandbox::backend::{BackendError, Kind};
 use sandbox::cancel::Cancel;
 use sandbox::command::{Command, Request, unused_directory};
 use sandbox::entry::MacHost;
-use sandbox::jail::{JailError, Outcome, Spawner, StreamError, Streams};
-use sandbox::recovery::StateDir;
+use sandbox::jail::{JailError, Outcome, StreamError, Streams};
 use sandbox::view::ViewVariation;
 use sandbox::{
     Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir, phantom,
 };
 
-use super::{entering, need_root};
+use super::entering;
 use crate::error::CommandError;
 use crate::exit::Status;
 use crate::failures::RunError;
 use crate::globals::Globals;
 use crate::itself;
+use crate::means::Means;
 use crate::signals::Interrupt;
 
 /// A command, and how it is run.
@@ -84,12 +84,12 @@ impl<'a> InView<'a> {
     /// # Errors
     /// The view cannot be made, or the command is not in it.
     pub fn run(self, simplest: Command, globals: &Globals) -> Result<Ran, CommandError> {
-        need_root()?;
+        let means = Means::find(globals)?;
         let interrupt = Interrupt::watch()?;
         if let Some(inner) = &globals.terminal {
             inner.watch(&interrupt)?;
         }
-        let state = StateDir::open(&globals.state_dir)?;
+        let state = means.state(globals)?;
         state.sweep()?;
         let loopbox = itself::program()?;
         let mut command = match entering::host(&state, &globals.state_dir, &loopbox)? {
@@ -108,7 +108,7 @@ impl<'a> InView<'a> {
             user: &user,
             backend: &*backend,
             work_dir: &work_dir,
-            spawner: &Spawner::new(loopbox),
+            privilege: means.privilege(),
             recording: self.recording,
             variation: ViewVariation::default(),
         };

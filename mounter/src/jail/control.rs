@@ -1,6 +1,8 @@
 //! Messages between loopbox, the supervisor and the jail's first process: JSON with a length prefix.
 
 use std::io::{self, Read, Write};
+#[cfg(target_os = "linux")]
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -58,6 +60,30 @@ pub(super) enum Told {
     Ended(Outcome),
 }
 
+/// The most descriptors that are sent at once.
+#[cfg(target_os = "linux")]
+pub const DESCRIPTORS_MAX: usize = crate::sys::DESCRIPTORS_MAX;
+
+/// Sends descriptors (`SCM_RIGHTS`, unix(7)), with a number.
+///
+/// # Errors
+/// Those of sendmsg(2).
+#[cfg(target_os = "linux")]
+pub fn send_descriptors(to: &UnixStream, number: i32, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    crate::sys::send_descriptors(to, number, descriptors)
+}
+
+/// Receives what was sent so; none at the end of the stream.
+///
+/// # Errors
+/// Those of recvmsg(2).
+#[cfg(target_os = "linux")]
+pub fn receive_descriptors(
+    from: &UnixStream,
+) -> io::Result<Option<(i32, [Option<OwnedFd>; DESCRIPTORS_MAX])>> {
+    crate::sys::receive_descriptors(from)
+}
+
 /// Sends a message.
 ///
 /// # Errors
@@ -72,7 +98,15 @@ pub fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of read(2); [`io::ErrorKind::InvalidData`] for what is no such message.
-pub fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> io::Result<Option<T>> {
+pub fn receive<T: DeserializeOwned>(from: &UnixStream) -> io::Result<Option<T>> {
+    receive_at_most(from, MESSAGE_MAX)
+}
+
+/// The same, of no more than so many bytes.
+///
+/// # Errors
+/// As of [`receive`].
+pub fn receive_at_most<T: DeserializeOwned>(mut from: &UnixStream, max: u64) -> io::Result<Option<T>> {
     let mut length = [0; 8];
     match from.read_exact(&mut length) {
         Ok(()) => {}
@@ -82,7 +116,7 @@ pub fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> io::Result<Option<
         Err(error) => return Err(error),
     }
     let length = u64::from_le_bytes(length);
-    if length > MESSAGE_MAX {
+    if length > max {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
     }
     let mut text = Vec::new();

@@ -28,8 +28,9 @@ const FORKED: i32 = 0;
 /// Asks for a supervisor: its three streams, and its end of the control socket, which the answer has a pidfd for.
 const SUPERVISOR: i32 = 0;
 
-/// Asks for a process that serves a view: its end of a control socket, and the network namespace that it is to be in. No
-/// user has this number (setresuid(2)). The answer has a pidfd for it.
+/// Asks for a process that serves a view: its end of a control socket, the network namespace that it is to be in, and the
+/// root directory that it is to have, if not the machine's. No user has this number (setresuid(2)). The answer has a pidfd
+/// for it.
 const SERVER: i32 = -1;
 
 /// Asks for a process that kills those of the user of this number: it writes an error's number to a pipe.
@@ -64,8 +65,14 @@ impl ForkServer {
     }
 
     /// Has a process forked that serves a view, in a network namespace, and has this end of a control socket; its pidfd.
-    pub fn fork_server(&self, control: &UnixStream, network: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-        let server = self.ask(SERVER, &[control.as_fd(), network])?;
+    pub fn fork_server(
+        &self,
+        control: &UnixStream,
+        network: BorrowedFd<'_>,
+        root: Option<BorrowedFd<'_>>,
+    ) -> io::Result<OwnedFd> {
+        let sent: Vec<_> = [control.as_fd(), network].into_iter().chain(root).collect();
+        let server = self.ask(SERVER, &sent)?;
         server.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
@@ -129,8 +136,12 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
                     become_supervisor(&stdin, &stdout, &stderr)?;
                     Ok(Some(Forked::Supervisor(control.into())))
                 }
-                [Some(control), Some(network), ..] if number == SERVER => {
+                [Some(control), Some(network), root, _] if number == SERVER => {
                     nix::sched::setns(network, CloneFlags::CLONE_NEWNET)?;
+                    if let Some(root) = root {
+                        nix::unistd::fchdir(root)?;
+                        nix::unistd::chroot(".")?;
+                    }
                     prctl::set_name(c"loopbox-server")?;
                     Ok(Some(Forked::Server(control.into())))
                 }

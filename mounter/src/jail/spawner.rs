@@ -1,6 +1,7 @@
 //! Starting supervisors and servers: on Linux by a process that forks them, elsewhere each as a program of its own.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
@@ -32,13 +33,19 @@ impl Spawner {
             .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })
     }
 
-    /// Starts a process that serves a view in a network of its own, with this end of a control socket.
+    /// Starts a process that serves a view in a network of its own, with this end of a control socket; and with another
+    /// root directory than this process's, if one is given (Linux).
     ///
     /// # Errors
     /// [`JailError::Launch`].
-    pub fn spawn_server(&self, control: &UnixStream, network: &Network) -> Result<ServerProcess, JailError> {
+    pub fn spawn_server(
+        &self,
+        control: &UnixStream,
+        network: &Network,
+        root: Option<BorrowedFd<'_>>,
+    ) -> Result<ServerProcess, JailError> {
         let process = self
-            .start_server(control, network)
+            .start_server(control, network, root)
             .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })?;
         Ok(ServerProcess { process, ended: false })
     }
@@ -96,7 +103,7 @@ mod forked {
     use std::os::fd::AsFd;
     use std::sync::PoisonError;
 
-    use super::{Network, Spawner, Stdio3, UnixStream, io};
+    use super::{BorrowedFd, Network, Spawner, Stdio3, UnixStream, io};
     use crate::child::Handle;
     use crate::jail::fork_server::ForkServer;
 
@@ -110,8 +117,14 @@ mod forked {
             Ok(Spawned(Handle::from(self.ask(|server| server.fork(&stdio, control))?)))
         }
 
-        pub(super) fn start_server(&self, control: &UnixStream, network: &Network) -> io::Result<Spawned> {
-            Ok(Spawned(Handle::from(self.ask(|server| server.fork_server(control, network.as_fd()))?)))
+        pub(super) fn start_server(
+            &self,
+            control: &UnixStream,
+            network: &Network,
+            root: Option<BorrowedFd<'_>>,
+        ) -> io::Result<Spawned> {
+            let fork = |server: &ForkServer| server.fork_server(control, network.as_fd(), root);
+            Ok(Spawned(Handle::from(self.ask(fork)?)))
         }
 
         pub(super) fn kill_all_of(&self, uid: u32) -> io::Result<()> {
@@ -147,7 +160,7 @@ mod spawned {
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
 
-    use super::{Network, Spawner, Stdio3, UnixStream, io};
+    use super::{BorrowedFd, Network, Spawner, Stdio3, UnixStream, io};
     use crate::jail::{SERVER, WORD};
     use crate::sys;
 
@@ -162,7 +175,15 @@ mod spawned {
             Ok(Spawned(command.spawn()?))
         }
 
-        pub(super) fn start_server(&self, control: &UnixStream, _: &Network) -> io::Result<Spawned> {
+        pub(super) fn start_server(
+            &self,
+            control: &UnixStream,
+            _: &Network,
+            root: Option<BorrowedFd<'_>>,
+        ) -> io::Result<Spawned> {
+            if root.is_some() {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
             let mut command = self.command(control);
             command.arg(SERVER).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             Ok(Spawned(command.spawn()?))

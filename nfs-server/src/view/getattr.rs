@@ -42,6 +42,9 @@ impl View {
             // Entries in a scratch are not on the host.
             let entries = declared(&self.tree, *index).directories;
             attributes.links = attributes.links.saturating_add(entries);
+            if let Some(owner) = self.host_entry(node).and_then(|host_entry| host_entry.shown_owner) {
+                (attributes.uid, attributes.gid) = (owner.uid, owner.gid);
+            }
         }
         self.with_attr_cache(node, |cache| cache.store(generation, &attributes));
         Ok(attributes)

@@ -85,6 +85,8 @@ pub(crate) struct HostEntry {
     pub(crate) access: Access,
     /// Whether it is a scratch, whose contents do not outlive the view.
     pub(crate) scratch: bool,
+    /// The owner that a scratch is shown with, where whoever serves may not give its directory away.
+    pub(crate) shown_owner: Option<Owner>,
     /// Whether names there are case-sensitive.
     pub(crate) case_sensitive: bool,
     /// Its cached attributes.

@@ -3,7 +3,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use mounter::jail::{Device, DeviceNode};
 use nfs_server::view::{Entry, ViewSpec};
@@ -16,6 +16,15 @@ const DEVICES: &str = "/dev";
 /// What the jail of a view mounts: the devices that it declares, and what it shows of the machine's.
 #[must_use]
 pub fn devices(view: &ViewSpec) -> Vec<Device> {
+    devices_among(view, has_devices)
+}
+
+/// The same for somebody else, whom devices are shown from where everybody sees them: nowhere else is looked for any.
+pub(crate) fn public_devices(view: &ViewSpec) -> Vec<Device> {
+    devices_among(view, |source| is_public(source) && has_devices(source))
+}
+
+fn devices_among(view: &ViewSpec, is_of_host: impl Fn(&Path) -> bool) -> Vec<Device> {
     // Where the machine has none at other places, nothing is mounted.
     if cfg!(target_os = "macos") {
         return Vec::new();
@@ -29,7 +38,7 @@ pub fn devices(view: &ViewSpec) -> Vec<Device> {
                 uid: owner.uid,
                 gid: owner.gid,
             },
-            Entry::Graft { source, .. } if has_devices(source) => DeviceNode::Host { source: source.clone() },
+            Entry::Graft { source, .. } if is_of_host(source) => DeviceNode::Host { source: source.clone() },
             _ => return None,
         };
         Some(Device { at: entry.at().into(), node })
@@ -43,6 +52,12 @@ pub(super) fn has_devices(source: &Path) -> bool {
     let Ok(metadata) = source.symlink_metadata() else { return false };
     let kind = metadata.file_type();
     kind.is_char_device() || kind.is_block_device() || (kind.is_dir() && is_of_devices(source, &metadata))
+}
+
+/// Whether a path leads to where the machine's devices are by its text alone.
+fn is_public(source: &Path) -> bool {
+    let mut parts = source.components();
+    source.starts_with(DEVICES) && parts.all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
 }
 
 fn is_of_devices(source: &Path, metadata: &Metadata) -> bool {

@@ -31,8 +31,8 @@ struct Provision {
 impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         let network = Network::new()?;
-        let ProvisionRequest { view, user, at, record, spawner, recording, variation } = request;
-        let serving = Serving { view, user, recording, variation };
+        let ProvisionRequest { view, user, at, record, spawner, recording, variation, asked_from } = request;
+        let serving = Serving { view, user, recording, variation, asked_from };
         let server = ServerProcess::start(spawner, &network, serving)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
@@ -49,6 +49,10 @@ impl Backend for Nfs {
     /// carries out no call any more.
     fn exposes_host_files(&self) -> bool {
         false
+    }
+
+    fn mount_options(&self) -> Option<&MountOptions> {
+        Some(&self.options)
     }
 }
 

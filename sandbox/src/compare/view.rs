@@ -12,7 +12,7 @@ use crate::access::Recording;
 use crate::backend::{Kind, ResourceUsage};
 use crate::cancel::Cancel;
 use crate::recovery::StateDir;
-use crate::session::{PhaseSeconds, SessionError, Setup};
+use crate::session::{PhaseSeconds, Privilege, SessionError, Setup};
 use crate::work_dir::{Layout, Top, WorkDir, WorkDirError, make_private};
 
 /// Who walks: nobody in particular, who has no rights to anything.
@@ -107,7 +107,7 @@ fn walk(
         user: &NOBODY,
         backend: &*made,
         work_dir: &work_dir,
-        spawner,
+        privilege: Privilege::Own(spawner),
         recording: Recording::Nothing,
         variation: ViewVariation::default(),
     };

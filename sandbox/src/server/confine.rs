@@ -62,7 +62,29 @@ pub(super) fn becomes(rights: &Rights) -> Option<Credentials> {
 /// # Errors
 /// What could not be given up.
 pub fn confine(rights: &Rights, view: &ViewSpec) -> Result<(), Confined> {
-    system::confine(rights, view)
+    let files = Files::of(view)?;
+    become_user(rights)?;
+    files.restrict()
+}
+
+/// The process becomes the user that these rights are of, with no others.
+pub(super) fn become_user(rights: &Rights) -> Result<(), Confined> {
+    system::become_user(rights)
+}
+
+/// The files of a view, by names that the process can still look up.
+pub(super) struct Files(system::Files);
+
+impl Files {
+    /// Finds them.
+    pub fn of(view: &ViewSpec) -> Result<Files, Confined> {
+        system::Files::of(view).map(Files)
+    }
+
+    /// Keeps the process from all other files, and from everything that serving these does not take.
+    pub fn restrict(self) -> Result<(), Confined> {
+        self.0.restrict()
+    }
 }
 
 /// Whether this kernel can keep a process from all files but those of a view.

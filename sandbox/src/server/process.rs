@@ -8,7 +8,7 @@ use mounter::jail::control;
 use nfs_server::view::{AccessObserver, View, ViewOptions};
 use nfs_server::{Listener, Peers, Server, ServerOptions, Users};
 
-use super::confine;
+use super::confine::{self, Confined, Files};
 use super::log;
 use super::request::{Failure, FromServer, Order, ServeRequest};
 use crate::access::{AccessLog, Recording};
@@ -40,8 +40,13 @@ pub fn serve(control: &UnixStream) -> ExitCode {
 
 /// All that takes root comes first, and the first thread last.
 fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Server, Arc<View>), Failure> {
-    let ServeRequest { view, rights, .. } = request;
+    let ServeRequest { view, rights, opens_as_user, .. } = request;
+    let confined = |error: Confined| Failure::of(error.step, error.source);
     confine::raise_limits();
+    let listener = Listener::new(Peers::KernelOnly)?;
+    if *opens_as_user {
+        confine::become_user(rights).map_err(confined)?;
+    }
     let options = ViewOptions {
         observer: accesses.map(|accesses| accesses as Arc<dyn AccessObserver>),
         becomes: confine::becomes(rights),
@@ -49,8 +54,11 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Se
         ..ViewOptions::default()
     };
     let opened = Arc::new(View::open_with(view, options)?);
-    let listener = Listener::new(Peers::KernelOnly)?;
-    confine::confine(rights, view).map_err(|error| Failure::of(error.step, error.source))?;
+    let files = Files::of(view).map_err(confined)?;
+    if !opens_as_user {
+        confine::become_user(rights).map_err(confined)?;
+    }
+    files.restrict().map_err(confined)?;
     let options = ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly);
     let server = Server::start_on(listener, Arc::clone(&opened), options)?;
     Ok((server, opened))

@@ -19,6 +19,8 @@ pub(super) struct ServeRequest {
     pub view: ViewSpec,
     /// What the server becomes. The user is the only one that it answers, but for root.
     pub rights: Rights,
+    /// Whether it becomes this user before it opens the view, which then shows nothing but what he may see.
+    pub opens_as_user: bool,
     /// What it remembers of what is asked for.
     pub recording: Recording,
     /// What it shows otherwise than it is.
@@ -56,7 +58,7 @@ pub(super) struct Line {
 
 /// Why a view cannot be served, in a form that can be sent.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     Missing {
         #[serde(with = "path_text")]
         at: PathBuf,

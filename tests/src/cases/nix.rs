@@ -3,6 +3,7 @@
 use super::Case;
 
 mod checked;
+mod daemon;
 mod elsewhere;
 mod failing;
 mod impure;
@@ -29,6 +30,7 @@ pub fn cases() -> Vec<Case> {
         checked::CASES,
         unused::CASES,
         targets::CASES,
+        &daemon::cases(),
     ]
     .concat()
 }

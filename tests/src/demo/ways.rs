@@ -26,6 +26,12 @@ const DESCRIBE: &str = "for path in \"$@\"; do
   echo \"$path $(nix-store -q --hash \"$path\") $(nix-store -q --references \"$path\" | tr '\\n' ' ')\"
 done";
 
+/// Somebody without any rights: his user and group.
+const ORDINARY: &str = "30001:30001";
+
+/// Where Nix's daemon listens.
+const NIX_SOCKET: &str = "/nix/var/nix/daemon-socket/socket";
+
 /// Checks every path of a store against what is registered, and then describes some.
 const CHECK: &str = "nix-store --verify --check-contents 1>&2";
 
@@ -63,13 +69,13 @@ pub fn loopbox(lab: &Lab, workload: &Workload, backend: &str) -> Result<Contents
     in_machine(lab, workload, &[], &script)
 }
 
-/// Stock Nix in the machine, which leaves the building to loopbox.
+/// Stock Nix in the machine, which leaves the building to loopbox: an ordinary user asks Nix's daemon, that has build users run
+/// loopbox, and loopbox's daemon mounts for those.
 pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
     let loopbox = lab.loopbox()?;
     let nix = NewNix::bring(lab)?;
-    // Without build users, Nix runs the external builder as root, which mounting needs.
     let configuration = format!(
-        "build-users-group =\nsubstituters =\nmax-jobs = 1\n\
+        "build-users-group = nixbld\nsubstituters =\nmax-jobs = 1\n\
          experimental-features = nix-command external-builders\n\
          external-builders = [{{\"systems\":[\"x86_64-linux\"],\"program\":\"{}\",\"args\":[\"external-builder\"]}}]\n",
         loopbox.display()
@@ -77,8 +83,15 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
     let directory = lab.directory("new-nix-conf")?;
     std::fs::write(directory.join("nix.conf"), configuration)?;
     let script = format!(
-        "export NIX_CONF_DIR={}; nix-build -Q --no-out-link {} > /dev/null; {CHECK}; {DESCRIBE}",
+        "export NIX_CONF_DIR={}
+         {} daemon & nix-daemon 2> /dev/null &
+         until [ -S /run/loopbox.socket ] && [ -S {NIX_SOCKET} ]; do sleep 0.1; done
+         mkdir /tmp/home && chown {ORDINARY} /tmp/home
+         HOME=/tmp/home NIX_REMOTE=daemon chroot --userspec {ORDINARY} / nix-build -Q --no-out-link {} > /dev/null
+         {CHECK}; {DESCRIBE}
+         kill %1 %2",
         directory.display(),
+        loopbox.display(),
         workload.graph.display(),
     );
     let enter = nix.enter(lab, loopbox.parent())?;

@@ -26,7 +26,9 @@ pub fn run(lab: &Lab) -> Result<Tally> {
     let pairs: [[Way<'_>; 2]; 2] = [
         [
             ("loopbox build", &|| ways::loopbox(lab, workload, "nfs")),
-            ("external-builders", &|| ways::external_builder(lab, workload)),
+            ("nix-build by an ordinary user, through both daemons", &|| {
+                ways::external_builder(lab, workload)
+            }),
         ],
         [
             ("loopbox build --backend hardlink", &|| ways::loopbox(lab, workload, "hardlink")),

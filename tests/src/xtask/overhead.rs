@@ -39,7 +39,11 @@ const WIDTH: u32 = 10;
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Ways to build: the version of Nix whose store it is, and who builds.
-const WAYS: [(&str, &str); 4] = [("2.8", "Nix"), ("2.8", "loopbox"), ("2.34", "Nix"), ("2.34", "loopbox")];
+const WAYS: [(&str, &str); 5] =
+    [("2.8", "Nix"), ("2.8", "loopbox"), ("2.34", "Nix"), ("2.34", "loopbox"), ("2.34", DAEMON)];
+
+/// Nix, which leaves running the builders to loopbox, as a build user.
+const DAEMON: &str = "Nix, loopbox's daemon";
 
 /// What is built, and who builds it, with which Nix.
 type Way = (&'static str, &'static str, &'static str);
@@ -107,10 +111,16 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<Way, Vec<f64>>> {
             for (number, (version, by)) in WAYS.into_iter().enumerate() {
                 ways.push((graph, version, by));
                 let enter = if version == "2.34" { enter.join(" ") } else { String::new() };
-                let by = if by == "Nix" { "nix".into() } else { loopbox.display().to_string() };
+                let way = match by {
+                    "Nix" => "nix",
+                    DAEMON => "external",
+                    _ => "build",
+                };
+                let arguments = format!("{busybox} {count} {width} {round}-{graph}-{number}");
                 script += &format!(
-                    "{enter} sh {0}/measure.sh {by} {0}/trivial.nix {busybox} {count} {width} {round}-{graph}-{number}\n",
+                    "{enter} sh {0}/measure.sh {way} {1} {0}/trivial.nix {arguments}\n",
                     files.display(),
+                    loopbox.display(),
                 );
             }
         }

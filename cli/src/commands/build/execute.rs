@@ -10,6 +10,8 @@ use builder::graph::GraphError;
 use builder::graph::{self, Finished};
 use builder::store::Settings;
 use builder::store_path::StorePath;
+#[cfg(target_os = "linux")]
+use nix::unistd::geteuid;
 use sandbox::backend::Kind;
 use sandbox::limits::Limits;
 
@@ -35,10 +37,14 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
         #[cfg(target_os = "linux")]
         Err(GraphError::Kind { source: KindError::UnknownPath { .. }, .. }) => {
-            return through_nix::execute(arguments, globals, &start, &roots);
+            return through_nix::execute(arguments, globals, &start, &roots, true);
         }
         graph => graph?,
     };
+    #[cfg(target_os = "linux")]
+    if !geteuid().is_root() && !arguments.dry_run {
+        return through_nix::execute(arguments, globals, &start, &roots, !graph.missing.is_empty());
+    }
     let progress = progress::Progress::new(arguments.no_build_output);
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());

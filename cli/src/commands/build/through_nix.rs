@@ -1,4 +1,4 @@
-//! `loopbox build` of derivations whose outputs get their paths from their contents: through Nix.
+//! `loopbox build` through Nix: of derivations whose outputs get their paths from their contents, and by whoever is not root.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -6,44 +6,52 @@ use std::os::unix::process::ExitStatusExt;
 use builder::store::Store;
 use builder::store_path::StorePath;
 use builder::through_nix::{Outputs, ThroughNix};
+use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 use super::{Arguments, links, results};
 use crate::commands::builds::{self, Start};
-use crate::commands::need_root;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::failures::UsageError;
 use crate::globals::Globals;
 use crate::{itself, output};
 
-/// Builds the derivations, and answers as for any others. What the builds hid is said by each of them.
+/// Builds the derivations, some of which `is_missing`, and answers as for any others. What the builds hid is said by each of
+/// them.
 pub fn execute(
     arguments: &Arguments,
     globals: &Globals,
     start: &Start,
     roots: &[StorePath],
+    is_missing: bool,
 ) -> CommandResult {
     let Start { interrupt, store, settings } = start;
+    let is_root = geteuid().is_root();
+    let what = match is_root {
+        true => "outputs whose paths are not known before the build",
+        false => "what ordinary users build",
+    };
     if arguments.backend != sandbox::backend::Kind::default() {
         return Err(UsageError {
-            message: "outputs whose paths are not known before the build are built in NFS views only".into(),
+            message: format!("only NFS views are there for {what}"),
             hints: vec!["Leave out --backend.".into()],
         }
         .into());
     }
     if arguments.report.is_needed() {
         return Err(UsageError {
-            message: format!(
-                "{}: Nix builds outputs whose paths are not known before the build",
-                arguments.report.word()
-            ),
+            message: format!("{}: Nix builds {what}", arguments.report.word()),
             hints: vec!["Each of its builds says what it hid.".into()],
         }
         .into());
     }
-    need_root()?;
-    settings.check_store()?;
+    if is_root {
+        settings.check_store()?;
+    } else if !arguments.sandbox_paths.is_empty() {
+        let message = "--sandbox-paths: what the builds of ordinary users see, Nix's settings say".into();
+        return Err(UsageError { message, hints: vec!["Leave it out, or run it with sudo.".into()] }.into());
+    }
     let through = ThroughNix {
         derivations: roots,
         words: &arguments.words(),
@@ -52,7 +60,15 @@ pub fn execute(
         state: &globals.state_dir,
         cancel: interrupt.cancel(),
     };
-    let realised = through.realise(store, settings)?;
+    let realised = match is_root {
+        true => through.realise(store, settings)?,
+        false => {
+            if is_missing {
+                through.check_left(settings)?;
+            }
+            through.realise_by_daemon(store)?
+        }
+    };
     let ended = realised.status;
     if let Some(status) = interrupt.status() {
         return Ok(status);

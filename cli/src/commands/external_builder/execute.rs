@@ -7,7 +7,7 @@ use builder::external::{Description, External};
 use builder::plan::SandboxPath;
 use nix::unistd::{User, geteuid};
 use sandbox::backend::Nfs;
-use sandbox::jail::{Outcome, Spawner};
+use sandbox::jail::Outcome;
 use sandbox::recovery::StateDir;
 
 use super::Arguments;
@@ -16,7 +16,7 @@ use crate::error::CommandResult;
 use crate::exit::Status;
 use crate::failures::RunError;
 use crate::globals::Globals;
-use crate::itself;
+use crate::means::Means;
 use crate::signals::Interrupt;
 
 /// What Nix waits for on standard error: all is set up, and what follows is the build's own output.
@@ -24,21 +24,28 @@ const SET_UP: &[u8] = b"\x02\n";
 
 /// Runs the one build that Nix describes, and ends as its builder did.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
-    if !geteuid().is_root() {
+    let Ok(means) = Means::find(globals) else {
         return Err(RunError::ExternalNotRoot { user: this_user() }.into());
-    }
+    };
     let (description, paths) = arguments.split();
     let description = Description::read(&description)?;
     let sandbox_paths = SandboxPath::parse_all(paths.iter().map(String::as_str))?;
     let interrupt = Interrupt::watch()?;
-    // Nix has made the store writable for itself, and gives the builders that it runs the machine's mounts.
-    let state = StateDir::open(&globals.state_dir)?;
-    sweep_and_make_writable(&state, description.real_store())?;
+    let state = match means {
+        Means::Own(_) => {
+            // Nix has made the store writable for itself, and gives the builders that it runs the machine's mounts.
+            let state = means.state(globals)?;
+            sweep_and_make_writable(&state, description.real_store())?;
+            state
+        }
+        // Nix removes that directory, and what is there would be of no use to another build.
+        Means::Daemon(_) => StateDir::open(&description.top().join("loopbox"))?,
+    };
     let external = External {
         sandbox_paths: &sandbox_paths,
         network: arguments.network,
         state: &state,
-        spawner: &Spawner::new(itself::program()?),
+        privilege: means.privilege(),
         backend: &Nfs::default(),
         cancel: interrupt.cancel(),
     };

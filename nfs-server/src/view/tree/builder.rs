@@ -80,12 +80,12 @@ impl Builder<'_> {
                 }
             }
             Entry::Scratch { at, source, mode, owner } => {
-                let host_entry = self.host_entry(at, source, Access::Rw, true)?;
+                let mut host_entry = self.host_entry(at, source, Access::Rw, true)?;
                 if host_entry.kind != FileType::Directory {
                     return Err(OpenError::NotDirectory { at: at.clone(), source_path: source.clone() });
                 }
                 if self.options.prepares_scratches {
-                    prepare_scratch(at, source, *mode, *owner)?;
+                    host_entry.shown_owner = prepare_scratch(at, source, *mode, *owner)?;
                 }
                 NodeKind::HostEntry(host_entry)
             }
@@ -114,6 +114,7 @@ impl Builder<'_> {
             device,
             access,
             scratch,
+            shown_owner: None,
             case_sensitive,
             attr_cache: Mutex::default(),
             residency: ResidencyProbe::default(),
@@ -259,8 +260,9 @@ fn examine(at: &Path, source: &Path) -> Result<FileStat, OpenError> {
     })
 }
 
-/// Sets the mode and owner of a scratch's directory.
-fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<(), OpenError> {
+/// Sets the mode and owner of a scratch's directory. Only root may give a directory away; for others it answers the owner
+/// that the directory is to be shown with.
+fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<Option<Owner>, OpenError> {
     let failed = |step: &'static str| {
         move |error: std::io::Error| OpenError::Source {
             step: step.into(),
@@ -271,10 +273,14 @@ fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<
     };
     let directory = std::fs::File::open(source).map_err(failed("open"))?;
     let current = nix::sys::stat::fstat(&directory).map_err(|errno| failed("examine")(errno.into()))?;
+    let mut shown = None;
     if (current.st_uid, current.st_gid) != (owner.uid, owner.gid) {
-        std::os::unix::fs::fchown(&directory, Some(owner.uid), Some(owner.gid))
-            .map_err(failed("set the owner of"))?;
+        match std::os::unix::fs::fchown(&directory, Some(owner.uid), Some(owner.gid)) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => shown = Some(owner),
+            given => given.map_err(failed("set the owner of"))?,
+        }
     }
-    nix::sys::stat::fchmod(&directory, host::permission_bits(mode))
-        .map_err(|errno| failed("set the mode of")(errno.into()))
+    let set = nix::sys::stat::fchmod(&directory, host::permission_bits(mode));
+    set.map_err(|errno| failed("set the mode of")(errno.into()))?;
+    Ok(shown)
 }

@@ -15,7 +15,7 @@ use crate::backend::Nfs;
 use crate::cancel::Cancel;
 use crate::entry::system as mac;
 use crate::recovery::StateDir;
-use crate::session::{self, SessionError, Setup};
+use crate::session::{self, Privilege, SessionError, Setup};
 use crate::work_dir::{Layout, Top, WorkDir, WorkDirError};
 
 /// Programs of the system's, which need its shared cache.
@@ -90,7 +90,7 @@ impl Attempt<'_> {
             user: &NOBODY,
             backend: &Nfs::default(),
             work_dir: &work_dir,
-            spawner: &Spawner::new(self.loopbox.into()),
+            privilege: Privilege::Own(&Spawner::new(self.loopbox.into())),
             recording: Recording::Nothing,
             variation: ViewVariation::default(),
         };

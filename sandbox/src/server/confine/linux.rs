@@ -20,17 +20,28 @@ pub(super) fn becomes(credentials: &Credentials) -> Option<Credentials> {
     Some(credentials.clone())
 }
 
-/// Gives up everything that serving the view with these rights does not take.
-pub(super) fn confine(rights: &Rights, view: &ViewSpec) -> Result<(), Confined> {
+/// Becomes the user, with no right that is not among these.
+pub(super) fn become_user(rights: &Rights) -> Result<(), Confined> {
     umask(Mode::empty());
-    let files = files::Rules::of(view).map_err(step("make rules for the files of the view"))?;
     let keeps = rights.capabilities.iter().map(|kept| CapabilitySet::from(*kept)).collect();
     give_up(keeps, &rights.user).map_err(step("give up its privileges"))?;
     prctl::set_no_new_privs().map_err(step("do without new privileges"))?;
     // Nobody of this user may look into it.
-    prctl::set_dumpable(false).map_err(step("keep others from tracing it"))?;
-    files.apply().map_err(step("restrict itself to the files of the view"))?;
-    calls::restrict().map_err(step("restrict its system calls"))
+    prctl::set_dumpable(false).map_err(step("keep others from tracing it"))
+}
+
+/// The rules for the files of a view.
+pub(super) struct Files(files::Rules);
+
+impl Files {
+    pub fn of(view: &ViewSpec) -> Result<Files, Confined> {
+        files::Rules::of(view).map(Files).map_err(step("make rules for the files of the view"))
+    }
+
+    pub fn restrict(self) -> Result<(), Confined> {
+        self.0.apply().map_err(step("restrict itself to the files of the view"))?;
+        calls::restrict().map_err(step("restrict its system calls"))
+    }
 }
 
 fn give_up(keeps: CapabilitySet, credentials: &Credentials) -> io::Result<()> {

@@ -17,9 +17,31 @@ pub(super) fn becomes(_: &Credentials) -> Option<Credentials> {
     None
 }
 
-/// Gives up everything but the files of the view.
-pub(super) fn confine(_: &Rights, view: &ViewSpec) -> Result<(), Confined> {
+/// Stays who it is.
+#[allow(clippy::unnecessary_wraps, reason = "it fails on Linux")]
+pub(super) fn become_user(_: &Rights) -> Result<(), Confined> {
     umask(Mode::empty());
+    Ok(())
+}
+
+/// The profile for the files of a view.
+pub(super) struct Files(String);
+
+impl Files {
+    #[allow(clippy::unnecessary_wraps, reason = "it fails on Linux")]
+    pub fn of(view: &ViewSpec) -> Result<Files, Confined> {
+        Ok(Files(profile_of(view)))
+    }
+
+    pub fn restrict(self) -> Result<(), Confined> {
+        mounter::jail::enter_profile(&self.0).map_err(|said| Confined {
+            step: "restrict itself to the files of the view",
+            source: io::Error::other(said),
+        })
+    }
+}
+
+fn profile_of(view: &ViewSpec) -> String {
     let (mut read, mut write) = (Vec::new(), Vec::new());
     for entry in &view.entries {
         match entry {
@@ -30,11 +52,7 @@ pub(super) fn confine(_: &Rights, view: &ViewSpec) -> Result<(), Confined> {
             _ => {}
         }
     }
-    let text = profile::server(&read, &write);
-    mounter::jail::enter_profile(&text).map_err(|said| Confined {
-        step: "restrict itself to the files of the view",
-        source: io::Error::other(said),
-    })
+    profile::server(&read, &write)
 }
 
 /// Rules are about paths without symbolic links. The source itself may be one, and is shown as one.

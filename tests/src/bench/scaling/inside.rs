@@ -109,6 +109,7 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         spawner: &spawner,
         recording: Recording::Nothing,
         variation: ViewVariation::default(),
+        asked_from: None,
     };
     let provisioned = kind.backend().provision(wanted)?;
     let (stdin, input) = std::io::pipe()?;

@@ -33,6 +33,20 @@ rec {
     "${program} nc 127.0.0.1 ${salt} > $out < /dev/null || echo nobody > $out";
   # Ends when somebody ends its child.
   held = make { name = "held-${salt}"; } "sleep 1000 || echo held > $out";
+  # Fails, and leaves something.
+  failing = make { name = "failing-${salt}"; } "echo left behind > left; echo something went wrong; exit 3";
+  # Never the same.
+  random = make { name = "random-${salt}"; } "cat /proc/sys/kernel/random/uuid > $out";
+  # What its builder is, and whether it sees a file that everybody sees outside.
+  surroundings = make { name = "surroundings-${salt}"; } ''
+    {
+      ${program} echo "uid=$(${program} id -u) $(${program} id -g)"
+      ${program} echo "store=$(${program} stat -c '%a %u %g' /nix/store)"
+      ${program} grep -E '^(Seccomp|NoNewPrivs|CapEff):' /proc/self/status
+      ${program} echo "root=$(${program} grep ' / nfs ' /proc/self/mounts)"
+      if [ -e /etc/services ]; then echo outside=shown; else echo outside=hidden; fi
+    } > $out
+  '';
   # More than the kernel takes for one variable.
   long = make {
     name = "long-${salt}";

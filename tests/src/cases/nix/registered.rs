@@ -56,7 +56,7 @@ fn compare(place: &Place, make: impl Fn(&Place, &str) -> Store) {
 }
 
 /// What is known of every valid path, but for when it was registered.
-fn infos(store: &Store) -> Map<String, Value> {
+pub fn infos(store: &Store) -> Map<String, Value> {
     let answer = store.ask("nix", ["path-info", "--all", "--json"]);
     let answer: Value = serde_json::from_str(&answer).expect("Nix prints JSON");
     let infos: Vec<(String, Value)> = match answer {

@@ -1,0 +1,80 @@
+//! What mounts views and starts programs in them, which takes root: this process, or loopbox's daemon.
+
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::FileTypeExt;
+#[cfg(target_os = "linux")]
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use sandbox::Privilege;
+#[cfg(target_os = "linux")]
+use sandbox::daemon::Daemon;
+use sandbox::jail::Spawner;
+use sandbox::recovery::StateDir;
+
+use crate::error::CommandError;
+use crate::failures::RunError;
+use crate::globals::Globals;
+#[cfg(target_os = "linux")]
+use crate::globals::STATE_DIR;
+use crate::itself;
+
+/// Who does it.
+pub enum Means {
+    /// This process, which is root's.
+    Own(Spawner),
+    /// The daemon.
+    #[cfg(target_os = "linux")]
+    Daemon(Daemon),
+}
+
+impl Means {
+    /// Root's own, and the daemon's for everybody else.
+    ///
+    /// # Errors
+    /// [`RunError::NotRoot`] where there is no daemon.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "there is no daemon"))]
+    pub fn find(globals: &Globals) -> Result<Means, CommandError> {
+        if geteuid().is_root() {
+            return Ok(Means::Own(Spawner::new(itself::program()?)));
+        }
+        #[cfg(target_os = "linux")]
+        if globals.socket.metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
+            return Ok(Means::Daemon(Daemon::at(&globals.socket)));
+        }
+        Err(RunError::NotRoot.into())
+    }
+
+    /// For a session.
+    pub fn privilege(&self) -> Privilege<'_> {
+        match self {
+            Means::Own(spawner) => Privilege::Own(spawner),
+            #[cfg(target_os = "linux")]
+            Means::Daemon(daemon) => Privilege::Other(daemon),
+        }
+    }
+
+    /// Where this process notes what it could leave behind. What a session through the daemon leaves is for others to note.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn state(&self, globals: &Globals) -> Result<StateDir, CommandError> {
+        let path = match self {
+            Means::Own(_) => globals.state_dir.clone(),
+            #[cfg(target_os = "linux")]
+            Means::Daemon(_) if globals.state_dir != Path::new(STATE_DIR) => globals.state_dir.clone(),
+            #[cfg(target_os = "linux")]
+            Means::Daemon(_) => own_state(),
+        };
+        Ok(StateDir::open(&path)?)
+    }
+}
+
+/// A directory for this user alone.
+#[cfg(target_os = "linux")]
+fn own_state() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(directory) => PathBuf::from(directory).join("loopbox"),
+        None => std::env::temp_dir().join(format!("loopbox-{}", geteuid())),
+    }
+}

@@ -1,0 +1,49 @@
+//! Why the daemon did not help, as whoever asks it is told.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the daemon did not help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// Nobody listens.
+    #[error("cannot connect to loopbox's daemon at {socket:?}")]
+    Connect {
+        /// Where.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It may not be had.
+    #[error("loopbox's daemon refuses: {0}")]
+    Refused(String),
+    /// The daemon has no other backend.
+    #[error("loopbox's daemon has the backend nfs alone")]
+    Backend,
+    /// It has failed.
+    #[error("loopbox's daemon cannot do it")]
+    Failed(#[source] Told),
+    /// It could not be spoken to.
+    #[error("cannot speak to loopbox's daemon")]
+    Control(#[source] io::Error),
+    /// The attendant has died.
+    #[error("loopbox's daemon has let go of the session; everything in it was killed")]
+    Gone,
+}
+
+/// What another process says has failed, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub struct Told {
+    said: String,
+    source: Option<Box<Told>>,
+}
+
+impl Told {
+    pub(crate) fn new(causes: Vec<String>) -> Told {
+        let cause = |source: Option<Told>, said| Some(Told { said, source: source.map(Box::new) });
+        let told = causes.into_iter().rev().fold(None, cause);
+        told.unwrap_or_else(|| Told { said: "it does not say why".into(), source: None })
+    }
+}

@@ -1,0 +1,234 @@
+//! One request of one user: a process of its own, which the daemon starts and does not need to live.
+
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use mounter::jail::{JailError, Spawner, Stdio3, control};
+use mounter::unguessable;
+use nix::unistd::{Gid, Uid};
+
+use super::Peer;
+use super::check;
+use super::request::{self, OpenRequest, Reply, RunRequest, STOP};
+use crate::backend::{BackendError, Nfs};
+use crate::cancel::Cancel;
+use crate::causes::chain;
+use crate::recovery::StateDir;
+use crate::server::{Failure, ServeError};
+use crate::session::{Ended, Privilege, Program, Session, SessionError, SessionTerminal, Setup};
+use crate::work_dir::{Layout, Top, WorkDir};
+
+/// How long a process that has closed its connection may take to end, if that is why.
+const DYING: Duration = Duration::from_secs(2);
+
+/// Does what one connection asks for, in a process that does nothing else.
+///
+/// # Errors
+/// Whoever asks has gone, or speaks otherwise; what was done for him is undone then.
+pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner) -> io::Result<()> {
+    let peer = Peer::of(connection)?;
+    let Some(asked) = request::receive::<OpenRequest>(connection)? else { return Ok(()) };
+    let mut directories = descriptors(connection)?.into_iter();
+    let (Some(root), leftovers) = (directories.next(), directories.collect::<Vec<_>>()) else {
+        return Err(wrong_descriptors());
+    };
+    if leftovers.len() != asked.leftovers.len() {
+        return Err(wrong_descriptors());
+    }
+    if let Err(refused) = check::view(&asked, &peer) {
+        return say(connection, &Reply::Refused(refused));
+    }
+    let attended = attend_view(connection, &asked, &root, &peer, (state, spawner));
+    // Whoever has been told, or lives, removes it himself.
+    if !matches!(attended, Ok(Attended::Told)) && peer.has_ended_after(DYING) {
+        remove(leftovers.iter().zip(&asked.leftovers), &peer)?;
+    } else {
+        // What other attendants may have left who were killed.
+        sweep(state);
+    }
+    attended.map(drop)
+}
+
+/// How it ended for whoever asks.
+enum Attended {
+    /// He has been told.
+    Told,
+    /// He is not there any more.
+    Gone,
+}
+
+fn attend_view(
+    connection: &UnixStream,
+    asked: &OpenRequest,
+    root: &OwnedFd,
+    peer: &Peer,
+    (state, spawner): (&StateDir, &Spawner),
+) -> io::Result<Attended> {
+    let tell = |reply: &Reply| say(connection, reply).map(|()| Attended::Told);
+    let top = Top::new(state.path().join(unguessable("session")));
+    let layout = Layout { tops: vec![top], mount_in: Some(0), reachable: false };
+    let work_dir = match WorkDir::create(state, layout) {
+        Ok(work_dir) => work_dir,
+        Err(error) => return tell(&Reply::failed(&error)),
+    };
+    let setup = Setup {
+        view: &asked.view,
+        user: &asked.user,
+        backend: &Nfs { options: asked.options.clone() },
+        work_dir: &work_dir,
+        privilege: Privilege::Lent(spawner, root.as_fd()),
+        recording: asked.recording,
+        variation: asked.variation,
+    };
+    let session = match setup.open() {
+        Ok(session) => session,
+        Err(error) => return tell(&Reply::from(error)),
+    };
+    say(connection, &Reply::Opened { port: session.port() })?;
+    // Whoever asks looks into the view first, and may have to read some programs.
+    let Some(mut run) = control::receive_at_most::<RunRequest>(connection, request::MESSAGE_MAX)? else {
+        return Ok(Attended::Gone);
+    };
+    let [stdin, stdout, stderr] = descriptors(connection)?.try_into().map_err(|_| wrong_descriptors())?;
+    if let Err(refused) = check::jail(&mut run.jail, &asked.user, peer) {
+        return tell(&Reply::Refused(refused));
+    }
+    let program = run.jail.program.clone();
+    tracing::info!(user = peer.name(), ?program, "a session begins");
+    let gone = Cancel::default();
+    let ended = run_in(session, run, Stdio3 { stdin, stdout, stderr }, connection, &gone)?;
+    drop(work_dir);
+    tracing::info!(user = peer.name(), ?program, "a session has ended");
+    if gone.is_cancelled() { Ok(Attended::Gone) } else { tell(&ended) }
+}
+
+fn run_in(
+    session: Session<'_>,
+    RunRequest { jail, worthless_on_failure }: RunRequest,
+    stdio: Stdio3,
+    connection: &UnixStream,
+    gone: &Cancel,
+) -> io::Result<Reply> {
+    let stop = Cancel::default();
+    let orders = (connection.try_clone()?, gone.clone(), stop.clone());
+    thread::Builder::new().name("orders".into()).spawn(move || follow(orders.0, &orders.1, &orders.2))?;
+    let terminal = match jail.terminal {
+        true => Some(Arc::new(Teller(connection.try_clone()?)) as Arc<dyn SessionTerminal>),
+        false => None,
+    };
+    let ended =
+        session.run(Program { jail, stdio, terminal, cancel: gone, stop: &stop, worthless_on_failure });
+    Ok(ended.into())
+}
+
+/// Ends the program when that is asked for, and everything when whoever asks is gone.
+fn follow(mut connection: UnixStream, gone: &Cancel, stop: &Cancel) {
+    let mut order = [0];
+    while connection.read_exact(&mut order).is_ok() && order == [STOP] {
+        stop.cancel();
+    }
+    gone.cancel();
+}
+
+/// Tells whoever asks that his program has stopped.
+struct Teller(UnixStream);
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Teller")
+    }
+}
+
+impl SessionTerminal for Teller {
+    /// He has made it ready himself.
+    fn begin(&self, _uid: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn stopped(&self) {
+        // If he is gone, that ends the session anyway.
+        let _ = say(&self.0, &Reply::Stopped);
+    }
+}
+
+/// Removes what somebody leaves behind who has died, as himself: with his rights over files, in directories that he has opened.
+///
+/// Only this thread's rights over files are his: whatever kills his processes has nothing to do with this one.
+fn remove<'a>(leftovers: impl Iterator<Item = (&'a OwnedFd, &'a String)>, peer: &Peer) -> io::Result<()> {
+    let groups: Vec<Gid> = peer.groups.iter().copied().map(Gid::from_raw).collect();
+    nix::unistd::setgroups(&groups)?;
+    let (uid, gid) = (Uid::from_raw(peer.uid), Gid::from_raw(peer.gid));
+    nix::unistd::setfsgid(gid);
+    nix::unistd::setfsuid(uid);
+    // It answers who it was before; asked again, who it is now (setfsuid(2)).
+    if (nix::unistd::setfsgid(gid), nix::unistd::setfsuid(uid)) != (gid, uid) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    for (directory, name) in leftovers {
+        let left = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
+        if let Err(error) = mounter::tree::remove(&left) {
+            tracing::warn!(name, %error, "cannot remove what a dead process has left");
+        }
+    }
+    Ok(())
+}
+
+fn sweep(state: &StateDir) {
+    if let Err(error) = state.sweep() {
+        tracing::warn!("cannot look for what dead sessions have left: {error}");
+    }
+}
+
+fn descriptors(connection: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    let received = request::soon(connection, || control::receive_descriptors(connection))?;
+    let (_, received) = received.ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok(received.into_iter().flatten().collect())
+}
+
+fn wrong_descriptors() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "another number of descriptors is due")
+}
+
+fn say(to: &UnixStream, reply: &Reply) -> io::Result<()> {
+    request::soon(to, || control::send(to, reply))
+}
+
+impl Reply {
+    fn failed(error: &(dyn std::error::Error + 'static)) -> Reply {
+        Reply::Failed(chain(error).map(ToString::to_string).collect())
+    }
+}
+
+impl From<BackendError> for Reply {
+    fn from(error: BackendError) -> Reply {
+        match error {
+            BackendError::View(error) => Reply::View(Failure::from(error)),
+            BackendError::Serve(ServeError::Step { step, source }) => Reply::View(Failure::of(&step, source)),
+            other => Reply::failed(&other),
+        }
+    }
+}
+
+impl From<Result<Ended, SessionError>> for Reply {
+    fn from(ended: Result<Ended, SessionError>) -> Reply {
+        match ended {
+            Ok(Ended { outcome, times, usage, accesses, .. }) => Reply::Ended {
+                outcome,
+                seconds: times.seconds(),
+                calls: usage.nfs_calls.to_numbers(),
+                accesses: Box::new(accesses),
+            },
+            Err(SessionError::Jail(error)) => Reply::Jail(error),
+            Err(SessionError::Execute { program, error, .. }) => {
+                Reply::Jail(JailError::Exec { program, source: error })
+            }
+            Err(SessionError::Backend(error)) => error.into(),
+            Err(other) => Reply::failed(&other),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The daemon itself: it accepts connections, looks at who has connected, and starts attendants.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use mounter::jail::control;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
+
+use super::request::Reply;
+use super::{Peer, Policy};
+use crate::cancel::Cancel;
+
+/// How often attendants that have ended are reaped while nobody connects, in milliseconds.
+const REAP: u16 = 1000;
+
+/// How long somebody who is refused may take to read why.
+const REFUSAL: Duration = Duration::from_millis(100);
+
+/// A socket that everybody may connect to.
+#[derive(Debug)]
+pub struct Listening {
+    listener: UnixListener,
+    /// Its place, if it was made here and is to be removed.
+    made: Option<PathBuf>,
+}
+
+/// The daemon cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Something else is there.
+    #[error("{path:?} is there, and is no socket")]
+    NoSocket {
+        /// What.
+        path: PathBuf,
+    },
+    /// Another daemon listens there.
+    #[error("a daemon listens at {path:?} already")]
+    Taken {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The socket cannot be made.
+    #[error("cannot listen at {path:?}")]
+    Listen {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Connections cannot be accepted any more.
+    #[error("cannot accept connections")]
+    Accept(#[source] io::Error),
+}
+
+impl Listening {
+    /// On a new socket; one that a dead daemon has left is replaced.
+    ///
+    /// # Errors
+    /// The socket cannot be made there.
+    pub fn at(path: &Path) -> Result<Listening, ListenError> {
+        let listen = |source| ListenError::Listen { path: path.into(), source };
+        match path.symlink_metadata() {
+            Ok(metadata) if !metadata.file_type().is_socket() => {
+                return Err(ListenError::NoSocket { path: path.into() });
+            }
+            Ok(_) if UnixStream::connect(path).is_ok() => {
+                return Err(ListenError::Taken { path: path.into() });
+            }
+            Ok(_) => fs::remove_file(path).map_err(listen)?,
+            Err(_) => {}
+        }
+        let listener = UnixListener::bind(path).map_err(listen)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(listen)?;
+        Ok(Listening { listener, made: Some(path.into()) })
+    }
+
+    /// On a socket that somebody else listens on as well, and passes on: systemd's (`sd_listen_fds(3)`).
+    #[must_use]
+    pub fn on(socket: OwnedFd) -> Listening {
+        Listening { listener: socket.into(), made: None }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some(path) = &self.made {
+            // Somebody may have removed it.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Serves until it is asked to stop. `attendant` makes the command that attends to the connection which is its standard
+/// input. Attendants are not stopped.
+///
+/// # Errors
+/// [`ListenError::Accept`].
+pub fn serve(
+    listening: &Listening,
+    policy: &Policy,
+    attendant: impl Fn() -> Command,
+    stop: &Cancel,
+) -> Result<(), ListenError> {
+    let (stopped, wake) = io::pipe().map_err(ListenError::Accept)?;
+    let wake = std::sync::Mutex::new(Some(wake));
+    let _stoppable = stop.on_cancel(move || drop(wake.lock().map(|mut wake| wake.take())));
+    listening.listener.set_nonblocking(true).map_err(ListenError::Accept)?;
+    let mut sessions = Sessions::default();
+    while !stop.is_cancelled() {
+        let mut ready = [
+            PollFd::new(listening.listener.as_fd(), PollFlags::POLLIN),
+            PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
+        ];
+        let timeout = if sessions.0.is_empty() { PollTimeout::NONE } else { PollTimeout::from(REAP) };
+        match poll(&mut ready, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(ListenError::Accept(errno.into())),
+        }
+        sessions.reap();
+        match listening.listener.accept() {
+            Ok((connection, _)) => sessions.begin(connection, policy, &attendant),
+            // Nobody is there, or has gone again; or this process has too much open for the moment.
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(ListenError::Accept(error)),
+        }
+    }
+    Ok(())
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)) {
+        std::thread::sleep(REFUSAL);
+        return true;
+    }
+    matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted)
+}
+
+/// The attendants, each with the user whom it is for.
+#[derive(Default)]
+struct Sessions(Vec<(u32, Child)>);
+
+impl Sessions {
+    fn reap(&mut self) {
+        self.0.retain_mut(|(_, child)| matches!(child.try_wait(), Ok(None)));
+    }
+
+    fn begin(&mut self, connection: UnixStream, policy: &Policy, attendant: impl Fn() -> Command) {
+        let begun = connection.set_nonblocking(false).and_then(|()| Peer::of(&connection)).and_then(|peer| {
+            if let Some(refused) = self.refuses(&peer, policy) {
+                return refuse(&connection, refused);
+            }
+            if has_gone(&connection) {
+                return Ok(());
+            }
+            let mut command = attendant();
+            command.stdin(OwnedFd::from(connection)).stdout(Stdio::null());
+            self.0.push((peer.uid, command.spawn()?));
+            Ok(())
+        });
+        if let Err(error) = begun {
+            tracing::warn!("cannot attend to a connection: {error}");
+        }
+    }
+
+    fn refuses(&self, peer: &Peer, policy: &Policy) -> Option<String> {
+        let of_user = self.0.iter().filter(|(uid, _)| *uid == peer.uid).count();
+        if !policy.allows(peer) {
+            return Some(format!("{} is not among those who may use it", peer.name()));
+        }
+        if of_user >= policy.max_sessions_per_user {
+            return Some(format!("{} has {of_user} sessions already", peer.name()));
+        }
+        (self.0.len() >= policy.max_sessions).then(|| format!("there are {} sessions already", self.0.len()))
+    }
+}
+
+/// Whether the other side has closed already, and said nothing: that costs no process.
+fn has_gone(connection: &UnixStream) -> bool {
+    recv(connection.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) == Ok(0)
+}
+
+/// Says so to somebody who may not be listening.
+fn refuse(connection: &UnixStream, why: String) -> io::Result<()> {
+    connection.set_write_timeout(Some(REFUSAL))?;
+    // He may have gone.
+    let _ = control::send(connection, &Reply::Refused(why));
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Who may ask for sessions, and for how many: a file of TOML.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Peer;
+use super::peer::{gid_of, uid_of};
+
+/// The longest file that is read, in bytes.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// Who may ask. Root may always.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    /// Users, by name or number.
+    pub users: Vec<String>,
+    /// Groups, by name or number. Nix's build users are of one, those that it allocates automatically too.
+    pub groups: Vec<String>,
+    /// How many sessions there are at once.
+    pub max_sessions: usize,
+    /// How many one user has at once.
+    pub max_sessions_per_user: usize,
+}
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// It cannot be read.
+    #[error("cannot read {path:?}")]
+    Read {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else than root could change it.
+    #[error("{path:?} says who may use loopbox's daemon: it has to be root's, and writable by nobody else")]
+    NotRoots {
+        /// It.
+        path: PathBuf,
+    },
+    /// It says something else.
+    #[error("{path:?} is no policy of loopbox's daemon")]
+    Toml {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Default for Policy {
+    /// Nix's build users, by the group that Nix's installers make.
+    fn default() -> Policy {
+        Policy {
+            users: Vec::new(),
+            groups: vec!["nixbld".into()],
+            max_sessions: 256,
+            max_sessions_per_user: 32,
+        }
+    }
+}
+
+impl Policy {
+    /// Reads it; without a file it is the default one.
+    ///
+    /// # Errors
+    /// It cannot be read, says something else, or is not root's alone.
+    pub fn read(path: &Path) -> Result<Policy, PolicyError> {
+        let unreadable = |source| PolicyError::Read { path: path.into(), source };
+        let metadata = match path.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Policy::default()),
+            metadata => metadata.map_err(unreadable)?,
+        };
+        if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+            return Err(PolicyError::NotRoots { path: path.into() });
+        }
+        if metadata.len() > SIZE_MAX {
+            return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        toml::from_str(&text)
+            .map_err(|source| PolicyError::Toml { path: path.into(), source: Box::new(source) })
+    }
+
+    /// Whether somebody may ask. Names are looked up each time: users come and go.
+    #[must_use]
+    pub fn allows(&self, peer: &Peer) -> bool {
+        peer.uid == 0
+            || self.users.iter().any(|user| uid_of(user) == Some(peer.uid))
+            || self.groups.iter().any(|group| gid_of(group).is_some_and(|gid| peer.is_of_group(gid)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Result<Policy, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn what_is_not_said_is_as_by_default() {
+        assert_eq!(policy("").unwrap(), Policy::default());
+        let some = policy("users = ['alice', '1000']\nmax-sessions-per-user = 4").unwrap();
+        assert_eq!(
+            (some.users.len(), some.max_sessions_per_user, some.groups),
+            (2, 4, vec!["nixbld".into()])
+        );
+        let error = policy("user = ['alice']").unwrap_err().to_string();
+        assert!(error.contains("unknown field `user`"), "{error}");
+    }
+
+    #[test]
+    fn only_who_is_listed_may_ask() {
+        let peer = |uid, gid, groups: &[u32]| {
+            let (one, _two) = std::os::unix::net::UnixStream::pair().unwrap();
+            let mut peer = Peer::of(&one).unwrap();
+            (peer.uid, peer.gid, peer.groups) = (uid, gid, groups.into());
+            peer
+        };
+        let policy = policy("users = ['4711']\ngroups = ['815']").unwrap();
+        assert!(policy.allows(&peer(0, 0, &[])));
+        assert!(policy.allows(&peer(4711, 1, &[])));
+        assert!(policy.allows(&peer(4712, 815, &[])));
+        assert!(policy.allows(&peer(4712, 1, &[2, 815])));
+        assert!(!policy.allows(&peer(4712, 1, &[2])));
+    }
+}

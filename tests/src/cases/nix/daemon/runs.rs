@@ -1,0 +1,223 @@
+//! `loopbox run` by somebody who is not root: he is shown what he may see himself.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{ORDINARY, Running, socket};
+use crate::cases::loopbox::{Loopbox, Ran};
+use crate::cases::nix::store::ran;
+use crate::cases::{Place, cases};
+
+cases![
+    a_user_runs_a_command,
+    a_user_writes_what_is_his,
+    what_a_user_may_not_read_he_is_not_shown,
+    a_name_that_changes_shows_nothing_more,
+    a_user_is_nobody_else,
+    without_a_daemon_it_takes_root,
+];
+
+/// What nobody but root reads.
+const SECRET: &str = "the secret";
+
+/// loopbox's daemon alone, and a user who may use it.
+pub(super) struct Lent<'a> {
+    place: &'a Place,
+    pub daemon: Running,
+    /// A directory of the user's.
+    pub home: PathBuf,
+}
+
+impl<'a> Lent<'a> {
+    pub fn start(place: &'a Place) -> Lent<'a> {
+        place.file("daemon.toml", format!("users = ['{ORDINARY}']\n"));
+        let home = place.directory("home");
+        chown(&home, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
+        let log = fs::File::create(place.path("loopbox.log")).expect("a log");
+        let socket = socket(place);
+        let policy = place.path("daemon.toml");
+        let words = [
+            "--socket".as_ref(),
+            socket.as_os_str(),
+            "daemon".as_ref(),
+            "--policy".as_ref(),
+            policy.as_os_str(),
+        ];
+        let mut command = Loopbox::at(place).command(words);
+        command.env("LOOPBOX_LOG", "info").stderr(log);
+        Lent { place, daemon: Running::start(&mut command, &socket), home }
+    }
+
+    /// `loopbox run` by the user, with these words.
+    pub fn run(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(Loopbox::program());
+        command.arg("--socket").arg(socket(self.place)).arg("run").args(words);
+        command.env_remove("LOOPBOX_STATE_DIR").env("TMPDIR", &self.home).env("HOME", &self.home);
+        command.uid(ORDINARY).gid(ORDINARY).current_dir(&self.home).stdin(Stdio::null());
+        command
+    }
+
+    fn ran(&self, words: &[&str]) -> Ran {
+        ran(&mut self.run(words))
+    }
+
+    fn text(&self, path: &Path) -> String {
+        path.to_str().expect("the case's paths are text").to_owned()
+    }
+
+    /// Nothing is left of what he ran.
+    pub fn assert_nothing_left(&self) {
+        assert_eq!(self.place.names("state"), [""; 0]);
+        let own = self.place.names("home").into_iter().filter(|name| name.starts_with("loopbox-"));
+        let own: Vec<String> = own.flat_map(|name| self.place.names(format!("home/{name}"))).collect();
+        assert_eq!(own, [""; 0]);
+        crate::cases::clean::traces::assert_not_mounted();
+    }
+}
+
+fn a_user_runs_a_command(place: &Place) {
+    let lent = Lent::start(place);
+    let with = ["--with", "/bin/busybox", "--"];
+    let run = |script: &str| lent.ran(&[&with[..], &["/bin/busybox", "sh", "-c", script]].concat());
+    let who = run("id -u; id -g; exit 7");
+    assert_eq!((who.status, who.stdout.as_str()), (7, "30001\n30001"), "{}", who.stderr);
+    let outside = run("ls -d /home /root /usr/share");
+    assert_eq!(outside.stdout, "", "{outside:?}");
+    assert_eq!(run("kill -9 $$").status, 128 + 9);
+    let missing = lent.ran(&["--with", "/bin/busybox", "--", "/bin/missing"]);
+    assert_eq!(missing.status, 127, "{}", missing.stderr);
+    lent.assert_nothing_left();
+}
+
+fn a_user_writes_what_is_his(place: &Place) {
+    let lent = Lent::start(place);
+    let (his, roots) = (lent.home.join("his"), place.directory("roots"));
+    fs::create_dir(&his).expect("a directory");
+    chown(&his, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
+    let (his_words, roots_words) = (format!("{}:/his", his.display()), format!("{}:/roots", roots.display()));
+    let script = "echo his > /his/new; chmod 4755 /his/new; echo roots > /roots/new; echo $?";
+    let words = ["--with", "/bin/busybox", "--rw", &his_words, "--rw", &roots_words];
+    let wrote = lent.ran(&[&words[..], &["--", "/bin/busybox", "sh", "-c", script]].concat());
+    assert_eq!((wrote.status, wrote.stdout.as_str()), (0, "1"), "{}", wrote.stderr);
+    let new = his.join("new").metadata().expect("it was made");
+    assert_eq!((new.uid(), new.gid(), new.mode() & 0o7777), (ORDINARY, ORDINARY, 0o644));
+    assert_eq!(place.names("roots"), [""; 0]);
+    lent.assert_nothing_left();
+}
+
+fn what_a_user_may_not_read_he_is_not_shown(place: &Place) {
+    let lent = Lent::start(place);
+    let shown = place.directory("shown");
+    let closed = place.directory("closed");
+    let secrets = [shown.join("secret"), closed.join("open"), shown.join("listed")];
+    for secret in &secrets {
+        fs::write(secret, SECRET).expect("a file");
+    }
+    fs::set_permissions(&secrets[0], Permissions::from_mode(0o600)).expect("root's");
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).expect("root's");
+    // An access control list takes from him what the mode gives.
+    forbid(&secrets[2]);
+    let link = lent.home.join("link");
+    symlink(&closed, &link).expect("a link");
+    let through = link.join("open");
+    for (source, what) in [
+        (&secrets[0], "secret"),
+        (&secrets[1], "open"),
+        (&secrets[2], "listed"),
+        (&closed, "open"),
+        (&through, "open"),
+    ] {
+        let given = format!("{}:/it", lent.text(source));
+        let script = format!("cat /it /it/{what}; ls -R /it; true");
+        let words = ["--with", "/bin/busybox", "--ro", &given, "--", "/bin/busybox", "sh", "-c", &script];
+        let seen = lent.ran(&words);
+        assert!(!seen.stdout.contains(SECRET), "{source:?}: {}", seen.stdout);
+        assert!(!seen.stdout.contains("open\n"), "{source:?}: {}", seen.stdout);
+        assert!(seen.status != 0 || seen.stderr.contains("ermission denied"), "{source:?}: {seen:?}");
+    }
+    // Through the directory around it, he sees that it is there, as he would without loopbox.
+    let given = format!("{}:/it", lent.text(&shown));
+    let words = ["--with", "/bin/busybox", "--ro", &given, "--", "/bin/busybox", "sh", "-c"];
+    let seen = lent.ran(&[&words[..], &["ls /it; cat /it/secret /it/listed"]].concat());
+    assert_eq!(seen.stdout, "listed\nsecret");
+    assert_eq!(seen.stderr.matches("ermission denied").count(), 2, "{}", seen.stderr);
+    lent.assert_nothing_left();
+}
+
+/// Gives a file an access control list that names the user, and gives him nothing (acl(5), in the kernel's form: `uapi/linux/posix_acl_xattr.h`).
+fn forbid(file: &Path) {
+    const NOBODY: u32 = u32::MAX;
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 6, NOBODY), (2, 0, ORDINARY), (4, 4, NOBODY), (0x10, 4, NOBODY), (0x20, 4, NOBODY)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(file, "system.posix_acl_access", &list, flags)
+        .expect("the case's file system has lists");
+}
+
+/// A name of the user's is a link to where he may not look in one moment, and his own directory in the next.
+fn a_name_that_changes_shows_nothing_more(place: &Place) {
+    let lent = Lent::start(place);
+    let closed = place.directory("closed");
+    fs::write(closed.join("file"), SECRET).expect("a file");
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).expect("root's");
+    let (own, name, other) = (lent.home.join("own"), lent.home.join("name"), lent.home.join("other"));
+    fs::create_dir(&own).expect("a directory");
+    fs::write(own.join("file"), "his").expect("a file");
+    chown(&own, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
+    let over = AtomicBool::new(false);
+    let given = format!("{}/file:/it", lent.text(&name));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for target in [&own, &closed] {
+                    let _ = fs::remove_file(&other);
+                    symlink(target, &other).expect("a link");
+                    fs::rename(&other, &name).expect("it takes the other's place");
+                }
+            }
+        });
+        let mut shown = 0;
+        for _ in 0..40 {
+            let seen =
+                lent.ran(&["--with", "/bin/busybox", "--ro", &given, "--", "/bin/busybox", "cat", "/it"]);
+            assert!(!seen.stdout.contains(SECRET), "{}", seen.stdout);
+            shown += usize::from(seen.stdout == "his");
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(shown > 0, "his own is shown");
+    });
+    lent.assert_nothing_left();
+}
+
+fn a_user_is_nobody_else(place: &Place) {
+    let lent = Lent::start(place);
+    for words in [&["--uid", "0"][..], &["--uid", "1"], &["--gid", "0"]] {
+        let ran = lent.ran(&[words, &["--with", "/bin/busybox", "--", "/bin/busybox", "id"]].concat());
+        assert_eq!(ran.status, 125, "{words:?}: {ran:?}");
+        assert!(ran.stderr.contains("who asks"), "{words:?}: {}", ran.stderr);
+    }
+    lent.assert_nothing_left();
+}
+
+fn without_a_daemon_it_takes_root(place: &Place) {
+    let lent = Lent::start(place);
+    let mut command = lent.run(&["--with", "/bin/busybox", "--", "/bin/busybox", "true"]);
+    drop(lent);
+    let refused = ran(&mut command);
+    assert_eq!(refused.status, 125, "{refused:?}");
+    assert!(refused.stderr.contains("cannot connect to loopbox's daemon"), "{}", refused.stderr);
+    fs::remove_file(socket(place)).expect("a killed daemon has left it");
+    let refused = ran(&mut command);
+    assert_eq!(refused.status, 125, "{refused:?}");
+    assert!(refused.stderr.contains("this needs root"), "{}", refused.stderr);
+}
