@@ -41,6 +41,8 @@ pub mod output;
 pub mod plan;
 pub mod report;
 mod run;
+#[cfg(target_os = "linux")]
+pub mod setup;
 pub mod shell;
 pub mod status;
 pub mod store;

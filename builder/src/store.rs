@@ -39,6 +39,8 @@ use registrar::Registrar;
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
 pub use command::CommandError;
+#[cfg(target_os = "linux")]
+pub(crate) use command::ask;
 pub use database::DatabaseError;
 pub use derivation_file::read_derivation;
 pub use error::StoreError;
@@ -48,7 +50,7 @@ pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
 pub use registrar::{RegisterWhen, RegistrationTicket};
 pub use registration::{KeyError, Registration};
-pub use settings::{Settings, SettingsError, settings_as_text};
+pub use settings::{ExternalBuilder, Settings, SettingsError, settings_as_text};
 pub use temp_roots::{RootsError, TempRoots};
 #[cfg(target_os = "linux")]
 pub use writable::{WritableError, is_read_only, make_writable};

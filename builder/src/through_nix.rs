@@ -6,7 +6,7 @@ mod phases;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::{fmt, io};
 
@@ -134,8 +134,9 @@ impl ThroughNix<'_> {
     /// # Errors
     /// [`ThroughNixError::NotLeft`].
     pub fn check_left(&self, settings: &Settings) -> Result<(), ThroughNixError> {
-        let named = |program: &PathBuf| program.file_name() == self.loopbox.file_name();
-        settings.external_builders.first().is_some_and(named).then_some(()).ok_or(ThroughNixError::NotLeft)
+        let builder = settings.external_builder().ok_or(ThroughNixError::NotLeft)?;
+        let is_loopbox = builder.program.file_name() == self.loopbox.file_name();
+        is_loopbox.then_some(()).ok_or(ThroughNixError::NotLeft)
     }
 
     /// Builds as Nix is set up.

@@ -18,6 +18,7 @@ mod man;
 mod mount;
 mod report;
 mod run;
+mod setup;
 mod shell;
 mod unmount;
 
@@ -64,6 +65,8 @@ pub enum Command {
     ExternalBuilder(external_builder::Arguments),
     /// Mount views for those who are not root, such as Nix's build users
     Daemon(daemon::Arguments),
+    /// Have Nix leave running builders to loopbox: print what it takes, write it, take it back, or try it
+    Setup(setup::Arguments),
     /// Show what earlier builds asked for, and compare reports
     Report(report::Arguments),
     /// Mount the view that a JSON file describes, until it is unmounted or loopbox is interrupted
@@ -100,6 +103,10 @@ impl Command {
             Command::Daemon(arguments) => daemon::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
             Command::Daemon(_) => Err(RunError::NoDaemon.into()),
+            #[cfg(target_os = "linux")]
+            Command::Setup(arguments) => setup::execute(arguments, globals),
+            #[cfg(not(target_os = "linux"))]
+            Command::Setup(_) => Err(RunError::NoDaemon.into()),
             Command::Report(arguments) => report::execute(arguments),
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),

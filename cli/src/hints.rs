@@ -56,6 +56,7 @@ pub fn of(error: &Any) -> Vec<String> {
         .and_then(mount)
         .or_else(|| error.downcast_ref().and_then(network))
         .or_else(|| error.downcast_ref().and_then(daemon))
+        .or_else(|| setup(error))
         .or_else(|| error.downcast_ref().and_then(run))
         .or_else(|| error.downcast_ref().and_then(request))
         .or_else(|| error.downcast_ref().and_then(program))
@@ -135,6 +136,37 @@ fn daemon(error: &DaemonError) -> Option<String> {
         _ => return None,
     };
     Some(hint.into())
+}
+
+#[cfg(target_os = "linux")]
+fn setup(error: &Any) -> Option<String> {
+    use builder::setup::files::FilesError;
+    use builder::setup::prove::ProofError;
+    let hint = match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
+        (Some(builder::setup::PlanError::Managed { .. }), ..) => {
+            "'loopbox setup' prints the lines that it has to write"
+        }
+        (Some(builder::setup::PlanError::TooOld { .. }), ..) => {
+            "'sudo loopbox build' needs no setting of Nix's"
+        }
+        (_, Some(FilesError::Changed { .. }), _) => {
+            "put it right by hand, then 'loopbox setup --undo' takes back the rest"
+        }
+        (.., Some(ProofError::NoView(_))) => {
+            "'loopbox setup' prints what it takes; Nix's daemon has to be started anew for it"
+        }
+        (.., Some(ProofError::NoShell)) => {
+            "'extra-sandbox-paths = /bin/sh=…' in nix.conf names a static shell, such as busybox"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+/// It is for Linux.
+#[cfg(not(target_os = "linux"))]
+fn setup(_: &Any) -> Option<String> {
+    None
 }
 
 /// There is none elsewhere.
@@ -281,7 +313,7 @@ fn through_nix(error: &ThroughNixError) -> Option<String> {
             Some("'extra-experimental-features = ca-derivations' in nix.conf enables it".into())
         }
         ThroughNixError::NotLeft => {
-            Some("docs/daemon.md has the lines for nix.conf; 'sudo loopbox build' needs none".into())
+            Some("'sudo loopbox setup' prints what it takes; 'sudo loopbox build' needs none of it".into())
         }
         ThroughNixError::TooOld { .. } => Some("nix-build builds it without loopbox".into()),
         _ => None,

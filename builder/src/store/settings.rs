@@ -80,14 +80,26 @@ pub struct Settings {
     pub post_build_hook: Option<PathBuf>,
     /// What Nix is allowed that may change.
     pub experimental_features: Vec<String>,
-    /// Programs that run builders of this system in Nix's place, the first that it takes first.
-    pub external_builders: Vec<PathBuf>,
+    /// Programs that run builders in Nix's place, the first that it takes first.
+    pub external_builders: Vec<ExternalBuilder>,
     /// What is asked, before each build, what else to show.
     pub pre_build_hook: Option<PathBuf>,
     /// A program that is shown what came out otherwise when it was built again.
     pub diff_hook: Option<PathBuf>,
     /// Settings that loopbox would have to honour and cannot, with their values.
     pub unsupported: BTreeMap<&'static str, String>,
+}
+
+/// One item of `external-builders`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalBuilder {
+    /// The systems whose builders it runs.
+    pub systems: Vec<String>,
+    /// The program.
+    pub program: PathBuf,
+    /// Its first arguments; the description's file follows.
+    #[serde(default)]
+    pub args: Vec<String>,
 }
 
 /// Why the settings are not known.
@@ -175,6 +187,12 @@ impl Settings {
             "" | "auto" | "local" => Ok(()),
             other => Err(SettingsError::OtherStore { store: other.into() }),
         }
+    }
+
+    /// The external builder that Nix leaves builders of this system to.
+    #[must_use]
+    pub fn external_builder(&self) -> Option<&ExternalBuilder> {
+        self.external_builders.iter().find(|builder| builder.systems.contains(&self.system))
     }
 
     fn read(printed: &[u8], version: (u32, u32)) -> Result<Settings, SettingsError> {
@@ -286,29 +304,18 @@ impl Printed {
 
     /// Those items of a list that are words. Old versions print the numbers that they know features by.
     /// Nix prints them as JSON, or as a text that is JSON.
-    fn external_builders(&self) -> Vec<PathBuf> {
+    fn external_builders(&self) -> Vec<ExternalBuilder> {
         let builders = match self.value("external-builders") {
             Some(Value::String(text)) => serde_json::from_str(text).ok(),
             other => other.cloned(),
         };
-        let builders: Vec<ExternalBuilder> =
-            builders.and_then(|builders| serde_json::from_value(builders).ok()).unwrap_or_default();
-        let system = self.value("system").and_then(Value::as_str).unwrap_or_default();
-        let ours = builders.into_iter().filter(|builder| builder.systems.iter().any(|one| one == system));
-        ours.map(|builder| builder.program).collect()
+        builders.and_then(|builders| serde_json::from_value(builders).ok()).unwrap_or_default()
     }
 
     fn names(&self, name: &str) -> Vec<String> {
         let items = self.value(name).and_then(Value::as_array).into_iter().flatten();
         items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
     }
-}
-
-/// One item of `external-builders`.
-#[derive(Deserialize)]
-struct ExternalBuilder {
-    systems: Vec<String>,
-    program: PathBuf,
 }
 
 /// The version in `nix (Nix) 2.8.0`; `(0, 0)`, the oldest of all, when there is none.

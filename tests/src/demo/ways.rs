@@ -87,7 +87,7 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
          {} daemon & nix-daemon 2> /dev/null &
          until [ -S /run/loopbox.socket ] && [ -S {NIX_SOCKET} ]; do sleep 0.1; done
          mkdir /tmp/home && chown {ORDINARY} /tmp/home
-         HOME=/tmp/home NIX_REMOTE=daemon chroot --userspec {ORDINARY} / nix-build -Q --no-out-link {} > /dev/null
+         HOME=/tmp/home NIX_REMOTE=daemon /usr/sbin/chroot --userspec {ORDINARY} / nix-build -Q --no-out-link {} > /dev/null
          {CHECK}; {DESCRIBE}
          kill %1 %2",
         directory.display(),

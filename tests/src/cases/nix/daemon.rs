@@ -5,6 +5,7 @@ mod ends;
 mod hostile;
 mod runs;
 mod settings;
+mod setup;
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -22,7 +23,7 @@ use crate::cases::{Case, Place};
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [builds::CASES, settings::CASES, ends::CASES, runs::CASES, hostile::CASES].concat()
+    [builds::CASES, settings::CASES, setup::CASES, ends::CASES, runs::CASES, hostile::CASES].concat()
 }
 
 /// Somebody without any rights.

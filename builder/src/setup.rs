@@ -1,0 +1,208 @@
+//! Setting a machine up so that Nix leaves running builders to loopbox: which files say so ([`plan`]), writing them, taking
+//! them back ([`files`]), and seeing that it is so ([`prove`]).
+
+pub mod files;
+pub mod prove;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sandbox::daemon::SOCKET;
+
+use crate::store::{ExternalBuilder, Settings};
+use files::File;
+
+/// The first version of Nix that leaves running builders to others.
+const SINCE: (u32, u32) = (2, 32);
+
+/// The group of build users whom loopbox's daemon serves without being told.
+const BUILD_USERS: &str = "nixbld";
+
+/// What is added to `nix.conf`: nothing is wrong if the file is not there.
+const INCLUDE: &str = "!include loopbox.conf";
+
+/// Where a machine keeps what is set up.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// loopbox's program.
+    pub loopbox: PathBuf,
+    /// Where its daemon listens.
+    pub socket: PathBuf,
+    /// The directory of `nix.conf`.
+    pub nix: PathBuf,
+    /// Where systemd looks for units of the machine's own; none where it does not run.
+    pub units: Option<PathBuf>,
+    /// The policy of loopbox's daemon.
+    pub policy: PathBuf,
+}
+
+/// Why it is not known what to write.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// Nix does not know how to leave running builders to others.
+    #[error("Nix {}.{} cannot leave running builders to others; 2.32 and later can", .version.0, .version.1)]
+    TooOld {
+        /// Its version.
+        version: (u32, u32),
+    },
+    /// Its configuration is made by another program.
+    #[error("{path:?} is a link, so another program writes it: NixOS, nix-darwin or the like")]
+    Managed {
+        /// It.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("cannot read {path:?}")]
+    Read {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The files to write, with their contents.
+///
+/// # Errors
+/// Nix is too old, or its configuration is not a file that can be changed.
+pub fn plan(places: &Places, settings: &Settings) -> Result<Vec<File>, PlanError> {
+    if settings.version < SINCE {
+        return Err(PlanError::TooOld { version: settings.version });
+    }
+    let mut files = vec![
+        File { path: places.nix.join("loopbox.conf"), contents: nix_lines(places, settings) },
+        including(&places.nix.join("nix.conf"))?,
+    ];
+    let Some(group) = Some(&settings.build_users_group).filter(|group| !group.is_empty()) else {
+        // Nix runs loopbox as root, who needs no daemon.
+        return Ok(files);
+    };
+    if group != BUILD_USERS {
+        let contents = format!("groups = [{group:?}]\n");
+        files.push(File { path: places.policy.clone(), contents });
+    }
+    if let Some(units) = &places.units {
+        let service = include_str!("../units/loopbox.service");
+        let service = service.replace("/usr/local/bin/loopbox", &places.loopbox.to_string_lossy());
+        files.push(File { path: units.join("loopbox.service"), contents: service });
+        let socket =
+            include_str!("../units/loopbox.socket").replace(SOCKET, &places.socket.to_string_lossy());
+        files.push(File { path: units.join("loopbox.socket"), contents: socket });
+    }
+    Ok(files)
+}
+
+/// What has to be in Nix's configuration, whoever writes it.
+#[must_use]
+pub fn nix_lines(Places { loopbox, socket, .. }: &Places, settings: &Settings) -> String {
+    // What Nix's own sandbox shows of the machine: a shell at least.
+    let shown = settings.sandbox_paths.iter().cloned();
+    let elsewhere =
+        (socket != Path::new(SOCKET)).then(|| ["--socket".to_owned(), socket.display().to_string()]);
+    let ours = ExternalBuilder {
+        systems: [&settings.system].into_iter().chain(&settings.extra_platforms).cloned().collect(),
+        program: loopbox.clone(),
+        args: elsewhere.into_iter().flatten().chain(["external-builder".to_owned()]).chain(shown).collect(),
+    };
+    let others =
+        settings.external_builders.iter().filter(|other| other.program.file_name() != loopbox.file_name());
+    let builders: Vec<&ExternalBuilder> = std::iter::once(&ours).chain(others).collect();
+    let builders = serde_json::to_string(&builders).unwrap_or_default();
+    format!(
+        "# Written by 'loopbox setup'; 'loopbox setup --undo' takes it back.\n\
+         extra-experimental-features = external-builders\nexternal-builders = {builders}\n"
+    )
+}
+
+fn including(nix_conf: &Path) -> Result<File, PlanError> {
+    let unreadable = |source| PlanError::Read { path: nix_conf.into(), source };
+    let mut contents = match nix_conf.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => return Err(PlanError::Managed { path: nix_conf.into() }),
+        Ok(_) => std::fs::read_to_string(nix_conf).map_err(unreadable)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(unreadable(error)),
+    };
+    if !contents.lines().any(|line| line.trim() == INCLUDE) {
+        if !contents.is_empty() && !contents.ends_with('\n') {
+            contents.push('\n');
+        }
+        contents += INCLUDE;
+        contents.push('\n');
+    }
+    Ok(File { path: nix_conf.into(), contents })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            version: (2, 34),
+            system: "x86_64-linux".into(),
+            build_users_group: "nixbld".into(),
+            sandbox_paths: vec!["/bin/sh=/usr/bin/busybox".into()],
+            ..Settings::default()
+        }
+    }
+
+    fn places(directory: &Path) -> Places {
+        Places {
+            loopbox: "/opt/loopbox".into(),
+            socket: SOCKET.into(),
+            nix: directory.into(),
+            units: Some("/units".into()),
+            policy: "/policy.toml".into(),
+        }
+    }
+
+    #[test]
+    fn what_was_configured_stays_and_is_added_to_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let conf = directory.path().join("nix.conf");
+        std::fs::write(&conf, "cores = 2").unwrap();
+        let first = plan(&places(directory.path()), &settings()).unwrap();
+        assert_eq!(first[1].contents, "cores = 2\n!include loopbox.conf\n");
+        std::fs::write(&conf, &first[1].contents).unwrap();
+        assert_eq!(plan(&places(directory.path()), &settings()).unwrap(), first);
+        let names: Vec<_> = first.iter().map(|file| file.path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["loopbox.conf", "nix.conf", "loopbox.service", "loopbox.socket"]);
+        assert!(first[2].contents.contains("ExecStart=/opt/loopbox daemon\n"), "{}", first[2].contents);
+    }
+
+    #[test]
+    fn nix_is_told_who_builds_before_others_that_it_was_told_of() {
+        let mut settings = settings();
+        let other = |program: &str| ExternalBuilder {
+            systems: vec!["aarch64-linux".into()],
+            program: program.into(),
+            args: Vec::new(),
+        };
+        settings.external_builders = vec![other("/usr/bin/determinate-nixd"), other("/old/loopbox")];
+        insta::assert_snapshot!(nix_lines(&places("/".as_ref()), &settings), @r#"
+        # Written by 'loopbox setup'; 'loopbox setup --undo' takes it back.
+        extra-experimental-features = external-builders
+        external-builders = [{"systems":["x86_64-linux"],"program":"/opt/loopbox","args":["external-builder","/bin/sh=/usr/bin/busybox"]},{"systems":["aarch64-linux"],"program":"/usr/bin/determinate-nixd","args":[]}]
+        "#);
+    }
+
+    #[test]
+    fn a_socket_elsewhere_is_named_everywhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places { socket: "/elsewhere".into(), ..places(directory.path()) };
+        let files = plan(&places, &settings()).unwrap();
+        assert!(files[0].contents.contains(r#"["--socket","/elsewhere","external-builder","#), "{files:?}");
+        assert!(files[3].contents.contains("ListenStream=/elsewhere\n"), "{files:?}");
+    }
+
+    #[test]
+    fn another_programs_configuration_is_not_touched() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/static/nix.conf", directory.path().join("nix.conf")).unwrap();
+        let error = plan(&places(directory.path()), &settings()).unwrap_err();
+        assert!(matches!(error, PlanError::Managed { .. }), "{error}");
+        let old = Settings { version: (2, 8), ..settings() };
+        assert!(matches!(plan(&places(directory.path()), &old), Err(PlanError::TooOld { .. })));
+    }
+}

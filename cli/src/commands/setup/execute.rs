@@ -1,0 +1,146 @@
+//! What `loopbox setup` does.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use builder::setup::files::{self, File};
+use builder::setup::{Places, PlanError, nix_lines, plan, prove};
+use builder::store::{Settings, Store};
+
+use super::Arguments;
+use crate::commands::need_root;
+use crate::error::{CommandError, CommandResult};
+use crate::exit::Status;
+use crate::globals::Globals;
+use crate::{itself, output};
+
+/// Where it stands what was written.
+const RECORD: &str = "/etc/loopbox/setup.json";
+
+/// There where systemd runs (`sd_booted(3)`).
+const BOOTED: &str = "/run/systemd/system";
+
+/// Its units of the machine's own.
+const UNITS: &str = "/etc/systemd/system";
+
+/// Nix's daemon, which reads its configuration when it starts.
+const NIX_DAEMON: [&str; 3] = ["systemctl", "try-restart", "nix-daemon.service"];
+
+/// What is run once the files are there, and once they are gone.
+const START: [&[&str]; 3] =
+    [&["systemctl", "daemon-reload"], &["systemctl", "enable", "--now", "loopbox.socket"], &NIX_DAEMON];
+const STOP: [&[&str]; 1] = [&["systemctl", "disable", "--now", "loopbox.socket"]];
+const STOPPED: [&[&str]; 2] = [&["systemctl", "daemon-reload"], &NIX_DAEMON];
+
+/// What has to be done by hand where there is no systemd.
+const BY_HAND: &str = "Start 'loopbox daemon' as root at every start of the machine, start Nix's daemon anew, and run 'loopbox setup --verify'.";
+
+/// A service could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+enum ServiceError {
+    #[error("cannot run '{0}'")]
+    Run(String, #[source] io::Error),
+    #[error("'{0}' failed")]
+    Failed(String),
+}
+
+/// Prints, writes, takes back or tries.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
+    let booted = Path::new(BOOTED).is_dir();
+    if arguments.undo {
+        need_root()?;
+        return undo(booted);
+    }
+    let store = Store::from_environment();
+    let settings = store.settings()?;
+    if arguments.verify {
+        return verify(&settings);
+    }
+    let places = places(booted, globals)?;
+    let files = match plan(&places, &settings) {
+        Err(PlanError::Managed { path }) if !arguments.write => {
+            let lines = nix_lines(&places, &settings);
+            output::print(format!("# {path:?} is written by another program, which has to write:\n{lines}"))?;
+            return Ok(Status::Done);
+        }
+        files => files?,
+    };
+    if !arguments.write {
+        return print(&files, booted);
+    }
+    need_root()?;
+    if files::are_written(&files) {
+        output::tell("Everything is as it is to be; nothing was written.");
+    } else {
+        files::write(&files, RECORD.as_ref())?;
+        files.iter().for_each(|file| output::tell(format!("wrote {}", output::name(&file.path))));
+    }
+    if !booted && std::os::unix::net::UnixStream::connect(&globals.socket).is_err() {
+        output::tell(BY_HAND);
+        return Ok(Status::Done);
+    }
+    if booted {
+        run_all(&START)?;
+    }
+    // As Nix is set now.
+    verify(&store.settings()?)
+}
+
+fn places(booted: bool, globals: &Globals) -> io::Result<Places> {
+    Ok(Places {
+        loopbox: itself::path()?,
+        socket: globals.socket.clone(),
+        nix: std::env::var_os("NIX_CONF_DIR").map_or_else(|| "/etc/nix".into(), PathBuf::from),
+        units: booted.then(|| UNITS.into()),
+        policy: sandbox::daemon::POLICY.into(),
+    })
+}
+
+fn print(files: &[File], booted: bool) -> CommandResult {
+    let mut text = String::new();
+    for File { path, contents } in files {
+        text += &format!("# {}\n{contents}\n", output::name(path));
+    }
+    if booted {
+        let lines = START.iter().map(|words| words.join(" "));
+        text += &format!("# Then:\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+    } else {
+        text += &format!("# Then: {BY_HAND}\n");
+    }
+    output::print(text)?;
+    Ok(Status::Done)
+}
+
+fn undo(booted: bool) -> CommandResult {
+    if booted && Path::new(UNITS).join("loopbox.socket").exists() {
+        run_all(&STOP)?;
+    }
+    files::undo(RECORD.as_ref())?;
+    if booted {
+        run_all(&STOPPED)?;
+    }
+    output::tell("What was written is taken back.");
+    if !booted {
+        output::tell("Start Nix's daemon anew, and stop 'loopbox daemon'.");
+    }
+    Ok(Status::Done)
+}
+
+fn verify(settings: &Settings) -> CommandResult {
+    let path = prove::prove(settings)?;
+    output::tell(format!("good: Nix has built {path} in a view."));
+    Ok(Status::Done)
+}
+
+fn run_all(commands: &[&[&str]]) -> Result<(), CommandError> {
+    for words in commands {
+        let line = words.join(" ");
+        let (program, arguments) = words.split_first().unwrap_or((&"true", &[]));
+        let status = Command::new(program).args(arguments).status();
+        if !status.map_err(|source| ServiceError::Run(line.clone(), source))?.success() {
+            return Err(ServiceError::Failed(line).into());
+        }
+    }
+    Ok(())
+}
