@@ -4,6 +4,7 @@ mod execute;
 mod links;
 pub(super) mod progress;
 pub(super) mod results;
+mod shown;
 #[cfg(target_os = "linux")]
 mod through_nix;
 
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use builder::variation::Variation;
 
 pub use execute::execute;
+
+use shown::ShownArguments;
 
 use crate::report::ReportArguments;
 use crate::targets::EvaluationArguments;
@@ -61,9 +64,8 @@ pub struct Arguments {
     /// Make no symbolic links to the outputs
     #[arg(long, visible_alias = "no-link", conflicts_with = "out_link")]
     no_out_link: bool,
-    /// Print no build logs, except of failed builds
-    #[arg(short = 'Q', long)]
-    no_build_output: bool,
+    #[command(flatten)]
+    shown: ShownArguments,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,

@@ -17,7 +17,7 @@ use sandbox::limits::Limits;
 
 #[cfg(target_os = "linux")]
 use super::through_nix;
-use super::{Arguments, links, progress, results};
+use super::{Arguments, links, results};
 use crate::commands::builds::{self, Start};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
@@ -45,7 +45,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if !geteuid().is_root() && !arguments.dry_run {
         return through_nix::execute(arguments, globals, &start, &roots, !graph.missing.is_empty());
     }
-    let progress = progress::Progress::new(arguments.no_build_output);
+    let progress = arguments.shown.progress();
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());
     let builder = builds::builder(start, options, arguments.backend, globals, observer)?;

@@ -38,9 +38,17 @@ struct State {
 }
 
 impl Progress {
-    /// With or without what builds write.
+    /// With or without what builds write; on a terminal with what moves.
     pub fn new(quiet: bool) -> Progress {
-        let bars = output::stderr_can_redraw().then(MultiProgress::new);
+        Progress::with(quiet, output::stderr_can_redraw().then(MultiProgress::new))
+    }
+
+    /// The same in lines that stay where they are.
+    pub fn in_lines(quiet: bool) -> Progress {
+        Progress::with(quiet, None)
+    }
+
+    fn with(quiet: bool, bars: Option<MultiProgress>) -> Progress {
         Progress { shared: Arc::new(Shared { quiet, bars, state: Mutex::default() }) }
     }
 

@@ -101,7 +101,7 @@ impl Arguments {
             (self.keep_going, "--keep-going"),
             (self.check, "--check"),
             (self.repair, "--repair"),
-            (self.no_build_output, "--no-build-output"),
+            (self.shown.is_quiet(), "--no-build-output"),
         ];
         let numbers = [
             ("--max-jobs", self.jobs.map(|jobs| jobs.to_string())),
