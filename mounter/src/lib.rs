@@ -43,6 +43,8 @@ mod mount_table;
 mod names;
 mod network;
 pub mod options;
+#[cfg(target_os = "linux")]
+pub mod peer;
 pub mod process;
 pub mod profile;
 mod sources;
@@ -63,8 +65,6 @@ pub use mount::{
 pub use names::unguessable;
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;
-#[cfg(target_os = "linux")]
-pub use sys::peer_groups;
 pub use sys::{inherited, signal_text};
 
 /// What a server offers: where it listens and the path of its export.

@@ -4,12 +4,9 @@
 pub use unix::{inherited, signal_text};
 
 #[cfg(target_os = "linux")]
-pub use linux::peer_groups;
-#[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use macos::*;
-#[cfg(not(target_os = "linux"))]
 pub(crate) use unix::check;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::in_own_session;
@@ -149,19 +146,6 @@ mod linux {
             length if length == size_of::<i32>() => Ok(Some((i32::from_ne_bytes(bytes), descriptors))),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
-    }
-
-    /// The supplementary groups that the other side of a socket had when it connected (`SO_PEERGROUPS`, socket(7)).
-    pub fn peer_groups(socket: &UnixStream) -> io::Result<Vec<u32>> {
-        // No process has more (`NGROUPS_MAX`, getgroups(2)).
-        let mut groups = vec![0_u32; 1 << 16];
-        let mut length = libc::socklen_t::try_from(size_of_val(&*groups)).map_err(io::Error::other)?;
-        let buffer = groups.as_mut_ptr().cast();
-        let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERGROUPS);
-        // SAFETY: the kernel writes at most as many bytes as the length says, and then how many there are.
-        check(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, buffer, &raw mut length) })?;
-        groups.truncate(length as usize / size_of::<u32>());
-        Ok(groups)
     }
 
     /// Ignores a signal, or gives it its default action (sigaction(2)). The kernel reaps the children of those that ignore

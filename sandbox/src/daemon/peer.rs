@@ -1,19 +1,23 @@
 //! Who is at the other end of a socket, as the kernel says.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use mounter::peer_groups;
+use mounter::peer;
 use mounter::process::Process;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Group, Uid, User};
 
 /// A process that has connected, with the credentials that it had then (unix(7)).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
+    /// By its number and start, and, since Linux 6.5, by a descriptor, which is of no other.
     process: Option<Process>,
+    descriptor: Option<OwnedFd>,
     /// Its user.
     pub uid: u32,
     /// Its group.
@@ -30,7 +34,9 @@ impl Peer {
     pub fn of(socket: &UnixStream) -> io::Result<Peer> {
         let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
         let process = u32::try_from(credentials.pid()).ok().and_then(Process::of);
-        Ok(Peer { process, uid: credentials.uid(), gid: credentials.gid(), groups: peer_groups(socket)? })
+        let descriptor = peer::process(socket).ok();
+        let (uid, gid, groups) = (credentials.uid(), credentials.gid(), peer::groups(socket)?);
+        Ok(Peer { process, descriptor, uid, gid, groups })
     }
 
     /// Whether it is of a group.
@@ -49,11 +55,20 @@ impl Peer {
     /// Whether it has ended, or does within a time.
     pub(super) fn has_ended_after(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
-        let lives = || self.process.is_some_and(Process::is_alive);
-        while lives() && Instant::now() < until {
+        while self.is_alive() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
-        !lives()
+        !self.is_alive()
+    }
+
+    fn is_alive(&self) -> bool {
+        match &self.descriptor {
+            // It is readable once the process has ended (pidfd_open(2)).
+            Some(descriptor) => {
+                poll(&mut [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
+            }
+            None => self.process.is_some_and(Process::is_alive),
+        }
     }
 
     /// Its resource limits, if it is still there to be asked.
@@ -69,11 +84,10 @@ impl Peer {
         matches!((own, its), (Some(own), Some(its)) if (own.dev(), own.ino()) == (its.dev(), its.ino()))
     }
 
-    /// Looks at it in /proc: before and after it has to be the same process.
+    /// Looks at it in /proc: it has to be there afterwards, so that its number was its own.
     fn look<T>(&self, look: impl FnOnce(u32) -> io::Result<T>) -> Option<T> {
-        let process = self.process.filter(|process| process.is_alive())?;
-        let seen = look(process.pid()).ok()?;
-        process.is_alive().then_some(seen)
+        let seen = look(self.process?.pid()).ok()?;
+        self.is_alive().then_some(seen)
     }
 }
 
@@ -101,5 +115,38 @@ mod tests {
         assert!(peer.is_of_group(nix::unistd::getegid().as_raw()));
         assert!(peer.shares_network());
         assert!(peer.limits().unwrap().contains("Max open files"));
+    }
+
+    /// Names the socket that [`the_other_process`] connects to.
+    const SOCKET: &str = "LOOPBOX_TEST_SOCKET";
+
+    /// Not a test by itself: what the next one starts.
+    #[test]
+    fn the_other_process() {
+        if let Some(socket) = std::env::var_os(SOCKET) {
+            let _connection = UnixStream::connect(socket).unwrap();
+            io::stdin().lines().for_each(drop);
+        }
+    }
+
+    #[test]
+    fn who_has_ended_is_not_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "daemon::peer::tests::the_other_process"])
+            .env(SOCKET, &path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let (connection, _) = listener.accept().unwrap();
+        let peer = Peer::of(&connection).unwrap();
+        assert!(peer.limits().is_some() && peer.shares_network() && !peer.has_ended_after(Duration::ZERO));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(peer.has_ended_after(Duration::from_secs(5)));
+        assert!(peer.limits().is_none() && !peer.shares_network());
     }
 }
