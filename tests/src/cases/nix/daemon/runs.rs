@@ -19,6 +19,7 @@ cases![
     what_a_user_may_not_read_he_is_not_shown,
     a_name_that_changes_shows_nothing_more,
     a_user_is_nobody_else,
+    a_daemon_takes_the_socket_that_it_is_given,
     without_a_daemon_it_takes_root,
 ];
 
@@ -222,6 +223,34 @@ fn a_user_is_nobody_else(place: &Place) {
         assert!(ran.stderr.contains("who asks"), "{words:?}: {}", ran.stderr);
     }
     lent.assert_nothing_left();
+}
+
+/// As a service manager starts it (`sd_listen_fds(3)`), which listens itself: it connects first, and is served then.
+fn a_daemon_takes_the_socket_that_it_is_given(place: &Place) {
+    let lent = Lent::start(place);
+    let Lent { mut daemon, home, .. } = lent;
+    daemon.0.kill().expect("it runs");
+    daemon.0.wait().expect("it ends");
+    fs::remove_file(socket(place)).expect("a killed daemon has left it");
+    let listener = std::os::unix::net::UnixListener::bind(socket(place)).expect("the place is free");
+    fs::set_permissions(socket(place), Permissions::from_mode(0o666)).expect("it is root's");
+    let waiting = Lent { place, daemon, home };
+    let words = ["--with", "/bin/busybox", "--", "/bin/busybox", "echo", "served"];
+    let first = waiting.run(&words).stdout(Stdio::piped()).spawn().expect("loopbox can be started");
+    let script = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\" 3<&0 < /dev/null";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(Loopbox::program()).args(["daemon", "--policy"]);
+    command.arg(place.path("daemon.toml")).env("LOOPBOX_STATE_DIR", place.path("state"));
+    let log = fs::File::create(place.path("given.log")).expect("a log");
+    command.stdin(std::os::fd::OwnedFd::from(listener)).stderr(log);
+    let given = Running(command.spawn().expect("loopbox can be started"));
+    let first: Ran = first.wait_with_output().expect("it ends").into();
+    assert_eq!((first.status, first.stdout.as_str()), (0, "served"), "{first:?}");
+    let second = waiting.ran(&words);
+    assert_eq!((second.status, second.stdout.as_str()), (0, "served"), "{second:?}");
+    drop(given);
+    assert!(socket(place).exists(), "whoever made the socket removes it");
+    waiting.assert_nothing_left();
 }
 
 fn without_a_daemon_it_takes_root(place: &Place) {
