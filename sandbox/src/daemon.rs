@@ -2,7 +2,7 @@
 //!
 //! Whoever asks ([`Daemon`]) plans everything himself: which files his view shows, what runs in it, where it writes. The
 //! daemon ([`serve`]) looks at who asks and starts an attendant for him, a process of its own ([`attend`]), which checks what
-//! he asks for ([`check`]). The view's server becomes the asking user before it opens the first file, with his root
+//! he asks for. The view's server becomes the asking user before it opens the first file, with his root
 //! directory; the program runs as him; and nothing is created, moved or removed for him that he could not do himself. So the
 //! kernel refuses what he may not, and there is nobody who could be talked into it.
 //!

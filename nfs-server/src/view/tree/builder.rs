@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
+use nix::unistd::geteuid;
 use parking_lot::Mutex;
 
 use super::{DeclaredNode, HostEntry, NodeKind, SourceDirectory, Tree, open_path};
@@ -276,7 +277,9 @@ fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<
     let mut shown = None;
     if (current.st_uid, current.st_gid) != (owner.uid, owner.gid) {
         match std::os::unix::fs::fchown(&directory, Some(owner.uid), Some(owner.gid)) {
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => shown = Some(owner),
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) && !geteuid().is_root() => {
+                shown = Some(owner);
+            }
             given => given.map_err(failed("set the owner of"))?,
         }
     }
