@@ -69,8 +69,16 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let attendants = traces::children(self.0.id());
         let _ = self.0.kill();
         let _ = self.0.wait();
+        // They end by themselves, and have files of the case's open until then.
+        let began = Instant::now();
+        while attendants.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists())
+            && began.elapsed() < END
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -92,29 +100,13 @@ impl<'a> Daemons<'a> {
     }
 
     fn start_loopbox(&mut self) {
-        let socket = socket(self.place);
-        let policy = self.place.path("daemon.toml");
-        let words = [
-            "--socket".as_ref(),
-            socket.as_os_str(),
-            "daemon".as_ref(),
-            "--policy".as_ref(),
-            policy.as_os_str(),
-        ];
-        let mut command = Loopbox::at(self.place).command(words);
-        command.env("LOOPBOX_LOG", "info").stderr(self.log("loopbox"));
-        self.loopbox = Some(Running::start(&mut command, &socket));
+        self.loopbox = Some(start_loopbox(self.place));
     }
 
     fn start_nix(&mut self) {
         let mut command = self.store.command("nix-daemon", [""; 0]);
-        command.stdout(Stdio::null()).stderr(self.log("nix"));
+        command.stdout(Stdio::null()).stderr(log(self.place, "nix"));
         self.nix = Some(Running::start(&mut command, Path::new(NIX_SOCKET)));
-    }
-
-    fn log(&self, name: &str) -> fs::File {
-        let log = self.place.path(format!("{name}.log"));
-        fs::File::options().create(true).append(true).open(log).expect("a log")
     }
 
     /// What both have said.
@@ -183,6 +175,20 @@ impl<'a> Daemons<'a> {
         let process = traces::find(users, "").map(|process| format!("a build user's process {process}"));
         in_store.chain(builds).chain(sessions).chain(process).collect()
     }
+}
+
+/// loopbox's daemon, with the case's own socket, policy and log.
+fn start_loopbox(place: &Place) -> Running {
+    let (socket, policy) = (socket(place), place.path("daemon.toml"));
+    let mut command =
+        Loopbox::at(place).command(["--socket".as_ref(), socket.as_os_str(), "daemon".as_ref()]);
+    command.arg("--policy").arg(policy).env("LOOPBOX_LOG", "info").stderr(log(place, "loopbox"));
+    Running::start(&mut command, &socket)
+}
+
+fn log(place: &Place, name: &str) -> fs::File {
+    let log = place.path(format!("{name}.log"));
+    fs::File::options().create(true).append(true).open(log).expect("a log")
 }
 
 fn socket(place: &Place) -> PathBuf {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{END, ORDINARY, Running, socket};
+use super::{END, ORDINARY, Running, socket, start_loopbox};
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::cases::nix::store::ran;
 use crate::cases::{Place, cases};
@@ -39,19 +39,7 @@ impl<'a> Lent<'a> {
         place.file("daemon.toml", format!("users = ['{ORDINARY}']\n"));
         let home = place.directory("home");
         chown(&home, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
-        let log = fs::File::create(place.path("loopbox.log")).expect("a log");
-        let socket = socket(place);
-        let policy = place.path("daemon.toml");
-        let words = [
-            "--socket".as_ref(),
-            socket.as_os_str(),
-            "daemon".as_ref(),
-            "--policy".as_ref(),
-            policy.as_os_str(),
-        ];
-        let mut command = Loopbox::at(place).command(words);
-        command.env("LOOPBOX_LOG", "info").stderr(log);
-        Lent { place, daemon: Running::start(&mut command, &socket), home }
+        Lent { place, daemon: start_loopbox(place), home }
     }
 
     /// `loopbox run` by the user, with these words.
