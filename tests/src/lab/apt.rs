@@ -134,7 +134,9 @@ fn entry(file: &str) -> Option<String> {
 /// Sets a suite up in `at` and brings its lists.
 fn update(at: &Path, sources: &str) -> Result<()> {
     configure(at, at, sources)?;
-    quiet(Command::new("apt-get").arg("update").env("APT_CONFIG", at.join("apt.conf")))
+    // Without this, lists that could not be reached are only warned of.
+    let words = ["update", "--error-on=any"];
+    quiet(Command::new("apt-get").args(words).env("APT_CONFIG", at.join("apt.conf")))
 }
 
 /// Writes apt.conf and sources.list into `at`, with paths as they are once it is called `named`.
