@@ -105,8 +105,8 @@ pub(crate) fn attempt(
         let kept = keep.then(|| place.keep(&plan.jail.user)).transpose();
         let kept = kept.map_err(BuildError::LogConfig)?;
         let settings = &builder.settings;
-        let log_file = settings
-            .keep_build_log
+        let log_file = builder
+            .keeps_log()
             .then(|| log_path(builder.store.logs(), job.path, settings.compress_build_log));
         let report = BuildReport::of(&builder.store, job.path, &job.inputs, access, None)?;
         let failure = Failure { outcome, exceeded, log_file, log: lines, kept, report, disk_full, transient };
@@ -125,7 +125,7 @@ fn open_log(
     quiet: bool,
 ) -> Result<(Terminal, Log), BuildError> {
     let (store, settings) = (&builder.store, &builder.settings);
-    let copy = (settings.keep_build_log && !quiet)
+    let copy = (builder.keeps_log() && !quiet)
         .then(|| store.create_log(&plan.derivation, settings.compress_build_log))
         .transpose()?;
     let (observer, derivation) = (Arc::clone(&builder.observer), plan.derivation.clone());
@@ -136,6 +136,13 @@ fn open_log(
     };
     let keep = LogConfig { copy, tail: settings.log_lines, monitor, closed: stop.clone() };
     log::open(plan.jail.user.uid, keep, told).map_err(BuildError::Terminal)
+}
+
+impl Builder {
+    /// Whether what builds write is kept here.
+    fn keeps_log(&self) -> bool {
+        self.settings.keep_build_log && !self.options.in_build_hook
+    }
 }
 
 /// A build user has no processes before and after a build.

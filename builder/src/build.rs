@@ -80,6 +80,8 @@ pub struct Options {
     pub vary: Vec<Variation>,
     /// What each build may do.
     pub limits: Limits,
+    /// Whether Nix itself waits for the build: then it has locked the outputs, and keeps the log.
+    pub in_build_hook: bool,
 }
 
 /// Is told of what happens, on whatever thread it happens.
@@ -179,8 +181,8 @@ pub enum Purpose {
 /// the outputs are registered.
 #[derive(Debug)]
 pub struct BuildSlot<'a> {
-    /// Its place.
-    pub slot: OwnedSemaphorePermit,
+    /// Its place; none when it is the only one.
+    pub slot: Option<OwnedSemaphorePermit>,
     /// Says to the store that there may be something to register.
     pub maker: RegistrationTicket<'a>,
     /// Whether other builds wait for its outputs.

@@ -173,7 +173,7 @@ impl<'a> Schedule<'a> {
             let when = if awaited { RegisterWhen::Now } else { RegisterWhen::Soon };
             let (builder, name) = (Arc::clone(self.builder), path.clone());
             let task = self.running.spawn_blocking(move || {
-                let turn = BuildSlot { slot, maker: builder.store.maker(), when };
+                let turn = BuildSlot { slot: Some(slot), maker: builder.store.maker(), when };
                 builder.build(&name, &derivation, purpose, turn)
             });
             self.names.insert(task.id(), path);

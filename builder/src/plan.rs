@@ -150,7 +150,8 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, PlanError> {
     let Request { derivation, .. } = request;
     derivation.check_buildable(request.store)?;
     let attributes = Attributes::of(derivation)?;
-    check_system(request, &attributes)?;
+    let path = || request.path.within(request.store);
+    check_system(derivation, &attributes, request.settings, path)?;
     let mut outputs = planned_outputs(derivation, request.store)?;
     add_checks(&mut outputs, request, &attributes)?;
     let rewrites = placeholders::rewrites(&outputs, request.store);
@@ -230,8 +231,13 @@ impl Plan {
     }
 }
 
-fn check_system(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<(), PlanError> {
-    let Request { derivation, settings, .. } = request;
+/// Whether this machine builds it at all. `path` is the derivation's.
+pub(crate) fn check_system(
+    derivation: &Derivation<'_>,
+    attributes: &Attributes<'_>,
+    settings: &Settings,
+    path: impl FnOnce() -> PathBuf,
+) -> Result<(), PlanError> {
     let wanted: BTreeSet<String> = attributes.words("requiredSystemFeatures")?.into_iter().collect();
     if let Some(feature) = wanted.iter().find(|feature| UNSUPPORTED_FEATURES.contains(&feature.as_str())) {
         return Err(PlanError::UnsupportedFeature { feature: feature.clone() });
@@ -254,7 +260,6 @@ fn check_system(request: &Request<'_>, attributes: &Attributes<'_>) -> Result<()
     if !reasons.is_empty() {
         return Err(PlanError::System { reasons: reasons.join("\n") });
     }
-    let path = || request.path.within(request.store);
     match attributes.flag("__noChroot")? {
         true if settings.sandbox_relaxed => Err(PlanError::OnlyWithoutSandbox(path())),
         true => Err(PlanError::NoChroot(path())),

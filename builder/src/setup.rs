@@ -1,5 +1,5 @@
 //! Setting a machine up so that Nix leaves running builders to loopbox: which files say so ([`plan`]), writing them, taking
-//! them back ([`files`]), and seeing that it is so ([`prove`]).
+//! them back ([`files`]), and seeing that it is so ([`prove`]). How Nix is told depends on its version ([`Route`]).
 
 pub mod files;
 pub mod prove;
@@ -12,8 +12,11 @@ use sandbox::daemon::SOCKET;
 use crate::store::{ExternalBuilder, Settings};
 use files::File;
 
-/// The first version of Nix that leaves running builders to others.
+/// The first version of Nix that has `external-builders`.
 const SINCE: (u32, u32) = (2, 32);
+
+/// The name of the program that older versions run as their build hook, beside the daemon's policy.
+const HOOK: &str = "build-hook";
 
 /// The group of build users whom loopbox's daemon serves without being told.
 const BUILD_USERS: &str = "nixbld";
@@ -40,12 +43,11 @@ pub struct Places {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// Nix does not know how to leave running builders to others.
-    #[error("Nix {}.{} cannot leave running builders to others; 2.32 and later can", .version.0, .version.1)]
-    TooOld {
-        /// Its version.
-        version: (u32, u32),
-    },
+    /// Nix leaves builds to other machines, which it would do no more.
+    #[error(
+        "Nix builds on the machines of its setting 'builders' by means of its build hook, of which there is but one"
+    )]
+    Builders,
     /// Its configuration is made by another program.
     #[error("{path:?} is a link, so another program writes it: NixOS, nix-darwin or the like")]
     Managed {
@@ -62,40 +64,87 @@ pub enum PlanError {
     },
 }
 
+/// How Nix leaves running builders to loopbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// By its setting `external-builders`: as its build users, for whom loopbox's daemon mounts views.
+    ExternalBuilders,
+    /// By its setting `build-hook`: as root.
+    BuildHook,
+}
+
+impl Route {
+    /// The one for this Nix.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Route {
+        if settings.version < SINCE { Route::BuildHook } else { Route::ExternalBuilders }
+    }
+}
+
 /// The files to write, with their contents.
 ///
 /// # Errors
-/// Nix is too old, or its configuration is not a file that can be changed.
+/// Nix's configuration is not a file that can be changed, or says something that would be changed by that.
 pub fn plan(places: &Places, settings: &Settings) -> Result<Vec<File>, PlanError> {
-    if settings.version < SINCE {
-        return Err(PlanError::TooOld { version: settings.version });
-    }
     let mut files = vec![
-        File { path: places.nix.join("loopbox.conf"), contents: nix_lines(places, settings) },
+        File::new(places.nix.join("loopbox.conf"), nix_lines(places, settings)),
         including(&places.nix.join("nix.conf"))?,
     ];
-    let Some(group) = Some(&settings.build_users_group).filter(|group| !group.is_empty()) else {
-        // Nix runs loopbox as root, who needs no daemon.
-        return Ok(files);
-    };
-    if group != BUILD_USERS {
-        let contents = format!("groups = [{group:?}]\n");
-        files.push(File { path: places.policy.clone(), contents });
-    }
-    if let Some(units) = &places.units {
-        let service = include_str!("../units/loopbox.service");
-        let service = service.replace("/usr/local/bin/loopbox", &places.loopbox.to_string_lossy());
-        files.push(File { path: units.join("loopbox.service"), contents: service });
-        let socket =
-            include_str!("../units/loopbox.socket").replace(SOCKET, &places.socket.to_string_lossy());
-        files.push(File { path: units.join("loopbox.socket"), contents: socket });
+    match Route::of(settings) {
+        Route::BuildHook if settings.has_builders() => return Err(PlanError::Builders),
+        Route::BuildHook => {
+            files.push(File { executable: true, ..File::new(places.hook(), places.hook_script()) });
+        }
+        Route::ExternalBuilders => files.extend(of_daemon(places, settings)),
     }
     Ok(files)
 }
 
+/// What loopbox's daemon needs.
+fn of_daemon(places: &Places, settings: &Settings) -> Vec<File> {
+    let Some(group) = Some(&settings.build_users_group).filter(|group| !group.is_empty()) else {
+        // Nix runs loopbox as root, who needs no daemon.
+        return Vec::new();
+    };
+    let mut files = Vec::new();
+    if group != BUILD_USERS {
+        files.push(File::new(places.policy.clone(), format!("groups = [{group:?}]\n")));
+    }
+    if let Some(units) = &places.units {
+        let service = include_str!("../units/loopbox.service");
+        let service = service.replace("/usr/local/bin/loopbox", &places.loopbox.to_string_lossy());
+        files.push(File::new(units.join("loopbox.service"), service));
+        let socket =
+            include_str!("../units/loopbox.socket").replace(SOCKET, &places.socket.to_string_lossy());
+        files.push(File::new(units.join("loopbox.socket"), socket));
+    }
+    files
+}
+
+impl Places {
+    fn hook(&self) -> PathBuf {
+        self.policy.with_file_name(HOOK)
+    }
+
+    /// Nix gives its build hook no words of ours.
+    fn hook_script(&self) -> String {
+        let program = self.loopbox.to_string_lossy();
+        let program = shlex::try_quote(&program).unwrap_or_default();
+        format!("#!/bin/sh\nexec {program} build-hook \"$@\"\n")
+    }
+}
+
 /// What has to be in Nix's configuration, whoever writes it.
 #[must_use]
-pub fn nix_lines(Places { loopbox, socket, .. }: &Places, settings: &Settings) -> String {
+pub fn nix_lines(places: &Places, settings: &Settings) -> String {
+    let lines = match Route::of(settings) {
+        Route::BuildHook => format!("build-hook = {}\n", places.hook().display()),
+        Route::ExternalBuilders => external_builders(places, settings),
+    };
+    format!("# Written by 'loopbox setup'; 'loopbox setup --undo' takes it back.\n{lines}")
+}
+
+fn external_builders(Places { loopbox, socket, .. }: &Places, settings: &Settings) -> String {
     // What Nix's own sandbox shows of the machine: a shell at least.
     let shown = settings.sandbox_paths.iter().cloned();
     let elsewhere =
@@ -109,10 +158,7 @@ pub fn nix_lines(Places { loopbox, socket, .. }: &Places, settings: &Settings) -
         settings.external_builders.iter().filter(|other| other.program.file_name() != loopbox.file_name());
     let builders: Vec<&ExternalBuilder> = std::iter::once(&ours).chain(others).collect();
     let builders = serde_json::to_string(&builders).unwrap_or_default();
-    format!(
-        "# Written by 'loopbox setup'; 'loopbox setup --undo' takes it back.\n\
-         extra-experimental-features = external-builders\nexternal-builders = {builders}\n"
-    )
+    format!("extra-experimental-features = external-builders\nexternal-builders = {builders}\n")
 }
 
 fn including(nix_conf: &Path) -> Result<File, PlanError> {
@@ -130,7 +176,7 @@ fn including(nix_conf: &Path) -> Result<File, PlanError> {
         contents += INCLUDE;
         contents.push('\n');
     }
-    Ok(File { path: nix_conf.into(), contents })
+    Ok(File::new(nix_conf.into(), contents))
 }
 
 #[cfg(test)]
@@ -202,7 +248,23 @@ mod tests {
         std::os::unix::fs::symlink("/etc/static/nix.conf", directory.path().join("nix.conf")).unwrap();
         let error = plan(&places(directory.path()), &settings()).unwrap_err();
         assert!(matches!(error, PlanError::Managed { .. }), "{error}");
-        let old = Settings { version: (2, 8), ..settings() };
-        assert!(matches!(plan(&places(directory.path()), &old), Err(PlanError::TooOld { .. })));
+    }
+
+    #[test]
+    fn an_older_nix_is_given_a_hook_unless_it_builds_elsewhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places { loopbox: "/opt/my loopbox".into(), ..places(directory.path()) };
+        let mut settings = Settings { version: (2, 8), ..settings() };
+        let files = plan(&places, &settings).unwrap();
+        assert!(files[0].contents.ends_with("\nbuild-hook = /build-hook\n"), "{files:?}");
+        assert_eq!(files.len(), 3, "{files:?}");
+        assert_eq!((files[2].path.as_path(), files[2].executable), (Path::new("/build-hook"), true));
+        assert_eq!(files[2].contents, "#!/bin/sh\nexec '/opt/my loopbox' build-hook \"$@\"\n");
+        settings.builders = "ssh://other".into();
+        assert!(matches!(plan(&places, &settings), Err(PlanError::Builders)));
+        settings.builders = format!("@{}", directory.path().join("machines").display());
+        plan(&places, &settings).unwrap();
+        std::fs::write(directory.path().join("machines"), "ssh://other\n").unwrap();
+        assert!(matches!(plan(&places, &settings), Err(PlanError::Builders)));
     }
 }

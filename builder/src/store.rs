@@ -50,7 +50,7 @@ pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
 pub use registrar::{RegisterWhen, RegistrationTicket};
 pub use registration::{KeyError, Registration};
-pub use settings::{ExternalBuilder, Settings, SettingsError, settings_as_text};
+pub use settings::{ExternalBuilder, Settings, SettingsError, settings_as_text, version_of_starter};
 pub use temp_roots::{RootsError, TempRoots};
 #[cfg(target_os = "linux")]
 pub use writable::{WritableError, is_read_only, make_writable};
@@ -123,10 +123,25 @@ impl Store {
     /// # Errors
     /// When Nix is missing or says something that cannot be understood.
     pub fn settings(&self) -> Result<Settings, StoreError> {
-        let settings = Settings::ask()?;
+        Ok(self.adopt(Settings::ask()?))
+    }
+
+    /// The same as a Nix of some version tells them, in the words of its configuration files.
+    ///
+    /// # Errors
+    /// When one of them cannot be understood.
+    pub fn told_settings(
+        &self,
+        texts: &BTreeMap<String, String>,
+        version: (u32, u32),
+    ) -> Result<Settings, StoreError> {
+        Ok(self.adopt(Settings::of_texts(texts, version)?))
+    }
+
+    fn adopt(&self, settings: Settings) -> Settings {
         // They stay what they were when they were first asked for.
         let _ = self.policy.set(Policy::of(&settings));
-        Ok(settings)
+        settings
     }
 
     /// Reads a derivation's file.

@@ -7,10 +7,14 @@ use crate::build::{Awaited, BuildError, Builder, Event};
 use crate::store::{BuildUser, LockHolder, PathLocks};
 
 impl Builder {
-    /// Locks the paths of outputs.
-    pub(crate) fn lock(&self, places: &BTreeSet<PathBuf>) -> Result<PathLocks, BuildError> {
+    /// Locks the paths of outputs, unless Nix has done so for us.
+    pub(crate) fn lock(&self, places: &BTreeSet<PathBuf>) -> Result<Option<PathLocks>, BuildError> {
+        if self.options.in_build_hook {
+            return Ok(None);
+        }
         let waiting = |path: &Path, holder: Option<&LockHolder>| self.tell(&Awaited::Path(path, holder));
-        PathLocks::acquire(places, &self.cancel, waiting)?.ok_or(BuildError::Interrupted)
+        let locks = PathLocks::acquire(places, &self.cancel, waiting)?;
+        Ok(Some(locks.ok_or(BuildError::Interrupted)?))
     }
 
     /// Takes a build user, or the one of this number.

@@ -1,6 +1,7 @@
 //! The commands, one line each; a file of the same name does it.
 
 mod build;
+mod build_hook;
 mod builds;
 #[cfg(target_os = "linux")]
 mod check;
@@ -63,6 +64,8 @@ pub enum Command {
     Compare(Box<compare::Arguments>),
     /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
+    /// Build what Nix offers, for its setting build-hook (Nix before 2.32)
+    BuildHook(build_hook::Arguments),
     /// Mount views for those who are not root, such as Nix's build users
     Daemon(daemon::Arguments),
     /// Have Nix leave running builders to loopbox: print what it takes, write it, take it back, or try it
@@ -99,6 +102,7 @@ impl Command {
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
             Command::ExternalBuilder(_) => Err(RunError::NoExternal.into()),
+            Command::BuildHook(arguments) => build_hook::execute(arguments, globals),
             #[cfg(target_os = "linux")]
             Command::Daemon(arguments) => daemon::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]

@@ -34,6 +34,9 @@ pub enum RunError {
         /// The build user.
         user: String,
     },
+    /// There is no descriptor for the log.
+    #[error("Nix starts this, for its setting 'build-hook'; nobody reads a log at descriptor 4")]
+    NoHook(#[source] std::io::Error),
     /// Mounting, namespaces and users need root.
     #[error("this needs root: nobody else may mount file systems")]
     NotRoot,

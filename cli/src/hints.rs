@@ -146,8 +146,8 @@ fn setup(error: &Any) -> Option<String> {
         (Some(builder::setup::PlanError::Managed { .. }), ..) => {
             "'loopbox setup' prints the lines that it has to write"
         }
-        (Some(builder::setup::PlanError::TooOld { .. }), ..) => {
-            "'sudo loopbox build' needs no setting of Nix's"
+        (Some(builder::setup::PlanError::Builders), ..) => {
+            "'sudo loopbox build' needs no setting of Nix's; Nix 2.32 and later can do both"
         }
         (_, Some(FilesError::Changed { .. }), _) => {
             "put it right by hand, then 'loopbox setup --undo' takes back the rest"
@@ -186,6 +186,7 @@ fn run(error: &RunError) -> Option<String> {
         RunError::ExternalNotRoot { .. } => Some(
             "'loopbox daemon', started by root, mounts for build users; 'sudo loopbox build' has build users and needs no external builder".into(),
         ),
+        RunError::NoHook(_) => Some("'loopbox setup' says what takes it; 'loopbox build' builds a derivation".into()),
         RunError::CannotStart(..) => None,
         #[cfg(not(target_os = "linux"))]
         RunError::NoDaemon => Some(AS_ROOT.into()),

@@ -1,6 +1,7 @@
 //! `--report`: what a program asked its view for, in a few lines for a person and as JSON in a file.
 
 pub mod document;
+pub mod listed;
 
 use std::path::{Path, PathBuf};
 

@@ -90,7 +90,7 @@ fn names_in_messages_control_no_terminal() {
 fn an_unknown_command() {
     insta::assert_snapshot!(loopbox(&["biuld"]), @"
     Error: unrecognized subcommand 'biuld'
-    Hint: a similar subcommand exists: 'build'
+    Hint: some similar subcommands exist: 'build-hook', 'build'
     Hint: usage: loopbox [OPTIONS] <COMMAND>
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     exit status 2
@@ -101,7 +101,7 @@ fn an_unknown_command() {
 fn no_command() {
     insta::assert_snapshot!(loopbox(&[]), @"
     Error: 'loopbox' requires a subcommand but one was not provided
-      [subcommands: run, learn, build, check, shell, compare, external-builder, daemon, setup, report, mount, unmount, clean, doctor, completions, man]
+      [subcommands: run, learn, build, check, shell, compare, external-builder, build-hook, daemon, setup, report, mount, unmount, clean, doctor, completions, man]
     Hint: usage: loopbox [OPTIONS] <COMMAND>
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     exit status 2

@@ -12,6 +12,10 @@ use sha2::{Digest, Sha256};
 /// What a file that was there before is called meanwhile, behind its name.
 const BEFORE: &str = ".before-loopbox";
 
+/// What is made is for everybody to read, and to run if it is a program.
+const READ: u32 = 0o644;
+const RUN: u32 = 0o755;
+
 /// A file with what is to be in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct File {
@@ -19,6 +23,16 @@ pub struct File {
     pub path: PathBuf,
     /// What.
     pub contents: String,
+    /// Whether it is a program.
+    pub executable: bool,
+}
+
+impl File {
+    /// One that is read.
+    #[must_use]
+    pub fn new(path: PathBuf, contents: String) -> File {
+        File { path, contents, executable: false }
+    }
 }
 
 /// What was written, so that it can be taken back.
@@ -114,7 +128,7 @@ pub fn write(files: &[File], record: &Path) -> Result<(), FilesError> {
         });
     }
     let text = serde_json::to_vec_pretty(&written).map_err(|error| cannot_write(record)(error.into()))?;
-    replace(record, &text).map_err(cannot_write(record))?;
+    replace(record, &text, READ).map_err(cannot_write(record))?;
     for (file, written) in files.iter().zip(&written.files) {
         if let Err(error) = write_one(file, written) {
             // What can be taken back is, and the first error is what is told.
@@ -166,14 +180,14 @@ fn write_one(file: &File, written: &Written) -> io::Result<()> {
     if let Some(before) = &written.before {
         fs::hard_link(&file.path, before)?;
     }
-    replace(&file.path, file.contents.as_bytes())
+    replace(&file.path, file.contents.as_bytes(), if file.executable { RUN } else { READ })
 }
 
-/// Puts a new file in the place of what is there, with the same mode and owner.
-fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+/// Puts a new file in the place of what is there, with the same mode and owner; where nothing is, it gets this mode.
+fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let new = beside(path, ".new");
     remove(&new)?;
-    let mut file = fs::File::options().write(true).create_new(true).mode(0o644).open(&new)?;
+    let mut file = fs::File::options().write(true).create_new(true).mode(mode).open(&new)?;
     file.write_all(contents)?;
     if let Ok(old) = path.metadata() {
         file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
@@ -222,9 +236,7 @@ mod tests {
     }
 
     fn files(directory: &Path, contents: &str) -> Vec<File> {
-        ["old", "new", "made/new"]
-            .map(|name| File { path: directory.join(name), contents: contents.into() })
-            .into()
+        ["old", "new", "made/new"].map(|name| File::new(directory.join(name), contents.into())).into()
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Nix's settings, those of them that shape a build.
 
+mod printed;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{self, CommandError};
+use printed::Printed;
 
 /// Settings that change builds, or what comes after them, in ways that are not implemented: who has set one would
 /// not get what he asked for. Each is off by default.
@@ -76,6 +79,8 @@ pub struct Settings {
     pub keep_build_log: bool,
     /// Whether that is compressed.
     pub compress_build_log: bool,
+    /// Other machines that Nix builds on, or `@` and a file that names them.
+    pub builders: String,
     /// A program that is told of what was built.
     pub post_build_hook: Option<PathBuf>,
     /// What Nix is allowed that may change.
@@ -163,7 +168,18 @@ impl Settings {
     pub(super) fn ask() -> Result<Settings, SettingsError> {
         let printed = show(Some("--json"))?;
         let version = command::ask("nix", ["--version".into()])?;
-        Settings::read(&printed, version_in(&String::from_utf8_lossy(&version)))
+        Settings::read(
+            &Printed(serde_json::from_slice(&printed)?),
+            version_in(&String::from_utf8_lossy(&version)),
+        )
+    }
+
+    /// Reads what a Nix of some version has told in the words of its configuration files.
+    pub(super) fn of_texts(
+        texts: &BTreeMap<String, String>,
+        version: (u32, u32),
+    ) -> Result<Settings, SettingsError> {
+        Settings::read(&Printed::of_texts(texts), version)
     }
 
     /// Makes sure that nothing is set which could only be ignored.
@@ -189,14 +205,23 @@ impl Settings {
         }
     }
 
+    /// Whether Nix builds on other machines.
+    #[must_use]
+    pub fn has_builders(&self) -> bool {
+        let named = |text: &str| text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        match self.builders.trim().strip_prefix('@') {
+            Some(file) => std::fs::read_to_string(file).is_ok_and(|text| named(&text)),
+            None => named(&self.builders),
+        }
+    }
+
     /// The external builder that Nix leaves builders of this system to.
     #[must_use]
     pub fn external_builder(&self) -> Option<&ExternalBuilder> {
         self.external_builders.iter().find(|builder| builder.systems.contains(&self.system))
     }
 
-    fn read(printed: &[u8], version: (u32, u32)) -> Result<Settings, SettingsError> {
-        let settings = Printed(serde_json::from_slice(printed)?);
+    fn read(settings: &Printed, version: (u32, u32)) -> Result<Settings, SettingsError> {
         Ok(Settings {
             version,
             build_users_group: settings.text("build-users-group")?.unwrap_or_default(),
@@ -231,6 +256,7 @@ impl Settings {
             keep_build_log: settings.flag("keep-build-log")?.unwrap_or(true),
             experimental_features: settings.names("experimental-features"),
             external_builders: settings.external_builders(),
+            builders: settings.text("builders")?.unwrap_or_default(),
             post_build_hook: settings.path("post-build-hook")?,
             pre_build_hook: settings.path("pre-build-hook")?,
             diff_hook: settings
@@ -244,103 +270,45 @@ impl Settings {
     }
 }
 
-/// `{name: {value, …}}`. Settings that a version of Nix does not have are missing; null is as good as missing.
-struct Printed(serde_json::Map<String, Value>);
-
-impl Printed {
-    fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).and_then(|setting| setting.get("value")).filter(|value| !value.is_null())
-    }
-
-    /// The value of a setting that is off when it is empty, false or zero.
-    fn unusual(&self, name: &str) -> Option<String> {
-        match self.value(name)? {
-            Value::Bool(false) => None,
-            Value::Number(number) if number.as_u64() == Some(0) => None,
-            Value::String(text) if text.is_empty() => None,
-            Value::Object(items) if items.is_empty() => None,
-            Value::Array(items) if items.is_empty() => None,
-            Value::String(text) => Some(text.clone()),
-            value => Some(value.to_string()),
-        }
-    }
-
-    fn get<T>(
-        &self,
-        name: &'static str,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<T>, SettingsError> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        let bad = || SettingsError::Value { name, value: value.clone() };
-        read(value).map(Some).ok_or_else(bad)
-    }
-
-    fn text(&self, name: &'static str) -> Result<Option<String>, SettingsError> {
-        self.get(name, |value| value.as_str().map(str::to_owned))
-    }
-
-    fn path(&self, name: &'static str) -> Result<Option<PathBuf>, SettingsError> {
-        Ok(self.text(name)?.filter(|path| !path.is_empty()).map(PathBuf::from))
-    }
-
-    fn flag(&self, name: &'static str) -> Result<Option<bool>, SettingsError> {
-        self.get(name, Value::as_bool)
-    }
-
-    fn number<T: TryFrom<u64>>(&self, name: &'static str) -> Result<Option<T>, SettingsError> {
-        self.get(name, |value| value.as_u64().and_then(|number| number.try_into().ok()))
-    }
-
-    /// A list of words. Nix ≥ 2.33 prints `sandbox-paths` as an object `{target: {source, optional}}`.
-    fn words(&self, name: &'static str) -> Result<Vec<String>, SettingsError> {
-        let read = |value: &Value| match value {
-            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
-            Value::String(words) => Some(words.split_whitespace().map(str::to_owned).collect()),
-            Value::Object(paths) => paths.iter().map(|(target, path)| sandbox_word(target, path)).collect(),
-            _ => None,
-        };
-        Ok(self.get(name, read)?.unwrap_or_default())
-    }
-
-    /// Those items of a list that are words. Old versions print the numbers that they know features by.
-    /// Nix prints them as JSON, or as a text that is JSON.
-    fn external_builders(&self) -> Vec<ExternalBuilder> {
-        let builders = match self.value("external-builders") {
-            Some(Value::String(text)) => serde_json::from_str(text).ok(),
-            other => other.cloned(),
-        };
-        builders.and_then(|builders| serde_json::from_value(builders).ok()).unwrap_or_default()
-    }
-
-    fn names(&self, name: &str) -> Vec<String> {
-        let items = self.value(name).and_then(Value::as_array).into_iter().flatten();
-        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
-    }
+/// The version of the Nix that has started this process: its programs are all the same one. `(0, 0)` when it is not known.
+#[must_use]
+pub fn version_of_starter() -> (u32, u32) {
+    use std::os::unix::process::CommandExt;
+    let program = match cfg!(target_os = "linux") {
+        true => PathBuf::from(format!("/proc/{}/exe", std::os::unix::process::parent_id())),
+        false => "nix".into(),
+    };
+    let printed = std::process::Command::new(program).arg0("nix").arg("--version").output();
+    printed.map_or((0, 0), |printed| version_in(&String::from_utf8_lossy(&printed.stdout)))
 }
+
+/// The version that Lix has grown out of, whose own numbers go on otherwise.
+const LIX: (u32, u32) = (2, 18);
 
 /// The version in `nix (Nix) 2.8.0`; `(0, 0)`, the oldest of all, when there is none.
 fn version_in(line: &str) -> (u32, u32) {
+    if line.contains("Lix") {
+        return LIX;
+    }
     let word = line.split_whitespace().last().unwrap_or_default();
     let digits = |part: &str| part.bytes().take_while(u8::is_ascii_digit).count();
     let mut numbers = word.split('.').map(|part| part[..digits(part)].parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-fn sandbox_word(target: &str, path: &Value) -> Option<String> {
-    let source = path.get("source")?.as_str()?;
-    let optional = path.get("optional").and_then(Value::as_bool).unwrap_or(false);
-    Some(format!("{target}={source}{}", if optional { "?" } else { "" }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(printed: &[u8]) -> Result<Settings, SettingsError> {
+        Settings::read(&Printed(serde_json::from_slice(printed)?), (2, 8))
+    }
 
     #[test]
     fn settings_are_read_with_defaults_for_what_a_version_does_not_have() {
         let printed = br#"{"build-users-group":{"value":"nixbld"},"sandbox-paths":{"value":["/bin/sh=/b?"]},
             "cores":{"value":2},"substituters":{"value":[]},"system":{"value":"x86_64-linux"},"build-dir":{"value":null}}"#;
-        let settings = Settings::read(printed, (2, 8)).unwrap();
+        let settings = read(printed).unwrap();
         assert_eq!(settings.build_users_group, "nixbld");
         assert_eq!(settings.sandbox_paths, ["/bin/sh=/b?"]);
         assert_eq!((settings.cores, settings.max_jobs, settings.log_lines), (2, 1, 10));
@@ -350,15 +318,37 @@ mod tests {
     #[test]
     fn sandbox_paths_of_newer_versions_become_the_same_words() {
         let printed = br#"{"sandbox-paths":{"value":{"/bin/sh":{"source":"/b","optional":true}}}}"#;
-        assert_eq!(Settings::read(printed, (2, 8)).unwrap().sandbox_paths, ["/bin/sh=/b?"]);
+        assert_eq!(read(printed).unwrap().sandbox_paths, ["/bin/sh=/b?"]);
+    }
+
+    #[test]
+    fn texts_of_a_configuration_file_mean_the_same() {
+        let texts = [
+            ("cores", "2"),
+            ("max-jobs", "3"),
+            ("keep-failed", "true"),
+            ("sandbox", "relaxed"),
+            ("sandbox-paths", "/bin/sh=/b? /etc/x"),
+            ("experimental-features", "nix-command flakes"),
+            ("build-dir", ""),
+            ("repeat", "0"),
+            ("impure-env", ""),
+        ];
+        let texts = texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        let settings = Settings::of_texts(&texts, (2, 34)).unwrap();
+        assert_eq!((settings.cores, settings.max_jobs, settings.keep_failed), (2, 3, true));
+        assert_eq!((settings.sandbox_relaxed, settings.build_dir.as_ref()), (true, None));
+        assert_eq!(settings.sandbox_paths, ["/bin/sh=/b?", "/etc/x"]);
+        assert_eq!(settings.experimental_features, ["nix-command", "flakes"]);
+        settings.check_supported().unwrap();
     }
 
     #[test]
     fn settings_that_could_only_be_ignored_are_refused() {
         let off = br#"{"repeat":{"value":0},"impure-env":{"value":{}}}"#;
-        Settings::read(off, (2, 8)).unwrap().check_supported().unwrap();
+        read(off).unwrap().check_supported().unwrap();
         let on = br#"{"repeat":{"value":1}}"#;
-        let error = Settings::read(on, (2, 8)).unwrap().check_supported().expect_err("refused");
+        let error = read(on).unwrap().check_supported().expect_err("refused");
         assert_eq!(error.to_string(), "Nix's setting 'repeat' is set to '1', which loopbox does not support");
     }
 
@@ -374,7 +364,7 @@ mod tests {
 
     #[test]
     fn features_are_names_or_numbers() {
-        let features = |printed: &[u8]| Settings::read(printed, (2, 8)).unwrap().experimental_features;
+        let features = |printed: &[u8]| read(printed).unwrap().experimental_features;
         assert_eq!(features(br#"{"experimental-features":{"value":[3]}}"#), [""; 0]);
         assert_eq!(features(br#"{"experimental-features":{"value":["flakes"]}}"#), ["flakes"]);
     }
@@ -382,12 +372,13 @@ mod tests {
     #[test]
     fn the_version_is_the_last_word() {
         assert_eq!(version_in("nix (Nix) 2.34.8\n"), (2, 34));
+        assert_eq!(version_in("nix (Lix, like Nix) 2.93.3\n"), LIX);
         assert_eq!(version_in("nix (Nix) 2.36pre20260822_88b09c64\n"), (2, 36));
     }
 
     #[test]
     fn a_value_of_another_type_is_named() {
-        let error = Settings::read(br#"{"cores":{"value":"many"}}"#, (2, 8)).expect_err("not a number");
+        let error = read(br#"{"cores":{"value":"many"}}"#).expect_err("not a number");
         assert_eq!(
             error.to_string(),
             "Nix's setting 'cores' has a value that cannot be understood: \"many\""

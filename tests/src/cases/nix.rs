@@ -2,6 +2,7 @@
 
 use super::Case;
 
+mod build_hook;
 mod checked;
 mod daemon;
 mod elsewhere;
@@ -20,6 +21,7 @@ mod unused;
 pub fn cases() -> Vec<Case> {
     [
         read_only::CASES,
+        build_hook::CASES,
         elsewhere::CASES,
         substitutes::CASES,
         remote::CASES,

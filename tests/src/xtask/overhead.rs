@@ -39,8 +39,17 @@ const WIDTH: u32 = 10;
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Ways to build: the version of Nix whose store it is, and who builds.
-const WAYS: [(&str, &str); 5] =
-    [("2.8", "Nix"), ("2.8", "loopbox"), ("2.34", "Nix"), ("2.34", "loopbox"), ("2.34", DAEMON)];
+const WAYS: [(&str, &str); 6] = [
+    ("2.8", "Nix"),
+    ("2.8", "loopbox"),
+    ("2.8", HOOK),
+    ("2.34", "Nix"),
+    ("2.34", "loopbox"),
+    ("2.34", DAEMON),
+];
+
+/// Nix, whose build hook is loopbox.
+const HOOK: &str = "Nix, loopbox's build hook";
 
 /// Nix, which leaves running the builders to loopbox, as a build user.
 const DAEMON: &str = "Nix, loopbox's daemon";
@@ -113,6 +122,7 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<Way, Vec<f64>>> {
                 let enter = if version == "2.34" { enter.join(" ") } else { String::new() };
                 let way = match by {
                     "Nix" => "nix",
+                    HOOK => "hook",
                     DAEMON => "external",
                     _ => "build",
                 };

@@ -93,6 +93,7 @@ impl Arguments {
                 self.max_silent_time.unwrap_or(settings.max_silent_time),
                 settings.max_build_log_size,
             ),
+            in_build_hook: false,
         })
     }
 

@@ -1,7 +1,6 @@
 //! What a build prints: plans, results and failures, as JSON and as text.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use builder::build::{BuildError, Builder, Built};
 use builder::graph::{Finished, Graph};
@@ -17,10 +16,8 @@ use serde_json::{Value, json};
 use crate::error::CommandError;
 use crate::exit::{FAILED, Status};
 use crate::output::{self, OutputError as PrintError, Printable};
-use crate::report::document::{AnyReport, short_name};
-
-/// Hidden paths that are listed for a person; programs get all of them.
-const LISTED: usize = 10;
+use crate::report::document::AnyReport;
+use crate::report::listed;
 
 /// A derivation could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +98,7 @@ pub fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Stat
 fn tail_of_log(derivation: &str, error: &BuildError) {
     if let BuildError::Undeclared(error) = error {
         output::tell(format_args!("{derivation} asked for paths of this machine that are not in its view:"));
-        list(&error.paths, false);
+        listed::some_of(&error.paths, false).into_iter().for_each(output::tell);
     }
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
@@ -118,28 +115,9 @@ fn tail_of_log(derivation: &str, error: &BuildError) {
     }
 }
 
-/// What builds asked for that this machine has and their views do not: the likeliest reason of a difference.
+/// Tells which paths of this machine were asked for that views hide.
 pub fn list_hidden(finished: &Finished) {
-    for report in reports(finished) {
-        let hidden = report.access.hidden();
-        if !hidden.paths.is_empty() {
-            let name = short_name(&report.derivation);
-            output::tell(format_args!("{name} asked for paths of this machine that are not in its view:"));
-            list(&hidden.paths, hidden.incomplete);
-        }
-    }
-}
-
-/// Some of these paths, each in a line.
-pub fn list(paths: &[PathBuf], incomplete: bool) {
-    for path in paths.iter().take(LISTED) {
-        output::tell(format_args!("  {}", output::name(path)));
-    }
-    match paths.len().saturating_sub(LISTED) {
-        0 if incomplete => output::tell("  and perhaps more"),
-        0 => {}
-        more => output::tell(format_args!("  and {more} more (all with --report=FILE)")),
-    }
+    reports(finished).flat_map(listed::of_build).for_each(output::tell);
 }
 
 /// What each build asked its view for, with whose it is that was hidden.

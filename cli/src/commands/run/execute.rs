@@ -8,14 +8,13 @@ use sandbox::command::{Declaration, Request};
 use sandbox::report::{HASHED_MAX, Report, Undeclared};
 
 use super::Arguments;
-use crate::commands::build::results;
 use crate::commands::in_view::{InView, Ran};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::{Status, UNDECLARED};
 use crate::globals::Globals;
 use crate::output;
-use crate::report;
 use crate::report::document::{AnyReport, CommandReport, DocumentError};
+use crate::report::{self, listed};
 use crate::terminal;
 
 /// Runs the command in its view, and says what it asked for.
@@ -67,7 +66,7 @@ fn not_allowed(paths: &[PathBuf], status: Status) -> Status {
         );
     } else {
         output::tell("the command asked for paths of this machine that are not in its view:");
-        results::list(paths, false);
+        listed::some_of(paths, false).into_iter().for_each(output::tell);
     }
     if status == Status::Exited(0) { Status::Exited(UNDECLARED.into()) } else { status }
 }

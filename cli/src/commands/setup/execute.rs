@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use builder::setup::files::{self, File};
-use builder::setup::{Places, PlanError, nix_lines, plan, prove};
+use builder::setup::{Places, PlanError, Route, nix_lines, plan, prove};
 use builder::store::{Settings, Store};
 
 use super::Arguments;
@@ -30,10 +30,12 @@ const NIX_DAEMON: [&str; 3] = ["systemctl", "try-restart", "nix-daemon.service"]
 /// What is run once the files are there, and once they are gone.
 const START: [&[&str]; 3] =
     [&["systemctl", "daemon-reload"], &["systemctl", "enable", "--now", "loopbox.socket"], &NIX_DAEMON];
+const START_HOOK: [&[&str]; 1] = [&NIX_DAEMON];
 const STOP: [&[&str]; 1] = [&["systemctl", "disable", "--now", "loopbox.socket"]];
 const STOPPED: [&[&str]; 2] = [&["systemctl", "daemon-reload"], &NIX_DAEMON];
 
 /// What has to be done by hand where there is no systemd.
+const BY_HAND_HOOK: &str = "Start Nix's daemon anew, and run 'loopbox setup --verify'.";
 const BY_HAND: &str = "Start 'loopbox daemon' as root at every start of the machine, start Nix's daemon anew, and run 'loopbox setup --verify'.";
 
 /// A service could not be started or stopped.
@@ -66,8 +68,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         }
         files => files?,
     };
+    let route = Route::of(&settings);
     if !arguments.write {
-        return print(&files, booted);
+        return print(&files, booted, route);
     }
     need_root()?;
     if files::are_written(&files) {
@@ -76,15 +79,28 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         files::write(&files, RECORD.as_ref())?;
         files.iter().for_each(|file| output::tell(format!("wrote {}", output::name(&file.path))));
     }
-    if !booted && std::os::unix::net::UnixStream::connect(&globals.socket).is_err() {
-        output::tell(BY_HAND);
+    let (start, by_hand) = steps(route);
+    if !booted && !listens(globals) {
+        output::tell(by_hand);
         return Ok(Status::Done);
     }
     if booted {
-        run_all(&START)?;
+        run_all(start)?;
     }
     // As Nix is set now.
     verify(&store.settings()?)
+}
+
+/// What is run where there is systemd, and what is said where there is none.
+fn steps(route: Route) -> (&'static [&'static [&'static str]], &'static str) {
+    match route {
+        Route::ExternalBuilders => (&START, BY_HAND),
+        Route::BuildHook => (&START_HOOK, BY_HAND_HOOK),
+    }
+}
+
+fn listens(globals: &Globals) -> bool {
+    std::os::unix::net::UnixStream::connect(&globals.socket).is_ok()
 }
 
 fn places(booted: bool, globals: &Globals) -> io::Result<Places> {
@@ -97,16 +113,17 @@ fn places(booted: bool, globals: &Globals) -> io::Result<Places> {
     })
 }
 
-fn print(files: &[File], booted: bool) -> CommandResult {
+fn print(files: &[File], booted: bool, route: Route) -> CommandResult {
+    let (start, by_hand) = steps(route);
     let mut text = String::new();
-    for File { path, contents } in files {
+    for File { path, contents, .. } in files {
         text += &format!("# {}\n{contents}\n", output::name(path));
     }
     if booted {
-        let lines = START.iter().map(|words| words.join(" "));
+        let lines = start.iter().map(|words| words.join(" "));
         text += &format!("# Then:\n{}\n", lines.collect::<Vec<_>>().join("\n"));
     } else {
-        text += &format!("# Then: {BY_HAND}\n");
+        text += &format!("# Then: {by_hand}\n");
     }
     output::print(text)?;
     Ok(Status::Done)

@@ -52,6 +52,15 @@ rec {
     name = "long-${salt}";
     long = builtins.concatStringsSep "" (builtins.genList (_: "0123456789abcdef") (9 * 1024));
   } "echo > $out";
+  # Only Nix knows where this goes.
+  floating = make {
+    name = "floating-${salt}";
+    __contentAddressed = true;
+    outputHashAlgo = "sha256";
+    outputHashMode = "recursive";
+  } "echo floating > $out";
+  # For another machine.
+  foreign = make { name = "foreign-${salt}"; system = "riscv64-linux"; } "echo foreign > $out";
   cyclic = make { name = "itself-${salt}"; } "echo $out > $out";
   flat = make {
     name = "flat";

@@ -1,0 +1,178 @@
+//! What `loopbox build-hook` does.
+
+use std::collections::BTreeMap;
+use std::io::{self, Stderr, StdinLock};
+use std::sync::Arc;
+
+use builder::build::{BuildError, BuildSlot, Options, Purpose};
+use builder::build_hook::{Connection, Declined, Level, Seat, Turns};
+use builder::derivation::Derivation;
+use builder::status::Failures;
+use builder::store::{RegisterWhen, Settings, Store, version_of_starter};
+use builder::store_path::StorePath;
+use sandbox::backend::Kind;
+use sandbox::causes::chain;
+use sandbox::limits::Limits;
+use sandbox::recovery::StateDir;
+
+use super::Arguments;
+use super::log::{HookLog, tell};
+use crate::commands::builds::{self, Start};
+use crate::commands::need_root;
+use crate::error::{CommandError, CommandResult};
+use crate::exit::{NIX_ERROR, Status};
+use crate::globals::Globals;
+use crate::report::listed;
+use crate::signals::Interrupt;
+
+/// What Nix says a derivation is built on.
+const MACHINE: &str = "loopbox";
+
+/// Where hooks agree about whose turn it is, in the state directory.
+const TURNS: &str = "build-hooks";
+
+/// What a hook ends with, as Nix up to 2.8 understands it; later versions ask only whether it is 0.
+const FAILED: i32 = 100;
+const TIMED_OUT: i32 = 101;
+
+type Nix = Connection<StdinLock<'static>, Stderr>;
+
+/// What an accepted derivation is built with.
+struct Accepted {
+    path: StorePath,
+    derivation: Derivation<'static>,
+    seat: Seat,
+}
+
+/// Answers offers until one is accepted, and builds that.
+pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
+    let log = HookLog::inherit()?;
+    let mut nix = Connection::new(io::stdin().lock(), io::stderr());
+    let told = nix.settings()?;
+    let store = Store::from_environment();
+    let (mut settings, turns) = match prepare(arguments, globals, &store, &told) {
+        Ok(prepared) => prepared,
+        Err(error) => return refuse_all(&mut nix, &error),
+    };
+    let Some(Accepted { path, derivation, seat }) = accept(&mut nix, &store, &settings, &turns)? else {
+        return Ok(Status::Done);
+    };
+    let _turn = turns.wait(&seat)?;
+    settings.version = version_of_starter();
+    // From here on Nix listens to the log and to messages alone.
+    match build(Start { interrupt: Interrupt::watch()?, store, settings }, globals, log, &path, &derivation) {
+        Ok(status) => Ok(status),
+        Err(error) => {
+            tell(Level::Error, error);
+            Ok(Status::Exited(NIX_ERROR.into()))
+        }
+    }
+}
+
+fn prepare(
+    arguments: &Arguments,
+    globals: &Globals,
+    store: &Store,
+    told: &BTreeMap<String, String>,
+) -> Result<(Settings, Turns), CommandError> {
+    need_root()?;
+    let settings = store.told_settings(told, (0, 0))?;
+    settings.check_supported()?;
+    settings.check_store()?;
+    StateDir::open(&globals.state_dir)?;
+    let turns = Turns::open(&globals.state_dir.join(TURNS), arguments.max_jobs.unwrap_or(settings.max_jobs))?;
+    // Nix runs it itself once the outputs are registered.
+    Ok((Settings { post_build_hook: None, ..settings }, turns))
+}
+
+/// Leaves everything to Nix, and says why.
+fn refuse_all(nix: &mut Nix, error: &CommandError) -> CommandResult {
+    nix.tell(Level::Warning, &format!("loopbox builds nothing. {error}"))?;
+    while nix.offer()?.is_some() {
+        nix.decline_permanently()?;
+    }
+    Ok(Status::Done)
+}
+
+fn accept(
+    nix: &mut Nix,
+    store: &Store,
+    settings: &Settings,
+    turns: &Turns,
+) -> Result<Option<Accepted>, CommandError> {
+    while let Some(offer) = nix.offer()? {
+        let (path, derivation) = match offer.derivation(store, settings) {
+            Ok(found) => found,
+            Err(declined) => {
+                let level = if declined.is_usual() { Level::Debug } else { Level::Warning };
+                nix.tell(level, &why_not(&offer.path, &declined))?;
+                nix.decline()?;
+                continue;
+            }
+        };
+        match turns.seat()? {
+            Some(seat) => {
+                nix.accept(MACHINE)?;
+                return Ok(Some(Accepted { path, derivation, seat }));
+            }
+            None => nix.postpone()?,
+        }
+    }
+    Ok(None)
+}
+
+fn why_not(path: &str, declined: &Declined) -> String {
+    let causes: Vec<String> = chain(declined).map(ToString::to_string).collect();
+    format!("loopbox leaves '{path}' to Nix: {}", causes.join(": "))
+}
+
+/// Builds: Nix finds the outputs registered.
+fn build(
+    start: Start,
+    globals: &Globals,
+    log: HookLog,
+    path: &StorePath,
+    derivation: &Derivation<'_>,
+) -> CommandResult {
+    let (options, interrupt) = (options(&start.settings)?, start.interrupt.clone());
+    let builder = builds::builder(start, options, Kind::Nfs, globals, Arc::new(log))?;
+    let slot = BuildSlot { slot: None, maker: builder.store.maker(), when: RegisterWhen::Now };
+    match builder.build(path, derivation, Purpose::Make, slot) {
+        Ok(built) => {
+            let report = built.build.iter().flat_map(|stats| listed::of_build(&stats.report));
+            report.for_each(|line| tell(Level::Warning, line));
+            Ok(Status::Done)
+        }
+        Err(error) => Ok(interrupt.status().unwrap_or_else(|| failed(error))),
+    }
+}
+
+fn options(settings: &Settings) -> Result<Options, CommandError> {
+    Ok(Options {
+        keep_failed: settings.keep_failed,
+        sandbox_paths: builds::sandbox_paths(settings, &[])?,
+        limits: Limits::new(settings.timeout, settings.max_silent_time, settings.max_build_log_size),
+        in_build_hook: true,
+        ..Options::default()
+    })
+}
+
+/// Tells why, and what Nix is to think of it.
+fn failed(error: BuildError) -> Status {
+    let mut kinds = Failures::default();
+    kinds.add(&error);
+    if let Some(report) = error.report() {
+        listed::of_build(report).into_iter().for_each(|line| tell(Level::Warning, line));
+    }
+    if let BuildError::Builder(failure) = &error
+        && let Some(kept) = &failure.kept
+    {
+        tell(Level::Error, format_args!("note: keeping build directory {kept:?}"));
+    }
+    tell(Level::Error, CommandError::from(error));
+    Status::Exited(match kinds.exit_status() {
+        Some(101 | 103) => TIMED_OUT,
+        Some(status) if i32::from(status) >= FAILED => FAILED,
+        _ => NIX_ERROR.into(),
+    })
+}

@@ -1,0 +1,64 @@
+//! What reaches Nix and its user while a hook builds.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
+
+use builder::build::{Event, LogEvent, Observer};
+use builder::build_hook::{Connection, Level};
+use serde_json::json;
+
+use crate::commands::build::progress::waiting_for;
+use crate::failures::RunError;
+
+/// The descriptors that Nix gives its hook for the build's log: where it is written, and where Nix itself reads it.
+const LOG: RawFd = 4;
+const LOG_READER: RawFd = 5;
+
+/// Passes on what a build writes, as Nix keeps and shows it, and what its user may want to know.
+pub struct HookLog {
+    log: Mutex<File>,
+}
+
+impl HookLog {
+    /// The one that Nix has opened. It stays open until this process ends: Nix takes its end for the build's.
+    ///
+    /// # Errors
+    /// Nobody has.
+    pub fn inherit() -> Result<HookLog, RunError> {
+        // The descriptor that nobody may hold open but Nix.
+        let take = |fd| sandbox::inherited(fd).map_err(RunError::NoHook);
+        let (log, reader): (OwnedFd, OwnedFd) = (take(LOG)?, take(LOG_READER)?);
+        drop(reader);
+        Ok(HookLog { log: Mutex::new(log.into()) })
+    }
+
+    fn write(&self, line: &str) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        // When Nix is gone, this process is about to be ended.
+        let _ = log.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+impl Observer for HookLog {
+    /// That a build begins, and what becomes of it, Nix says itself.
+    fn observe(&self, event: &Event<'_>) {
+        match event {
+            Event::Log(_, LogEvent::Line(line)) => self.write(line),
+            Event::Log(_, LogEvent::Message(message)) => self.write(message),
+            Event::Log(_, LogEvent::Phase(phase)) => {
+                self.write(&format!("@nix {}", json!({ "action": "setPhase", "phase": phase })));
+            }
+            Event::Waiting(awaited) => tell(Level::Information, waiting_for(awaited)),
+            Event::Hook(hook, line) => tell(Level::Information, format_args!("{hook}: {line}")),
+            _ => {}
+        }
+    }
+}
+
+/// Tells Nix's user something. If Nix is gone, there is none.
+pub fn tell(level: Level, message: impl Display) {
+    let _ = Connection::new(io::empty(), io::stderr()).tell(level, &message.to_string());
+}
