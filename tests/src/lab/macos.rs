@@ -81,9 +81,9 @@ impl Toolchain {
         Ok(Toolchain { bin, build: lab.directory("macos/target")? })
     }
 
-    /// A cargo that compiles for every kind of Mac, with clippy as the compiler of loopbox's own crates: it warns of
+    /// A cargo that compiles for some kinds of Mac, with clippy as the compiler of loopbox's own crates: it warns of
     /// more, and no warning passes.
-    pub fn cargo(&self, lab: &Lab, arguments: &[&str]) -> Command {
+    pub fn cargo(&self, lab: &Lab, targets: &[Target], arguments: &[&str]) -> Command {
         let mut cargo = command("cargo", arguments);
         cargo
             .arg("-Zbuild-std")
@@ -103,7 +103,7 @@ impl Toolchain {
             // It wants to be told of Apple's kit, and the linker brings its own.
             .env("SDKROOT", &self.bin)
             .env("CARGO_TARGET_DIR", &self.build);
-        for target in TARGETS {
+        for target in targets {
             let variable = target.triple.to_uppercase().replace('-', "_");
             cargo
                 .args(["--target", target.triple])
