@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod setup;
 mod shell;
+mod status;
 mod unmount;
 
 use clap::{Parser, Subcommand};
@@ -76,6 +77,8 @@ pub enum Command {
     Mount(mount::Arguments),
     /// Unmount a view mounted by another loopbox
     Unmount(unmount::Arguments),
+    /// Show the sessions of this machine: who runs what, calls a second, bytes and memory
+    Status(status::Arguments),
     /// Remove what killed runs left behind: mounts, temporary directories, unfinished outputs
     Clean,
     /// Check whether this machine has what loopbox needs, and say what to do
@@ -114,6 +117,7 @@ impl Command {
             Command::Report(arguments) => report::execute(arguments),
             Command::Mount(arguments) => mount::execute(arguments, globals),
             Command::Unmount(arguments) => unmount::execute(arguments, globals),
+            Command::Status(arguments) => status::execute(arguments, globals),
             Command::Clean => clean::execute(globals),
             Command::Doctor(arguments) => doctor::execute(arguments, globals),
             Command::Completions(arguments) => completions::execute(arguments),

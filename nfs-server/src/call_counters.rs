@@ -12,6 +12,8 @@ pub(crate) struct CallCounters {
     mount: AtomicU64,
     blocking: AtomicU64,
     refused: AtomicU64,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
 }
 
 impl CallCounters {
@@ -33,6 +35,24 @@ impl CallCounters {
     /// Counts a refused connection, or a call that reached no procedure.
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts what a READ answers with.
+    pub(crate) fn count_read(&self, bytes: usize) {
+        self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts what a WRITE has written.
+    pub(crate) fn count_written(&self, bytes: usize) {
+        self.bytes_written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.bytes_written.load(Ordering::Relaxed)
     }
 
     pub(crate) fn nfs(&self) -> [u64; PROCEDURES] {

@@ -15,6 +15,8 @@ pub struct CallCounts {
     mount: u64,
     blocking: u64,
     refused: u64,
+    bytes_read: u64,
+    bytes_written: u64,
 }
 
 impl CallCounts {
@@ -24,6 +26,8 @@ impl CallCounts {
             mount: counters.mount(),
             blocking: counters.blocking(),
             refused: counters.refused(),
+            bytes_read: counters.bytes_read(),
+            bytes_written: counters.bytes_written(),
         }
     }
 
@@ -31,7 +35,7 @@ impl CallCounts {
     #[must_use]
     pub fn to_numbers(&self) -> Vec<u64> {
         let mut numbers = self.nfs.to_vec();
-        numbers.extend([self.mount, self.blocking, self.refused]);
+        numbers.extend([self.mount, self.blocking, self.refused, self.bytes_read, self.bytes_written]);
         numbers
     }
 
@@ -44,6 +48,8 @@ impl CallCounts {
             mount: number(PROCEDURES),
             blocking: number(PROCEDURES + 1),
             refused: number(PROCEDURES + 2),
+            bytes_read: number(PROCEDURES + 3),
+            bytes_written: number(PROCEDURES + 4),
         }
     }
 
@@ -69,6 +75,18 @@ impl CallCounts {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Bytes that READ has answered with.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    /// Bytes that WRITE has written.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.bytes_written
     }
 
     /// The NFS procedures by the names of RFC 1813, with how often each was called.

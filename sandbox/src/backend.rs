@@ -93,6 +93,9 @@ pub trait Provisioned: Send {
     /// If it cannot be opened.
     fn view(&self) -> Result<&View, OpenError>;
 
+    /// A program runs in it now, of which it is to tell whoever asks.
+    fn runs(&self, _program: &Path) {}
+
     /// Is asked for when what the view needs to be real has ended before its time.
     fn gone(&self) -> Option<&Cancel> {
         None

@@ -27,6 +27,7 @@ pub mod recovery;
 pub mod report;
 mod server;
 pub mod session;
+pub mod status;
 pub mod work_dir;
 
 pub use phantom::phantom;

@@ -139,6 +139,15 @@ impl StateDir {
         Ok(found.map(|(_, written)| written.owner.pid()))
     }
 
+    /// The processes that live and have sessions, each with where it answers what that session does.
+    ///
+    /// # Errors
+    /// If the records cannot be listed.
+    pub(crate) fn living(&self) -> Result<Vec<(u32, PathBuf)>, StateError> {
+        let living = self.records()?.into_iter().filter(|(_, written)| written.owner.is_alive());
+        Ok(living.map(|(file, written)| (written.owner.pid(), status_of(&file))).collect())
+    }
+
     /// Takes away what dead runs left.
     ///
     /// # Errors
@@ -158,6 +167,8 @@ impl StateDir {
                     Err(error) => swept.left.push((image_of(&file), error.to_string())),
                 }
                 if swept.left.is_empty() {
+                    // Nobody answers there any more.
+                    let _ = fs::remove_file(status_of(&file));
                     drop(RunRecord::new(file, written));
                 }
                 swept
@@ -266,6 +277,11 @@ impl RunRecord {
         image_of(&self.file)
     }
 
+    /// Where the session answers what it does.
+    pub(crate) fn status(&self) -> PathBuf {
+        status_of(&self.file)
+    }
+
     /// Removes a directory that the record names. It is left as it is, for a later sweep, while what would go down into it
     /// must not: through a mount it would remove what the host shows, and through a farm what is linked. A later sweep
     /// tries again what cannot be removed.
@@ -324,6 +340,10 @@ impl Drop for RunRecord {
 
 fn farm_of(record: &Path) -> PathBuf {
     record.with_extension("farm")
+}
+
+fn status_of(record: &Path) -> PathBuf {
+    record.with_extension("status")
 }
 
 fn image_of(record: &Path) -> PathBuf {

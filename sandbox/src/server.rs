@@ -10,9 +10,12 @@ mod request;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use mounter::Network;
 use mounter::jail::{self, JailError, Spawner, control};
@@ -22,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Accesses, Recording};
 use crate::cancel::Cancel;
+use crate::status::{Answering, Come, StatusListener};
 
 #[cfg(target_os = "linux")]
 pub use confine::can_restrict_files;
@@ -36,6 +40,8 @@ pub(crate) struct ServerProcess {
     address: SocketAddr,
     export: String,
     control: UnixStream,
+    /// What it runs, for whoever asks.
+    program: Arc<OnceLock<PathBuf>>,
     process: Option<jail::ServerProcess>,
     listening: Option<JoinHandle<Option<Served>>>,
     gone: Cancel,
@@ -52,6 +58,8 @@ pub(crate) struct Serving<'a> {
     pub recording: Recording,
     /// What it shows otherwise than it is.
     pub variation: ViewVariation,
+    /// Where it is answered what the server does.
+    pub status: &'a Path,
     /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
     pub asked_from: Option<BorrowedFd<'a>>,
 }
@@ -124,7 +132,8 @@ impl ServerProcess {
         network: &Network,
         what: Serving<'_>,
     ) -> Result<ServerProcess, ServeError> {
-        let Serving { view, user, recording, variation, asked_from } = what;
+        let Serving { view, user, recording, variation, status, asked_from } = what;
+        let began = Instant::now();
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
         let process = spawner.spawn_server(&theirs, network, asked_from).map_err(ServeError::Process)?;
@@ -133,24 +142,32 @@ impl ServerProcess {
         let opens_as_user = asked_from.is_some();
         let request = ServeRequest { view, rights, opens_as_user, recording, variation, log };
         control::send(&control, &request).map_err(control_failed)?;
-        let (address, export) = loop {
+        let (address, export, server_pid) = loop {
             match control::receive(&control).map_err(control_failed)? {
                 Some(FromServer::Log(line)) => line.log(),
-                Some(FromServer::Serves { address, export }) => break (address, export),
+                Some(FromServer::Serves { address, export, pid }) => break (address, export, pid),
                 Some(FromServer::Failed(failure)) => return Err(failure.into()),
-                Some(FromServer::Ended { .. }) | None => return Err(ServeError::Gone),
+                Some(FromServer::Ended { .. } | FromServer::Counted(_)) | None => {
+                    return Err(ServeError::Gone);
+                }
             }
         };
-        let gone = Cancel::default();
+        let (gone, program) = (Cancel::default(), Arc::default());
         let listening = {
             let (control, gone) = (control.try_clone().map_err(control_failed)?, gone.clone());
-            let listen = move || listen(&control, &gone);
+            let answering = Answering { uid: user.uid, server_pid, began, program: Arc::clone(&program) };
+            // It is of no use to the session itself.
+            let status = StatusListener::at(status)
+                .inspect_err(|error| tracing::debug!(%error, "nobody can ask what a session does"));
+            let status = status.ok().map(|listener| (listener, answering));
+            let listen = move || listen(&control, status, &gone);
             std::thread::Builder::new().name("server".into()).spawn(listen).map_err(ServerError::Thread)?
         };
         Ok(ServerProcess {
             address,
             export,
             control,
+            program,
             process: Some(process),
             listening: Some(listening),
             gone,
@@ -170,6 +187,11 @@ impl ServerProcess {
     /// Is asked for when the process has ended before it was to.
     pub fn gone(&self) -> &Cancel {
         &self.gone
+    }
+
+    /// What runs in the view now.
+    pub fn runs(&self, program: &Path) {
+        self.program.get_or_init(|| program.into());
     }
 
     /// Stops serving, and waits for the process's end.
@@ -198,11 +220,27 @@ impl Drop for ServerProcess {
     }
 }
 
-/// Takes what the server tells, until it has told all.
-fn listen(control: &UnixStream, gone: &Cancel) -> Option<Served> {
+/// Takes what the server tells, until it has told all, and answers those who ask what it does.
+fn listen(
+    control: &UnixStream,
+    mut status: Option<(StatusListener, Answering)>,
+    gone: &Cancel,
+) -> Option<Served> {
     loop {
+        if let Some((listener, _)) = &mut status
+            && let Come::Asked = listener.wait(control.as_fd())
+        {
+            // If it has gone, its silence says so.
+            let _ = control::send(control, &Order::Count);
+            continue;
+        }
         match control::receive(control) {
             Ok(Some(FromServer::Log(line))) => line.log(),
+            Ok(Some(FromServer::Counted(calls))) => {
+                if let Some((listener, answering)) = &mut status {
+                    listener.answer(CallCounts::from_numbers(&calls), answering);
+                }
+            }
             Ok(Some(FromServer::Ended { calls, accesses })) => {
                 return Some(Served { calls: CallCounts::from_numbers(&calls), accesses: *accesses });
             }

@@ -283,6 +283,7 @@ impl Here<'_> {
             jail = jail.when_stopped(move || terminal.stopped());
         }
         let started = Instant::now();
+        self.provisioned.runs(&request.spec.program);
         let waited = {
             let killer = jail.killer();
             let _stopped =

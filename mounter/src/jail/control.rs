@@ -89,9 +89,12 @@ pub fn receive_descriptors(
 /// # Errors
 /// Those of write(2); [`io::ErrorKind::InvalidData`] for what JSON cannot say.
 pub fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {
-    let text = serde_json::to_vec(message)?;
-    to.write_all(&(text.len() as u64).to_le_bytes())?;
-    to.write_all(&text)
+    // At once, as other threads may send as well.
+    let mut all = vec![0; size_of::<u64>()];
+    serde_json::to_writer(&mut all, message)?;
+    let length = (all.len() - size_of::<u64>()) as u64;
+    all[..size_of::<u64>()].copy_from_slice(&length.to_le_bytes());
+    to.write_all(&all)
 }
 
 /// Receives a message; none at the end of the stream.

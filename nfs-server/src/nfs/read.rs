@@ -45,9 +45,11 @@ impl Procedure for Read {
         if call.blocking == Blocking::Never
             && let Some(segment) = view.segment(&node, arguments.offset, count, SENDFILE_MIN, caller)?
         {
+            call.service.counters.count_read(segment.count);
             return Ok(Done { eof: segment.eof, data: Data::Segment(segment) });
         }
         let read = view.read(&node, arguments.offset, &mut bulk[..count], caller, call.blocking)?;
+        call.service.counters.count_read(read.count);
         Ok(Done { data: Data::Copied(&bulk[..read.count]), eof: read.eof })
     }
 }

@@ -43,6 +43,7 @@ impl Procedure for Write {
         let before = call.pre_op(file.node());
         let sync = arguments.stable != UNSTABLE;
         let written = file.write(arguments.offset, arguments.data, sync, call.caller(), call.blocking)?;
+        call.service.counters.count_written(written.count);
         Ok(Done {
             file: Wcc { before, after: Some(written.attributes) },
             count: written.count as u32,

@@ -1,6 +1,7 @@
 //! Views served over NFS to this machine's own client.
 
 use std::cell::OnceCell;
+use std::path::Path;
 
 use mounter::jail::Root;
 use mounter::{MountOptions, Network, Source};
@@ -32,7 +33,8 @@ impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         let network = Network::new()?;
         let ProvisionRequest { view, user, at, record, spawner, recording, variation, asked_from } = request;
-        let serving = Serving { view, user, recording, variation, asked_from };
+        let status = record.status();
+        let serving = Serving { view, user, recording, variation, status: &status, asked_from };
         let server = ServerProcess::start(spawner, &network, serving)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
@@ -69,6 +71,10 @@ impl Provisioned for Provision {
         let options = ViewOptions { prepares_scratches: false, ..ViewOptions::default() };
         let view = View::open_with(&self.spec, options)?;
         Ok(self.view.get_or_init(|| view))
+    }
+
+    fn runs(&self, program: &Path) {
+        self.server.runs(program);
     }
 
     fn gone(&self) -> Option<&Cancel> {

@@ -26,12 +26,24 @@ pub fn serve(control: &UnixStream) -> ExitCode {
         Ok(started) => started,
         Err(failure) => return told(control, &FromServer::Failed(failure)),
     };
-    let serves = FromServer::Serves { address: server.addr(), export: server.export().into() };
+    let (address, export) = (server.addr(), server.export().into());
+    let serves = FromServer::Serves { address, export, pid: std::process::id() };
     if control::send(control, &serves).is_err() {
         return ExitCode::FAILURE;
     }
-    // Without an order the other side has died, and the client with it.
-    let Ok(Some(Order::Stop)) = control::receive(control) else { return ExitCode::FAILURE };
+    loop {
+        match control::receive(control) {
+            Ok(Some(Order::Stop)) => break,
+            Ok(Some(Order::Count)) => {
+                let counted = FromServer::Counted(server.calls().to_numbers());
+                if control::send(control, &counted).is_err() {
+                    return ExitCode::FAILURE;
+                }
+            }
+            // Without an order the other side has died, and the client with it.
+            Ok(None) | Err(_) => return ExitCode::FAILURE,
+        }
+    }
     let calls = server.stop().to_numbers();
     let accesses = accesses.map(|accesses| accesses.take(&view)).unwrap_or_default();
     let accesses = Box::new(accesses);

@@ -32,6 +32,8 @@ pub(super) struct ServeRequest {
 /// To the server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
+    /// It is to tell what it has done so far.
+    Count,
     /// The client is done.
     Stop,
 }
@@ -42,7 +44,9 @@ pub(super) enum FromServer {
     /// Something for the log.
     Log(Line),
     /// It answers.
-    Serves { address: SocketAddr, export: String },
+    Serves { address: SocketAddr, export: String, pid: u32 },
+    /// What it has done so far.
+    Counted(Vec<u64>),
     /// It cannot serve.
     Failed(Failure),
     /// It has served.

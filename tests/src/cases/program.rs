@@ -14,6 +14,7 @@ mod mount;
 mod report;
 mod run;
 mod server;
+pub mod status;
 mod streams;
 mod strict;
 mod terminal;
@@ -25,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         run::CASES,
         busy::CASES,
         server::CASES,
+        status::CASES,
         backend::CASES,
         explain::CASES,
         late::CASES,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::{END, ORDINARY, Running, socket, start_loopbox};
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::cases::nix::store::ran;
+use crate::cases::program::status::sessions_until;
 use crate::cases::{Place, cases};
 
 cases![
@@ -20,6 +21,7 @@ cases![
     a_name_that_changes_shows_nothing_more,
     a_user_is_nobody_else,
     a_daemon_takes_the_socket_that_it_is_given,
+    root_sees_what_lives_whichever_daemon_began_it,
     without_a_daemon_it_takes_root,
 ];
 
@@ -252,4 +254,32 @@ fn without_a_daemon_it_takes_root(place: &Place) {
     let refused = ran(&mut command);
     assert_eq!(refused.status, 125, "{refused:?}");
     assert!(refused.stderr.contains("this needs root"), "{}", refused.stderr);
+}
+
+fn root_sees_what_lives_whichever_daemon_began_it(place: &Place) {
+    let mut lent = Lent::start(place);
+    let mut run = lent.run(&["--with", "/bin/busybox", "--", "/bin/busybox", "sleep", "1000"]);
+    let mut run = run.spawn().expect("it can be started");
+    lent.daemon = start_loopbox_again(lent.daemon, place);
+    let loopbox = Loopbox::at(place);
+    let runs = |sessions: &[serde_json::Value]| {
+        sessions.iter().any(|session| session["served"]["program"].is_string())
+    };
+    let [session] = &sessions_until(&loopbox, runs)[..] else { panic!("one session") };
+    assert_ne!(session["pid"], run.id(), "it is the attendant's");
+    assert_eq!(session["served"]["uid"], ORDINARY);
+    let refused = ran(&mut lent.command(&["status"]));
+    assert!(refused.status == 125 && refused.stderr.contains("this needs root"), "{refused:?}");
+    super::signal(run.id(), nix::sys::signal::Signal::SIGTERM);
+    run.wait().expect("it ends");
+    lent.assert_nothing_left();
+}
+
+/// Kills the daemon, not what it has begun, and starts another.
+fn start_loopbox_again(mut daemon: Running, place: &Place) -> Running {
+    std::thread::sleep(Duration::from_millis(500));
+    daemon.0.kill().expect("it runs");
+    daemon.0.wait().expect("it ends");
+    std::mem::forget(daemon);
+    start_loopbox(place)
 }
