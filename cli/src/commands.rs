@@ -26,6 +26,9 @@ mod unmount;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(target_os = "linux")]
+pub use daemon::attend;
+
 use crate::error::CommandResult;
 use crate::failures::RunError;
 use crate::globals::Globals;

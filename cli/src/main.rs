@@ -11,6 +11,7 @@ mod failures;
 mod globals;
 mod hints;
 mod itself;
+mod log;
 mod means;
 mod output;
 mod report;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use commands::CommandLine;
 use error::CommandResult;
 use exit::Status;
+use sandbox::jail::Roles;
 
 /// What this program can do inside a jail.
 #[cfg(target_os = "linux")]
@@ -33,11 +35,19 @@ const INSIDE: sandbox::jail::Task = sandbox::compare::inside;
 #[cfg(not(target_os = "linux"))]
 const INSIDE: sandbox::jail::Task = |_| 2;
 
+/// What it does in processes of its own.
+const ROLES: Roles = Roles {
+    task: INSIDE,
+    serve: sandbox::serve,
+    #[cfg(target_os = "linux")]
+    attend: commands::attend,
+};
+
 fn main() -> ExitCode {
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
     let mut words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == sandbox::jail::WORD) {
-        return sandbox::jail::enter(INSIDE, sandbox::serve);
+        return sandbox::jail::enter(&ROLES);
     }
     #[cfg(target_os = "linux")]
     if words.get(1).is_some_and(|word| word == sandbox::jail::guard::WORD) {
@@ -54,20 +64,6 @@ fn main() -> ExitCode {
 }
 
 fn execute(line: &CommandLine) -> CommandResult {
-    log_to_stderr();
+    log::to_stderr(&log::filter());
     line.command.execute(&line.globals)
-}
-
-/// Logs warnings to standard error; `LOOPBOX_LOG` takes a filter of `tracing-subscriber`, such as `debug`.
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LOOPBOX_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| output::TracingOutput)
-        .with_ansi(output::stderr_has_colour())
-        // What cannot be written would be told with `eprintln!`.
-        .log_internal_errors(false)
-        .without_time()
-        .init();
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     if std::env::args().nth(1).as_deref() == Some(mounter::jail::WORD) {
-        return mounter::jail::enter(|_| 0, |_| std::process::ExitCode::FAILURE);
+        let (serve, attend) = (|_: &_| ExitCode::FAILURE, |_| ExitCode::FAILURE);
+        return mounter::jail::enter(&mounter::jail::Roles { task: |_| 0, serve, attend });
     }
     eprintln!("this is only started by mounter::jail::Jail::spawn");
     ExitCode::from(2)

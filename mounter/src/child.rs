@@ -87,7 +87,7 @@ impl Handle {
         while !self.has_ended(PollTimeout::NONE) {}
     }
 
-    fn has_ended(&self, patience: PollTimeout) -> bool {
+    pub(crate) fn has_ended(&self, patience: PollTimeout) -> bool {
         let mut ended = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         !matches!(poll(&mut ended, patience), Ok(0) | Err(Errno::EINTR))
     }

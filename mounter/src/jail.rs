@@ -63,12 +63,16 @@ pub use launch::{End, Jail, Killer};
 pub use mac::enter_profile;
 pub use place::{Place, Places, What};
 pub use resource::{Limit, Resource};
+#[cfg(target_os = "linux")]
+pub use spawner::AttendantProcess;
 pub use spawner::{ServerProcess, Spawner};
 pub use spec::{Ids, JailSpec, Root, SpawnRequest, User};
 pub use stdio::Stdio3;
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};
-pub use task::{Serve, Task};
+#[cfg(target_os = "linux")]
+pub use task::{Attend, Attendance};
+pub use task::{Roles, Serve, Task};
 pub use users::KillError;
 
 /// The hidden word that makes the binary call [`enter`].

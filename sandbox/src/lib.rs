@@ -52,10 +52,12 @@ pub mod view {
 pub mod jail {
     #[cfg(target_os = "linux")]
     pub use mounter::guard;
+    #[cfg(target_os = "linux")]
+    pub use mounter::jail::Attendance;
     pub use mounter::jail::{
-        Architecture, EntryMode, Ids, JailError, JailSpec, KillError, Limit, Mac, Outcome, Resource, Root,
-        Spawner, Stdio3, StreamError, Streams, SystemCalls, Task, User, WORD, can_scope_abstract_sockets,
-        enter,
+        Architecture, EntryMode, Ids, JailError, JailSpec, KillError, Limit, Mac, Outcome, Resource, Roles,
+        Root, Spawner, Stdio3, StreamError, Streams, SystemCalls, Task, User, WORD,
+        can_scope_abstract_sockets, enter,
     };
     pub use mounter::profile::{Files, Network, Profile};
     pub use mounter::signal_text;

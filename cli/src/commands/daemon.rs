@@ -6,7 +6,7 @@ mod execute;
 use std::path::PathBuf;
 
 #[cfg(target_os = "linux")]
-pub use execute::execute;
+pub use execute::{attend, execute};
 
 /// Mount views for those who are not root, such as Nix's build users
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where there is a daemon"))]
@@ -15,7 +15,4 @@ pub struct Arguments {
     /// The file that says who may use it
     #[arg(long, value_name = "FILE", default_value = "/etc/loopbox/daemon.toml")]
     policy: PathBuf,
-    /// Attend to the connection that is standard input: what the daemon starts for each
-    #[arg(long, hide = true)]
-    attend: bool,
 }

@@ -10,12 +10,14 @@ use super::SERVER;
 use super::control::{self, Report};
 #[cfg(target_os = "linux")]
 use super::fork_server::Forked;
-use super::{JailError, Serve, SpawnRequest, Task, supervisor};
+#[cfg(target_os = "linux")]
+use super::{Attendance, Spawner};
+use super::{JailError, Roles, SpawnRequest, supervisor};
 use crate::sys;
 
-/// Runs as supervisor, or as server. Call it before the process has a second thread. `task` is for jails with `own_task`.
+/// Runs as supervisor, as server, or as attendant. Call it before the process has a second thread.
 #[must_use]
-pub fn enter(task: Task, serve: Serve) -> ExitCode {
+pub fn enter(roles: &Roles) -> ExitCode {
     let Some(control) = inherited_socket() else {
         // Somebody typed the hidden word.
         return ExitCode::from(2);
@@ -23,16 +25,19 @@ pub fn enter(task: Task, serve: Serve) -> ExitCode {
     #[cfg(target_os = "linux")]
     let control = match super::fork_server::serve(control) {
         Ok(Some(Forked::Supervisor(control))) => control,
-        Ok(Some(Forked::Server(control))) => return serve(&control),
+        Ok(Some(Forked::Server(control))) => return (roles.serve)(&control),
+        Ok(Some(Forked::Attendant { connection, told, forks })) => {
+            return (roles.attend)(Attendance { connection, told, spawner: Spawner::of(forks) });
+        }
         Ok(None) => return ExitCode::SUCCESS,
         Err(_) => return ExitCode::FAILURE,
     };
     #[cfg(not(target_os = "linux"))]
     if env::args().nth(3).is_some_and(|word| word == SERVER) {
-        return serve(&control);
+        return (roles.serve)(&control);
     }
     let report = match control::receive::<SpawnRequest>(&control) {
-        Ok(Some(request)) => supervisor::supervise(&request, task, &control),
+        Ok(Some(request)) => supervisor::supervise(&request, roles.task, &control),
         Ok(None) => return ExitCode::FAILURE,
         Err(source) => Report::Failed(JailError::Control { source }),
     };

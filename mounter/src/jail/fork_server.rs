@@ -28,10 +28,15 @@ const FORKED: i32 = 0;
 /// Asks for a supervisor: its three streams, and its end of the control socket, which the answer has a pidfd for.
 const SUPERVISOR: i32 = 0;
 
-/// Asks for a process that serves a view: its end of a control socket, the network namespace that it is to be in, and the
-/// root directory that it is to have, if not the machine's. No user has this number (setresuid(2)). The answer has a pidfd
-/// for it.
-const SERVER: i32 = -1;
+/// Asks for another process, which the number of descriptors tells; no user has this number (setresuid(2)). The answer has a
+/// pidfd for it.
+///
+/// - Two or three, a process that serves a view: its end of a control socket, the network namespace that it is to be in, and the
+///   root directory that it is to have, if not the machine's.
+/// - Four, an attendant: a connection, its end of a socket on which it is told more, its end of the socket of a process like
+///   this one, and its standard error.
+/// - One, a process like this one: its end of the socket on which it is asked.
+const OTHER: i32 = -1;
 
 /// Asks for a process that kills those of the user of this number: it writes an error's number to a pipe.
 type User = i32;
@@ -40,7 +45,15 @@ type User = i32;
 #[derive(Debug)]
 pub(super) struct ForkServer {
     socket: UnixStream,
-    process: Child,
+    /// The process, if it is a child of this one.
+    process: Option<Child>,
+}
+
+/// One that another process has had forked for this one.
+impl From<OwnedFd> for ForkServer {
+    fn from(socket: OwnedFd) -> ForkServer {
+        ForkServer { socket: socket.into(), process: None }
+    }
 }
 
 impl ForkServer {
@@ -53,7 +66,7 @@ impl ForkServer {
         let null = || File::options().read(true).write(true).open("/dev/null");
         command.stdin(null()?).stdout(null()?).stderr(null()?);
         sys::in_own_session_with(&mut command, theirs.as_raw_fd());
-        Ok(ForkServer { socket: ours, process: command.spawn()? })
+        Ok(ForkServer { socket: ours, process: Some(command.spawn()?) })
     }
 
     /// Has a supervisor forked that has these streams and this end of a control socket; its pidfd.
@@ -72,8 +85,18 @@ impl ForkServer {
         root: Option<BorrowedFd<'_>>,
     ) -> io::Result<OwnedFd> {
         let sent: Vec<_> = [control.as_fd(), network].into_iter().chain(root).collect();
-        let server = self.ask(SERVER, &sent)?;
+        let server = self.ask(OTHER, &sent)?;
         server.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Has a process forked that attends to a connection, and another one that forks what that needs; the attendant's pidfd.
+    /// It logs to this process's standard error.
+    pub fn fork_attendant(&self, connection: BorrowedFd<'_>, told: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+        let (asks, forks) = UnixStream::pair()?;
+        self.ask(OTHER, &[forks.as_fd()])?;
+        drop(forks);
+        let attendant = self.ask(OTHER, &[connection, told, asks.as_fd(), io::stderr().as_fd()])?;
+        attendant.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Has all processes of a user killed, by a process that becomes this user.
@@ -104,7 +127,7 @@ impl Drop for ForkServer {
     fn drop(&mut self) {
         // If the process has ended already, there is nobody to be told.
         let _ = self.socket.shutdown(Shutdown::Both);
-        if let Err(error) = self.process.wait() {
+        if let Some(Err(error)) = self.process.as_mut().map(Child::wait) {
             tracing::warn!("cannot wait for the process that forks supervisors: {error}");
         }
     }
@@ -116,6 +139,8 @@ pub(super) enum Forked {
     Supervisor(UnixStream),
     /// One that serves a view.
     Server(UnixStream),
+    /// One that attends to a connection, is told more on another socket, and asks a process like this one.
+    Attendant { connection: UnixStream, told: UnixStream, forks: ForkServer },
 }
 
 /// The process itself, which has one thread. Returns in each process that it has forked; and in the process itself with
@@ -131,28 +156,12 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
         let forked = sys::fork_single_threaded();
         if let Ok(ForkResult::Child) = forked {
             drop(socket);
-            return match received {
-                [Some(stdin), Some(stdout), Some(stderr), Some(control)] => {
-                    become_supervisor(&stdin, &stdout, &stderr)?;
-                    Ok(Some(Forked::Supervisor(control.into())))
-                }
-                [Some(control), Some(network), root, _] if number == SERVER => {
-                    nix::sched::setns(network, CloneFlags::CLONE_NEWNET)?;
-                    if let Some(root) = root {
-                        nix::unistd::fchdir(root)?;
-                        nix::unistd::chroot(".")?;
-                    }
-                    prctl::set_name(c"loopbox-server")?;
-                    Ok(Some(Forked::Server(control.into())))
-                }
-                [Some(report), ..] => kill_all_of(number, report.into()).map(|()| None),
-                _ => Err(io::ErrorKind::InvalidData.into()),
-            };
+            return become_forked(number, received);
         }
         // Whoever has the other ends waits to see these closed.
         drop(received);
         let process = forked.and_then(|forked| match forked {
-            ForkResult::Parent { child } if matches!(number, SUPERVISOR | SERVER) => {
+            ForkResult::Parent { child } if matches!(number, SUPERVISOR | OTHER) => {
                 sys::pidfd_open(child).map(Some)
             }
             _ => Ok(None),
@@ -166,6 +175,46 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
         }
     }
     Ok(None)
+}
+
+fn become_forked(
+    number: i32,
+    received: [Option<OwnedFd>; sys::DESCRIPTORS_MAX],
+) -> io::Result<Option<Forked>> {
+    match (number, received) {
+        (SUPERVISOR, [Some(stdin), Some(stdout), Some(stderr), Some(control)]) => {
+            become_supervisor(&stdin, &stdout, &stderr)?;
+            Ok(Some(Forked::Supervisor(control.into())))
+        }
+        (OTHER, [Some(connection), Some(told), Some(asks), Some(stderr)]) => {
+            become_attendant(&stderr)?;
+            let (connection, told, forks) = (connection.into(), told.into(), asks.into());
+            Ok(Some(Forked::Attendant { connection, told, forks }))
+        }
+        (OTHER, [Some(control), Some(network), root, None]) => {
+            nix::sched::setns(network, CloneFlags::CLONE_NEWNET)?;
+            if let Some(root) = root {
+                nix::unistd::fchdir(root)?;
+                nix::unistd::chroot(".")?;
+            }
+            prctl::set_name(c"loopbox-server")?;
+            Ok(Some(Forked::Server(control.into())))
+        }
+        (OTHER, [Some(socket), None, None, None]) => {
+            nix::unistd::setsid()?;
+            serve(socket.into())
+        }
+        (user, [Some(report), None, None, None]) => kill_all_of(user, report.into()).map(|()| None),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// It waits for its own children, and nobody's keys end it.
+fn become_attendant(stderr: &OwnedFd) -> io::Result<()> {
+    sys::set_ignored(Signal::SIGCHLD, false)?;
+    prctl::set_name(c"loopbox-attend")?;
+    nix::unistd::setsid()?;
+    Ok(nix::unistd::dup2_stderr(stderr)?)
 }
 
 fn become_supervisor(stdin: &OwnedFd, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<()> {

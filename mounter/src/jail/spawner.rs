@@ -27,6 +27,30 @@ impl Spawner {
         }
     }
 
+    /// Asks a process that forks for this one already.
+    #[cfg(target_os = "linux")]
+    pub(super) fn of(server: super::fork_server::ForkServer) -> Spawner {
+        // Should that process be killed, another one is started from the file that this one runs from.
+        Spawner { loopbox: "/proc/self/exe".into(), server: std::sync::Mutex::new(Some(server)) }
+    }
+
+    /// Starts a process that attends to a connection, with its end of a socket on which it is told more. It goes on when this
+    /// process has ended.
+    ///
+    /// # Errors
+    /// [`JailError::Launch`].
+    #[cfg(target_os = "linux")]
+    pub fn spawn_attendant(
+        &self,
+        connection: &UnixStream,
+        told: &UnixStream,
+    ) -> Result<AttendantProcess, JailError> {
+        let process = self
+            .start_attendant(connection, told)
+            .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })?;
+        Ok(AttendantProcess(process))
+    }
+
     /// Starts a supervisor with the program's streams, which are closed here then.
     pub(super) fn spawn(&self, stdio: Stdio3, control: &UnixStream) -> Result<Spawned, JailError> {
         self.start(stdio, control)
@@ -62,6 +86,20 @@ impl Spawner {
             return Err(KillError::Root);
         }
         self.kill_all_of(uid).map_err(|source| KillError::Kill { uid, source })
+    }
+}
+
+/// A process that attends to a connection, whatever becomes of this.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub struct AttendantProcess(Spawned);
+
+#[cfg(target_os = "linux")]
+impl AttendantProcess {
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.has_ended()
     }
 }
 
@@ -127,6 +165,15 @@ mod forked {
             Ok(Spawned(Handle::from(self.ask(fork)?)))
         }
 
+        pub(super) fn start_attendant(
+            &self,
+            connection: &UnixStream,
+            told: &UnixStream,
+        ) -> io::Result<Spawned> {
+            let fork = |server: &ForkServer| server.fork_attendant(connection.as_fd(), told.as_fd());
+            Ok(Spawned(Handle::from(self.ask(fork)?)))
+        }
+
         pub(super) fn kill_all_of(&self, uid: u32) -> io::Result<()> {
             self.ask(|server| server.kill_user(uid))
         }
@@ -150,6 +197,10 @@ mod forked {
 
         pub fn kill(&mut self) -> io::Result<()> {
             self.0.kill()
+        }
+
+        pub fn has_ended(&self) -> bool {
+            self.0.has_ended(nix::poll::PollTimeout::ZERO)
         }
     }
 }

@@ -10,7 +10,9 @@ use std::{fmt, io, thread};
 
 use mounter::jail::{JailError, Spawner, Stdio3, control};
 use mounter::unguessable;
+use nfs_server::view::path_text;
 use nix::unistd::{Gid, Uid};
+use serde::{Deserialize, Serialize};
 
 use super::Peer;
 use super::check;
@@ -25,6 +27,26 @@ use crate::work_dir::{Layout, Top, WorkDir};
 
 /// How long a process that has closed its connection may take to end, if that is why.
 const DYING: Duration = Duration::from_secs(2);
+
+/// What an attendant is told by the daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Briefing {
+    /// Where it notes what it could leave behind.
+    #[serde(with = "path_text")]
+    pub state_dir: PathBuf,
+    /// What it logs, as a filter of `tracing-subscriber`.
+    pub log: String,
+}
+
+impl Briefing {
+    /// What is told there.
+    ///
+    /// # Errors
+    /// The daemon died while it told it.
+    pub fn receive(told: &UnixStream) -> io::Result<Briefing> {
+        control::receive(told)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
 
 /// Does what one connection asks for, in a process that does nothing else.
 ///

@@ -6,16 +6,15 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use mounter::jail::control;
+use mounter::jail::{AttendantProcess, Spawner, control};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
 use super::request::Reply;
-use super::{Peer, Policy};
+use super::{Briefing, Peer, Policy};
 use crate::cancel::Cancel;
 
 /// How often attendants that have ended are reaped while nobody connects, in milliseconds.
@@ -99,15 +98,15 @@ impl Drop for Listening {
     }
 }
 
-/// Serves until it is asked to stop. `attendant` makes the command that attends to the connection which is its standard
-/// input. Attendants are not stopped.
+/// Serves until it is asked to stop. Attendants are told what they are to know, and are not stopped.
 ///
 /// # Errors
 /// [`ListenError::Accept`].
 pub fn serve(
     listening: &Listening,
     policy: &Policy,
-    attendant: impl Fn() -> Command,
+    spawner: &Spawner,
+    briefing: &Briefing,
     stop: &Cancel,
 ) -> Result<(), ListenError> {
     let (stopped, wake) = io::pipe().map_err(ListenError::Accept)?;
@@ -127,7 +126,7 @@ pub fn serve(
         }
         sessions.reap();
         match listening.listener.accept() {
-            Ok((connection, _)) => sessions.begin(connection, policy, &attendant),
+            Ok((connection, _)) => sessions.begin(&connection, policy, (spawner, briefing)),
             // Nobody is there, or has gone again; or this process has too much open for the moment.
             Err(error) if is_passing(&error) => {}
             Err(error) => return Err(ListenError::Accept(error)),
@@ -147,24 +146,31 @@ fn is_passing(error: &io::Error) -> bool {
 
 /// The attendants, each with the user whom it is for.
 #[derive(Default)]
-struct Sessions(Vec<(u32, Child)>);
+struct Sessions(Vec<(u32, AttendantProcess)>);
 
 impl Sessions {
     fn reap(&mut self) {
-        self.0.retain_mut(|(_, child)| matches!(child.try_wait(), Ok(None)));
+        self.0.retain(|(_, attendant)| !attendant.has_ended());
     }
 
-    fn begin(&mut self, connection: UnixStream, policy: &Policy, attendant: impl Fn() -> Command) {
-        let begun = connection.set_nonblocking(false).and_then(|()| Peer::of(&connection)).and_then(|peer| {
+    fn begin(
+        &mut self,
+        connection: &UnixStream,
+        policy: &Policy,
+        (spawner, briefing): (&Spawner, &Briefing),
+    ) {
+        let begun = connection.set_nonblocking(false).and_then(|()| Peer::of(connection)).and_then(|peer| {
             if let Some(refused) = self.refuses(&peer, policy) {
-                return refuse(&connection, refused);
+                return refuse(connection, refused);
             }
-            if has_gone(&connection) {
+            if has_gone(connection) {
                 return Ok(());
             }
-            let mut command = attendant();
-            command.stdin(OwnedFd::from(connection)).stdout(Stdio::null());
-            self.0.push((peer.uid, command.spawn()?));
+            let (tells, told) = UnixStream::pair()?;
+            // It fits what the kernel keeps for a socket.
+            control::send(&tells, briefing)?;
+            let attendant = spawner.spawn_attendant(connection, &told).map_err(io::Error::other)?;
+            self.0.push((peer.uid, attendant));
             Ok(())
         });
         if let Err(error) = begun {

@@ -1,22 +1,19 @@
 //! What `loopbox daemon` does.
 
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::Command;
+use std::process::ExitCode;
 
-use sandbox::daemon::{Listening, Policy, attend, serve};
+use sandbox::daemon::{Briefing, Listening, Policy, serve};
 use sandbox::inherited;
-use sandbox::jail::Spawner;
+use sandbox::jail::{Attendance, Spawner};
 use sandbox::recovery::StateDir;
 
 use super::Arguments;
 use crate::commands::need_root;
-use crate::error::CommandResult;
+use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::globals::Globals;
-use crate::itself;
 use crate::signals::Interrupt;
+use crate::{itself, log, output};
 
 /// The first descriptor that a service manager passes on (`sd_listen_fds(3)`).
 const PASSED: i32 = 3;
@@ -25,9 +22,6 @@ const PASSED: i32 = 3;
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     need_root()?;
     let state = StateDir::open(&globals.state_dir)?;
-    if arguments.attend {
-        return attend_to_input(&state);
-    }
     let policy = Policy::read(&arguments.policy)?;
     let interrupt = Interrupt::watch()?;
     state.sweep()?;
@@ -35,26 +29,27 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         true => Listening::on(inherited(PASSED)?),
         false => Listening::at(&globals.socket)?,
     };
-    let loopbox = itself::program()?;
-    serve(&listening, &policy, || attendant(&loopbox, &globals.state_dir), interrupt.cancel())?;
+    let briefing = Briefing { state_dir: globals.state_dir.clone(), log: log::filter() };
+    serve(&listening, &policy, &Spawner::new(itself::program()?), &briefing, interrupt.cancel())?;
     // A service that is asked to stop, and does, has not failed.
     Ok(Status::Done)
 }
 
-fn attend_to_input(state: &StateDir) -> CommandResult {
-    let connection = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-    attend(&connection, state, &Spawner::new(itself::program()?))?;
-    Ok(Status::Done)
-}
-
-fn attendant(loopbox: &Path, state_dir: &Path) -> Command {
-    use std::os::unix::process::CommandExt;
-    let mut command = Command::new(loopbox);
-    command.arg0("loopbox").arg("--state-dir").arg(state_dir).args(["daemon", "--attend"]);
-    // What a terminal's keys end is the daemon alone.
-    command.process_group(0).current_dir("/");
-    command.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
-    command
+/// One of its attendants, in a process of its own.
+pub fn attend(attendance: Attendance) -> ExitCode {
+    let Attendance { connection, told, spawner } = attendance;
+    let attended =
+        Briefing::receive(&told).map_err(CommandError::from).and_then(|Briefing { state_dir, log }| {
+            log::to_stderr(&log);
+            Ok(sandbox::daemon::attend(&connection, &StateDir::open(&state_dir)?, &spawner)?)
+        });
+    match attended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::tell(&error);
+            error.exit_code()
+        }
+    }
 }
 
 /// Whether a service manager listens, and has started this process because somebody connects.

@@ -87,6 +87,23 @@ pub const SUPERVISOR: &str = "loopbox-jail";
 /// The name of what serves a view.
 pub const SERVER: &str = "loopbox-server";
 
+/// The name of what attends to somebody for the daemon.
+pub const ATTENDANT: &str = "loopbox-attend";
+
+/// All processes of a name (proc_pid_comm(5)) that have not ended.
+pub fn named(name: &str) -> Vec<u32> {
+    let is_named = |process: &&Process| {
+        fs::read_to_string(format!("/proc/{}/comm", process.pid)).is_ok_and(|is| is.trim_end() == name)
+    };
+    let processes = processes();
+    processes
+        .iter()
+        .filter(|process| process.state != 'Z')
+        .filter(is_named)
+        .map(|process| process.pid)
+        .collect()
+}
+
 /// What forks the other processes of a loopbox, and those: its supervisors and servers.
 pub fn jailers(loopbox: u32) -> Vec<u32> {
     let children = children(loopbox);

@@ -69,7 +69,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let attendants = traces::children(self.0.id());
+        let attendants = traces::named(traces::ATTENDANT);
         let _ = self.0.kill();
         let _ = self.0.wait();
         // They end by themselves, and have files of the case's open until then.

@@ -92,7 +92,8 @@ fn a_build_goes_on_without_the_daemon(place: &Place) {
 fn a_build_fails_without_its_attendant(place: &Place) {
     let daemons = Daemons::start(place);
     let (build, _) = daemons.begin(&daemons.store.derivation("held", "attendant"), HELD);
-    let attendants = traces::children(daemons.loopbox.as_ref().expect("it runs").0.id());
+    let attendants = traces::named(traces::ATTENDANT);
+    assert_eq!(attendants.len(), 1);
     let began = Instant::now();
     attendants.iter().for_each(|attendant| signal(*attendant, Signal::SIGKILL));
     let failed: Ran = build.wait_with_output().expect("it ends").into();
@@ -109,8 +110,7 @@ fn a_build_fails_without_its_attendant(place: &Place) {
 fn a_build_fails_without_its_server(place: &Place) {
     let daemons = Daemons::start(place);
     let (build, _) = daemons.begin(&daemons.store.derivation("held", "server"), HELD);
-    let attendant = traces::children(daemons.loopbox.as_ref().expect("it runs").0.id())[0];
-    let server = traces::jailer(attendant, traces::SERVER).expect("it serves");
+    let [server] = traces::named(traces::SERVER)[..] else { panic!("it serves") };
     let began = Instant::now();
     signal(server, Signal::SIGKILL);
     let failed: Ran = build.wait_with_output().expect("it ends").into();
