@@ -35,6 +35,9 @@ const TURNS: &str = "build-hooks";
 const FAILED: i32 = 100;
 const TIMED_OUT: i32 = 101;
 
+/// A derivation has this variable if its attributes are structured.
+const STRUCTURED: &str = "__json";
+
 type Nix = Connection<StdinLock<'static>, Stderr>;
 
 /// What an accepted derivation is built with.
@@ -58,7 +61,10 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         return Ok(Status::Done);
     };
     let _turn = turns.wait(&seat)?;
-    settings.version = version_of_starter();
+    if derivation.variable(STRUCTURED).is_some() {
+        // What is written for such a derivation depends on it, and asking takes as long as a small build.
+        settings.version = version_of_starter();
+    }
     // From here on Nix listens to the log and to messages alone.
     match build(Start { interrupt: Interrupt::watch()?, store, settings }, globals, log, &path, &derivation) {
         Ok(status) => Ok(status),
