@@ -4,7 +4,7 @@ use super::Case;
 
 mod build_hook;
 mod checked;
-mod daemon;
+pub mod daemon;
 mod elsewhere;
 mod failing;
 mod impure;

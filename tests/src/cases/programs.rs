@@ -3,6 +3,7 @@
 mod again;
 
 use super::{Place, cases};
+pub use again::BY_USER;
 use again::works_again;
 
 cases![

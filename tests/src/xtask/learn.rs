@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::cases::Cases;
 use super::setup;
-use crate::cases::programs::PACKAGES;
+use crate::cases::programs::{BY_USER, PACKAGES};
 use crate::lab::Lab;
 use crate::lab::apt::codename;
 use crate::lab::debian;
@@ -23,6 +23,9 @@ pub struct Options {
     /// Only cases whose name contains this
     #[arg(long, default_value = "")]
     filter: String,
+    /// By an ordinary user, for whom loopbox's daemon mounts
+    #[arg(long)]
+    by_user: bool,
 }
 
 /// Runs the cases in the virtual machine, where a Debian with all the programs is the root; their exit status is ours.
@@ -31,6 +34,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     setup::machine(&lab)?;
     let programs = debian::root(&lab, "programs", &codename()?, &PACKAGES)?;
     let within = root::words(&lab, &programs, [lab.checkout()])?;
-    let cases = Cases { group: "programs", filter: &options.filter, variables: Vec::new(), within };
+    let variables = if options.by_user { vec![(BY_USER, "1".into())] } else { Vec::new() };
+    let cases = Cases { group: "programs", filter: &options.filter, variables, within };
     cases.run(&lab, &Vm { timeout: PATIENCE, ..Vm::default() })
 }

@@ -3,7 +3,7 @@
 mod builds;
 mod ends;
 mod hostile;
-mod runs;
+pub mod runs;
 mod settings;
 mod setup;
 
@@ -27,7 +27,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Somebody without any rights.
-const ORDINARY: u32 = 30_001;
+pub const ORDINARY: u32 = 30_001;
 
 /// Where Nix's daemon listens.
 const NIX_SOCKET: &str = "/nix/var/nix/daemon-socket/socket";

@@ -7,6 +7,15 @@ use serde_json::Value;
 
 use crate::cases::Place;
 use crate::cases::loopbox::{Loopbox, Ran};
+use crate::cases::nix::daemon::ORDINARY;
+use crate::cases::nix::daemon::runs::Lent;
+
+/// Set where an ordinary user does all of it, by loopbox's daemon.
+pub const BY_USER: &str = "LOOPBOX_CASES_BY_USER";
+
+/// What makes him one whom programs find: some want to know his name.
+const ENTRY: &str =
+    "grep -q ^ordinary: /etc/passwd || echo ordinary:x:30001:30001::/nonexistent:/bin/sh >> /etc/passwd";
 
 /// What nobody may see, in a home that every program has for its own.
 const SECRETS: [(&str, &str); 4] = [
@@ -28,9 +37,12 @@ pub fn works_again(place: &Place, prepare: &str, script: &str) {
         place.directory(directory);
     }
     place.shell(&format!("export HOME=/tmp; cd in; {prepare}"));
-    let loopbox = Loopbox::at(place);
+    let (loopbox, lent) = (Loopbox::at(place), lent(place));
     let start = |words: &[&str]| -> Ran {
-        let mut command = loopbox.command(words);
+        let mut command = match &lent {
+            Some(lent) => lent.command(words),
+            None => loopbox.command(words),
+        };
         command.current_dir(place.dir()).env("HOME", &home).output().expect("loopbox can be started").into()
     };
     let out = place.path("out").display().to_string();
@@ -42,12 +54,28 @@ pub fn works_again(place: &Place, prepare: &str, script: &str) {
     let made = place.shell("find out -type f | sort");
     fs::remove_dir_all(&out).expect("it can be removed");
     fs::create_dir(&out).expect("it can be made again");
+    if lent.is_some() {
+        give(place);
+    }
 
     let again = start(&[&["run", "--view", "view.json"], &command[..]].concat());
     assert_eq!(again.status, 0, "in its view: {}{}\n{}", again.stdout, again.stderr, learnt.stderr);
     assert_eq!(again.stdout, learnt.stdout, "{}", again.stderr);
     assert_eq!(place.shell("find out -type f | sort"), made);
     shows_no_secret(place);
+}
+
+/// The daemon, and a user who has all that is in the case's directory.
+fn lent(place: &Place) -> Option<Lent<'_>> {
+    std::env::var_os(BY_USER)?;
+    place.shell(ENTRY);
+    let lent = Lent::start(place);
+    give(place);
+    Some(lent)
+}
+
+fn give(place: &Place) {
+    place.shell(&format!("chown -R {ORDINARY}:{ORDINARY} home in out; chown {ORDINARY}:{ORDINARY} ."));
 }
 
 /// And says how large the view is.

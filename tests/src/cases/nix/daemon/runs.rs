@@ -29,9 +29,9 @@ cases![
 const SECRET: &str = "the secret";
 
 /// loopbox's daemon alone, and a user who may use it.
-pub(super) struct Lent<'a> {
+pub struct Lent<'a> {
     place: &'a Place,
-    pub daemon: Running,
+    pub(super) daemon: Running,
     /// A directory of the user's.
     pub home: PathBuf,
 }
@@ -50,7 +50,7 @@ impl<'a> Lent<'a> {
     }
 
     /// `loopbox` by the user.
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(Loopbox::program());
         command.arg("--socket").arg(socket(self.place)).args(words);
         command.env_remove("LOOPBOX_STATE_DIR").env("TMPDIR", &self.home).env("HOME", &self.home);
