@@ -14,6 +14,7 @@ use sandbox::backend::Kind;
 use sandbox::causes::chain;
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
+use signal_hook::consts::SIGHUP;
 
 use super::Arguments;
 use super::log::{HookLog, tell};
@@ -65,8 +66,11 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         // What is written for such a derivation depends on it, and asking takes as long as a small build.
         settings.version = version_of_starter();
     }
+    let interrupt = Interrupt::watch()?;
+    let stop = interrupt.clone();
+    log.watch(move || stop.stop(SIGHUP))?;
     // From here on Nix listens to the log and to messages alone.
-    match build(Start { interrupt: Interrupt::watch()?, store, settings }, globals, log, &path, &derivation) {
+    match build(Start { interrupt, store, settings }, globals, log, &path, &derivation) {
         Ok(status) => Ok(status),
         Err(error) => {
             tell(Level::Error, error);

@@ -3,11 +3,12 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{OwnedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use builder::build::{Event, LogEvent, Observer};
 use builder::build_hook::{Connection, Level};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 
 use crate::commands::build::progress::waiting_for;
@@ -35,10 +36,32 @@ impl HookLog {
         Ok(HookLog { log: Mutex::new(log.into()) })
     }
 
+    /// Calls `gone` once Nix has ended: then nobody holds the locks of the outputs any more. On Linux it has the kernel kill
+    /// its hook as well (`PR_SET_PDEATHSIG`).
+    ///
+    /// # Errors
+    /// When nobody can watch for that.
+    pub fn watch(&self, gone: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let log = self.lock().try_clone()?;
+        let watch = move || {
+            // Without a reader, a pipe is in error, whatever is asked for (poll(2)).
+            while !matches!(
+                poll(&mut [PollFd::new(log.as_fd(), PollFlags::empty())], PollTimeout::NONE),
+                Ok(1..)
+            ) {}
+            gone();
+        };
+        std::thread::Builder::new().name("nix".into()).spawn(watch)?;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, File> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn write(&self, line: &str) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        // When Nix is gone, this process is about to be ended.
-        let _ = log.write_all(format!("{line}\n").as_bytes());
+        // When Nix is gone, the build is about to be ended.
+        let _ = self.lock().write_all(format!("{line}\n").as_bytes());
     }
 }
 

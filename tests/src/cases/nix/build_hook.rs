@@ -24,6 +24,7 @@ cases![
     what_loopbox_does_not_build_nix_builds,
     what_is_hidden_and_asked_for_is_told,
     a_build_that_nix_kills_is_taken_away,
+    a_build_ends_when_nix_has_died,
     an_ordinary_user_s_builds_are_left_to_it,
     whoever_is_not_nix_is_told_so,
     a_machine_is_set_up_and_back,
@@ -161,6 +162,22 @@ fn a_build_that_nix_kills_is_taken_away(place: &Place) {
         ["--check-validity", &store.ask("nix-store", ["--query", "--outputs", &held])],
     ));
     assert_ne!(valid.status, 0, "nothing was registered");
+}
+
+/// Nobody else holds the locks of its outputs then.
+fn a_build_ends_when_nix_has_died(place: &Place) {
+    let store = Store::of_old_nix(place, &left_to_loopbox(place));
+    let held = store.derivation("held", "died");
+    let mut nix = begin(&store, &held);
+    nix.kill().expect("it runs");
+    nix.wait().expect("it ends");
+    traces::wait_until_gone(&traces::build_users());
+    traces::assert_not_mounted();
+    let output = store.ask("nix-store", ["--query", "--outputs", &held]);
+    assert!(!Path::new(&output).exists(), "nothing was taken");
+    let other = ran(&mut store.command("nix-store", ["--realise", &store.derivation("plain", "later")]));
+    assert_eq!(other.status, 0, "{}", other.stderr);
+    assert_nothing_left(place);
 }
 
 fn an_ordinary_user_s_builds_are_left_to_it(place: &Place) {
