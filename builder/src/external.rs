@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid};
@@ -15,7 +17,7 @@ use sandbox::{Ended, Layout, Privilege, Program, Top, WorkDir};
 use serde::Deserialize;
 
 use crate::build::BuildError;
-use crate::derivation::{Attributes, Derivation, Method, Output};
+use crate::derivation::{Attributes, Derivation, KindError, Method, Output};
 use crate::output::copy_all;
 use crate::plan::{
     Host, InputInfo, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, plan_decided,
@@ -27,6 +29,12 @@ use crate::variation::Varied;
 
 /// The longest description that is read, in bytes: environments of large derivations reach some megabytes.
 const MAX_SIZE: u64 = 64 << 20;
+
+/// What names of builders begin with that Nix performs itself. It leaves them to others too where the system is theirs.
+const BUILTIN: &str = "builtin:";
+
+/// A mode by which a file's owner may write to it.
+const WRITABLE: u32 = 0o200;
 
 /// The version of the description that is understood.
 const VERSION: u32 = 1;
@@ -157,6 +165,10 @@ impl Description {
     /// # Errors
     /// The step that failed.
     pub fn run(&self, external: &External<'_>, begin: impl FnOnce()) -> Result<Outcome, ExternalError> {
+        if self.builder.starts_with(BUILTIN) {
+            let builder = self.builder.clone();
+            return Err(BuildError::from(KindError::Builtin { builder }).into());
+        }
         let outputs = self.paths(self.outputs.values())?;
         let first = outputs.first().ok_or(ExternalError::NoOutputs)?;
         // Named after an output, which Nix protects from its garbage collector meanwhile.
@@ -194,7 +206,10 @@ impl Description {
             scratch: &scratch,
         })
         .map_err(BuildError::from)?;
-        let (streams, stdio) = Streams::carry_output(Some(user.uid))?;
+        // As Nix does with its own builders: who has closed his output has nothing more to do.
+        let stop = Cancel::default();
+        let closed = stop.clone();
+        let (streams, stdio) = Streams::carry_output(Some(user.uid), move || closed.cancel())?;
         let opened =
             plan.session(external.backend, &work_dir, external.privilege).open().map_err(BuildError::from);
         let ended = opened.and_then(|session| {
@@ -204,7 +219,7 @@ impl Description {
                 stdio,
                 terminal: None,
                 cancel: external.cancel,
-                stop: &Cancel::default(),
+                stop: &stop,
                 worthless_on_failure: true,
             })?)
         });
@@ -294,7 +309,7 @@ impl Description {
         for output in outputs {
             let path = output.within(&self.real_store_dir);
             // Nix itself says what it thinks of an output that was not made.
-            match std::fs::rename(output.within(from), &path) {
+            match rename(&output.within(from), &path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(|source| ExternalError::Move { path, source })?,
             }
@@ -309,6 +324,18 @@ impl Description {
         let read = |path: &String| StorePath::parse(path, &self.store_dir);
         Ok(paths.into_iter().map(read).collect::<Result<_, _>>()?)
     }
+}
+
+/// Moves an output. Its `..` changes by that, so that whoever is not root has to be able to write to a directory, whatever its mode.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let metadata = from.symlink_metadata()?;
+    let mode = metadata.permissions().mode();
+    if !metadata.is_dir() || mode & WRITABLE != 0 || Uid::effective().is_root() {
+        return fs::rename(from, to);
+    }
+    fs::set_permissions(from, Permissions::from_mode(mode | WRITABLE))?;
+    fs::rename(from, to)?;
+    fs::set_permissions(to, Permissions::from_mode(mode))
 }
 
 /// Who builds: whoever Nix has run this as, who may be of further groups.

@@ -175,8 +175,14 @@ fn daemon(_: &std::convert::Infallible) -> Option<String> {
     None
 }
 
-fn network(_: &NetworkError) -> Option<String> {
-    cfg!(target_os = "linux").then(|| "'sysctl user.max_net_namespaces' says how many there may be".into())
+fn network(error: &NetworkError) -> Option<String> {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let refused = cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied);
+    let hint = match refused {
+        true => "mounting takes the machine's root; who is root in a user namespace alone is not",
+        false => "'sysctl user.max_net_namespaces' says how many there may be",
+    };
+    cfg!(target_os = "linux").then(|| hint.into())
 }
 
 fn run(error: &RunError) -> Option<String> {

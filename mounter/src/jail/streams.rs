@@ -12,6 +12,7 @@ mod terminal;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use nix::unistd::Uid;
@@ -51,6 +52,20 @@ struct Carrier {
     terminal: Option<Terminal>,
     /// What is written to, and where the program writes in its place.
     outputs: Vec<(Identity, OwnedFd)>,
+    /// Called when the last of those who carry output has ended; each of them has it.
+    closed: Option<Arc<OnEnd>>,
+}
+
+/// What is called when nobody has the outputs open any more.
+type Closed = Box<dyn Fn() + Send + Sync>;
+
+/// Calls it when it is dropped.
+struct OnEnd(Closed);
+
+impl Drop for OnEnd {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 impl Streams {
@@ -64,15 +79,20 @@ impl Streams {
         Streams::carry_these([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], user, own_terminal)
     }
 
-    /// Its output and errors alone; there is nothing to read.
+    /// Its output and errors alone; there is nothing to read. `closed` is called once nobody has them open any more in what
+    /// they have become: where they are pipes, which are passed on as they are, that is not known here.
     ///
     /// # Errors
     /// As of [`Streams::carry`].
-    pub fn carry_output(user: Option<u32>) -> Result<(Streams, Stdio3), StreamError> {
+    pub fn carry_output(
+        user: Option<u32>,
+        closed: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Streams, Stdio3), StreamError> {
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|source| StreamError { name: NAMES[0], source })?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
-        Streams::carry_these([null.as_fd(), stdout.as_fd(), stderr.as_fd()], user, false)
+        let outer = [null.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        Streams::carry_told(outer, user, false, Some(Box::new(closed)))
     }
 
     fn carry_these(
@@ -80,15 +100,33 @@ impl Streams {
         user: Option<u32>,
         own_terminal: bool,
     ) -> Result<(Streams, Stdio3), StreamError> {
+        Streams::carry_told(outer, user, own_terminal, None)
+    }
+
+    fn carry_told(
+        outer: [BorrowedFd<'_>; 3],
+        user: Option<u32>,
+        own_terminal: bool,
+        closed: Option<Closed>,
+    ) -> Result<(Streams, Stdio3), StreamError> {
         let failed = |name| move |source| StreamError { name, source };
         let over = io::pipe().map_err(failed(NAMES[0]))?;
         let streams = Streams { pumps: Vec::new(), reopened: Vec::new(), over: Some(over) };
-        let mut carrier = Carrier { streams, user, own_terminal, terminal: None, outputs: Vec::new() };
+        let closed = closed.map(|closed| Arc::new(OnEnd(closed)));
+        let mut carrier =
+            Carrier { streams, user, own_terminal, terminal: None, outputs: Vec::new(), closed };
         let mut inner = |index: usize| {
             let carried = outer[index].try_clone_to_owned().and_then(|outer| carrier.carry(index, outer));
             carried.map_err(failed(NAMES[index]))
         };
         let stdio = Stdio3 { stdin: inner(0)?, stdout: inner(1)?, stderr: inner(2)? };
+        if let Some(closed) = carrier.closed.take()
+            && Arc::strong_count(&closed) == 1
+            && carrier.streams.pumps.is_empty()
+        {
+            // Nothing is carried, so that nobody knows.
+            std::mem::forget(closed);
+        }
         Ok((carrier.streams, stdio))
     }
 
@@ -193,7 +231,12 @@ impl Carrier {
         index: usize,
         pump: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
-        let thread = std::thread::Builder::new().name("stream".into()).spawn(pump)?;
+        let closed = self.closed.clone().filter(|_| index > 0);
+        let carry = move || {
+            let _closed = closed;
+            pump()
+        };
+        let thread = std::thread::Builder::new().name("stream".into()).spawn(carry)?;
         // Nobody waits for what is typed.
         if index > 0 || self.terminal.is_none() {
             self.streams.pumps.push((NAMES[index], thread));
@@ -307,6 +350,24 @@ mod tests {
         let error = run("true", [directory.as_fd(), null().as_fd(), null().as_fd()]).unwrap_err();
         assert_eq!(error.to_string(), "cannot pass standard input into the view");
         assert_eq!(error.source.kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn that_nobody_has_the_output_open_is_told_and_only_once_where_it_is_carried() {
+        let closed = |outer: [BorrowedFd<'_>; 3]| {
+            let (sender, told) = std::sync::mpsc::channel();
+            let closed: Closed = Box::new(move || sender.send(()).unwrap_or_default());
+            let (streams, stdio) = Streams::carry_told(outer, None, false, Some(closed)).unwrap();
+            assert!(told.recv_timeout(std::time::Duration::from_millis(50)).is_err(), "it is open");
+            drop(stdio);
+            let is_told = told.recv_timeout(std::time::Duration::from_secs(5)).is_ok();
+            streams.finish().unwrap();
+            (is_told, told.recv().is_ok())
+        };
+        let file = tempfile::tempfile().unwrap();
+        let other = tempfile::tempfile().unwrap();
+        assert_eq!(closed([null().as_fd(), file.as_fd(), file.as_fd()]), (true, false));
+        assert_eq!(closed([null().as_fd(), file.as_fd(), other.as_fd()]), (true, false));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One request of one user: a process of its own, which the daemon starts and does not need to live.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -73,7 +73,11 @@ pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner) -> i
         // What other attendants may have left who were killed.
         sweep(state);
     }
-    attended.map(drop)
+    match attended {
+        // Whoever asked has gone, which is all that it says.
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => Ok(()),
+        attended => attended.map(drop),
+    }
 }
 
 /// How it ended for whoever asks.

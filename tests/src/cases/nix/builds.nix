@@ -52,6 +52,22 @@ rec {
     name = "long-${salt}";
     long = builtins.concatStringsSep "" (builtins.genList (_: "0123456789abcdef") (9 * 1024));
   } "echo > $out";
+  # Directories that not even their owner may write to.
+  unwritable = make { name = "unwritable-${salt}"; outputs = [ "out" "dev" ]; } ''
+    for output in $out $dev; do ${program} mkdir $output; echo contents > $output/file; done
+    ${program} chmod 555 $out; ${program} chmod 0 $dev
+  '';
+  # Nix's own, and for this system, not the one that is Nix itself.
+  fetched = derivation {
+    name = "fetched-${salt}";
+    system = "x86_64-linux";
+    builder = "builtin:fetchurl";
+    url = "file:///nowhere";
+    outputHashAlgo = "sha256";
+    outputHash = builtins.hashString "sha256" "";
+  };
+  # Has nothing more to say, and does not end.
+  closed = make { name = "closed-${salt}"; } "echo > $out; exec > /dev/null 2>&1; sleep 1000";
   # Only Nix knows where this goes.
   floating = make {
     name = "floating-${salt}";

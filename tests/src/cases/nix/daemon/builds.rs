@@ -13,6 +13,9 @@ cases![
     loopbox_build_does_the_same,
     ten_at_once_are_built,
     a_builder_is_a_user_who_may_nothing_outside,
+    an_output_that_nobody_may_write_to_is_taken,
+    who_closes_his_output_is_ended,
+    what_nix_performs_itself_is_refused_in_these_words,
     what_failed_says_why_and_leaves_nothing,
 ];
 
@@ -100,6 +103,36 @@ fn a_builder_is_a_user_who_may_nothing_outside(place: &Place) {
     assert_eq!((line("Seccomp:"), line("NoNewPrivs:"), line("CapEff:")), ("2", "1", "0000000000000000"));
     assert!(line("root=").contains(" / nfs "), "{seen}");
     assert_eq!(line("outside="), "hidden");
+}
+
+fn an_output_that_nobody_may_write_to_is_taken(place: &Place) {
+    let daemons = Daemons::start(place);
+    let built = daemons.built(&[&daemons.store.derivation("unwritable", "user")]);
+    assert_eq!(built.lines().count(), 2, "{built}");
+    for output in built.lines() {
+        assert_eq!(fs::read_to_string(format!("{output}/file")).expect("it is there"), "contents\n");
+        assert_eq!(crate::cases::place::mode(output) & 0o777, 0o555, "{output}");
+    }
+    daemons.assert_nothing_left();
+}
+
+/// As with Nix's own builders.
+fn who_closes_his_output_is_ended(place: &Place) {
+    let daemons = Daemons::start(place);
+    let began = std::time::Instant::now();
+    let ended = ran(&mut daemons.build(&[&daemons.store.derivation("closed", "user")]));
+    assert!(began.elapsed() < super::END, "{} s", began.elapsed().as_secs());
+    assert_ne!(ended.status, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("exit code 137"), "{}", ended.stderr);
+    daemons.assert_nothing_left();
+}
+
+fn what_nix_performs_itself_is_refused_in_these_words(place: &Place) {
+    let daemons = Daemons::start(place);
+    let refused = ran(&mut daemons.build(&[&daemons.store.derivation("fetched", "user")]));
+    assert_ne!(refused.status, 0, "{}", refused.stderr);
+    let why = "its builder is 'builtin:fetchurl', which Nix itself performs and no sandbox does";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
 }
 
 fn what_failed_says_why_and_leaves_nothing(place: &Place) {
