@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use builder::external::{Description, External};
 use builder::plan::SandboxPath;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{User, geteuid};
 use sandbox::backend::Nfs;
 use sandbox::jail::Outcome;
 use sandbox::recovery::StateDir;
+use signal_hook::low_level::emulate_default_handler;
 
 use super::Arguments;
 use crate::commands::builds::sweep_and_make_writable;
@@ -58,8 +60,19 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     }
     match outcome? {
         Outcome::Exited(status) => Ok(Status::Exited(status)),
-        Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
+        Outcome::Signaled(signal) => {
+            end_by(signal);
+            Ok(Status::Signaled(signal))
+        }
     }
+}
+
+/// Ends this process as its builder was ended, which Nix tells in words of its own, and leaves no core dump. Real-time signals it
+/// cannot end by.
+fn end_by(signal: i32) {
+    // Without it nothing but the dump is left over.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let _ = emulate_default_handler(signal);
 }
 
 /// The name of the user that loopbox runs as, or the number.

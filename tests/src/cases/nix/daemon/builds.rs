@@ -123,7 +123,7 @@ fn who_closes_his_output_is_ended(place: &Place) {
     let ended = ran(&mut daemons.build(&[&daemons.store.derivation("closed", "user")]));
     assert!(began.elapsed() < super::END, "{} s", began.elapsed().as_secs());
     assert_ne!(ended.status, 0, "{}", ended.stderr);
-    assert!(ended.stderr.contains("exit code 137"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("failed due to signal 9 (Killed)"), "{}", ended.stderr);
     daemons.assert_nothing_left();
 }
 
