@@ -24,7 +24,9 @@ build-hook = /tmp/build-hook"
     ;;
   external)
     # Nix runs it as a build user, and loopbox's daemon mounts for that.
-    socket=/run/loopbox.socket
+    # The checkout may lie in a home that is closed to others.
+    cp "$loopbox" /tmp/loopbox
+    loopbox=/tmp/loopbox socket=/run/loopbox.socket
     rm -f $socket
     "$loopbox" --socket $socket daemon > /dev/null 2> /tmp/daemon-errors &
     trap 'kill $!' EXIT

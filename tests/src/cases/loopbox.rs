@@ -1,8 +1,10 @@
 //! The program `loopbox` as a case runs it: with a state directory and a TMPDIR of the case's own.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use super::Place;
 
@@ -39,6 +41,21 @@ impl Loopbox {
         let program =
             std::env::var_os(PROGRAM).unwrap_or_else(|| panic!("{PROGRAM} names no program to test"));
         std::fs::canonicalize(program).expect("the program to test exists")
+    }
+
+    /// The same program at a place where everybody may run it: a checkout may lie in a home that is closed to others.
+    pub fn for_everybody() -> PathBuf {
+        static COPY: OnceLock<PathBuf> = OnceLock::new();
+        let copy = || {
+            let directory = Path::new("/opt/loopbox");
+            let path = directory.join("loopbox");
+            if !path.exists() {
+                fs::create_dir_all(directory).expect("a directory can be made");
+                fs::copy(Loopbox::program(), &path).expect("the program can be copied");
+            }
+            path
+        };
+        COPY.get_or_init(copy).clone()
     }
 
     /// A command of it, ready to be started.

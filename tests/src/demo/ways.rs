@@ -29,6 +29,9 @@ done";
 /// Somebody without any rights: his user and group.
 const ORDINARY: &str = "30001:30001";
 
+/// Where an ordinary user finds what he builds with: a checkout may lie in a home that is closed to him.
+const PUBLIC: &str = "/tmp/public";
+
 /// Where Nix's daemon listens.
 const NIX_SOCKET: &str = "/nix/var/nix/daemon-socket/socket";
 
@@ -77,24 +80,24 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
     let configuration = format!(
         "build-users-group = nixbld\nsubstituters =\nmax-jobs = 1\n\
          experimental-features = nix-command external-builders\n\
-         external-builders = [{{\"systems\":[\"x86_64-linux\"],\"program\":\"{}\",\"args\":[\"external-builder\"]}}]\n",
-        loopbox.display()
+         external-builders = [{{\"systems\":[\"x86_64-linux\"],\"program\":\"{PUBLIC}/loopbox\",\"args\":[\"external-builder\"]}}]\n"
     );
     let directory = lab.directory("new-nix-conf")?;
     std::fs::write(directory.join("nix.conf"), configuration)?;
     let script = format!(
-        "export NIX_CONF_DIR={}
-         {} daemon & nix-daemon 2> /dev/null &
+        "mkdir {PUBLIC}; cp -r {} {PUBLIC}/conf; cp {} {PUBLIC}/loopbox; cp -r {} {PUBLIC}/graph
+         export NIX_CONF_DIR={PUBLIC}/conf
+         {PUBLIC}/loopbox daemon & nix-daemon 2> /dev/null &
          until [ -S /run/loopbox.socket ] && [ -S {NIX_SOCKET} ]; do sleep 0.1; done
          mkdir /tmp/home && chown {ORDINARY} /tmp/home
-         HOME=/tmp/home NIX_REMOTE=daemon /usr/sbin/chroot --userspec {ORDINARY} / nix-build -Q --no-out-link {} > /dev/null
+         HOME=/tmp/home NIX_REMOTE=daemon /usr/sbin/chroot --userspec {ORDINARY} / nix-build -Q --no-out-link {PUBLIC}/graph/graph.nix > /dev/null
          {CHECK}; {DESCRIBE}
          kill %1 %2",
         directory.display(),
         loopbox.display(),
-        workload.graph.display(),
+        workload.graph.parent().context("the graph is in a directory")?.display(),
     );
-    let enter = nix.enter(lab, loopbox.parent())?;
+    let enter = nix.enter(lab, [Some(lab.checkout()), loopbox.parent()].into_iter().flatten())?;
     in_machine(lab, workload, &enter, &script)
 }
 

@@ -198,8 +198,7 @@ fn socket(place: &Place) -> PathBuf {
 /// The setting by which builds are left to loopbox.
 fn left_to_loopbox(place: &Place) -> String {
     let words = serde_json::json!(["--socket", socket(place), "external-builder"]);
-    let builders =
-        serde_json::json!([{ "systems": ["x86_64-linux"], "program": Loopbox::program(), "args": words }]);
+    let builders = serde_json::json!([{ "systems": ["x86_64-linux"], "program": Loopbox::for_everybody(), "args": words }]);
     format!("substituters =\nexternal-builders = {builders}\n")
 }
 

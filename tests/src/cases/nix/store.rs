@@ -44,8 +44,9 @@ impl Store {
     pub fn of_new_nix(place: &Place, settings: &str) -> Store {
         let lab = Lab::open().expect("the checkout is there");
         let nix = NewNix::bring(&lab).expect("it was brought outside");
-        let shown =
-            [place.dir().to_owned(), Loopbox::program().parent().expect("it is in a directory").into()];
+        let programs = [Loopbox::program(), Loopbox::for_everybody()];
+        let directory = |program: &PathBuf| program.parent().expect("it is in a directory").to_owned();
+        let shown: Vec<PathBuf> = programs.iter().map(directory).chain([place.dir().to_owned()]).collect();
         let enter = nix.enter(&lab, shown.iter().map(PathBuf::as_path)).expect("there are words for that");
         Store::make(place, settings, enter)
     }

@@ -56,7 +56,7 @@ fn it_is_what_nix_would_build(place: &Place) {
 fn loopbox_build_does_the_same(place: &Place) {
     let daemons = Daemons::start(place);
     let derivation = daemons.store.derivation("top", "own");
-    let program = Loopbox::program();
+    let program = Loopbox::for_everybody();
     let program = program.to_str().expect("a path of text");
     let build = |words: &[&str]| {
         ran(&mut daemons.nix(program, &[&["build", "--no-out-link"], words, &[&derivation]].concat()))

@@ -51,7 +51,7 @@ impl<'a> Lent<'a> {
 
     /// `loopbox` by the user.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(Loopbox::program());
+        let mut command = Command::new(Loopbox::for_everybody());
         command.arg("--socket").arg(socket(self.place)).args(words);
         command.env_remove("LOOPBOX_STATE_DIR").env("TMPDIR", &self.home).env("HOME", &self.home);
         command.uid(ORDINARY).gid(ORDINARY).current_dir(&self.home).stdin(Stdio::null());

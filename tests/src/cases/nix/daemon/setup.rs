@@ -34,7 +34,7 @@ fn a_machine_is_set_up_and_back(place: &Place) {
         &format!("{BUILD_USERS}substituters =\nsandbox-paths = /bin/sh=/usr/bin/busybox\n"),
     );
     let before = files(&place.path("conf"));
-    let (program, socket) = (crate::cases::loopbox::Loopbox::program(), super::socket(place));
+    let (program, socket) = (crate::cases::loopbox::Loopbox::for_everybody(), super::socket(place));
     let script = format!(
         "exec 2>&1
          mkdir /tmp/managed; ln -s /etc/static/nix.conf /tmp/managed/nix.conf
