@@ -167,6 +167,7 @@ impl Plan {
             privilege,
             recording: Recording::Hidden,
             variation: self.shown,
+            local: &self.local,
         }
     }
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::PhaseSeconds;
 use sandbox::backend::{Backend, ResourceUsage};
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Spawner, User};
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
 use sandbox::report::allow_list::AllowList;
+use sandbox::{PhaseSeconds, Scratches};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -80,6 +80,8 @@ pub struct Options {
     pub vary: Vec<Variation>,
     /// What each build may do.
     pub limits: Limits,
+    /// How scratches are reached, but for the one of the outputs.
+    pub scratches: Scratches,
     /// Whether Nix itself waits for the build: then it has locked the outputs, and keeps the log.
     pub in_build_hook: bool,
 }
@@ -291,6 +293,7 @@ impl Builder {
             user,
             scratch,
             varied: &job.varied,
+            scratches: self.options.scratches,
         })
     }
 

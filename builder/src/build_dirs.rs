@@ -140,6 +140,8 @@ impl BuildDirectories {
     /// Leaves the build directory where it is, for everybody to read and the build user's own, and says where that is.
     pub fn keep(&mut self, user: &User) -> io::Result<PathBuf> {
         let build = &self.scratch.build;
+        // Nobody else could reach it so far.
+        sandbox::tree::clear_set_id(build, user.uid)?;
         std::os::unix::fs::chown(build, Some(user.uid), Some(user.gid))?;
         for directory in [build, &self.top] {
             fs::set_permissions(directory, Permissions::from_mode(0o755))?;

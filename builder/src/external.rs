@@ -13,7 +13,7 @@ use sandbox::cancel::Cancel;
 use sandbox::jail::{Outcome, StreamError, Streams, User};
 use sandbox::recovery::StateDir;
 use sandbox::report::{HASHED_BY_THE_WAY, Report};
-use sandbox::{Ended, Layout, Privilege, Program, Top, WorkDir};
+use sandbox::{Ended, Layout, Privilege, Program, Scratches, Top, WorkDir};
 use serde::Deserialize;
 
 use crate::build::BuildError;
@@ -123,6 +123,8 @@ pub struct External<'a> {
     pub privilege: Privilege<'a>,
     /// How the view becomes a directory.
     pub backend: &'a dyn Backend,
+    /// How scratches are reached, but for the one of the outputs.
+    pub scratches: Scratches,
     /// How it is stopped.
     pub cancel: &'a Cancel,
 }
@@ -191,6 +193,7 @@ impl Description {
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {
             varied: &Varied::default(),
+            scratches: external.scratches,
             store: &self.store_dir,
             inputs_at: &self.real_store_dir,
             path: first,

@@ -17,9 +17,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use sandbox::Rights;
 use sandbox::jail::{Ids, JailSpec, Limit, Resource, User};
 use sandbox::view::{Entry, ViewSpec, ViewVariation};
+use sandbox::{Rights, Scratches};
 use serde::Serialize;
 
 use crate::derivation::{Attributes, Derivation, FixedHash, Method, Output};
@@ -80,6 +80,8 @@ pub struct Request<'a> {
     pub scratch: &'a Scratch,
     /// What is otherwise than usual.
     pub varied: &'a Varied,
+    /// How scratches are reached, but for the one of the outputs.
+    pub scratches: Scratches,
 }
 
 /// A whole build.
@@ -94,6 +96,8 @@ pub struct Plan {
     pub jail: JailSpec,
     /// What its view is served with.
     pub server: Rights,
+    /// Scratches that are the machine's own, if the view is served.
+    pub local: Vec<PathBuf>,
     /// Files put into the build directory beforehand, owned by the build user.
     pub files: BTreeMap<String, Word>,
     /// What it has to make.
@@ -210,8 +214,12 @@ fn assemble(
         ..JailSpec::new(user, program, argv)
     };
     let jail = request.varied.jail(jail);
+    let shown = request.varied.view();
+    // Only a server shows things otherwise than they are.
+    let scratches = if is_usual(&shown) { request.scratches } else { Scratches::Nfs };
     Ok(Plan {
         derivation: request.path.clone(),
+        local: scratches.local_in(&view, Some(request.store)),
         view,
         server: Rights::of(&jail.user),
         jail,
@@ -219,7 +227,7 @@ fn assemble(
         outputs,
         may_refer_to,
         scratch: request.scratch.clone(),
-        shown: request.varied.view(),
+        shown,
     })
 }
 

@@ -81,6 +81,10 @@ impl Builder {
             place.write_files(&plan)?;
         }
         plan.keep_from_store();
+        if given {
+            // Others of the machine can reach it, and only a server keeps a program from leaving set-id files there.
+            plan.local.retain(|scratch| *scratch != plan.jail.cwd);
+        }
         session.wish.put_into(&mut plan);
         let ended = plan
             .session(&*self.backend, &place.work_dir, Privilege::Own(&self.spawner))

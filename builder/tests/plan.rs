@@ -9,7 +9,7 @@ use builder::derivation::{Derivation, parse};
 use builder::plan::{Device, Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch, plan};
 use builder::store::{PathInfo, Settings};
 use builder::store_path::StorePath;
-use sandbox::jail::User;
+use sandbox::jail::{Ids, User};
 use sandbox::view::Entry;
 
 const BUSYBOX: &str = "71fc7s32zl20dc955bhghy5dvalm7ndz-busybox";
@@ -78,6 +78,7 @@ impl Case {
         let derivation: Derivation<'_> = parse(text.as_bytes()).unwrap();
         plan(&Request {
             varied: &builder::variation::Varied::default(),
+            scratches: sandbox::Scratches::Local,
             store: Path::new("/nix/store"),
             inputs_at: Path::new("/nix/store"),
             path: &StorePath::new(PATH).unwrap(),
@@ -162,11 +163,9 @@ fn a_build_sees_what_nix_s_own_sandbox_shows() {
     /tmp scratch 1777 0:0 <- /s/tmp
     ");
     assert!(!plan.jail.network);
-    let inside = plan.jail.user.inside.unwrap();
-    assert_eq!(
-        (inside.uid, inside.gid, plan.jail.umask, plan.jail.hostname.as_str()),
-        (1000, 100, 0o022, "localhost")
-    );
+    assert_eq!(plan.jail.user.inside, Some(Ids { uid: 1000, gid: 100 }));
+    assert_eq!((plan.jail.umask, plan.jail.hostname.as_str()), (0o022, "localhost"));
+    assert_eq!(plan.local, [Path::new("/build"), Path::new("/tmp")], "outputs are served");
 }
 
 #[test]

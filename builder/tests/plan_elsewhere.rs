@@ -26,6 +26,7 @@ fn inputs_of_a_store_in_another_place_are_shown_where_derivations_name_them() {
     let derivation = parse(text.as_bytes()).unwrap();
     let planned = plan(&Request {
         varied: &builder::variation::Varied::default(),
+        scratches: sandbox::Scratches::Local,
         store: Path::new("/nix/store"),
         inputs_at: Path::new("/elsewhere/nix/store"),
         path: &path(DERIVATION),

@@ -74,6 +74,7 @@ impl Case {
         let beside = Path::new("/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot");
         plan(&Request {
             varied: &builder::variation::Varied::default(),
+            scratches: sandbox::Scratches::Nfs,
             store: Path::new("/nix/store"),
             inputs_at: Path::new("/nix/store"),
             path: &StorePath::new(DERIVATION).unwrap(),

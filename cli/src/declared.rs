@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use builder::store::Store;
 use builder::store_path::StorePath;
+use sandbox::Scratches;
 use sandbox::command::{Bind, Declaration, Request};
 use sandbox::view::{Access, Entry, Owner};
 
@@ -76,17 +77,13 @@ impl DeclaredArguments {
     ///
     /// # Errors
     /// A path of a closure is none of the store's, or the store does not know it.
-    pub fn request(
-        &self,
-        declared: Declaration,
-        command: &[OsString],
-        whole_machine: bool,
-    ) -> Result<Request, CommandError> {
+    pub fn request(&self, declared: Declaration, command: &[OsString]) -> Result<Request, CommandError> {
         let store = Store::from_environment();
         Ok(Request {
             closure: closure(&declared.closure, &store)?,
             declared,
-            whole_machine,
+            whole_machine: false,
+            scratches: Scratches::default(),
             user: self.user(),
             immutable: store.directory().into(),
             command: command.to_vec(),

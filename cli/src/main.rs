@@ -3,6 +3,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
+mod backend_arguments;
 mod commands;
 mod declared;
 mod error;

@@ -28,6 +28,7 @@ mod init;
 mod inside;
 mod launch;
 mod limits;
+mod local;
 #[cfg(any(test, not(target_os = "linux")))]
 mod mac;
 mod orders;
@@ -59,6 +60,7 @@ pub use enter::enter;
 pub use entry::{Architecture, EntryMode, Mac};
 pub use error::JailError;
 pub use launch::{End, Jail, Killer};
+pub use local::{Identity, Local, LocalPlace};
 #[cfg(not(target_os = "linux"))]
 pub use mac::enter_profile;
 pub use place::{Place, Places, What};

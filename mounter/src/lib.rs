@@ -47,6 +47,8 @@ pub mod options;
 pub mod peer;
 pub mod process;
 pub mod profile;
+#[cfg(target_os = "linux")]
+pub mod rights;
 mod sources;
 mod sys;
 pub mod tree;

@@ -6,6 +6,7 @@
 //! follows a link.
 
 mod remove;
+mod set_id;
 mod stack;
 
 use std::io;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 pub use remove::remove;
 pub(crate) use remove::remove_if;
+pub use set_id::clear_set_id;
 pub use stack::{DirStack, Entry, Left, Mounts};
 
 /// Why a tree could not be walked or removed. The message is one line, with the cause.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use mounter::farm::FarmError;
-use mounter::jail::{Root, Spawner, User};
+use mounter::jail::{LocalPlace, Root, Spawner, User};
 
 pub use mounter::options::Changes;
 use mounter::{MountOptions, NetworkError};
@@ -78,6 +78,8 @@ pub struct ProvisionRequest<'a> {
     pub recording: Recording,
     /// What the view shows otherwise than it is. Only a backend that is asked can.
     pub variation: ViewVariation,
+    /// Scratches that are to be the machine's own, if this serves the view.
+    pub local: &'a [PathBuf],
     /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
     pub asked_from: Option<BorrowedFd<'a>>,
 }
@@ -92,6 +94,11 @@ pub trait Provisioned: Send {
     /// # Errors
     /// If it cannot be opened.
     fn view(&self) -> Result<&View, OpenError>;
+
+    /// Places that the jail mounts over what the root shows there.
+    fn local(&self) -> Vec<LocalPlace> {
+        Vec::new()
+    }
 
     /// A program runs in it now, of which it is to tell whoever asks.
     fn runs(&self, _program: &Path) {}

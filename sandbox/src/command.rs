@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::backend::Changes;
 use crate::entry::MacHost;
+use crate::local::Scratches;
 use crate::program::{self, ShowError};
 use crate::server::Rights;
 
@@ -39,6 +40,8 @@ pub struct Request {
     pub closure: Vec<Entry>,
     /// Whether the rest of the machine is shown too, read-only.
     pub whole_machine: bool,
+    /// How scratches are reached.
+    pub scratches: Scratches,
     /// Who runs it.
     pub user: Owner,
     /// Host paths that never change while they exist: the Nix store.
@@ -57,6 +60,8 @@ pub struct Command {
     pub jail: JailSpec,
     /// What its view is served with.
     pub server: Rights,
+    /// Scratches that are the machine's own, if the view is served.
+    pub local: Vec<PathBuf>,
     /// Who else changes what it sees.
     #[serde(skip)]
     pub changes: Changes,
@@ -192,7 +197,9 @@ impl Command {
         };
         let (base, changes) = (base.into(), changes(request));
         let server = Rights::of(&jail.user);
-        Ok(Command { view: ViewSpec { entries }, jail, server, changes, machine, base, scratch })
+        let view = ViewSpec { entries };
+        let local = request.scratches.local_in(&view, None);
+        Ok(Command { view, jail, server, local, changes, machine, base, scratch })
     }
 
     /// Finds the program in the view that the command's first word means.

@@ -20,6 +20,7 @@ pub mod entry;
 pub mod host_mount;
 pub mod learn;
 pub mod limits;
+mod local;
 pub mod patterns;
 mod phantom;
 pub mod program;
@@ -30,6 +31,7 @@ pub mod session;
 pub mod status;
 pub mod work_dir;
 
+pub use local::{Scratches, UnknownScratches};
 pub use phantom::phantom;
 #[cfg(target_os = "linux")]
 pub use server::can_restrict_files;

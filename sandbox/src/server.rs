@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use mounter::Network;
-use mounter::jail::{self, JailError, Spawner, control};
+use mounter::jail::{self, Identity, JailError, Spawner, control};
 use nfs_server::view::{Credentials, OpenError, ViewSpec, ViewVariation};
 use nfs_server::{CallCounts, ServerError};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,7 @@ use request::{FromServer, Order, ServeRequest};
 pub(crate) struct ServerProcess {
     address: SocketAddr,
     export: String,
+    identities: Vec<Option<Identity>>,
     control: UnixStream,
     /// What it runs, for whoever asks.
     program: Arc<OnceLock<PathBuf>>,
@@ -58,6 +59,8 @@ pub(crate) struct Serving<'a> {
     pub recording: Recording,
     /// What it shows otherwise than it is.
     pub variation: ViewVariation,
+    /// Places of the view of whose host files it tells what they are.
+    pub identify: &'a [PathBuf],
     /// Where it is answered what the server does.
     pub status: &'a Path,
     /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
@@ -132,7 +135,7 @@ impl ServerProcess {
         network: &Network,
         what: Serving<'_>,
     ) -> Result<ServerProcess, ServeError> {
-        let Serving { view, user, recording, variation, status, asked_from } = what;
+        let Serving { view, user, recording, variation, identify, status, asked_from } = what;
         let began = Instant::now();
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
@@ -140,12 +143,15 @@ impl ServerProcess {
         drop(theirs);
         let (view, rights, log) = (view.clone(), Rights::of(user), log::level());
         let opens_as_user = asked_from.is_some();
-        let request = ServeRequest { view, rights, opens_as_user, recording, variation, log };
+        let identify = identify.to_vec();
+        let request = ServeRequest { view, rights, opens_as_user, recording, variation, identify, log };
         control::send(&control, &request).map_err(control_failed)?;
-        let (address, export, server_pid) = loop {
+        let (address, export, server_pid, identities) = loop {
             match control::receive(&control).map_err(control_failed)? {
                 Some(FromServer::Log(line)) => line.log(),
-                Some(FromServer::Serves { address, export, pid }) => break (address, export, pid),
+                Some(FromServer::Serves { address, export, pid, identities }) => {
+                    break (address, export, pid, identities);
+                }
                 Some(FromServer::Failed(failure)) => return Err(failure.into()),
                 Some(FromServer::Ended { .. } | FromServer::Counted(_)) | None => {
                     return Err(ServeError::Gone);
@@ -166,6 +172,7 @@ impl ServerProcess {
         Ok(ServerProcess {
             address,
             export,
+            identities,
             control,
             program,
             process: Some(process),
@@ -182,6 +189,12 @@ impl ServerProcess {
     /// The path to mount.
     pub fn export(&self) -> &str {
         &self.export
+    }
+
+    /// What the places show that were to be identified, in their order; nothing for those that show nothing of the host, or
+    /// what is neither a directory nor a regular file.
+    pub fn identities(&self) -> &[Option<Identity>] {
+        &self.identities
     }
 
     /// Is asked for when the process has ended before it was to.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use mounter::MountError;
-use mounter::jail::{self, End, Jail, JailError, JailSpec, Outcome, SpawnRequest, Spawner, Stdio3};
+use mounter::jail::{self, End, Jail, JailError, JailSpec, Local, Outcome, SpawnRequest, Spawner, Stdio3};
 use nfs_server::view::{OpenError, View, ViewSpec, ViewVariation};
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,8 @@ pub struct Setup<'a> {
     pub recording: Recording,
     /// What the view shows otherwise than it is.
     pub variation: ViewVariation,
+    /// Its scratches that are the machine's own, if the backend serves it.
+    pub local: &'a [PathBuf],
 }
 
 /// What is run in a view.
@@ -203,7 +205,7 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// What the backend says; nothing is left then.
     pub fn open(self) -> Result<Session<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, privilege, recording, variation } = self;
+        let Setup { view, user, backend, work_dir, privilege, recording, variation, local } = self;
         let (spawner, asked_from) = match privilege {
             Privilege::Own(spawner) => (spawner, None),
             Privilege::Lent(spawner, root) => (spawner, Some(root)),
@@ -218,6 +220,7 @@ impl<'a> Setup<'a> {
             spawner,
             recording,
             variation,
+            local,
             asked_from,
         })?;
         let lent = asked_from.is_some();
@@ -276,7 +279,8 @@ impl Here<'_> {
         }
         let own_root = spec.changes_root();
         let devices = if self.lent { public_devices(self.view) } else { devices(self.view) };
-        let request = SpawnRequest { root: self.provisioned.root(), devices, spec };
+        let local = Local { places: self.provisioned.local(), as_user: self.lent };
+        let request = SpawnRequest { root: self.provisioned.root(), devices, local, spec };
         let mut jail = Jail::spawn(self.spawner, &request, stdio)
             .map_err(|error| self.explain(error, &request.spec, own_root))?;
         if let Some(terminal) = terminal {

@@ -16,6 +16,7 @@ pub use execute::execute;
 
 use shown::ShownArguments;
 
+use crate::backend_arguments::BackendArguments;
 use crate::report::ReportArguments;
 use crate::targets::EvaluationArguments;
 
@@ -69,9 +70,8 @@ pub struct Arguments {
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
-    /// How to provide the view: nfs, hardlink or bind
-    #[arg(long, value_name = "NAME", default_value_t)]
-    backend: sandbox::backend::Kind,
+    #[command(flatten)]
+    provided: BackendArguments,
     /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,

@@ -13,6 +13,9 @@ pub struct Arguments {
     /// Give every build the host's network: for impure derivations, which Nix does not mark as such
     #[arg(long)]
     network: bool,
+    /// How /tmp and the build directory are reached: local, as this machine's own file system, or nfs, as everything else
+    #[arg(long, value_name = "KIND", default_value_t)]
+    scratch: sandbox::Scratches,
     /// Host paths for builds to see (one that ends in '?' may be missing), and last the file in which Nix describes the build
     #[arg(required = true, value_name = "TARGET[=SOURCE][?]... BUILD.JSON")]
     words: Vec<String>,

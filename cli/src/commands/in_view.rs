@@ -111,6 +111,7 @@ impl<'a> InView<'a> {
             privilege: means.privilege(),
             recording: self.recording,
             variation: ViewVariation::default(),
+            local: &command.local,
         };
         let session = setup.open().map_err(whole)?;
         command.jail.program = command.resolve(session.view()?)?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 pub use execute::execute;
 
+use crate::backend_arguments::BackendArguments;
 use crate::declared::DeclaredArguments;
 use crate::report::ReportArguments;
 
@@ -21,9 +22,8 @@ pub struct Arguments {
     /// Where the command starts [default: /]
     #[arg(long, value_name = "DIR")]
     chdir: Option<PathBuf>,
-    /// How the view becomes a directory: nfs, hardlink or bind
-    #[arg(long, value_name = "NAME", default_value_t)]
-    backend: sandbox::backend::Kind,
+    #[command(flatten)]
+    provided: BackendArguments,
     /// Print the view and the jail as JSON and run nothing
     #[arg(long)]
     dry_run: bool,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 pub use execute::execute;
 
+use crate::backend_arguments::BackendArguments;
 use crate::targets::EvaluationArguments;
 
 /// Arguments of `loopbox shell`.
@@ -26,9 +27,8 @@ pub struct Arguments {
     /// Cores that the build may use, 0 for all [default: Nix's setting cores]
     #[arg(long, value_name = "N")]
     cores: Option<u32>,
-    /// How to provide the view: nfs, hardlink or bind
-    #[arg(long, value_name = "NAME", default_value_t)]
-    backend: sandbox::backend::Kind,
+    #[command(flatten)]
+    provided: BackendArguments,
     /// More host paths for the build to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,

@@ -136,10 +136,14 @@ fn own_root(path: &Path, is_mount: bool) -> Result<OwnedFd, JailError> {
     open()
 }
 
-/// Mounts the kernel's file systems and devices in the root.
-fn furnish(root: &OwnedFd, SpawnRequest { devices, spec, .. }: &SpawnRequest) -> Result<(), JailError> {
+/// Mounts the kernel's file systems, devices and places of the machine in the root.
+fn furnish(
+    root: &OwnedFd,
+    SpawnRequest { devices, local, spec, .. }: &SpawnRequest,
+) -> Result<(), JailError> {
     let stage = Stage::mount(root).map_err(|source| JailError::Stage { source })?;
     stage.show_devices(devices)?;
+    stage.show_local(local, &spec.user)?;
     stage.replace_streams(devices).map_err(|source| JailError::Stage { source })?;
     match &spec.proc {
         Some(at) => stage.mount_proc(at, spec.user.uid == 0),

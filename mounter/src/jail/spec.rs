@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::place::is_plain;
-use super::{Device, JailError, Limit, Mac, Places, SystemCalls, text};
+use super::{Device, JailError, Limit, Local, Mac, Places, SystemCalls, text};
 use crate::{MountOptions, Source};
 
 /// Default size limit of shared memory.
@@ -25,6 +25,9 @@ pub struct SpawnRequest {
     /// Devices in it. No other device node works: the root is mounted `nodev`.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// Places in it that are the machine's own, and may be written.
+    #[serde(default)]
+    pub local: Local,
     /// Who runs what there.
     pub spec: JailSpec,
 }
@@ -142,13 +145,17 @@ impl SpawnRequest {
             Root::Nfs { .. } | Root::Directory(_) => None,
         };
         let devices = self.devices.iter().map(|device| &*device.at);
-        if let Some(at) = wrong.or_else(|| devices.into_iter().find(|at| !is_plain(at))) {
+        let mut places = devices.chain(self.local.places.iter().map(|place| &*place.at));
+        if let Some(at) = wrong.or_else(|| places.find(|at| !is_plain(at))) {
             let problem = format!("the place {at:?} is not a plain absolute path");
             return Err(JailError::Spec { problem });
         }
         if cfg!(target_os = "macos") && !self.devices.is_empty() {
             // Its devices are where it mounts a devfs, and nowhere else.
             return Err(JailError::Spec { problem: "macOS has no devices at places of one's own".into() });
+        }
+        if cfg!(target_os = "macos") && !self.local.places.is_empty() {
+            return Err(JailError::Spec { problem: "macOS has no bind mounts".into() });
         }
         self.spec.validate()
     }

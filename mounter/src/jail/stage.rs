@@ -4,6 +4,7 @@
 //! It is mounted in the jail's own mount namespace, over the host's /proc, which nobody needs there any more, and goes
 //! with the host's tree when the root changes. What is shown of it, is mounted one by one, read-only.
 
+mod local;
 mod proc;
 
 use std::io;

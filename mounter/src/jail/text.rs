@@ -62,3 +62,17 @@ pub(super) mod pairs {
         Ok(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
+
+pub(super) mod path {
+    use std::path::{Path, PathBuf};
+
+    use super::{Deserialize, Deserializer, OsString, Serialize, Serializer, Wire};
+
+    pub(in crate::jail) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        Wire::from(&path.as_os_str().to_owned()).serialize(to)
+    }
+
+    pub(in crate::jail) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        Ok(OsString::from(Wire::deserialize(from)?).into())
+    }
+}

@@ -11,7 +11,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use mounter::jail::{
-    Device, Ids, Jail, JailError, JailSpec, Outcome, Root, SpawnRequest, Spawner, Stdio3, SystemCalls, User,
+    Device, Ids, Jail, JailError, JailSpec, Local, Outcome, Root, SpawnRequest, Spawner, Stdio3, SystemCalls,
+    User,
 };
 
 /// A user and a group that own nothing here.
@@ -39,7 +40,12 @@ pub struct Prepared {
 
 impl Prepared {
     pub fn request(&self) -> SpawnRequest {
-        SpawnRequest { root: self.root.clone(), devices: self.devices.clone(), spec: self.spec.clone() }
+        SpawnRequest {
+            root: self.root.clone(),
+            devices: self.devices.clone(),
+            local: Local::default(),
+            spec: self.spec.clone(),
+        }
     }
 }
 

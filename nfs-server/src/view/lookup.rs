@@ -12,6 +12,7 @@ use super::node::Node;
 use super::observer::LookupOutcome;
 use super::spec::NAME_MAX;
 use super::tree::HostEntry;
+use super::tree::NodeKind;
 use super::{View, declared};
 use crate::limits::{SYMLINKS_FOLLOWED_MAX, WHOLE_FILE_MAX};
 
@@ -117,6 +118,15 @@ impl View {
         let read = self.read(&node, 0, &mut contents, Caller::ROOT, Blocking::Allowed)?;
         contents.truncate(read.count);
         Ok(contents)
+    }
+
+    /// Device and inode number of the directory or regular file of the host that an entry shows, as they were when the view was
+    /// opened; nothing for other entries.
+    #[must_use]
+    pub fn host_identity(&self, at: &Path) -> Option<(u64, u64)> {
+        let NodeKind::HostEntry(host_entry) = &self.tree.at(at)?.kind else { return None };
+        let mountable = matches!(host_entry.kind, FileType::Directory | FileType::Regular);
+        mountable.then_some((host_entry.device, host_entry.inode))
     }
 
     fn walk(&self, path: &Path) -> Result<Node, Error> {

@@ -82,6 +82,8 @@ pub(crate) struct HostEntry {
     pub(crate) kind: FileType,
     /// The device it lay on when the view was opened.
     pub(crate) device: u64,
+    /// Its inode number there.
+    pub(crate) inode: u64,
     pub(crate) access: Access,
     /// Whether it is a scratch, whose contents do not outlive the view.
     pub(crate) scratch: bool,
@@ -164,6 +166,15 @@ impl Tree {
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&DeclaredNode> {
+        self.declared.get(index)
+    }
+
+    /// The declared node at a path of the view.
+    pub(crate) fn at(&self, path: &Path) -> Option<&DeclaredNode> {
+        let mut index = 0;
+        for name in path.iter().skip(1) {
+            index = *self.declared.get(index)?.children.get(name.as_bytes())?;
+        }
         self.declared.get(index)
     }
 

@@ -1,15 +1,16 @@
 //! Views served over NFS to this machine's own client.
 
 use std::cell::OnceCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use mounter::jail::Root;
+use mounter::jail::{Identity, LocalPlace, Root};
 use mounter::{MountOptions, Network, Source};
 use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 
 use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
 use crate::access::Recording;
 use crate::cancel::Cancel;
+use crate::local;
 use crate::server::{Served, ServerProcess, Serving};
 
 /// Serves views over NFS to this machine's own client.
@@ -25,6 +26,7 @@ struct Provision {
     view: OnceCell<View>,
     server: ServerProcess,
     root: Root,
+    local: Vec<LocalPlace>,
     /// Where it listens: kept for whoever mounts.
     _network: Network,
 }
@@ -32,9 +34,11 @@ struct Provision {
 impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         let network = Network::new()?;
-        let ProvisionRequest { view, user, at, record, spawner, recording, variation, asked_from } = request;
+        let ProvisionRequest { view, user, at, record, spawner, recording, variation, local, asked_from } =
+            request;
         let status = record.status();
-        let serving = Serving { view, user, recording, variation, status: &status, asked_from };
+        let serving =
+            Serving { view, user, recording, variation, identify: local, status: &status, asked_from };
         let server = ServerProcess::start(spawner, &network, serving)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
@@ -43,8 +47,9 @@ impl Backend for Nfs {
         let nordirplus = recording == Recording::Found;
         let options = MountOptions { nordirplus, ..self.options.clone() };
         let root = Root::Nfs { source, options, mount_point: at.into() };
+        let local = places(view, local, server.identities());
         let (spec, view) = (view.clone(), OnceCell::new());
-        Ok(Box::new(Provision { spec, view, server, root, _network: network }))
+        Ok(Box::new(Provision { spec, view, server, root, local, _network: network }))
     }
 
     /// A client's descriptors are of its mount. Those of the host's files are the server's, whose process has ended, and
@@ -73,6 +78,10 @@ impl Provisioned for Provision {
         Ok(self.view.get_or_init(|| view))
     }
 
+    fn local(&self) -> Vec<LocalPlace> {
+        self.local.clone()
+    }
+
     fn runs(&self, program: &Path) {
         self.server.runs(program);
     }
@@ -84,8 +93,21 @@ impl Provisioned for Provision {
     fn end(self: Box<Self>) -> Result<Spent, BackendError> {
         let Served { calls, accesses } = self.server.stop()?;
         Ok(Spent {
-            usage: ResourceUsage { nfs_calls: calls, mounts: 1, ..ResourceUsage::default() },
+            usage: ResourceUsage {
+                nfs_calls: calls,
+                mounts: 1 + self.local.len() as u64,
+                ..ResourceUsage::default()
+            },
             accesses,
         })
     }
+}
+
+/// What the jail mounts over scratches.
+fn places(view: &ViewSpec, at: &[PathBuf], identities: &[Option<Identity>]) -> Vec<LocalPlace> {
+    let place = |(at, identity): (&PathBuf, &Option<Identity>)| {
+        let source = local::source(view, at)?;
+        Some(LocalPlace { at: at.clone(), source: source.into(), identity: (*identity)? })
+    };
+    at.iter().zip(identities).filter_map(place).collect()
 }

@@ -110,6 +110,7 @@ fn walk(
         privilege: Privilege::Own(spawner),
         recording: Recording::Nothing,
         variation: ViewVariation::default(),
+        local: &[],
     };
     let failed = |source: SessionError| WalkError::View { backend, source };
     let session = setup.open().map_err(|error| failed(error.into()))?;

@@ -11,7 +11,6 @@ use std::{fmt, io, thread};
 use mounter::jail::{JailError, Spawner, Stdio3, control};
 use mounter::unguessable;
 use nfs_server::view::path_text;
-use nix::unistd::{Gid, Uid};
 use serde::{Deserialize, Serialize};
 
 use super::Peer;
@@ -110,6 +109,7 @@ fn attend_view(
         privilege: Privilege::Lent(spawner, root.as_fd()),
         recording: asked.recording,
         variation: asked.variation,
+        local: &asked.local,
     };
     let session = match setup.open() {
         Ok(session) => session,
@@ -186,15 +186,7 @@ impl SessionTerminal for Teller {
 ///
 /// Only this thread's rights over files are his: whatever kills his processes has nothing to do with this one.
 fn remove<'a>(leftovers: impl Iterator<Item = (&'a OwnedFd, &'a String)>, peer: &Peer) -> io::Result<()> {
-    let groups: Vec<Gid> = peer.groups.iter().copied().map(Gid::from_raw).collect();
-    nix::unistd::setgroups(&groups)?;
-    let (uid, gid) = (Uid::from_raw(peer.uid), Gid::from_raw(peer.gid));
-    nix::unistd::setfsgid(gid);
-    nix::unistd::setfsuid(uid);
-    // It answers who it was before; asked again, who it is now (setfsuid(2)).
-    if (nix::unistd::setfsgid(gid), nix::unistd::setfsuid(uid)) != (gid, uid) {
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
+    mounter::rights::take_on(peer.uid, peer.gid, &peer.groups)?;
     for (directory, name) in leftovers {
         let left = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
         if let Err(error) = mounter::tree::remove(&left) {
@@ -247,6 +239,7 @@ impl From<Result<Ended, SessionError>> for Reply {
                 outcome,
                 seconds: times.seconds(),
                 calls: usage.nfs_calls.to_numbers(),
+                mounts: usage.mounts,
                 accesses: Box::new(accesses),
             },
             Err(SessionError::Jail(error)) => Reply::Jail(error),

@@ -10,6 +10,7 @@ use nfs_server::view::{Entry, Owner};
 use super::Peer;
 use super::limits;
 use super::request::OpenRequest;
+use crate::local::Scratches;
 
 /// The most of the memory that a session's shared memory may take: what the machine's own `/dev/shm` takes.
 const SHM_PERCENT_MAX: u32 = 50;
@@ -29,6 +30,10 @@ pub(super) fn view(request: &OpenRequest, peer: &Peer) -> Result<(), String> {
     };
     if let Some(name) = request.leftovers.iter().find(|name| !is_name(name)) {
         return Err(format!("{name:?}, to be removed, is not a name in a directory"));
+    }
+    let local = Scratches::Local.local_in(&request.view, None);
+    if let Some(place) = request.local.iter().find(|place| !local.contains(place)) {
+        return Err(format!("{place:?} is no scratch of the view that could be the machine's own"));
     }
     for entry in &request.view.entries {
         if let Entry::Device { at, major, minor, mode, owner } = entry {
@@ -144,6 +149,7 @@ mod tests {
             options: MountOptions::default(),
             recording: Recording::Nothing,
             variation: ViewVariation::default(),
+            local: Vec::new(),
             leftovers: Vec::new(),
         }
     }

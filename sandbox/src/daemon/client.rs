@@ -46,7 +46,7 @@ impl Daemon {
     }
 
     fn ask<'a>(&self, setup: &Setup<'a>) -> Result<DaemonSession<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, recording, variation, .. } = *setup;
+        let Setup { view, user, backend, work_dir, recording, variation, local, .. } = *setup;
         let options = backend.mount_options().ok_or(DaemonError::Backend)?.clone();
         view.validate().map_err(OpenError::from)?;
         let opened = Instant::now();
@@ -60,8 +60,15 @@ impl Daemon {
                 directories.push(open(holder)?);
             }
         }
-        let request =
-            OpenRequest { view: view.clone(), user: user.clone(), options, recording, variation, leftovers };
+        let request = OpenRequest {
+            view: view.clone(),
+            user: user.clone(),
+            options,
+            recording,
+            variation,
+            local: local.to_vec(),
+            leftovers,
+        };
         let sent = control::send(&connection, &request).and_then(|()| {
             let descriptors: Vec<_> = directories.iter().map(AsFd::as_fd).collect();
             control::send_descriptors(&connection, 0, &descriptors)
@@ -149,13 +156,13 @@ impl DaemonSession<'_> {
 
     fn ended(&self, last: Reply, jail: &JailSpec) -> Result<Ended, SessionError> {
         match last {
-            Reply::Ended { outcome, seconds, calls, accesses } => {
+            Reply::Ended { outcome, seconds, calls, mounts, accesses } => {
                 let missing = if session::is_suspicious(outcome) { self.missing(jail) } else { None };
                 let nfs_calls = CallCounts::from_numbers(&calls);
                 Ok(Ended {
                     outcome,
                     times: self.times(seconds),
-                    usage: ResourceUsage { nfs_calls, mounts: 1, ..ResourceUsage::default() },
+                    usage: ResourceUsage { nfs_calls, mounts, ..ResourceUsage::default() },
                     accesses: *accesses,
                     missing,
                 })

@@ -1,13 +1,14 @@
 //! What is said on the daemon's socket. Each message of the asking side is JSON, followed by the descriptors that go with it.
 
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 use std::{io, thread};
 
 use mounter::MountOptions;
 use mounter::jail::{JailError, JailSpec, Outcome, User, control};
-use nfs_server::view::{ViewSpec, ViewVariation};
+use nfs_server::view::{ViewSpec, ViewVariation, path_text};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub(super) struct OpenRequest {
     pub options: MountOptions,
     pub recording: Recording,
     pub variation: ViewVariation,
+    /// Scratches that are to be the machine's own.
+    #[serde(default, with = "path_text::all")]
+    pub local: Vec<PathBuf>,
     /// Names that are removed if whoever asks dies, as he himself would do it: each in the directory that is a further
     /// descriptor. Looked up from his root, they might not be found any more: his mounts may end with him.
     pub leftovers: Vec<String>,
@@ -64,7 +68,7 @@ pub(super) enum Reply {
     /// The program has stopped, as by Ctrl-Z.
     Stopped,
     /// Nothing is left of the session.
-    Ended { outcome: Outcome, seconds: PhaseSeconds, calls: Vec<u64>, accesses: Box<Accesses> },
+    Ended { outcome: Outcome, seconds: PhaseSeconds, calls: Vec<u64>, mounts: u64, accesses: Box<Accesses> },
 }
 
 /// Receives a message, which has to be there soon.

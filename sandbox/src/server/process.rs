@@ -1,10 +1,11 @@
 //! The process that serves a view.
 
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use mounter::jail::control;
+use mounter::jail::{Identity, control};
 use nfs_server::view::{AccessObserver, View, ViewOptions};
 use nfs_server::{Listener, Peers, Server, ServerOptions, Users};
 
@@ -27,7 +28,8 @@ pub fn serve(control: &UnixStream) -> ExitCode {
         Err(failure) => return told(control, &FromServer::Failed(failure)),
     };
     let (address, export) = (server.addr(), server.export().into());
-    let serves = FromServer::Serves { address, export, pid: std::process::id() };
+    let identities = request.identify.iter().map(|at| identity(&view, at)).collect();
+    let serves = FromServer::Serves { address, export, pid: std::process::id(), identities };
     if control::send(control, &serves).is_err() {
         return ExitCode::FAILURE;
     }
@@ -74,6 +76,10 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Se
     let options = ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly);
     let server = Server::start_on(listener, Arc::clone(&opened), options)?;
     Ok((server, opened))
+}
+
+fn identity(view: &View, at: &Path) -> Option<Identity> {
+    view.host_identity(at).map(|(device, inode)| Identity { device, inode })
 }
 
 fn told(control: &UnixStream, last: &FromServer) -> ExitCode {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use mounter::errno;
+use mounter::jail::Identity;
 use nfs_server::ServerError;
 use nfs_server::view::{OpenError, ViewSpec, ViewVariation, path_text};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub(super) struct ServeRequest {
     pub recording: Recording,
     /// What it shows otherwise than it is.
     pub variation: ViewVariation,
+    /// Places of the view of whose host files it tells what they are.
+    #[serde(with = "path_text::all")]
+    pub identify: Vec<PathBuf>,
     /// The level down to which it tells what it logs.
     pub log: String,
 }
@@ -44,7 +48,7 @@ pub(super) enum FromServer {
     /// Something for the log.
     Log(Line),
     /// It answers.
-    Serves { address: SocketAddr, export: String, pid: u32 },
+    Serves { address: SocketAddr, export: String, pid: u32, identities: Vec<Option<Identity>> },
     /// What it has done so far.
     Counted(Vec<u64>),
     /// It cannot serve.

@@ -123,7 +123,7 @@ fn record(job: &Job, offer: &Offer, directory: &Path) -> Result<()> {
     let running = Running::start(replay::PLACE, offer, serve::Peers::Anyone)?;
     let proxy = Proxy::start(&running.address)?;
     for session in replay::SESSIONS {
-        mounted(session, replay::PLACE, &proxy.address, Duration::from_secs(job.limit))?;
+        mounted(session, replay::PLACE, offer, &proxy.address, Duration::from_secs(job.limit))?;
         let trace = proxy.take();
         eprintln!("{session}: {} calls", trace.calls.len());
         trace.save(&replay::file(directory, session))?;
@@ -166,25 +166,48 @@ fn one_session(
         Some(running) => running,
         None => running.insert(Running::start(server, offer, serve::Peers::Kernel)?),
     };
-    mounted(session, server, &running.address, limit)
+    mounted(session, server, offer, &running.address, limit)
 }
 
 /// A session through the kernel's client.
 fn mounted(
     session: Session,
     server: Server,
+    offer: &Offer,
     address: &Address,
     limit: Duration,
 ) -> Result<BTreeMap<Workload, Measured>> {
     let at = Path::new(MOUNTED);
     address.mount(at)?;
+    let covered = if server == Server::LoopboxLocal { cover_scratches(offer, at)? } else { Vec::new() };
     let worked = do_work(session, server, at, limit);
+    for scratch in &covered {
+        umount2(scratch, MntFlags::MNT_DETACH).context("cannot uncover a scratch")?;
+    }
     if umount2(at, MntFlags::empty()).is_err() {
         // A server that does not answer, and calls that wait for it.
         let _ = umount2(at, MntFlags::MNT_FORCE);
         umount2(at, MntFlags::MNT_DETACH).context("cannot unmount")?;
     }
     worked
+}
+
+/// Mounts the machine's own directories over the scratches of a mounted view.
+fn cover_scratches(offer: &Offer, mounted: &Path) -> Result<Vec<PathBuf>> {
+    let scratches = [SCRATCH.into(), Path::new(compile::ROOT).join(compile::BUILD)];
+    let offered: Vec<&PathBuf> =
+        scratches.iter().filter(|scratch| offer.root.join(scratch).exists()).collect();
+    for scratch in &offered {
+        mount(
+            Some(&offer.root.join(scratch)),
+            &mounted.join(scratch),
+            None::<&str>,
+            MsFlags::MS_BIND,
+            None::<&str>,
+        )
+        .with_context(|| format!("cannot cover {}", scratch.display()))?;
+    }
+    Ok(offered.into_iter().map(|scratch| mounted.join(scratch)).collect())
 }
 
 /// Work in a process of its own that is killed after a while.

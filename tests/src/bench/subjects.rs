@@ -17,6 +17,9 @@ pub enum Server {
     /// This project's.
     #[serde(rename = "loopbox")]
     Loopbox,
+    /// This project's, with the machine's own directories mounted over scratches, as in a jail.
+    #[serde(rename = "loopbox-local")]
+    LoopboxLocal,
     /// nfs-ganesha, Debian's package.
     #[serde(rename = "ganesha")]
     Ganesha,
@@ -95,10 +98,11 @@ pub enum Stage {
 
 impl Server {
     /// Those that are measured if nobody is named, in the order of the tables.
-    pub const ALL: [Server; 6] = [
+    pub const ALL: [Server; 7] = [
         Server::Local,
         Server::Knfsd,
         Server::Loopbox,
+        Server::LoopboxLocal,
         Server::Ganesha,
         Server::Nfs3Server,
         Server::Nfsserve,

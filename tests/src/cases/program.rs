@@ -13,6 +13,7 @@ mod live;
 mod mount;
 mod report;
 mod run;
+mod scratch;
 mod server;
 pub mod status;
 mod streams;
@@ -24,6 +25,7 @@ pub mod traced;
 pub fn cases() -> Vec<Case> {
     [
         run::CASES,
+        scratch::CASES,
         busy::CASES,
         server::CASES,
         status::CASES,

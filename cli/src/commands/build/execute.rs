@@ -30,7 +30,7 @@ use crate::signals::Interrupt;
 /// Loads the graph, builds what is missing, and answers.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let start = Start::make(Interrupt::watch()?)?;
-    arguments.report.check(arguments.backend)?;
+    arguments.report.check(arguments.provided.backend)?;
     arguments.check_variations()?;
     let Start { store, settings, interrupt } = &start;
     let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
@@ -48,7 +48,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let progress = arguments.shown.progress();
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());
-    let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
+    let builder = builds::builder(start, options, arguments.provided.backend, globals, observer)?;
     if arguments.dry_run {
         results::print(&results::plans(&builder, &graph))?;
         return Ok(Status::Done);
@@ -62,10 +62,10 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
 impl Arguments {
     /// Only loopbox's own server shows things otherwise than they are.
     fn check_variations(&self) -> Result<(), UsageError> {
-        if self.vary.is_empty() || self.backend == Kind::Nfs {
+        if self.vary.is_empty() || self.provided.backend == Kind::Nfs {
             return Ok(());
         }
-        let message = format!("--vary: the backend '{}' shows everything as it is", self.backend);
+        let message = format!("--vary: the backend '{}' shows everything as it is", self.provided.backend);
         Err(UsageError { message, hints: vec!["Leave out --backend.".into()] })
     }
 
@@ -93,6 +93,7 @@ impl Arguments {
                 self.max_silent_time.unwrap_or(settings.max_silent_time),
                 settings.max_build_log_size,
             ),
+            scratches: self.provided.scratches()?,
             in_build_hook: false,
         })
     }

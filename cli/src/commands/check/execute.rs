@@ -7,6 +7,7 @@ use builder::build::{Builder, Options};
 use builder::check::{Change, Checked, Verdict, check};
 use builder::store_path::StorePath;
 use builder::variation::Variation;
+use sandbox::Scratches;
 use sandbox::backend::Kind;
 use sandbox::limits::Limits;
 
@@ -33,6 +34,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         cores: arguments.cores,
         sandbox_paths: builds::sandbox_paths(settings, &arguments.sandbox_paths)?,
         limits: Limits::new(settings.timeout, settings.max_silent_time, settings.max_build_log_size),
+        // What is otherwise, is otherwise than it was served before.
+        scratches: Scratches::Nfs,
         ..Options::default()
     };
     let (progress, interrupt) = (Progress::new(false), interrupt.clone());

@@ -49,6 +49,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         state: &state,
         privilege: means.privilege(),
         backend: &Nfs::default(),
+        scratches: arguments.scratch,
         cancel: interrupt.cancel(),
     };
     let outcome = description.run(&external, || {

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use builder::store::Store;
 use nix::unistd::{Uid, User, geteuid};
+use sandbox::Scratches;
 use sandbox::access::Recording;
 use sandbox::backend::Kind;
-use sandbox::command::{Bind, Declaration};
+use sandbox::command::{Bind, Declaration, Request};
 use sandbox::learn::{Learnt, Rules, Secrets};
 
 use super::Arguments;
@@ -40,7 +41,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let secrets = Secrets::new(&allowed)?;
     let mut declared = known.clone();
     declared.extend(arguments.words(&known)?);
-    let request = arguments.declared.request(beside_the_machine(&declared), &arguments.command, true)?;
+    let request = arguments.declared.request(beside_the_machine(&declared), &arguments.command)?;
+    // A server alone sees what is asked for.
+    let request = Request { whole_machine: true, scratches: Scratches::Nfs, ..request };
     let in_view = InView::new(&request, Kind::Nfs, Recording::Found, false);
     let plan = in_view.plan()?;
     let over = match in_view.run(plan, globals)? {

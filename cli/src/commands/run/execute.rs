@@ -25,11 +25,11 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     {
         return Ok(status);
     }
-    arguments.report.check(arguments.backend)?;
+    arguments.report.check(arguments.provided.backend)?;
     let allowed = arguments.report.allowed()?;
     let request = arguments.request()?;
     let recording = if arguments.report.is_needed() { Recording::Hidden } else { Recording::Nothing };
-    let in_view = InView::new(&request, arguments.backend, recording, arguments.report.is_deep());
+    let in_view = InView::new(&request, arguments.provided.backend, recording, arguments.report.is_deep());
     let plan = in_view.plan()?;
     if arguments.dry_run {
         output::print_json(&plan)?;
@@ -80,7 +80,8 @@ impl Arguments {
         }
         let words = Declaration { chdir: self.chdir.clone(), ..self.declared.declaration() };
         declared.extend(words);
-        self.declared.request(declared, &self.command, false)
+        let request = self.declared.request(declared, &self.command)?;
+        Ok(Request { scratches: self.provided.scratches()?, ..request })
     }
 
     /// Reports what the command asked its view for.

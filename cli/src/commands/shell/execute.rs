@@ -37,7 +37,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let progress = Progress::new(false);
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());
-    let builder = builds::builder(start, options, arguments.backend, globals, observer)?;
+    let builder = builds::builder(start, options, arguments.provided.backend, globals, observer)?;
     let finished = builds::inputs_of(&builder, root)?;
     progress.end();
     if let Some(status) = interrupt.status() {
@@ -73,6 +73,7 @@ impl Arguments {
         Ok(Options {
             cores: self.cores,
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
+            scratches: self.provided.scratches()?,
             ..Options::default()
         })
     }

@@ -101,7 +101,7 @@ impl Builder<'_> {
         scratch: bool,
     ) -> Result<HostEntry, OpenError> {
         let stat = examine(at, source)?;
-        let device = host::identity(&stat).0;
+        let (device, inode) = host::identity(&stat);
         let case_sensitive = self.device(device, source);
         let source_name: Box<[u8]> = source.file_name().map_or(&b"."[..], OsStrExt::as_bytes).into();
         let holder = source.parent().unwrap_or(Path::new("/"));
@@ -113,6 +113,7 @@ impl Builder<'_> {
             source_name,
             kind,
             device,
+            inode,
             access,
             scratch,
             shown_owner: None,

@@ -93,6 +93,7 @@ impl Attempt<'_> {
             privilege: Privilege::Own(&Spawner::new(self.loopbox.into())),
             recording: Recording::Nothing,
             variation: ViewVariation::default(),
+            local: &[],
         };
         let session = setup.open().map_err(SessionError::from)?;
         let jail = self.jail(program, work_dir.mount_point(), session.port());

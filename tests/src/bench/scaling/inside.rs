@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use mounter::jail::{End, Jail, JailSpec, Outcome, Root, SpawnRequest, Spawner, Stdio3, User};
+use mounter::jail::{End, Jail, JailSpec, Local, Outcome, Root, SpawnRequest, Spawner, Stdio3, User};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec, ViewVariation};
 use nix::mount::{MsFlags, mount};
 use sandbox::access::Recording;
@@ -109,6 +109,7 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         spawner: &spawner,
         recording: Recording::Nothing,
         variation: ViewVariation::default(),
+        local: &[],
         asked_from: None,
     };
     let provisioned = kind.backend().provision(wanted)?;
@@ -157,7 +158,7 @@ fn view(size: Size, base: &Path) -> ViewSpec {
 
 fn request(root: Root) -> SpawnRequest {
     let spec = JailSpec::new(USER, "/bin/busybox", vec!["cat".into()]);
-    SpawnRequest { root, devices: Vec::new(), spec }
+    SpawnRequest { root, devices: Vec::new(), local: Local::default(), spec }
 }
 
 /// In KiB.

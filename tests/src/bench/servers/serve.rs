@@ -62,7 +62,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     let spec: ViewSpec = serde_json::from_slice(&fs::read(&options.spec)?).context("no specification")?;
     let view = || View::open(&spec, None).map(Arc::new);
     match options.server {
-        Server::Loopbox => loopbox(&spec, options.peers, None)?,
+        Server::Loopbox | Server::LoopboxLocal => loopbox(&spec, options.peers, None)?,
         Server::Recording => {
             let log = AccessLog::new(Recording::Hidden);
             loopbox(&spec, options.peers, Some(Arc::new(log)))?;

@@ -19,19 +19,25 @@ fn a_build_changes_and_reaches_nothing_of_the_host(place: &Place) {
     let mut host = Host::new(place, first_build_user().unwrap_or(USER));
     let before = host.tree();
     let builds = Builds::new(place);
-    let lines = KINDS.map(|(kind, _)| {
-        let attack: Vec<String> = host.attack(kind).iter().skip(1).map(|word| format!("'{word}'")).collect();
-        format!("echo '{kind}:' >> $out; /attacker {} >> $out || echo failed >> $out", attack.join(" "))
-    });
-    let derivation = builds.derivation("looking", &[("script", &lines.join("\n"))]);
     let graft = place.path("graft");
     let words = format!("/attacker={} /graft={} {LIBRARIES}", attacker(), graft.display());
-    let (answer, _) = builds.build(&derivation, &["--sandbox-paths", &words]);
-    let report = fs::read_to_string(out(of(&answer, &derivation))).expect("it can be read");
-    assert!(!report.contains("WRONG") && !report.contains("failed"), "{report}");
-    let attempts: usize = KINDS.iter().map(|(_, attempts)| attempts).sum();
-    assert!(report.lines().count() > attempts + 2 * KINDS.len() - 1, "{report}");
-    assert_eq!(host.tree(), before);
+    // Where what it writes is the machine's own, set-id files are refused where they would stay.
+    for (scratch, set_id_in) in [("nfs", "/build"), ("local", "/nix/store")] {
+        let lines = KINDS.map(|(kind, _)| {
+            let place = if kind == "set-id" { set_id_in } else { "/build" };
+            let attack = host.attack(kind).into_iter().skip(1).chain(["--scratch".into(), place.into()]);
+            let attack: Vec<String> = attack.map(|word| format!("'{word}'")).collect();
+            format!("echo '{kind}:' >> $out; /attacker {} >> $out || echo failed >> $out", attack.join(" "))
+        });
+        let script = format!("{}\n# {scratch}", lines.join("\n"));
+        let derivation = builds.derivation("looking", &[("script", &script)]);
+        let (answer, _) = builds.build(&derivation, &["--scratch", scratch, "--sandbox-paths", &words]);
+        let report = fs::read_to_string(out(of(&answer, &derivation))).expect("it can be read");
+        assert!(!report.contains("WRONG") && !report.contains("failed"), "{scratch}: {report}");
+        let attempts: usize = KINDS.iter().map(|(_, attempts)| attempts).sum();
+        assert!(report.lines().count() > attempts + 2 * KINDS.len() - 1, "{report}");
+        assert_eq!(host.tree(), before);
+    }
     assert!(host.process_lives());
 }
 

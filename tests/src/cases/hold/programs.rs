@@ -36,7 +36,7 @@ fn set_id_files_and_devices_cannot_be_made(place: &Place) {
     for user in USERS {
         let place = Place::new(place.directory(user.to_string()), place.ground);
         let host = Host::new(&place, user);
-        assert_held(&host.attacked(&place, "set-id", user, &[]), ATTEMPTS);
+        assert_held(&host.attacked(&place, "set-id", user, &["--scratch", "nfs"]), ATTEMPTS);
         let words = ["--rw".to_owned(), writable(&place, user), "--".into()];
         let attack = host.attack("set-id").into_iter().chain(["--scratch".into(), "/written".into()]);
         let ran = Loopbox::at(&place).run(host.view(user).into_iter().chain(words).chain(attack));

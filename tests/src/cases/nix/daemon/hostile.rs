@@ -81,6 +81,7 @@ fn request(uid: u32, entries: &Value) -> Value {
         "options": {},
         "recording": "Nothing",
         "variation": sandbox::view::ViewVariation::default(),
+        "local": [],
         "leftovers": [],
     })
 }
@@ -122,7 +123,10 @@ fn what_is_no_request_ends_the_connection(place: &Place) {
 fn others_things_are_refused(place: &Place) {
     let lent = Lent::start(place);
     let device = |major: u32, minor: u32| json!([{ "device": { "at": "/d", "major": major, "minor": minor, "mode": 0o666, "owner": { "uid": 0, "gid": 0 } } }]);
+    let mut elsewhere = request(ORDINARY, &json!([]));
+    elsewhere["local"] = json!(["/etc"]);
     for (request, why) in [
+        (elsewhere, "is no scratch"),
         (request(0, &json!([])), "who asks"),
         (request(ORDINARY + 1, &json!([])), "who asks"),
         (request(ORDINARY, &device(8, 0)), "would be a device"),

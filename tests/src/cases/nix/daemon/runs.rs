@@ -17,6 +17,8 @@ use crate::cases::{Place, cases};
 cases![
     a_user_runs_a_command,
     a_user_writes_what_is_his,
+    a_users_scratch_is_the_machines_own,
+    what_only_he_has_mounted_is_served,
     what_a_user_may_not_read_he_is_not_shown,
     a_name_that_changes_shows_nothing_more,
     a_user_is_nobody_else,
@@ -112,6 +114,36 @@ fn a_user_writes_what_is_his(place: &Place) {
     let new = his.join("new").metadata().expect("it was made");
     assert_eq!((new.uid(), new.gid(), new.mode() & 0o7777), (ORDINARY, ORDINARY, 0o644));
     assert_eq!(place.names("roots"), [""; 0]);
+    lent.assert_nothing_left();
+}
+
+/// What kind of file system /tmp is on, for a command of his.
+const TMP: [&str; 8] = ["--with", "/bin/busybox", "--", "/bin/busybox", "stat", "-f", "-c", "%T"];
+
+fn a_users_scratch_is_the_machines_own(place: &Place) {
+    let lent = Lent::start(place);
+    let script = "echo x > /tmp/file; stat -c '%u %g' /tmp/file; grep -c ' /tmp ' /proc/self/mounts";
+    let ran = lent.ran(&["--with", "/bin/busybox", "--", "/bin/busybox", "sh", "-c", script]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (0, "30001 30001\n1"), "{}", ran.stderr);
+    assert_ne!(lent.ran(&[&TMP[..], &["/tmp"]].concat()).stdout, "nfs");
+    let served = lent.ran(&[&["--scratch", "nfs"], &TMP[..], &["/tmp"]].concat());
+    assert_eq!((served.status, served.stdout.as_str()), (0, "nfs"), "{}", served.stderr);
+    lent.assert_nothing_left();
+}
+
+/// The directory that he means is another than the one that the machine has by this name.
+fn what_only_he_has_mounted_is_served(place: &Place) {
+    let lent = Lent::start(place);
+    let home = lent.text(&lent.home);
+    let own = format!(
+        "mount -t tmpfs -o mode=777 tmpfs {home} && exec chroot --userspec={ORDINARY}:{ORDINARY} / \"$@\""
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &own, "sh"]).arg(Loopbox::for_everybody()).arg("--socket");
+    command.arg(socket(place)).arg("run").args(TMP).arg("/tmp");
+    command.env_remove("LOOPBOX_STATE_DIR").env("TMPDIR", &home).env("HOME", &home).stdin(Stdio::null());
+    let ran = ran(&mut command);
+    assert_eq!((ran.status, ran.stdout.as_str()), (0, "nfs"), "{}", ran.stderr);
     lent.assert_nothing_left();
 }
 

@@ -1,0 +1,32 @@
+//! Words that say how a view becomes a directory.
+
+use sandbox::Scratches;
+use sandbox::backend::Kind;
+
+use crate::failures::UsageError;
+
+/// Words of the commands that let a backend be chosen.
+#[derive(Debug, clap::Args)]
+pub struct BackendArguments {
+    /// How the view becomes a directory: nfs, hardlink or bind
+    #[arg(long, value_name = "NAME", default_value_t)]
+    pub backend: Kind,
+    /// How directories for what is written are reached (/tmp, a build directory): local, as this machine's own file system, or
+    /// nfs, as everything else [default: local on Linux, nfs on macOS]
+    #[arg(long, value_name = "KIND")]
+    scratch: Option<Scratches>,
+}
+
+impl BackendArguments {
+    /// How scratches are reached.
+    ///
+    /// # Errors
+    /// Over NFS, where the backend serves nothing.
+    pub fn scratches(&self) -> Result<Scratches, UsageError> {
+        if self.scratch == Some(Scratches::Nfs) && self.backend.backend().mount_options().is_none() {
+            let message = format!("--scratch nfs: the backend '{}' serves nothing", self.backend);
+            return Err(UsageError { message, hints: vec!["Leave out --backend or --scratch.".into()] });
+        }
+        Ok(self.scratch.unwrap_or_default())
+    }
+}
