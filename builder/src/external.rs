@@ -30,9 +30,6 @@ use crate::variation::Varied;
 /// The longest description that is read, in bytes: environments of large derivations reach some megabytes.
 const MAX_SIZE: u64 = 64 << 20;
 
-/// What names of builders begin with that Nix performs itself. It leaves them to others too where the system is theirs.
-const BUILTIN: &str = "builtin:";
-
 /// A mode by which a file's owner may write to it.
 const WRITABLE: u32 = 0o200;
 
@@ -167,7 +164,8 @@ impl Description {
     /// # Errors
     /// The step that failed.
     pub fn run(&self, external: &External<'_>, begin: impl FnOnce()) -> Result<Outcome, ExternalError> {
-        if self.builder.starts_with(BUILTIN) {
+        let derivation = self.derivation(external.network);
+        if derivation.is_builtin() {
             let builder = self.builder.clone();
             return Err(BuildError::from(KindError::Builtin { builder }).into());
         }
@@ -189,7 +187,6 @@ impl Description {
             tmp: beside.join("tmp"),
             mount: None,
         };
-        let derivation = self.derivation(external.network);
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {
             varied: &Varied::default(),

@@ -80,7 +80,7 @@ impl Streams {
     }
 
     /// Its output and errors alone; there is nothing to read. `closed` is called once nobody has them open any more in what
-    /// they have become: where they are pipes, which are passed on as they are, that is not known here.
+    /// they have become: where one of them is a pipe, which is passed on as it is, that is not known here.
     ///
     /// # Errors
     /// As of [`Streams::carry`].
@@ -112,7 +112,13 @@ impl Streams {
         let failed = |name| move |source| StreamError { name, source };
         let over = io::pipe().map_err(failed(NAMES[0]))?;
         let streams = Streams { pumps: Vec::new(), reopened: Vec::new(), over: Some(over) };
-        let closed = closed.map(|closed| Arc::new(OnEnd(closed)));
+        let mut carried = true;
+        for index in [1, 2] {
+            carried &=
+                !matches!(Kind::of(outer[index], false).map_err(failed(NAMES[index]))?, Kind::Harmless);
+        }
+        // Who closes what is passed on as it is, is not known here.
+        let closed = closed.filter(|_| carried).map(|closed| Arc::new(OnEnd(closed)));
         let mut carrier =
             Carrier { streams, user, own_terminal, terminal: None, outputs: Vec::new(), closed };
         let mut inner = |index: usize| {
@@ -120,13 +126,6 @@ impl Streams {
             carried.map_err(failed(NAMES[index]))
         };
         let stdio = Stdio3 { stdin: inner(0)?, stdout: inner(1)?, stderr: inner(2)? };
-        if let Some(closed) = carrier.closed.take()
-            && Arc::strong_count(&closed) == 1
-            && carrier.streams.pumps.is_empty()
-        {
-            // Nothing is carried, so that nobody knows.
-            std::mem::forget(closed);
-        }
         Ok((carrier.streams, stdio))
     }
 
@@ -165,7 +164,7 @@ impl Drop for Streams {
 impl Carrier {
     /// What the program gets in place of a stream.
     fn carry(&mut self, index: usize, outer: OwnedFd) -> io::Result<OwnedFd> {
-        match Kind::of(&outer, index == 0)? {
+        match Kind::of(outer.as_fd(), index == 0)? {
             Kind::Harmless => Ok(outer),
             Kind::Input { is_file } => self.read(index, outer, is_file),
             Kind::Output(identity) => self.write(index, outer, identity),
@@ -368,6 +367,8 @@ mod tests {
         let other = tempfile::tempfile().unwrap();
         assert_eq!(closed([null().as_fd(), file.as_fd(), file.as_fd()]), (true, false));
         assert_eq!(closed([null().as_fd(), file.as_fd(), other.as_fd()]), (true, false));
+        let (_reader, pipe) = io::pipe().unwrap();
+        assert_eq!(closed([null().as_fd(), file.as_fd(), pipe.as_fd()]), (false, false));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a stream is, and so what can be done with it besides reading and writing.
 
 use std::io::{self, ErrorKind, IsTerminal};
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{FileStat, SFlag, fstat};
@@ -27,7 +27,7 @@ pub(super) type Identity = (libc::dev_t, libc::ino_t, OFlag);
 
 impl Kind {
     /// Looks at a stream that is usually read, or else written.
-    pub(super) fn of(stream: &OwnedFd, is_read: bool) -> io::Result<Kind> {
+    pub(super) fn of(stream: BorrowedFd<'_>, is_read: bool) -> io::Result<Kind> {
         let (status, flags) = (fstat(stream)?, OFlag::from_bits_retain(fcntl(stream, FcntlArg::F_GETFL)?));
         let access = flags & OFlag::O_ACCMODE;
         let reads = if is_read { access != OFlag::O_WRONLY } else { access == OFlag::O_RDONLY };
@@ -58,7 +58,7 @@ fn is_path(_: OFlag) -> bool {
 
 /// A pipe without a name, and so with a mode that is nobody's business.
 #[cfg(target_os = "linux")]
-fn is_pipe(stream: &OwnedFd) -> io::Result<bool> {
+fn is_pipe(stream: BorrowedFd<'_>) -> io::Result<bool> {
     /// `PIPEFS_MAGIC` of linux/magic.h.
     const PIPES: nix::sys::statfs::FsType = nix::sys::statfs::FsType(0x5049_5045);
     Ok(nix::sys::statfs::fstatfs(stream)?.filesystem_type() == PIPES)
@@ -67,7 +67,7 @@ fn is_pipe(stream: &OwnedFd) -> io::Result<bool> {
 /// Nothing tells the two apart; the program is nobody whose pipe it is.
 #[cfg(not(target_os = "linux"))]
 #[allow(clippy::unnecessary_wraps, reason = "elsewhere asking can fail")]
-fn is_pipe(_: &OwnedFd) -> io::Result<bool> {
+fn is_pipe(_: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(true)
 }
 
