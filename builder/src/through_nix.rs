@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::plan::SandboxPath;
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
+use sandbox::Scratches;
 use sandbox::cancel::Cancel;
 
 use phases::Phases;
@@ -42,6 +43,8 @@ pub struct ThroughNix<'a> {
     pub words: &'a [OsString],
     /// Paths to show from outside the store.
     pub sandbox_paths: &'a [SandboxPath],
+    /// How scratches are reached.
+    pub scratches: Scratches,
     /// loopbox's program, by a name that other processes can use.
     pub loopbox: &'a Path,
     /// Where what could be left behind is noted.
@@ -229,6 +232,7 @@ impl ThroughNix<'_> {
         let mut words = vec!["--state-dir".to_owned(), self.state.display().to_string()];
         words.push("external-builder".into());
         words.extend(network.then(|| "--network".into()));
+        words.extend(["--scratch".into(), self.scratches.to_string()]);
         words.extend(self.sandbox_paths.iter().map(|path| Shown(path).to_string()));
         let systems: Vec<&String> = settings.extra_platforms.iter().chain([&settings.system]).collect();
         let builders = serde_json::json!([{ "systems": systems, "program": self.loopbox, "args": words }]);
@@ -295,6 +299,7 @@ mod tests {
             derivations: &[],
             words: &[],
             sandbox_paths: &[shown],
+            scratches: Scratches::Nfs,
             loopbox: Path::new("/bin/loop\"box"),
             state: Path::new("/run/loopbox"),
             cancel: &Cancel::default(),
@@ -304,7 +309,7 @@ mod tests {
         cores = 2
         build-users-group =
         extra-experimental-features = external-builders nix-command
-        external-builders = [{"args":["--state-dir","/run/loopbox","external-builder","/bin/sh=/bin/busybox?"],"program":"/bin/loop\"box","systems":["x86_64-linux"]}]
+        external-builders = [{"args":["--state-dir","/run/loopbox","external-builder","--scratch","nfs","/bin/sh=/bin/busybox?"],"program":"/bin/loop\"box","systems":["x86_64-linux"]}]
         "#);
     }
 

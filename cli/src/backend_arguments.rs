@@ -18,6 +18,11 @@ pub struct BackendArguments {
 }
 
 impl BackendArguments {
+    /// Whether somebody has said how scratches are reached.
+    pub fn has_scratches(&self) -> bool {
+        self.scratch.is_some()
+    }
+
     /// How scratches are reached.
     ///
     /// # Errors

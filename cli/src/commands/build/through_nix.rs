@@ -48,14 +48,15 @@ pub fn execute(
     }
     if is_root {
         settings.check_store()?;
-    } else if !arguments.sandbox_paths.is_empty() {
-        let message = "--sandbox-paths: what the builds of ordinary users see, Nix's settings say".into();
+    } else if let Some(word) = arguments.said_by_settings() {
+        let message = format!("{word}: how the builds of ordinary users run, Nix's settings say");
         return Err(UsageError { message, hints: vec!["Leave it out, or run it with sudo.".into()] }.into());
     }
     let through = ThroughNix {
         derivations: roots,
         words: &arguments.words(),
         sandbox_paths: &builds::sandbox_paths(settings, &arguments.sandbox_paths)?,
+        scratches: arguments.provided.scratches()?,
         loopbox: &itself::path()?,
         state: &globals.state_dir,
         cancel: interrupt.cancel(),
@@ -93,6 +94,12 @@ pub fn execute(
 }
 
 impl Arguments {
+    /// A word that only who runs the builders himself has a say in.
+    fn said_by_settings(&self) -> Option<&'static str> {
+        let paths = (!self.sandbox_paths.is_empty()).then_some("--sandbox-paths");
+        paths.or_else(|| self.provided.has_scratches().then_some("--scratch"))
+    }
+
     /// The same wishes in the words of `nix-store --realise`.
     fn words(&self) -> Vec<OsString> {
         let flags = [
