@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use sandbox::jail::User;
 
 use crate::output::OutputMismatch;
-use crate::store::{SettingsError, Store, settings_as_text};
+use crate::store::{SettingsError, Store};
 use crate::store_path::StorePath;
 
 pub use pre_build::WishError;
@@ -83,7 +83,7 @@ impl Hooks {
         let mut command = Command::new(program);
         command.env("DRV_PATH", store.locate(derivation)).env("OUT_PATHS", paths.join(" "));
         if std::env::var_os("NIX_CONFIG").is_none() {
-            command.env("NIX_CONFIG", settings_as_text().map_err(settings)?);
+            command.env("NIX_CONFIG", store.settings_as_text().map_err(settings)?);
         }
         let _alone = self.post_build.lock().unwrap_or_else(PoisonError::into_inner);
         heard(program, command, line)

@@ -38,9 +38,8 @@ use registrar::Registrar;
 
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
-pub use command::CommandError;
-#[cfg(target_os = "linux")]
-pub(crate) use command::ask;
+pub(crate) use command::Programs;
+pub use command::{CommandError, OptionError};
 pub use database::DatabaseError;
 pub use derivation_file::read_derivation;
 pub use error::StoreError;
@@ -50,7 +49,7 @@ pub use path_info::{InfoError, PathInfo};
 pub use path_locks::{LockError, PathLocks};
 pub use registrar::{RegisterWhen, RegistrationTicket};
 pub use registration::{KeyError, Registration};
-pub use settings::{ExternalBuilder, Settings, SettingsError, settings_as_text, version_of_starter};
+pub use settings::{ExternalBuilder, Settings, SettingsError, version_of_starter};
 pub use temp_roots::{RootsError, TempRoots};
 #[cfg(target_os = "linux")]
 pub use writable::{WritableError, is_read_only, make_writable};
@@ -66,6 +65,7 @@ pub struct Store {
     registrar: Registrar,
     policy: OnceLock<Policy>,
     database: OnceLock<Option<Database>>,
+    programs: Programs,
 }
 
 impl Store {
@@ -83,7 +83,21 @@ impl Store {
     pub fn at(directory: PathBuf, state: PathBuf, logs: PathBuf) -> Store {
         let (roots, memory, registrar) = (OnceLock::new(), Memory::default(), Registrar::default());
         let (policy, database) = (OnceLock::new(), OnceLock::new());
-        Store { directory, state, logs, roots, memory, registrar, policy, database }
+        let programs = Programs::default();
+        Store { directory, state, logs, roots, memory, registrar, policy, database, programs }
+    }
+
+    /// The same with settings of Nix's that count more than those that it is configured with.
+    ///
+    /// # Errors
+    /// A name or a value cannot be that of a setting.
+    pub fn with_options(self, options: &[(String, String)]) -> Result<Store, OptionError> {
+        Ok(Store { programs: Programs::with_options(options)?, ..self })
+    }
+
+    /// How Nix's programs are asked.
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     /// The store directory.
@@ -123,7 +137,15 @@ impl Store {
     /// # Errors
     /// When Nix is missing or says something that cannot be understood.
     pub fn settings(&self) -> Result<Settings, StoreError> {
-        Ok(self.adopt(Settings::ask()?))
+        Ok(self.adopt(Settings::ask(&self.programs)?))
+    }
+
+    /// The same in the words of Nix's configuration files.
+    ///
+    /// # Errors
+    /// When Nix does not print them.
+    pub fn settings_as_text(&self) -> Result<String, SettingsError> {
+        settings::as_text(&self.programs)
     }
 
     /// The same as a Nix of some version tells them, in the words of its configuration files.
@@ -165,8 +187,9 @@ impl Store {
         }
         let mut closure = BTreeSet::new();
         self.in_batches(paths, |batch| {
-            let printed =
-                command::ask("nix-store", [&["--query".into(), "--requisites".into()], batch].concat())?;
+            let printed = self
+                .programs
+                .ask("nix-store", [&["--query".into(), "--requisites".into()], batch].concat())?;
             closure.extend(self.read_paths("nix-store --query --requisites", &printed)?);
             Ok(())
         })?;
@@ -190,7 +213,7 @@ impl Store {
         }
         let mut infos = BTreeMap::new();
         self.in_batches(paths, |batch| {
-            let printed = command::ask("nix-store", [&["--dump-db".into()], batch].concat())?;
+            let printed = self.programs.ask("nix-store", [&["--dump-db".into()], batch].concat())?;
             for info in path_info::read_all(&printed, &self.directory)? {
                 infos.insert(info.path.clone(), info);
             }
@@ -214,7 +237,7 @@ impl Store {
         let mut addresses = BTreeMap::new();
         self.in_batches(paths, |batch| {
             let words = ["--extra-experimental-features", "nix-command", "path-info", "--json"];
-            let printed = command::ask("nix", [&words.map(OsString::from)[..], batch].concat())?;
+            let printed = self.programs.ask("nix", [&words.map(OsString::from)[..], batch].concat())?;
             let answer: serde_json::Value = serde_json::from_slice(&printed)
                 .map_err(|source| StoreError::Json { program: "nix path-info --json", source })?;
             addresses.extend(path_info::content_addresses(&answer, &self.directory));
@@ -234,7 +257,7 @@ impl Store {
         let mut invalid = BTreeSet::new();
         self.in_batches(paths, |batch| {
             let words = ["--check-validity".into(), "--print-invalid".into()];
-            let printed = command::ask("nix-store", [&words, batch].concat())?;
+            let printed = self.programs.ask("nix-store", [&words, batch].concat())?;
             invalid.extend(self.read_paths("nix-store --check-validity", &printed)?);
             Ok(())
         })?;
@@ -270,7 +293,7 @@ impl Store {
     /// # Errors
     /// When it cannot.
     pub fn realised(&self, derivation: &StorePath) -> Result<Vec<StorePath>, StoreError> {
-        let printed = command::ask("nix-store", ["--realise".into(), self.locate(derivation).into()])?;
+        let printed = self.programs.ask("nix-store", ["--realise".into(), self.locate(derivation).into()])?;
         self.read_paths("nix-store --realise", &printed)
     }
 
@@ -282,7 +305,7 @@ impl Store {
         let mut fetchable = BTreeSet::new();
         self.in_batches(derivations, |batch| {
             let words = ["--realise".into(), "--dry-run".into()];
-            let report = command::ask_stderr("nix-store", [&words, batch].concat())?;
+            let report = self.programs.ask_stderr("nix-store", [&words, batch].concat())?;
             fetchable.extend(fetched_paths(&report, &self.directory));
             Ok(())
         })?;
@@ -295,7 +318,7 @@ impl Store {
     /// When it could not fetch all of them.
     pub fn fetch(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
         self.in_batches(paths, |batch| {
-            command::ask("nix-store", [&["--realise".into(), "--keep-going".into()], batch].concat())?;
+            self.programs.ask("nix-store", [&["--realise".into(), "--keep-going".into()], batch].concat())?;
             Ok(())
         })
     }
@@ -306,7 +329,7 @@ impl Store {
     /// When Nix cannot.
     pub fn add_root(&self, path: &StorePath, link: &Path) -> Result<(), StoreError> {
         let words = ["--add-root".into(), link.into(), "--indirect".into(), "--realise".into()];
-        command::ask("nix-store", [&words[..], &[self.locate(path).into()]].concat())?;
+        self.programs.ask("nix-store", [&words[..], &[self.locate(path).into()]].concat())?;
         Ok(())
     }
 

@@ -147,7 +147,7 @@ impl ThroughNix<'_> {
     /// # Errors
     /// When Nix cannot do it.
     pub fn realise_by_daemon(&self, store: &Store) -> Result<Realised, ThroughNixError> {
-        let mut command = Command::new("nix-store");
+        let mut command = store.programs().command("nix-store");
         command.arg("--realise").args(self.words).stdout(Stdio::null());
         command.args(self.derivations.iter().map(|path| store.locate(path)));
         Ok(Realised { status: self.run_as_set(&mut command)?.0, impure: BTreeMap::new() })
@@ -175,7 +175,7 @@ impl ThroughNix<'_> {
         let mut command = Command::new("nix-store");
         command.arg("--realise").args(words);
         command.args(derivations.iter().map(|path| store.locate(path)));
-        Ok(self.run(command.stdout(Stdio::null()), settings, false)?.0)
+        Ok(self.run(command.stdout(Stdio::null()), store, settings, false)?.0)
     }
 
     /// Builds with the network.
@@ -197,7 +197,7 @@ impl ThroughNix<'_> {
             };
         }
         command.args(derivations.iter().map(|path| format!("{}^*", store.locate(path).display())));
-        let (status, said) = self.run(command.stdout(Stdio::piped()), settings, true)?;
+        let (status, said) = self.run(command.stdout(Stdio::piped()), store, settings, true)?;
         let impure = if status.success() { impure_outputs(&said)? } else { BTreeMap::new() };
         Ok(Realised { status, impure })
     }
@@ -206,10 +206,11 @@ impl ThroughNix<'_> {
     fn run(
         &self,
         command: &mut Command,
+        store: &Store,
         settings: &Settings,
         network: bool,
     ) -> Result<(ExitStatus, Vec<u8>), ThroughNixError> {
-        let before = std::env::var("NIX_CONFIG").unwrap_or_default();
+        let before = store.programs().configuration();
         self.run_as_set(command.env("NIX_CONFIG", self.configuration(&before, settings, network)))
     }
 

@@ -340,7 +340,7 @@ fn settings(error: &SettingsError) -> Option<String> {
             Some(format!("without it: NIX_CONFIG='{name} =' loopbox build …, if the build can do without"))
         }
         SettingsError::OtherStore { .. } => {
-            Some("as root it needs no daemon: NIX_CONFIG='store = local' loopbox build …".into())
+            Some("as root it needs no daemon: loopbox build --option store local …".into())
         }
         _ => None,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use builder::store::{Evaluation, Store, Target, is_flake};
+use builder::store::{Evaluation, OptionError, Store, Target, is_flake};
 use builder::store_path::{StorePath, StorePathError};
 
 use crate::error::CommandError;
@@ -28,6 +28,9 @@ pub struct EvaluationArguments {
     /// Where Nix looks up names in angle brackets, before NIX_PATH
     #[arg(short = 'I', long, value_name = "[NAME=]PATH")]
     include: Vec<OsString>,
+    /// Set a setting of Nix's, for this run
+    #[arg(long, value_names = ["NAME", "VALUE"], num_args = 2, allow_hyphen_values = true)]
+    option: Vec<String>,
     /// Let a flake depend on more than what it declares
     #[arg(long)]
     impure: bool,
@@ -42,6 +45,14 @@ struct NotInStore {
 }
 
 impl EvaluationArguments {
+    /// The store, with the settings that were given.
+    ///
+    /// # Errors
+    /// One of them cannot be a setting.
+    pub fn store(&self) -> Result<Store, OptionError> {
+        Store::from_environment().with_options(&pairs(&self.option))
+    }
+
     /// The derivations that targets stand for, in the order in which they were asked for.
     ///
     /// # Errors

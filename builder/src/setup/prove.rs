@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::store::{CommandError, Settings, ask};
+use crate::store::{CommandError, Programs, Settings};
 
 /// What it needs of the machine.
 const SHELL: &str = "/bin/sh";
@@ -45,7 +45,7 @@ pub fn prove(settings: &Settings) -> Result<String, ProofError> {
     }
     let expression = expression(&sandbox::unguessable("loopbox-setup"));
     let words = ["--no-out-link", "--expr", &expression].map(OsString::from);
-    let printed = ask("nix-build", words)?;
+    let printed = Programs::default().ask("nix-build", words)?;
     let path = String::from_utf8_lossy(&printed).trim_end().to_owned();
     let made = std::fs::read_to_string(Path::new(&path));
     match made.map_err(|source| ProofError::Read { path: path.clone(), source })?.trim_end() {

@@ -42,28 +42,96 @@ pub enum CommandError {
     },
 }
 
-/// Runs a program and returns what it prints.
-pub fn ask(program: &'static str, words: impl AsRef<[OsString]>) -> Result<Vec<u8>, CommandError> {
-    Ok(run(program, words.as_ref(), &[])?.stdout)
+/// A setting that is none of Nix's, by its form.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionError {
+    /// It would be read as something else.
+    #[error("{0:?} is no name of a setting of Nix's")]
+    Name(String),
+    /// It would be read as more than one setting.
+    #[error("the value of the setting {0:?} has more than one line")]
+    Lines(String),
 }
 
-/// Runs a program and returns what it reports on its error output.
-pub fn ask_stderr(program: &'static str, words: impl AsRef<[OsString]>) -> Result<String, CommandError> {
-    Ok(String::from_utf8_lossy(&run(program, words.as_ref(), &[])?.stderr).into_owned())
+/// Nix's programs, as they are configured, and with further settings.
+#[derive(Clone, Debug, Default)]
+pub struct Programs {
+    /// `NIX_CONFIG`, where there are further settings.
+    configuration: Option<String>,
 }
 
-/// Runs a program with something to read.
-pub fn tell(program: &'static str, words: impl AsRef<[OsString]>, input: &[u8]) -> Result<(), CommandError> {
-    run(program, words.as_ref(), input).map(drop)
+impl Programs {
+    /// With these settings, which count more than those of files and of the environment.
+    ///
+    /// # Errors
+    /// One of them cannot be written as a line of a configuration.
+    pub fn with_options(options: &[(String, String)]) -> Result<Programs, OptionError> {
+        if options.is_empty() {
+            return Ok(Programs::default());
+        }
+        let mut configuration = std::env::var("NIX_CONFIG").unwrap_or_default();
+        for (name, value) in options {
+            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+            if name.is_empty() || !name.chars().all(is_plain) {
+                return Err(OptionError::Name(name.clone()));
+            }
+            if value.contains(['\n', '\r']) {
+                return Err(OptionError::Lines(name.clone()));
+            }
+            configuration.push_str(&format!("\n{name} = {value}"));
+        }
+        Ok(Programs { configuration: Some(configuration) })
+    }
+
+    /// What they are told by the environment.
+    pub fn configuration(&self) -> String {
+        self.configuration.clone().unwrap_or_else(|| std::env::var("NIX_CONFIG").unwrap_or_default())
+    }
+
+    /// One of them, ready to be started.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.configuration.as_ref().map(|text| ("NIX_CONFIG", text)));
+        command
+    }
+
+    /// Runs a program and returns what it prints.
+    pub fn ask(&self, program: &'static str, words: impl AsRef<[OsString]>) -> Result<Vec<u8>, CommandError> {
+        Ok(run(self.command(program), program, words.as_ref(), &[])?.stdout)
+    }
+
+    /// Runs a program and returns what it reports on its error output.
+    pub fn ask_stderr(
+        &self,
+        program: &'static str,
+        words: impl AsRef<[OsString]>,
+    ) -> Result<String, CommandError> {
+        let output = run(self.command(program), program, words.as_ref(), &[])?;
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Runs a program with something to read.
+    pub fn tell(
+        &self,
+        program: &'static str,
+        words: impl AsRef<[OsString]>,
+        input: &[u8],
+    ) -> Result<(), CommandError> {
+        run(self.command(program), program, words.as_ref(), input).map(drop)
+    }
 }
 
-fn run(program: &'static str, words: &[OsString], input: &[u8]) -> Result<Output, CommandError> {
+fn run(
+    mut command: Command,
+    program: &'static str,
+    words: &[OsString],
+    input: &[u8],
+) -> Result<Output, CommandError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => CommandError::Missing { program },
         _ => CommandError::Run { program, source },
     };
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    let mut command = Command::new(program);
     command.args(words).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     // The programs that are told something print nothing before they have read all of it, so this cannot block
@@ -96,13 +164,14 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let error = ask("nix-store-that-is-not-there", []).expect_err("no such program");
+        let error = Programs::default().ask("nix-store-that-is-not-there", []).expect_err("no such program");
         assert_eq!(error.to_string(), "Nix's program 'nix-store-that-is-not-there' is not in PATH");
     }
 
     #[test]
     fn a_failure_repeats_the_end_of_what_the_program_said() {
-        let error = ask("sh", ["-c".into(), "seq 30 >&2; exit 3".into()]).expect_err("it fails");
+        let error =
+            Programs::default().ask("sh", ["-c".into(), "seq 30 >&2; exit 3".into()]).expect_err("it fails");
         let message = error.to_string();
         assert!(message.starts_with("'sh -c seq 30 >&2; exit 3' failed (exit status: 3): 19\n"), "{message}");
         assert!(message.ends_with("\n30"), "{message}");
@@ -111,6 +180,17 @@ mod tests {
     #[test]
     fn what_is_told_arrives_whole() {
         let long = vec![b'x'; 1 << 20];
-        tell("sh", ["-c".into(), "test $(wc -c) = 1048576".into()], &long).unwrap();
+        Programs::default().tell("sh", ["-c".into(), "test $(wc -c) = 1048576".into()], &long).unwrap();
+    }
+
+    #[test]
+    fn settings_come_after_what_is_configured_and_stay_one_line_each() {
+        let options = |name: &str, value: &str| Programs::with_options(&[(name.into(), value.into())]);
+        let told = options("cores", "2 # two").unwrap();
+        assert!(told.configuration().ends_with("\ncores = 2 # two"), "{told:?}");
+        let printed = told.ask("sh", ["-c".into(), "echo \"$NIX_CONFIG\"".into()]).unwrap();
+        assert!(String::from_utf8(printed).unwrap().ends_with("\ncores = 2 # two\n"));
+        assert_eq!(options("cores = 1\nx", "2").unwrap_err(), OptionError::Name("cores = 1\nx".into()));
+        assert_eq!(options("cores", "2\nsandbox = false").unwrap_err(), OptionError::Lines("cores".into()));
     }
 }

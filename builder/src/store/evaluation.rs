@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Store, StoreError, command};
+use super::{Store, StoreError};
 use crate::store_path::StorePath;
 
 /// What stands for derivations.
@@ -84,7 +84,9 @@ impl Store {
     /// When it cannot be evaluated.
     pub fn evaluate(&self, target: &Target, how: &Evaluation) -> Result<Vec<StorePath>, StoreError> {
         let (program, words) = how.command(target);
-        let printed = command::ask(program, words)
+        let printed = self
+            .programs()
+            .ask(program, words)
             .map_err(|source| StoreError::Evaluate { file: target.name(), source })?;
         // A derivation whose output is not the first one is printed as `path!output`.
         let plain: Vec<&str> =

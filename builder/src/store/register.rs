@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::database::Database;
 use super::registrar::{RegisterWhen, RegistrationTicket};
-use super::{PathInfo, Registration, Settings, Store, StoreError, command};
+use super::{PathInfo, Registration, Settings, Store, StoreError};
 use crate::store_path::StorePath;
 
 /// What Nix's settings say about the database and what is written to it.
@@ -110,7 +110,7 @@ impl Store {
     fn tell(&self, infos: &[PathInfo], how: &[&str]) -> Result<(), StoreError> {
         let text: String = infos.iter().map(|info| info.registration(&self.directory)).collect();
         let words = ["--register-validity", "--hash-given"].iter().chain(how).map(OsString::from);
-        command::tell("nix-store", words.collect::<Vec<_>>(), text.as_bytes())?;
+        self.programs().tell("nix-store", words.collect::<Vec<_>>(), text.as_bytes())?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::{self, CommandError};
+use super::command::{CommandError, Programs};
 use printed::Printed;
 
 /// Settings that change builds, or what comes after them, in ways that are not implemented: who has set one would
@@ -147,15 +147,15 @@ pub enum SettingsError {
 ///
 /// # Errors
 /// When Nix does not print them.
-pub fn settings_as_text() -> Result<String, SettingsError> {
-    Ok(String::from_utf8_lossy(&show(None)?).into_owned())
+pub(super) fn as_text(programs: &Programs) -> Result<String, SettingsError> {
+    Ok(String::from_utf8_lossy(&show(programs, None)?).into_owned())
 }
 
 /// `nix show-config` has been called `nix config show` since 2.20, and is gone from later versions.
-fn show(form: Option<&str>) -> Result<Vec<u8>, CommandError> {
+fn show(programs: &Programs, form: Option<&str>) -> Result<Vec<u8>, CommandError> {
     let ask = |words: &[&str]| {
         let all = ["--extra-experimental-features", "nix-command"].iter().chain(words).copied().chain(form);
-        command::ask("nix", all.map(Into::into).collect::<Vec<_>>())
+        programs.ask("nix", all.map(Into::into).collect::<Vec<_>>())
     };
     match ask(&["config", "show"]) {
         Err(CommandError::Failed { .. }) => ask(&["show-config"]),
@@ -165,9 +165,9 @@ fn show(form: Option<&str>) -> Result<Vec<u8>, CommandError> {
 
 impl Settings {
     /// Asks Nix.
-    pub(super) fn ask() -> Result<Settings, SettingsError> {
-        let printed = show(Some("--json"))?;
-        let version = command::ask("nix", ["--version".into()])?;
+    pub(super) fn ask(programs: &Programs) -> Result<Settings, SettingsError> {
+        let printed = show(programs, Some("--json"))?;
+        let version = programs.ask("nix", ["--version".into()])?;
         Settings::read(
             &Printed(serde_json::from_slice(&printed)?),
             version_in(&String::from_utf8_lossy(&version)),

@@ -17,6 +17,7 @@ use crate::error::CommandError;
 use crate::globals::Globals;
 use crate::itself;
 use crate::signals::Interrupt;
+use crate::targets::EvaluationArguments;
 
 /// What every command that builds begins with.
 pub struct Start {
@@ -30,8 +31,8 @@ pub struct Start {
 
 impl Start {
     /// Asks Nix for its settings.
-    pub fn make(interrupt: Interrupt) -> Result<Start, CommandError> {
-        let store = Store::from_environment();
+    pub fn make(interrupt: Interrupt, evaluation: &EvaluationArguments) -> Result<Start, CommandError> {
+        let store = evaluation.store()?;
         let settings = store.settings()?;
         settings.check_supported()?;
         Ok(Start { interrupt, store, settings })

@@ -29,7 +29,7 @@ use crate::signals::Interrupt;
 
 /// Loads the graph, builds what is missing, and answers.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
-    let start = Start::make(Interrupt::watch()?)?;
+    let start = Start::make(Interrupt::watch()?, &arguments.evaluation)?;
     arguments.report.check(arguments.provided.backend)?;
     arguments.check_variations()?;
     let Start { store, settings, interrupt } = &start;

@@ -27,7 +27,7 @@ use crate::signals::Interrupt;
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.check()?;
     need_root()?;
-    let start = Start::make(Interrupt::watch()?)?;
+    let start = Start::make(Interrupt::watch()?, &arguments.evaluation)?;
     let Start { store, settings, interrupt } = &start;
     let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
     let options = Options {

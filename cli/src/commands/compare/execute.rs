@@ -39,7 +39,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let interrupt = Interrupt::watch()?;
     let compared = match &arguments.view {
         Some(view) => arguments.views(view, globals, &interrupt),
-        None => arguments.builds(Start::make(interrupt.clone())?, globals),
+        None => arguments.builds(Start::make(interrupt.clone(), &arguments.evaluation)?, globals),
     };
     // What was interrupted has failed, and that is no news.
     if let Some(status) = interrupt.status() {

@@ -26,7 +26,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if let Some(status) = terminal::front(globals.terminal.as_ref())? {
         return Ok(status);
     }
-    let start = Start::make(Interrupt::watch()?)?;
+    let start = Start::make(Interrupt::watch()?, &arguments.evaluation)?;
     if let Some(inner) = &globals.terminal {
         inner.watch(&start.interrupt)?;
     }

@@ -10,7 +10,7 @@ cases![a_build_for_a_daemon_is_refused_before_anything_is_built];
 
 const REFUSED: &str = "\
 Error: Nix is set to use the store 'daemon' (NIX_REMOTE, or the setting 'store'), and loopbox registers what it builds in this machine's own store alone
-Hint: as root it needs no daemon: NIX_CONFIG='store = local' loopbox build …
+Hint: as root it needs no daemon: loopbox build --option store local …
 exit status 125";
 
 fn a_build_for_a_daemon_is_refused_before_anything_is_built(place: &Place) {
@@ -25,9 +25,8 @@ fn a_build_for_a_daemon_is_refused_before_anything_is_built(place: &Place) {
     let refused = ran(store.loopbox(["build", "--no-out-link", &derivation]).env("NIX_REMOTE", "daemon"));
     let output = store.ask("nix-store", ["--query", "--outputs", &derivation]);
     let hinted = ran(store
-        .loopbox(["build", "--no-out-link", &derivation])
-        .env("NIX_REMOTE", "daemon")
-        .env("NIX_CONFIG", "store = local"));
+        .loopbox(["build", "--no-out-link", "--option", "store", "local", &derivation])
+        .env("NIX_REMOTE", "daemon"));
     daemon.kill().expect("the daemon can be killed");
     daemon.wait().expect("it can be waited for");
     assert_eq!(refused.told(), REFUSED);

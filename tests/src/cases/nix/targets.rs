@@ -12,6 +12,7 @@ cases![
     an_expression_is_built,
     names_are_looked_up_where_it_is_said,
     an_installable_of_a_flake_is_built,
+    settings_are_set_for_one_run,
     what_nix_cannot_evaluate_says_why,
 ];
 
@@ -113,6 +114,17 @@ fn an_installable_of_a_flake_is_built(place: &Place) {
     assert_eq!(files.built(&["--impure", "path:./flake#here"]), ["spoken"]);
     let ran = files.build(&["path:./flake#missing"]);
     assert!(ran.status == 1 && ran.stderr.contains("missing"), "{}", ran.told());
+}
+
+/// They count for what Nix evaluates and for what loopbox builds.
+fn settings_are_set_for_one_run(place: &Place) {
+    let files = Files::make(place);
+    let expression = "WRITE (\"$NIX_BUILD_CORES \" + builtins.currentSystem)".replace("WRITE", &files.write);
+    let options = [("cores", "3"), ("system", "odd-linux"), ("extra-platforms", "x86_64-linux")];
+    let options = options.map(|(name, value)| ["--option", name, value]).concat();
+    assert_eq!(files.built(&[&options[..], &["-E", &expression]].concat()), ["3 odd-linux"]);
+    let wrong = files.build(&["--option", "cores = 1\nx", "2", "-E", &expression]);
+    assert!(wrong.stderr.contains("is no name of a setting of Nix's"), "{}", wrong.stderr);
 }
 
 fn what_nix_cannot_evaluate_says_why(place: &Place) {
