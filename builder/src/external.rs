@@ -22,7 +22,7 @@ use crate::output::copy_all;
 use crate::plan::{
     Host, InputInfo, Plan, PlanError, PlannedOutput, Request, SandboxPath, Scratch, plan_decided,
 };
-use crate::report::{BuildReport, KeptError};
+use crate::report::BuildReport;
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
 use crate::variation::Varied;
@@ -126,6 +126,14 @@ pub struct External<'a> {
     pub cancel: &'a Cancel,
 }
 
+/// What came of such a build.
+pub struct ExternalRun {
+    /// How its builder ended.
+    pub outcome: Outcome,
+    /// What it asked its view for, if the store says what that needs to be told.
+    pub report: Option<BuildReport>,
+}
+
 impl Description {
     /// Reads what Nix has written.
     ///
@@ -163,7 +171,7 @@ impl Description {
     ///
     /// # Errors
     /// The step that failed.
-    pub fn run(&self, external: &External<'_>, begin: impl FnOnce()) -> Result<Outcome, ExternalError> {
+    pub fn run(&self, external: &External<'_>, begin: impl FnOnce()) -> Result<ExternalRun, ExternalError> {
         let derivation = self.derivation(external.network);
         if derivation.is_builtin() {
             let builder = self.builder.clone();
@@ -226,28 +234,28 @@ impl Description {
         let carried = streams.finish();
         let ended = ended?;
         carried?;
-        self.keep_report(&plan, first, &ended);
+        let report = self.report(&plan, first, &ended);
         if ended.outcome == Outcome::Exited(0) {
             let exposed = external.backend.exposes_host_files() || !plan.jail.changes_root();
             let copies = beside.join("outputs");
             let from = if exposed { copy_outputs(&plan, &copies)? } else { &scratch.store };
             self.move_outputs(from, &outputs)?;
         }
-        Ok(ended.outcome)
+        Ok(ExternalRun { outcome: ended.outcome, report })
     }
 
-    /// Keeps what the build asked its view for under the name of an output: Nix does not say what derivation it builds.
-    fn keep_report(&self, plan: &Plan, output: &StorePath, ended: &Ended) {
+    /// What the build asked for. It is kept beside Nix's logs, where whoever builds may write there.
+    fn report(&self, plan: &Plan, output: &StorePath, ended: &Ended) -> Option<BuildReport> {
         let store = Store::from_environment();
         let made: Vec<PathBuf> = plan.outputs.iter().map(|output| store.locate(&output.path)).collect();
         let access = Report::of(&plan.view, &self.store_dir, &made, ended, HASHED_BY_THE_WAY);
         let outputs = (ended.outcome == Outcome::Exited(0)).then(BTreeMap::new);
-        let kept = BuildReport::of(&store, output, &BTreeSet::new(), access, outputs.as_ref())
-            .map_err(KeptError::from)
-            .and_then(|report| report.keep(&store, output));
-        if let Err(error) = kept {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the report of a build is not kept");
+        let report = BuildReport::of(&store, output, &BTreeSet::new(), access, outputs.as_ref());
+        let report = report.inspect_err(|error| debug(error, "what a build asked for is not told")).ok()?;
+        if let Err(error) = report.keep(&store, output) {
+            debug(&error, "the report of a build is not kept");
         }
+        Some(report)
     }
 
     /// What Nix built from, as far as it tells.
@@ -336,6 +344,10 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::set_permissions(from, Permissions::from_mode(mode | WRITABLE))?;
     fs::rename(from, to)?;
     fs::set_permissions(to, Permissions::from_mode(mode))
+}
+
+fn debug(error: &(dyn std::error::Error + 'static), what: &str) {
+    tracing::debug!(error, "{what}");
 }
 
 /// Who builds: whoever Nix has run this as, who may be of further groups.

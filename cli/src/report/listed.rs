@@ -10,25 +10,30 @@ use crate::output;
 /// Paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
 
-/// What a build asked for that its view hides; nothing if there was nothing.
-pub fn of_build(report: &BuildReport) -> Vec<String> {
+/// How to see all of them of a command that is run here.
+pub const WITH_REPORT: Option<&str> = Some("--report=FILE");
+
+/// What a build asked for that its view hides; nothing if there was nothing. `all` says how to see all of it, where that can
+/// be seen.
+pub fn of_build(report: &BuildReport, all: Option<&str>) -> Vec<String> {
     let hidden = report.access.hidden();
     if hidden.paths.is_empty() {
         return Vec::new();
     }
     let name = short_name(&report.derivation);
     let mut lines = vec![format!("{name} asked for paths of this machine that are not in its view:")];
-    lines.extend(some_of(&hidden.paths, hidden.incomplete));
+    lines.extend(some_of(&hidden.paths, hidden.incomplete, all));
     lines
 }
 
 /// Some of these paths, of which there may be more than are known.
-pub fn some_of(paths: &[PathBuf], incomplete: bool) -> Vec<String> {
+pub fn some_of(paths: &[PathBuf], incomplete: bool, all: Option<&str>) -> Vec<String> {
+    let all = all.map(|all| format!(" (all with {all})")).unwrap_or_default();
     let named = paths.iter().take(LISTED).map(|path| format!("  {}", output::name(path)));
     let more = match paths.len().saturating_sub(LISTED) {
         0 if incomplete => Some("  and perhaps more".into()),
         0 => None,
-        more => Some(format!("  and {more} more (all with --report=FILE)")),
+        more => Some(format!("  and {more} more{all}")),
     };
     named.chain(more).collect()
 }

@@ -98,7 +98,7 @@ pub fn failed(builder: &Builder, failures: Vec<(StorePath, BuildError)>) -> Stat
 fn tail_of_log(derivation: &str, error: &BuildError) {
     if let BuildError::Undeclared(error) = error {
         output::tell(format_args!("{derivation} asked for paths of this machine that are not in its view:"));
-        listed::some_of(&error.paths, false).into_iter().for_each(output::tell);
+        listed::some_of(&error.paths, false, listed::WITH_REPORT).into_iter().for_each(output::tell);
     }
     let BuildError::Builder(failure) = error else { return };
     if !failure.log.is_empty() {
@@ -117,7 +117,7 @@ fn tail_of_log(derivation: &str, error: &BuildError) {
 
 /// Tells which paths of this machine were asked for that views hide.
 pub fn list_hidden(finished: &Finished) {
-    reports(finished).flat_map(listed::of_build).for_each(output::tell);
+    reports(finished).flat_map(|report| listed::of_build(report, listed::WITH_REPORT)).for_each(output::tell);
 }
 
 /// What each build asked its view for, with whose it is that was hidden.

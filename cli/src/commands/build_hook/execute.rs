@@ -149,7 +149,7 @@ fn build(
     let slot = BuildSlot { slot: None, maker: builder.store.maker(), when: RegisterWhen::Now };
     match builder.build(path, derivation, Purpose::Make, slot) {
         Ok(built) => {
-            let report = built.build.iter().flat_map(|stats| listed::of_build(&stats.report));
+            let report = built.build.iter().flat_map(|stats| listed::of_build(&stats.report, None));
             report.for_each(|line| tell(Level::Warning, line));
             Ok(Status::Done)
         }
@@ -172,7 +172,7 @@ fn failed(error: BuildError) -> Status {
     let mut kinds = Failures::default();
     kinds.add(&error);
     if let Some(report) = error.report() {
-        listed::of_build(report).into_iter().for_each(|line| tell(Level::Warning, line));
+        listed::of_build(report, None).into_iter().for_each(|line| tell(Level::Warning, line));
     }
     if let BuildError::Builder(failure) = &error
         && let Some(kept) = &failure.kept

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use builder::external::{Description, External};
+use builder::external::{Description, External, ExternalRun};
 use builder::plan::SandboxPath;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{User, geteuid};
@@ -19,6 +19,8 @@ use crate::exit::Status;
 use crate::failures::RunError;
 use crate::globals::Globals;
 use crate::means::Means;
+use crate::output;
+use crate::report::listed;
 use crate::signals::Interrupt;
 
 /// What Nix waits for on standard error: all is set up, and what follows is the build's own output.
@@ -52,14 +54,17 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         scratches: arguments.scratch,
         cancel: interrupt.cancel(),
     };
-    let outcome = description.run(&external, || {
+    let ran = description.run(&external, || {
         // Nobody reads it when it cannot be written.
         let _ = std::io::stderr().write_all(SET_UP);
     });
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    match outcome? {
+    let ExternalRun { outcome, report } = ran?;
+    // Into the build's log, which is all that whoever waits for it sees.
+    report.iter().flat_map(|report| listed::of_build(report, None)).for_each(output::tell);
+    match outcome {
         Outcome::Exited(status) => Ok(Status::Exited(status)),
         Outcome::Signaled(signal) => {
             end_by(signal);

@@ -66,7 +66,7 @@ fn not_allowed(paths: &[PathBuf], status: Status) -> Status {
         );
     } else {
         output::tell("the command asked for paths of this machine that are not in its view:");
-        listed::some_of(paths, false).into_iter().for_each(output::tell);
+        listed::some_of(paths, false, listed::WITH_REPORT).into_iter().for_each(output::tell);
     }
     if status == Status::Exited(0) { Status::Exited(UNDECLARED.into()) } else { status }
 }

@@ -13,6 +13,7 @@ cases![
     loopbox_build_does_the_same,
     ten_at_once_are_built,
     a_builder_is_a_user_who_may_nothing_outside,
+    what_was_looked_for_is_in_the_log,
     an_output_that_nobody_may_write_to_is_taken,
     who_closes_his_output_is_ended,
     what_nix_performs_itself_is_refused_in_these_words,
@@ -103,6 +104,20 @@ fn a_builder_is_a_user_who_may_nothing_outside(place: &Place) {
     assert_eq!((line("Seccomp:"), line("NoNewPrivs:"), line("CapEff:")), ("2", "1", "0000000000000000"));
     assert!(line("root=").contains(" / nfs "), "{seen}");
     assert_eq!(line("outside="), "hidden");
+}
+
+/// It is all that whoever builds through Nix sees.
+fn what_was_looked_for_is_in_the_log(place: &Place) {
+    let daemons = Daemons::start(place);
+    let derivation = daemons.store.derivation("looking", "for");
+    let built = ran(&mut daemons.build(&[&derivation]));
+    assert_eq!(built.status, 0, "{}\n{}", built.stderr, daemons.logs());
+    let told = "looking-for asked for paths of this machine that are not in its view:\n  /etc/debian_version";
+    assert!(built.stderr.contains(told), "{}", built.stderr);
+    let log = ran(&mut daemons.nix("nix-store", &["--read-log", &derivation]));
+    assert!(log.stdout.contains(told), "{log:?}");
+    let quiet = ran(&mut daemons.build(&[&daemons.store.derivation("plain", "looks")]));
+    assert!(!quiet.stderr.contains("asked for"), "{}", quiet.stderr);
 }
 
 fn an_output_that_nobody_may_write_to_is_taken(place: &Place) {

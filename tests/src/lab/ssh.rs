@@ -1,0 +1,38 @@
+//! OpenSSH, both sides, as Debian has it: for machines that build for each other.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::Lab;
+use super::apt::{Suite, codename};
+
+/// Debian's packages.
+const PACKAGES: [&str; 2] = ["openssh-server", "openssh-client"];
+/// Where they and what they depend on have libraries.
+const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
+/// The loader that comes with them.
+const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
+
+/// The programs.
+#[derive(Clone, Debug)]
+pub struct Ssh {
+    root: PathBuf,
+}
+
+impl Ssh {
+    /// Brings them, once.
+    pub fn bring(lab: &Lab) -> Result<Ssh> {
+        let root = lab.once("ssh", "bringing OpenSSH", |at| {
+            Suite::open(lab, &codename()?)?.unpack(&PACKAGES, true, at)
+        })?;
+        Ok(Ssh { root })
+    }
+
+    /// The words that start a program of it, in whatever system.
+    pub fn words(&self, program: &str) -> String {
+        let libraries = LIBRARIES.map(|library| self.root.join(library).display().to_string());
+        let (loader, program) = (self.root.join(LOADER), self.root.join(Path::new("usr")).join(program));
+        format!("{} --library-path {} {}", loader.display(), libraries.join(":"), program.display())
+    }
+}
