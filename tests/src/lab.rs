@@ -20,6 +20,7 @@ pub mod new_nix;
 mod own;
 pub mod packages;
 pub mod pypi;
+pub mod ssh;
 pub mod store;
 pub mod suites;
 mod versions;

@@ -9,6 +9,7 @@ mod elsewhere;
 mod failing;
 mod impure;
 mod locked;
+mod machines;
 mod read_only;
 mod registered;
 mod remote;
@@ -32,6 +33,7 @@ pub fn cases() -> Vec<Case> {
         checked::CASES,
         unused::CASES,
         targets::CASES,
+        machines::CASES,
         &daemon::cases(),
     ]
     .concat()

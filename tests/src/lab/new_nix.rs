@@ -12,9 +12,17 @@ use super::versions::{self, Purpose, Wanted};
 use crate::command::{command, quiet};
 use crate::vm::root;
 
-/// It, and what is used beside it in its root.
+/// It, and what is used beside it in its root; ssh, to have other machines build.
 const PACKAGES: Wanted<'_> = Wanted {
-    names: &["nix-bin", "busybox-static", "base-files", "bash", "coreutils", "ca-certificates"],
+    names: &[
+        "nix-bin",
+        "busybox-static",
+        "base-files",
+        "bash",
+        "coreutils",
+        "ca-certificates",
+        "openssh-client",
+    ],
     with_dependencies: true,
 };
 

@@ -1,4 +1,4 @@
-//! OpenSSH, both sides, as Debian has it: for machines that build for each other.
+//! The server of OpenSSH, as Debian has it: for machines that others let build.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::Lab;
 use super::apt::{Suite, codename};
 
-/// Debian's packages.
-const PACKAGES: [&str; 2] = ["openssh-server", "openssh-client"];
+/// Debian's packages; the server needs what makes keys.
+const PACKAGES: [&str; 1] = ["openssh-server"];
 /// Where they and what they depend on have libraries.
 const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
 /// The loader that comes with them.

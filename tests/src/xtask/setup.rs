@@ -6,6 +6,7 @@ use crate::demo::Workload;
 use crate::lab::checkers::Checkers;
 use crate::lab::kernel::Kernel;
 use crate::lab::new_nix::NewNix;
+use crate::lab::ssh::Ssh;
 use crate::lab::suites::Tools;
 use crate::lab::{Lab, packages, say};
 
@@ -19,6 +20,7 @@ pub fn run() -> Result<()> {
     packages::browser()?;
     Workload::prepare(&lab)?;
     NewNix::bring(&lab)?;
+    Ssh::bring(&lab)?;
     Tools::bring(&lab)?;
     Checkers::bring(&lab)?;
     say("everything is set up");

@@ -17,6 +17,7 @@ use crate::demo::ways::machine;
 use crate::lab::checkers::Checkers;
 use crate::lab::macos::Toolchain;
 use crate::lab::new_nix::NewNix;
+use crate::lab::ssh::Ssh;
 use crate::lab::suites::Tools;
 use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
@@ -126,6 +127,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 fn bring_ahead(lab: &Lab) {
     let _ = Toolchain::bring(lab);
     let _ = NewNix::bring(lab);
+    let _ = Ssh::bring(lab);
     let _ = packages::browser();
     let _ = Tools::bring(lab);
 }
@@ -192,6 +194,7 @@ fn boots(lab: &Lab) -> Result<Tally> {
     let words = ["env".into(), loopbox, program.into()];
     Tools::bring(lab)?;
     NewNix::bring(lab)?;
+    Ssh::bring(lab)?;
     let queue = Mutex::new(BOOTS.iter());
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
     let work = || {

@@ -31,6 +31,8 @@ rec {
     "cat $pure > $out; ${program} nc 127.0.0.1 ${salt} >> $out < /dev/null";
   pure = make { name = "pure"; }
     "${program} nc 127.0.0.1 ${salt} > $out < /dev/null || echo nobody > $out";
+  # Takes a moment.
+  slow = make { name = "slow-${salt}"; } "sleep 2; echo slow > $out";
   # Looks for a file that every Debian has.
   looking = make { name = "looking-${salt}"; } "[ -e /etc/debian_version ] || echo built > $out";
   # Ends when somebody ends its child.
