@@ -1,9 +1,9 @@
 # The demonstration's graph: real C software, from sources and a toolchain that are in the store already.
 # `inputs.json` (made by `cargo xtask`) names the store paths of busybox, zig, musl and the sources.
-{ inputs ? builtins.fromJSON (builtins.readFile ./inputs.json) }:
+{ inputs ? builtins.fromJSON (builtins.readFile ./inputs.json), salt ? "" }:
 let
   paths = builtins.mapAttrs (_: builtins.storePath) inputs;
-  sh = import ./sh.nix { inherit (paths) busybox; };
+  sh = import ./sh.nix { inherit (paths) busybox; inherit salt; };
   call = file: import file (paths // packages // { inherit sh; });
   packages = {
     cc = call ./packages/cc.nix;

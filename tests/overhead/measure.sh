@@ -1,4 +1,4 @@
-# Inside the machine: builds COUNT trivial derivations that nobody has built before, two at a time, and prints how many
+# Inside the machine: builds derivations that nobody has built before, COUNT at least, two at a time, and prints how many
 # milliseconds that took.
 #
 # measure.sh nix|build|external|hook LOOPBOX EXPRESSION BUSYBOX COUNT WIDTH SALT
@@ -43,6 +43,7 @@ $build $derivations > /dev/null 2> /tmp/errors || {
 }
 read -r ended _ < /proc/uptime
 # Every output is there and valid.
-test "$(nix-store --query --outputs $derivations | xargs nix-store --query --hash | wc -l)" = "$3"
+outputs=$(nix-store --query --outputs $derivations)
+test "$(nix-store --query --hash $outputs | wc -l)" -ge "$3"
 # In hundredths of a second.
 echo $((${ended%.*}${ended#*.} - ${began%.*}${began#*.}))0

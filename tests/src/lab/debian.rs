@@ -28,8 +28,10 @@ pub fn root(lab: &Lab, name: &str, release: &str, packages: &[&str]) -> Result<P
             vec!["--mode=root".to_owned(), "--variant=minbase".into(), "--format=directory".into()];
         words.push(format!("--include={}", packages.join(",")));
         words.extend(apt::acquire()?.iter().map(|line| format!("--aptopt={line}")));
+        // What it mounts in the root ends with it, also if it is killed.
         quiet(
-            command("perl", [maker.join("usr/bin").join(MAKER)])
+            command("unshare", ["--mount", "--propagation", "private", "--", "perl"])
+                .arg(maker.join("usr/bin").join(MAKER))
                 .args(words)
                 .arg(release)
                 .arg(at)

@@ -30,7 +30,13 @@ pub struct Options {
     /// Rounds; in each, every way builds derivations of its own.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
+    /// The demonstration's graph instead, which compiles; not by the build hook.
+    #[arg(long)]
+    demo: bool,
 }
+
+/// Derivations in the demonstration's graph.
+const DEMO: u32 = 13;
 
 /// How many dependent derivations can be built at any time: more than are built at once, so that nobody has to wait.
 const WIDTH: u32 = 10;
@@ -54,12 +60,29 @@ const HOOK: &str = "Nix, loopbox's build hook";
 /// Nix, which leaves running the builders to loopbox, as a build user.
 const DAEMON: &str = "Nix, loopbox's daemon";
 
+/// What is built.
+struct Graph {
+    name: &'static str,
+    /// Its derivations.
+    count: u32,
+    /// How many of them do not need each other; 0 for all.
+    width: u32,
+}
+
 /// What is built, and who builds it, with which Nix.
 type Way = (&'static str, &'static str, &'static str);
 
-/// Graphs, with how many derivations each has and how many of them do not need each other.
-fn graphs(options: &Options) -> [(&'static str, u32, u32); 2] {
-    [("independent", options.count, 0), ("dependent", options.dependent, WIDTH)]
+fn graphs(options: &Options) -> Vec<Graph> {
+    if options.demo {
+        return vec![Graph { name: "of the demonstration", count: DEMO, width: 0 }];
+    }
+    let independent = Graph { name: "independent", count: options.count, width: 0 };
+    vec![independent, Graph { name: "dependent", count: options.dependent, width: WIDTH }]
+}
+
+fn ways(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let demo = options.demo;
+    WAYS.into_iter().filter(move |(_, by)| !demo || *by != HOOK)
 }
 
 /// Measures and prints the medians.
@@ -78,8 +101,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         "median",
         "to Nix's own, round by round",
     ]);
-    for (graph, count, _) in graphs(options) {
-        for (version, by) in WAYS {
+    for Graph { name: graph, count, .. } in graphs(options) {
+        for (version, by) in ways(options) {
             let each = |by| {
                 let rounds = samples.get(&(graph, version, by)).context("a way was not measured")?;
                 let each = rounds.iter().map(|ms| ms / 1000.0 / f64::from(count));
@@ -112,13 +135,14 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<Way, Vec<f64>>> {
     let inputs: BTreeMap<String, String> = serde_json::from_slice(&fs::read(graph.join("inputs.json"))?)?;
     let busybox = inputs.get("busybox").context("the store has no busybox")?;
     let files = lab.checkout().join("tests/overhead");
+    let expression = if options.demo { workload.graph.clone() } else { files.join("trivial.nix") };
     let enter: Vec<String> =
         nix.enter(lab, loopbox.parent())?.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let (mut script, mut ways) = (String::new(), Vec::new());
+    let (mut script, mut measured) = (String::new(), Vec::new());
     for round in 0..options.rounds {
-        for (graph, count, width) in graphs(options) {
-            for (number, (version, by)) in WAYS.into_iter().enumerate() {
-                ways.push((graph, version, by));
+        for Graph { name, count, width } in graphs(options) {
+            for (number, (version, by)) in ways(options).enumerate() {
+                measured.push((name, version, by));
                 let enter = if version == "2.34" { enter.join(" ") } else { String::new() };
                 let way = match by {
                     "Nix" => "nix",
@@ -126,11 +150,12 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<Way, Vec<f64>>> {
                     DAEMON => "external",
                     _ => "build",
                 };
-                let arguments = format!("{busybox} {count} {width} {round}-{graph}-{number}");
+                let arguments = format!("{busybox} {count} {width} {round}-{width}-{number}");
                 script += &format!(
-                    "{enter} sh {0}/measure.sh {way} {1} {0}/trivial.nix {arguments}\n",
+                    "{enter} sh {}/measure.sh {way} {} {} {arguments}\n",
                     files.display(),
                     loopbox.display(),
+                    expression.display(),
                 );
             }
         }
@@ -142,7 +167,7 @@ fn measure(lab: &Lab, options: &Options) -> Result<BTreeMap<Way, Vec<f64>>> {
     }
     let text = String::from_utf8_lossy(&finished.stdout);
     let mut samples: BTreeMap<_, Vec<f64>> = BTreeMap::new();
-    for (line, way) in text.lines().zip(ways) {
+    for (line, way) in text.lines().zip(measured) {
         samples.entry(way).or_default().push(line.parse().context("a time is no number")?);
     }
     Ok(samples)
