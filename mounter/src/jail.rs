@@ -60,7 +60,7 @@ pub use enter::enter;
 pub use entry::{Architecture, EntryMode, Mac};
 pub use error::JailError;
 pub use launch::{End, Jail, Killer};
-pub use local::{Identity, Local, LocalPlace};
+pub use local::{Local, LocalPlace};
 #[cfg(not(target_os = "linux"))]
 pub use mac::enter_profile;
 pub use place::{Place, Places, What};

@@ -34,6 +34,7 @@ pub mod errno;
 pub mod farm;
 #[cfg(target_os = "linux")]
 pub mod guard;
+mod identity;
 #[cfg(any(test, not(target_os = "linux")))]
 mod image;
 pub mod jail;
@@ -59,6 +60,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use contents::copy_contents;
+pub use identity::Identity;
 #[cfg(not(target_os = "linux"))]
 pub use image::sweep_image;
 pub use mount::{

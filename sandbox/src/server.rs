@@ -17,8 +17,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use mounter::Network;
-use mounter::jail::{self, Identity, JailError, Spawner, control};
+use mounter::jail::{self, JailError, Spawner, control};
+use mounter::{Identity, Network};
 use nfs_server::view::{Credentials, OpenError, ViewSpec, ViewVariation};
 use nfs_server::{CallCounts, ServerError};
 use serde::{Deserialize, Serialize};

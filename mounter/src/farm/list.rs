@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,7 @@ use nix::sys::stat;
 use serde::{Deserialize, Serialize};
 
 use super::{DIRECTORY, FarmError, failed};
-use crate::tree;
-
-/// What tells one directory from all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
-}
+use crate::{Identity, tree};
 
 /// The list. Dropping it takes apart what is on it.
 #[derive(Debug)]
@@ -36,14 +29,6 @@ enum Line {
     Name(PathBuf),
     /// A directory that was made.
     Made(Identity),
-}
-
-impl Identity {
-    #[allow(clippy::unnecessary_cast, reason = "the fields' widths differ between systems")]
-    pub fn of(directory: impl AsFd) -> io::Result<Identity> {
-        let status = stat::fstat(directory)?;
-        Ok(Identity { device: status.st_dev as u64, inode: status.st_ino as u64 })
-    }
 }
 
 impl List {

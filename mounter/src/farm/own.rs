@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use nix::fcntl::openat;
 use nix::sys::stat::{self, Mode};
 
-use super::list::{Identity, List};
+use super::list::List;
 use super::{DIRECTORY, FarmError, failed};
+use crate::Identity;
 
 /// Makes one and writes it down. A farm that is killed between the two leaves an empty directory, which is removed without
 /// being entered.

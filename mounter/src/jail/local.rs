@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::text;
+use crate::Identity;
 
 /// What is mounted over places of a root that shows the same there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +29,4 @@ pub struct LocalPlace {
     pub source: PathBuf,
     /// What the root shows there. Something else that has come to be at the host path meanwhile is not mounted.
     pub identity: Identity,
-}
-
-/// A file or directory of the machine, whatever it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Identity {
-    /// Number of its device.
-    pub device: u64,
-    /// Its inode number there.
-    pub inode: u64,
 }

@@ -2,12 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
+
+use crate::Identity;
 
 /// Directories below the top that are open at a time. Trees that people make are hardly ever deeper, and several walks at
 /// a time are far from the 1,024 descriptors that a process may have where nobody has changed that (256 on macOS).
@@ -49,12 +51,6 @@ struct Level {
     identity: Identity,
     /// Boxed, since most directories of a deep tree are closed.
     open: Option<Box<Dir>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
 }
 
 /// A name in a directory.
@@ -243,14 +239,6 @@ impl DirStack {
             self.closed += 1;
         }
         Ok(())
-    }
-}
-
-impl Identity {
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths differ between systems")]
-    fn of(directory: impl AsFd) -> io::Result<Identity> {
-        let status = fstat(directory)?;
-        Ok(Identity { device: status.st_dev as u64, inode: status.st_ino as u64 })
     }
 }
 

@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use mounter::jail::{Identity, LocalPlace, Root};
-use mounter::{MountOptions, Network, Source};
+use mounter::jail::{LocalPlace, Root};
+use mounter::{Identity, MountOptions, Network, Source};
 use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 
 use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use mounter::jail::{Identity, control};
+use mounter::Identity;
+use mounter::jail::control;
 use nfs_server::view::{AccessObserver, View, ViewOptions};
 use nfs_server::{Listener, Peers, Server, ServerOptions, Users};
 

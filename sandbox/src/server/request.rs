@@ -4,8 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use mounter::errno;
-use mounter::jail::Identity;
+use mounter::{Identity, errno};
 use nfs_server::ServerError;
 use nfs_server::view::{OpenError, ViewSpec, ViewVariation, path_text};
 use serde::{Deserialize, Serialize};

@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::openat;
-use nix::sys::stat::{self, FileStat, Mode};
+use nix::sys::stat::Mode;
 
 use super::{ITSELF, JailError, Stage};
-use crate::jail::{Identity, Local, LocalPlace, User};
+use crate::jail::{Local, LocalPlace, User};
 use crate::sources::Sources;
-use crate::{rights, sys};
+use crate::{Identity, rights, sys};
 
 impl Stage<'_> {
     /// Shows all of them. A place whose source is not what it was, or which the user cannot reach by this path, stays as the
@@ -52,13 +52,8 @@ fn open_sources<'a>(local: &'a Local, user: &User) -> Result<Vec<(&'a LocalPlace
 fn open_source(sources: &mut Sources, place: &LocalPlace) -> io::Result<Option<OwnedFd>> {
     let (holder, name) = sources.holder(&place.source)?;
     let source = openat(holder, name, ITSELF, Mode::empty())?;
-    let same = identity(&stat::fstat(&source)?) == place.identity;
+    let same = Identity::of(&source)? == place.identity;
     Ok(same.then_some(source))
-}
-
-#[allow(clippy::unnecessary_cast, reason = "the fields' types differ between systems")]
-fn identity(status: &FileStat) -> Identity {
-    Identity { device: status.st_dev as u64, inode: status.st_ino as u64 }
 }
 
 fn failed(place: &LocalPlace, step: &str, source: io::Error) -> JailError {
