@@ -19,6 +19,7 @@ pub struct BackendArguments {
 
 impl BackendArguments {
     /// Whether somebody has said how scratches are reached.
+    #[cfg(target_os = "linux")]
     pub fn has_scratches(&self) -> bool {
         self.scratch.is_some()
     }

@@ -84,6 +84,7 @@ impl Programs {
     }
 
     /// What they are told by the environment.
+    #[cfg(target_os = "linux")]
     pub fn configuration(&self) -> String {
         self.configuration.clone().unwrap_or_else(|| std::env::var("NIX_CONFIG").unwrap_or_default())
     }
@@ -184,6 +185,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn settings_come_after_what_is_configured_and_stay_one_line_each() {
         let options = |name: &str, value: &str| Programs::with_options(&[(name.into(), value.into())]);
         let told = options("cores", "2 # two").unwrap();

@@ -25,21 +25,34 @@ use crate::sys;
 /// The number of an answer that is not an error's.
 const FORKED: i32 = 0;
 
-/// Asks for a supervisor: its three streams, and its end of the control socket, which the answer has a pidfd for.
-const SUPERVISOR: i32 = 0;
+/// What a process is to be that is asked for, with the descriptors that it gets. The answer has a pidfd for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The supervisor of a jail: its three streams, and its end of a control socket.
+    Supervisor,
+    /// One that serves a view: its end of a control socket, the network namespace that it is to be in, and the root directory
+    /// that it is to have, if not the machine's.
+    Server,
+    /// One that attends to a connection: that, its end of a socket on which it is told more, its end of the socket of a
+    /// process like this one, and its standard error.
+    Attendant,
+    /// One like this: its end of the socket on which it is asked.
+    ForkServer,
+    /// One that kills all processes of a user: a socket, on which it is told the user's number and answers with an error's.
+    Killer,
+}
 
-/// Asks for another process, which the number of descriptors tells; no user has this number (setresuid(2)). The answer has a
-/// pidfd for it.
-///
-/// - Two or three, a process that serves a view: its end of a control socket, the network namespace that it is to be in, and the
-///   root directory that it is to have, if not the machine's.
-/// - Four, an attendant: a connection, its end of a socket on which it is told more, its end of the socket of a process like
-///   this one, and its standard error.
-/// - One, a process like this one: its end of the socket on which it is asked.
-const OTHER: i32 = -1;
+impl Kind {
+    const ALL: [Kind; 5] = [Kind::Supervisor, Kind::Server, Kind::Attendant, Kind::ForkServer, Kind::Killer];
 
-/// Asks for a process that kills those of the user of this number: it writes an error's number to a pipe.
-type User = i32;
+    fn number(self) -> i32 {
+        self as i32
+    }
+
+    fn of(number: i32) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+}
 
 /// loopbox's side. Dropping it ends the process; supervisors that it has forked go on.
 #[derive(Debug)]
@@ -73,8 +86,7 @@ impl ForkServer {
     pub fn fork(&self, stdio: &Stdio3, control: &UnixStream) -> io::Result<OwnedFd> {
         let Stdio3 { stdin, stdout, stderr } = stdio;
         let sent = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), control.as_fd()];
-        let supervisor = self.ask(SUPERVISOR, &sent)?;
-        supervisor.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        self.ask(Kind::Supervisor, &sent)
     }
 
     /// Has a process forked that serves a view, in a network namespace, and has this end of a control socket; its pidfd.
@@ -85,27 +97,26 @@ impl ForkServer {
         root: Option<BorrowedFd<'_>>,
     ) -> io::Result<OwnedFd> {
         let sent: Vec<_> = [control.as_fd(), network].into_iter().chain(root).collect();
-        let server = self.ask(OTHER, &sent)?;
-        server.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        self.ask(Kind::Server, &sent)
     }
 
     /// Has a process forked that attends to a connection, and another one that forks what that needs; the attendant's pidfd.
     /// It logs to this process's standard error.
     pub fn fork_attendant(&self, connection: BorrowedFd<'_>, told: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         let (asks, forks) = UnixStream::pair()?;
-        self.ask(OTHER, &[forks.as_fd()])?;
+        self.ask(Kind::ForkServer, &[forks.as_fd()])?;
         drop(forks);
-        let attendant = self.ask(OTHER, &[connection, told, asks.as_fd(), io::stderr().as_fd()])?;
-        attendant.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        self.ask(Kind::Attendant, &[connection, told, asks.as_fd(), io::stderr().as_fd()])
     }
 
     /// Has all processes of a user killed, by a process that becomes this user.
     pub fn kill_user(&self, uid: u32) -> io::Result<()> {
-        let (mut report, theirs) = io::pipe()?;
-        self.ask(uid.cast_signed(), &[theirs.as_fd()])?;
+        let (mut killer, theirs) = UnixStream::pair()?;
+        self.ask(Kind::Killer, &[theirs.as_fd()])?;
         drop(theirs);
         let mut errno = Vec::new();
-        report.read_to_end(&mut errno)?;
+        killer.write_all(&uid.to_ne_bytes())?;
+        killer.read_to_end(&mut errno)?;
         match errno.try_into().map(i32::from_ne_bytes) {
             // Somebody of this user was faster; or another process that did the same to this user.
             Err(_) | Ok(0 | libc::ESRCH) => Ok(()),
@@ -113,10 +124,11 @@ impl ForkServer {
         }
     }
 
-    fn ask(&self, number: i32, sent: &[BorrowedFd<'_>]) -> io::Result<Option<OwnedFd>> {
-        sys::send_descriptors(&self.socket, number, sent)?;
+    fn ask(&self, kind: Kind, sent: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+        sys::send_descriptors(&self.socket, kind.number(), sent)?;
         match sys::receive_descriptors(&self.socket)? {
-            Some((FORKED, [process, ..])) => Ok(process),
+            Some((FORKED, [Some(process), ..])) => Ok(process),
+            Some((FORKED, _)) => Err(io::ErrorKind::InvalidData.into()),
             Some((errno, _)) => Err(io::Error::from_raw_os_error(errno)),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
@@ -156,21 +168,17 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
         let forked = sys::fork_single_threaded();
         if let Ok(ForkResult::Child) = forked {
             drop(socket);
-            return become_forked(number, received);
+            let kind = Kind::of(number).ok_or(io::ErrorKind::InvalidData)?;
+            return become_forked(kind, received);
         }
         // Whoever has the other ends waits to see these closed.
         drop(received);
         let process = forked.and_then(|forked| match forked {
-            ForkResult::Parent { child } if matches!(number, SUPERVISOR | OTHER) => {
-                sys::pidfd_open(child).map(Some)
-            }
-            _ => Ok(None),
+            ForkResult::Parent { child } => sys::pidfd_open(child),
+            ForkResult::Child => Err(io::ErrorKind::InvalidData.into()),
         });
         match process {
-            Ok(process) => {
-                let process = process.iter().map(AsFd::as_fd).collect::<Vec<_>>();
-                sys::send_descriptors(&socket, FORKED, &process)?;
-            }
+            Ok(process) => sys::send_descriptors(&socket, FORKED, &[process.as_fd()])?,
             Err(error) => sys::send_descriptors(&socket, error.raw_os_error().unwrap_or(libc::EIO), &[])?,
         }
     }
@@ -178,20 +186,20 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
 }
 
 fn become_forked(
-    number: i32,
+    kind: Kind,
     received: [Option<OwnedFd>; sys::DESCRIPTORS_MAX],
 ) -> io::Result<Option<Forked>> {
-    match (number, received) {
-        (SUPERVISOR, [Some(stdin), Some(stdout), Some(stderr), Some(control)]) => {
+    match (kind, received) {
+        (Kind::Supervisor, [Some(stdin), Some(stdout), Some(stderr), Some(control)]) => {
             become_supervisor(&stdin, &stdout, &stderr)?;
             Ok(Some(Forked::Supervisor(control.into())))
         }
-        (OTHER, [Some(connection), Some(told), Some(asks), Some(stderr)]) => {
+        (Kind::Attendant, [Some(connection), Some(told), Some(asks), Some(stderr)]) => {
             become_attendant(&stderr)?;
             let (connection, told, forks) = (connection.into(), told.into(), asks.into());
             Ok(Some(Forked::Attendant { connection, told, forks }))
         }
-        (OTHER, [Some(control), Some(network), root, None]) => {
+        (Kind::Server, [Some(control), Some(network), root, None]) => {
             nix::sched::setns(network, CloneFlags::CLONE_NEWNET)?;
             if let Some(root) = root {
                 nix::unistd::fchdir(root)?;
@@ -200,11 +208,11 @@ fn become_forked(
             prctl::set_name(c"loopbox-server")?;
             Ok(Some(Forked::Server(control.into())))
         }
-        (OTHER, [Some(socket), None, None, None]) => {
+        (Kind::ForkServer, [Some(socket), None, None, None]) => {
             nix::unistd::setsid()?;
             serve(socket.into())
         }
-        (user, [Some(report), None, None, None]) => kill_all_of(user, report.into()).map(|()| None),
+        (Kind::Killer, [Some(asked), None, None, None]) => kill_all_of(asked.into()).map(|()| None),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
@@ -227,10 +235,12 @@ fn become_supervisor(stdin: &OwnedFd, stdout: &OwnedFd, stderr: &OwnedFd) -> io:
 }
 
 /// The kernel signals all that this user may signal, but for the caller itself (kill(2)).
-fn kill_all_of(user: User, mut report: File) -> io::Result<()> {
-    let uid = Uid::from_raw(user.cast_unsigned());
+fn kill_all_of(mut asked: UnixStream) -> io::Result<()> {
+    let mut number = [0; size_of::<u32>()];
+    asked.read_exact(&mut number)?;
+    let uid = Uid::from_raw(u32::from_ne_bytes(number));
     let killed =
         nix::unistd::setresuid(uid, uid, uid).and_then(|()| kill(Pid::from_raw(-1), Signal::SIGKILL));
     let errno = killed.map_or_else(|errno| errno as i32, |()| 0);
-    report.write_all(&errno.to_ne_bytes())
+    asked.write_all(&errno.to_ne_bytes())
 }
