@@ -126,7 +126,7 @@ fn tell_of_build(of: &str, report: &BuildReport) {
 
 /// At most six lines: what matters first comes first.
 fn tell<const N: usize>(of: &str, report: &Report, first: [Option<String>; N], unused: Option<String>) {
-    let others = [refused(report), unused, Some(read(report)), missing(report)];
+    let others = [refused(report), unused, Some(read(report)), written(report), missing(report)];
     output::tell(format_args!("report of {of}:"));
     for line in first.into_iter().chain(others).flatten().take(LINES_MAX) {
         output::tell(format_args!("  {line}"));
@@ -162,9 +162,18 @@ fn outcome(outcome: &DeepOutcome) -> Option<String> {
     }
 }
 
+/// What may not be reached, and what may not be changed.
 fn refused(report: &Report) -> Option<String> {
-    let paths: Vec<&Path> = report.refused.paths.iter().map(PathBuf::as_path).collect();
-    (!paths.is_empty()).then(|| format!("refused: {}", names(&paths)))
+    let is_change = |path: &&PathBuf| report.written.refused.paths.binary_search(path).is_ok();
+    let (changes, others): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        report.refused.paths.iter().partition(|path| is_change(path));
+    let part = |what: &str, paths: &[&PathBuf]| {
+        let paths: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
+        (!paths.is_empty()).then(|| format!("{what}{}", names(&paths)))
+    };
+    let parts: Vec<String> =
+        [part("", &others), part("changes of ", &changes)].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("refused: {}", parts.join("; ")))
 }
 
 /// Those that the derivation could do without, if there are any.
@@ -189,6 +198,16 @@ fn read(report: &Report) -> String {
         count => format!("; {count} of the host's own: {}", names(&host)),
     };
     format!("read: {files} files, {}{host}", indicatif::BinaryBytes(bytes))
+}
+
+/// How much, and the files that most of it is in.
+fn written(report: &Report) -> Option<String> {
+    let entries = report.entries.iter().map(|entry| &entry.usage);
+    let (files, bytes) = entries
+        .fold((0, 0), |(files, bytes), usage| (files + usage.files_written, bytes + usage.bytes_written));
+    let largest: Vec<&Path> = report.written.files.iter().map(|file| file.path.as_path()).collect();
+    let largest = if largest.is_empty() { String::new() } else { format!(": {}", names(&largest)) };
+    (bytes > 0).then(|| format!("written: {files} files, {}{largest}", indicatif::BinaryBytes(bytes)))
 }
 
 fn missing(report: &Report) -> Option<String> {

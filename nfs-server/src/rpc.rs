@@ -153,8 +153,15 @@ fn dispatch(
     let mut encoder = Encoder::new(&mut replies.out);
     accepted(header.xid, &mut encoder);
     encoder.u32(0);
-    let reply = (procedure.run)(&call, &mut from, &mut encoder, &mut replies.bulk)
-        .map_err(|Garbage| RpcError::GarbageArgs)?;
+    let arguments = from.rest();
+    let mut execute = || (procedure.run)(&call, &mut from, &mut encoder, &mut replies.bulk);
+    let reply = match &service.slow_calls {
+        Some(slow_calls) => {
+            slow_calls.time(procedure.name, || nfs::path(service, procedure, arguments), execute)
+        }
+        None => execute(),
+    };
+    let reply = reply.map_err(|Garbage| RpcError::GarbageArgs)?;
     // The reply to a call that must not be executed twice is final, whatever it is.
     if reply == Reply::WouldBlock && blocking == Blocking::Never && procedure.idempotent {
         return Ok(Reply::WouldBlock);

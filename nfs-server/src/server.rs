@@ -25,6 +25,7 @@ use crate::handle::HandleKey;
 use crate::limits::{ACCEPT_RETRY_MILLISECONDS, CLIENT_CLOSE_TIMEOUT, CONNECTIONS_MAX};
 use crate::service::{Service, Users};
 use crate::silly::SillyNames;
+use crate::slow_calls::{SlowCall, SlowCalls};
 use crate::view::View;
 
 /// How a view is served.
@@ -38,13 +39,21 @@ pub struct ServerOptions {
     pub handle_key: Option<HandleKey>,
     /// How the client names files that are deleted while open.
     pub silly_names: SillyNames,
+    /// Whether the slowest calls are remembered.
+    pub times_calls: bool,
 }
 
 impl ServerOptions {
     /// A new key, and the client of this system.
     #[must_use]
     pub fn new(users: Users, peers: Peers) -> ServerOptions {
-        ServerOptions { users, peers, handle_key: None, silly_names: SillyNames::default() }
+        ServerOptions {
+            users,
+            peers,
+            handle_key: None,
+            silly_names: SillyNames::default(),
+            times_calls: false,
+        }
     }
 }
 
@@ -115,9 +124,10 @@ impl Server {
             Some(handle_key) => handle_key,
             None => HandleKey::random().map_err(ServerError::Random)?,
         };
+        let slow_calls = options.times_calls.then(SlowCalls::new);
         let (woken, wake) = io::pipe().map_err(ServerError::Thread)?;
         let shared = Arc::new(Shared {
-            service: Service::new(view, handle_key, options.users, options.silly_names),
+            service: Service::new(view, handle_key, options.users, options.silly_names, slow_calls),
             peers,
             log_limit: LogLimit::default(),
             connections: Mutex::default(),
@@ -149,6 +159,12 @@ impl Server {
     #[must_use]
     pub fn calls(&self) -> CallCounts {
         CallCounts::of(&self.shared.service.counters)
+    }
+
+    /// The slowest calls so far, the slowest first; none unless they were to be remembered.
+    #[must_use]
+    pub fn slowest_calls(&self) -> Vec<SlowCall> {
+        self.shared.service.slow_calls.as_ref().map(SlowCalls::list).unwrap_or_default()
     }
 
     /// Closes all connections and all files of the view, and joins all threads.

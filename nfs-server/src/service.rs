@@ -7,6 +7,7 @@ use crate::exclusive_creates::ExclusiveCreates;
 use crate::handle::HandleKey;
 use crate::reply_cache::ReplyCache;
 use crate::silly::{SillyNames, SillyRenames};
+use crate::slow_calls::SlowCalls;
 use crate::view::View;
 
 /// The users whose calls are accepted.
@@ -28,6 +29,8 @@ pub(crate) struct Service {
     pub(crate) silly: SillyRenames,
     pub(crate) exclusive: ExclusiveCreates,
     pub(crate) counters: CallCounters,
+    /// If somebody wants to know.
+    pub(crate) slow_calls: Option<SlowCalls>,
 }
 
 impl Service {
@@ -36,6 +39,7 @@ impl Service {
         handle_key: HandleKey,
         users: Users,
         silly_names: SillyNames,
+        slow_calls: Option<SlowCalls>,
     ) -> Service {
         Service {
             view,
@@ -46,6 +50,7 @@ impl Service {
             silly: SillyRenames::new(silly_names),
             exclusive: ExclusiveCreates::default(),
             counters: CallCounters::default(),
+            slow_calls,
         }
     }
 

@@ -5,8 +5,10 @@
 mod macos;
 #[cfg(target_os = "linux")]
 mod stat_ring;
+mod ticks;
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) use macos::{case_sensitive, tcp_sockets};
 #[cfg(target_os = "linux")]
 pub(crate) use stat_ring::StatRing;
+pub(crate) use ticks::ticks;

@@ -69,7 +69,7 @@ pub use readdir::DirEntry;
 pub use setattr::{SetAttributes, SetTime};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
 pub use special_files::is_special_file_marker;
-pub use usage::{EntryUsage, FileUsage, ViewUsage};
+pub use usage::{EntryUsage, FileUsage, ViewUsage, WrittenFile};
 pub use variation::{FileIdOrder, ViewVariation};
 pub use writable::Writable;
 pub use write::{WriteOutcome, WriteSource};

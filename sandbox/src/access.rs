@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use nfs_server::SlowCall;
 use nfs_server::view::{AccessObserver, Entry, LookupOutcome, View, ViewSpec, ViewUsage, path_text};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of paths that are remembered of each kind. The server sends them in one message, in which a byte may take six.
 const BYTES_REMEMBERED: usize = 3 << 20;
-/// As much of what is hidden, and of what is refused. A configure script asks for some thousands that no machine has.
-const ASKED_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED };
+/// As much of what is hidden. A configure script asks for some thousands that no machine has.
+const HIDDEN_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED };
+/// As much of what may not be reached, and of what may not be changed.
+const REFUSED_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED / 2 };
 /// As much of what is found, where that is remembered and hardly anything else.
 const FOUND_MAX: Most = Most { paths: 200_000, bytes: 2 * BYTES_REMEMBERED };
 
@@ -36,7 +39,9 @@ pub enum Recording {
 impl Recording {
     fn wants(self, outcome: LookupOutcome) -> bool {
         match outcome {
-            LookupOutcome::Hidden | LookupOutcome::Refused => self == Recording::Hidden,
+            LookupOutcome::Hidden | LookupOutcome::Refused | LookupOutcome::ChangeRefused => {
+                self == Recording::Hidden
+            }
             LookupOutcome::Found => self == Recording::Found,
             LookupOutcome::Absent => false,
         }
@@ -57,10 +62,13 @@ pub struct AccessLog {
 pub struct Accesses {
     hidden: Paths,
     refused: Paths,
+    changes_refused: Paths,
     found: Paths,
     listed: PathList,
     /// What was used of what the view shows.
     pub usage: ViewUsage,
+    /// The calls to its server that took longest, the slowest first.
+    pub slowest_calls: Vec<SlowCall>,
 }
 
 /// Paths, as many as are remembered.
@@ -111,8 +119,9 @@ impl AccessObserver for AccessLog {
         }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         match decision {
-            LookupOutcome::Hidden => asked.hidden.insert(path(), ASKED_MAX),
-            LookupOutcome::Refused => asked.refused.insert(path(), ASKED_MAX),
+            LookupOutcome::Hidden => asked.hidden.insert(path(), HIDDEN_MAX),
+            LookupOutcome::Refused => asked.refused.insert(path(), REFUSED_MAX),
+            LookupOutcome::ChangeRefused => asked.changes_refused.insert(path(), REFUSED_MAX),
             LookupOutcome::Found => asked.found.insert(path(), FOUND_MAX),
             LookupOutcome::Absent => {}
         }
@@ -186,12 +195,25 @@ impl Accesses {
     /// Those that the view shows and did not let the program reach or change.
     #[must_use]
     pub fn refused(&self) -> PathList {
-        self.refused.sorted(|_| true)
+        let PathList { mut paths, incomplete } = self.refused.sorted(|_| true);
+        let changes = self.changes_refused();
+        paths.extend(changes.paths);
+        paths.sort_unstable();
+        paths.dedup();
+        PathList { paths, incomplete: incomplete || changes.incomplete }
+    }
+
+    /// Those of them that it wanted to make, change or remove.
+    #[must_use]
+    pub fn changes_refused(&self) -> PathList {
+        self.changes_refused.sorted(|_| true)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use nfs_server::view::Owner;
+
     use super::*;
 
     #[test]
@@ -201,14 +223,32 @@ mod tests {
         for number in (0..1000).chain(0..1000) {
             log.observe(LookupOutcome::Hidden, &|| name(number));
             log.observe(LookupOutcome::Refused, &|| name(number));
+            log.observe(LookupOutcome::ChangeRefused, &|| name(number));
         }
         let nothing = View::open(&ViewSpec { entries: Vec::new() }, None).unwrap();
         let asked = log.take(&nothing);
         assert_eq!(asked.missing(), BYTES_REMEMBERED / name(100).as_os_str().len());
-        assert!(asked.refused().incomplete);
+        assert!(asked.refused().incomplete && asked.changes_refused().incomplete);
         assert!(serde_json::to_vec(&asked).unwrap().len() < 64 << 20);
     }
-    use nfs_server::view::Owner;
+
+    #[test]
+    fn what_may_not_be_changed_is_refused_too() {
+        let log = AccessLog::new(Recording::Hidden);
+        for (outcome, path) in [
+            (LookupOutcome::ChangeRefused, "/b"),
+            (LookupOutcome::Refused, "/c"),
+            (LookupOutcome::Refused, "/b"),
+            (LookupOutcome::ChangeRefused, "/a"),
+        ] {
+            log.observe(outcome, &|| path.into());
+        }
+        let nothing = View::open(&ViewSpec { entries: Vec::new() }, None).unwrap();
+        let asked = log.take(&nothing);
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(asked.refused().paths, paths(&["/a", "/b", "/c"]));
+        assert_eq!(asked.changes_refused().paths, paths(&["/a", "/b"]));
+    }
 
     #[test]
     fn only_hidden_paths_that_this_machine_has_are_listed() {

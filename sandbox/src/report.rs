@@ -7,8 +7,8 @@ mod owners;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use nfs_server::CallCounts;
-use nfs_server::view::{Access, Entry, EntryUsage, ViewSpec, path_text};
+use nfs_server::view::{Access, Entry, EntryUsage, ViewSpec, WrittenFile, path_text};
+use nfs_server::{CallCounts, SlowCall};
 use serde::{Deserialize, Serialize};
 
 use crate::access::PathList;
@@ -32,6 +32,9 @@ pub struct Report {
     pub missing: usize,
     /// Paths of its view that it was not allowed to reach or to change.
     pub refused: PathList,
+    /// What it wrote, and what it was not allowed to.
+    #[serde(default)]
+    pub written: Written,
     /// What its view shows of this machine, in the order of their paths.
     pub entries: Vec<EntryReport>,
     /// Files of this machine that it read, and that others may change.
@@ -40,8 +43,20 @@ pub struct Report {
     pub host_files_left_out: u64,
     /// Calls to its server by procedure.
     pub nfs_calls: CallCounts,
+    /// The calls that took longest, the slowest first.
+    #[serde(default)]
+    pub slowest_calls: Vec<SlowCall>,
     /// How long it took.
     pub seconds: PhaseSeconds,
+}
+
+/// What a program wrote. How much it wrote to each place is said there.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Written {
+    /// The files that most was written to and that were there in the end, the largest first.
+    pub files: Vec<WrittenFile>,
+    /// Those of the refused paths that it wanted to make, change or remove.
+    pub refused: PathList,
 }
 
 /// A path that a program asked for and was not shown.
@@ -100,10 +115,12 @@ impl Report {
             undeclared_incomplete: incomplete,
             missing: accesses.missing(),
             refused: accesses.refused(),
+            written: Written { files: accesses.usage.written.clone(), refused: accesses.changes_refused() },
             entries,
             host_files,
             host_files_left_out: accesses.usage.files_left_out,
             nfs_calls: usage.nfs_calls.clone(),
+            slowest_calls: accesses.slowest_calls.clone(),
             seconds: times.seconds(),
         }
     }

@@ -150,7 +150,7 @@ pub mod tests {
         let entry = |at: &str, kind: &str| {
             json!({
                 "at": at, "source": at, "kind": kind, "used": false, "directoriesFound": 1, "filesFound": 0,
-                "listed": 0, "filesRead": 0, "bytesRead": 0,
+                "listed": 0, "filesRead": 0, "bytesRead": 0, "filesWritten": 1, "bytesWritten": 2,
             })
         };
         json!({
@@ -160,12 +160,17 @@ pub mod tests {
             "undeclaredIncomplete": false,
             "missing": 3,
             "refused": { "paths": [[47, 255]], "incomplete": false },
+            "written": {
+                "files": [{ "path": [47, 254], "bytesWritten": 2 }],
+                "refused": { "paths": [[47, 255]], "incomplete": false },
+            },
             "hostFiles": host_files,
             "hostFilesLeftOut": 0,
             "entries": [entry("/tmp", "scratch"), entry("/unused", "fixed")],
             "unusedInputs": [],
             "deep": null,
             "nfsCalls": { "READ": 7, "LOOKUP": 2 },
+            "slowestCalls": [{ "procedure": "READ", "path": "/etc/x", "seconds": 0.5 }],
             "seconds": { "setup": 0.5, "run": 1.5, "teardown": 0.25 },
         })
     }

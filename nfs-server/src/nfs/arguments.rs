@@ -45,9 +45,10 @@ impl Call<'_> {
         self.service.view.node(id).map_err(Status::from)
     }
 
-    /// The directory of a handle, to change names in it.
-    pub(super) fn writable_names(&self, handle: FileHandle<'_>) -> Result<Writable<'_>, Status> {
-        self.service.view.writable_names(&self.node(handle)?, self.caller()).map_err(Status::from)
+    /// The directory of a name that is to be changed.
+    pub(super) fn writable_names(&self, place: &DirOp<'_>) -> Result<Writable<'_>, Status> {
+        let directory = self.node(place.directory)?;
+        self.service.view.writable_names(&directory, place.name, self.caller()).map_err(Status::from)
     }
 
     /// The node of a handle, to change it.
@@ -69,10 +70,11 @@ impl Call<'_> {
         self.service.view.last_attributes(node).map(PreOpAttr::from)
     }
 
-    /// Changes names in a directory, and returns the directory's `wcc_data`.
+    /// Changes a name in a directory, and returns the directory's `wcc_data`.
     pub(super) fn change<T>(
         &self,
         directory: &Writable<'_>,
+        name: &[u8],
         change: impl FnOnce() -> Result<T, crate::view::Error>,
     ) -> Result<(T, Wcc), super::Failure<Wcc>> {
         let before = self.pre_op(directory.node());
@@ -80,7 +82,10 @@ impl Call<'_> {
         let wcc = Wcc { before, after: directory.attributes().ok() };
         match result {
             Ok(value) => Ok((value, wcc)),
-            Err(error) => Err(super::Failure { status: error.into(), body: wcc }),
+            Err(error) => {
+                directory.refused(name, error);
+                Err(super::Failure { status: error.into(), body: wcc })
+            }
         }
     }
 
@@ -99,8 +104,8 @@ impl Call<'_> {
         if !view.is_writable(&node) && view.lookup(&node, place.name, self.caller()).is_ok() {
             return Err(crate::view::Error::Exists.into());
         }
-        let directory = self.writable_names(place.directory)?;
-        let ((node, attributes), wcc) = self.change(&directory, || make(&directory))?;
+        let directory = self.writable_names(place)?;
+        let ((node, attributes), wcc) = self.change(&directory, place.name, || make(&directory))?;
         Ok(Created { handle: self.handle(&node), attributes, directory: wcc })
     }
 }

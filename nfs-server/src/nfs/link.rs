@@ -29,8 +29,8 @@ impl Procedure for Link {
     fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
         let Arguments { file, place } = arguments;
         let file = call.node(file)?;
-        let directory = call.writable_names(place.directory)?;
-        match call.change(&directory, || directory.link(&file, place.name, call.caller())) {
+        let directory = call.writable_names(&place)?;
+        match call.change(&directory, place.name, || directory.link(&file, place.name, call.caller())) {
             Ok((attributes, wcc)) => Ok(Both { file: PostOp(Some(attributes)), directory: wcc }),
             Err(Failure { status, body: directory }) => {
                 Err(Failure { status, body: Both { file: call.post_op(&file), directory } })

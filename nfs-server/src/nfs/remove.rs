@@ -19,7 +19,7 @@ impl Procedure for Remove {
             // The last close of a file whose directory went before it.
             return Ok(Wcc::default());
         }
-        let directory = call.writable_names(what.directory)?;
-        call.change(&directory, || directory.remove(what.name, call.caller())).map(|((), wcc)| wcc)
+        let directory = call.writable_names(&what)?;
+        call.change(&directory, what.name, || directory.remove(what.name, call.caller())).map(|((), wcc)| wcc)
     }
 }

@@ -34,8 +34,8 @@ impl Procedure for Rename {
         if !call.service.view.same_entry(&source, &target) {
             return Err(Status::CrossDevice.into());
         }
-        let source = call.service.view.writable_names(&source, call.caller())?;
-        let target = call.service.view.writable_names(&target, call.caller())?;
+        let source = call.service.view.writable_names(&source, from.name, call.caller())?;
+        let target = call.service.view.writable_names(&target, to.name, call.caller())?;
         let (source_before, target_before) = (call.pre_op(source.node()), call.pre_op(target.node()));
         let result = {
             let is_silly = |file: &Attributes| call.service.silly.is_silly(source.node(), to.name, file);
@@ -47,7 +47,10 @@ impl Procedure for Rename {
         };
         match result {
             Ok(()) => Ok(both),
-            Err(error) => Err(Failure { status: error.into(), body: both }),
+            Err(error) => {
+                source.refused(from.name, error);
+                Err(Failure { status: error.into(), body: both })
+            }
         }
     }
 }

@@ -13,7 +13,8 @@ impl Procedure for RmDir {
     type Failed = Wcc;
 
     fn call(call: &Call<'_>, what: DirOp<'_>, _: &mut [u8]) -> Result<Wcc, Failure<Wcc>> {
-        let directory = call.writable_names(what.directory)?;
-        call.change(&directory, || directory.remove_directory(what.name, call.caller())).map(|((), wcc)| wcc)
+        let directory = call.writable_names(&what)?;
+        call.change(&directory, what.name, || directory.remove_directory(what.name, call.caller()))
+            .map(|((), wcc)| wcc)
     }
 }

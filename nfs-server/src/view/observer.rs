@@ -13,6 +13,8 @@ pub enum LookupOutcome {
     Absent,
     /// The path is in the view, and the access was refused.
     Refused,
+    /// The path was to be made, changed or removed, and that was refused.
+    ChangeRefused,
 }
 
 /// Observes lookups. Called synchronously, by the thread that serves the caller.

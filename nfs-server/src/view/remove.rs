@@ -2,13 +2,13 @@
 
 use nix::unistd::UnlinkatFlags;
 
-use super::View;
 use super::attr_cache::AttrCache;
 use super::attributes::{Attributes, FileType};
 use super::caller::Caller;
 use super::error::Error;
 use super::node::{HostNode, Node};
 use super::writable::{Writable, check_old_name};
+use super::{View, declared};
 
 impl Writable<'_> {
     /// Removes the name of anything but a directory.
@@ -98,8 +98,9 @@ impl Writable<'_> {
 }
 
 impl View {
-    /// Forgets a removed file.
+    /// Forgets a removed file, but not how much was written to it.
     pub(crate) fn forget(&self, node: &HostNode) {
+        declared(&self.tree, node.host_entry).counters.written(node.counters.bytes_written());
         self.special_files.forget(node.identity());
         self.nodes.forget(node);
     }

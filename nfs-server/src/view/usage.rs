@@ -1,5 +1,6 @@
 //! What of a view was used, as the counters of its nodes say.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use super::spec::Access;
 use super::tree::NodeKind;
 use super::use_counters::UseCounters;
 use super::{View, declared, path_text};
+use crate::limits::WRITTEN_LISTED_MAX;
 
 /// What a view was used for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub struct ViewUsage {
     pub files: Vec<FileUsage>,
     /// How many such files there were beyond those that are listed.
     pub files_left_out: u64,
+    /// The files that most was written to, the largest first. Those that were removed are not among them.
+    pub written: Vec<WrittenFile>,
 }
 
 /// What one entry of a view was used for. A client asks for what it has in its caches only once.
@@ -40,6 +44,12 @@ pub struct EntryUsage {
     pub files_read: u64,
     /// Bytes that were read, those that were read again included.
     pub bytes_read: u64,
+    /// Files that were written to and are still there.
+    #[serde(default)]
+    pub files_written: u64,
+    /// Bytes that were written, to files that were removed too.
+    #[serde(default)]
+    pub bytes_written: u64,
 }
 
 /// What was read of one file.
@@ -51,6 +61,17 @@ pub struct FileUsage {
     pub path: PathBuf,
     /// Bytes.
     pub bytes_read: u64,
+}
+
+/// What was written to one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenFile {
+    /// Its path in the view.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// Bytes, those that were written again included.
+    pub bytes_written: u64,
 }
 
 impl EntryUsage {
@@ -68,6 +89,9 @@ impl EntryUsage {
         self.listed += u64::from(counters.is_listed());
         self.files_read += u64::from(bytes > 0);
         self.bytes_read += bytes;
+        let written = counters.bytes_written();
+        self.files_written += u64::from(written > 0 && kind != FileType::Directory);
+        self.bytes_written += written;
     }
 }
 
@@ -83,10 +107,13 @@ impl View {
             entries.push((index, usage));
         }
         entries.sort_unstable_by_key(|(index, _)| *index);
-        let mut read: Vec<Node> = Vec::new();
+        let (mut read, mut written) = (Vec::new(), Vec::new());
         let mut note = |index: usize, node: &dyn Fn() -> Node, counters: &UseCounters| {
             if counters.bytes_read() > 0 && self.may_change(index) {
                 read.push(node());
+            }
+            if counters.bytes_written() > 0 {
+                written.push(node());
             }
         };
         for (index, _) in &entries {
@@ -105,7 +132,19 @@ impl View {
         files.truncate(listed);
         let mut entries: Vec<EntryUsage> = entries.into_iter().map(|(_, usage)| usage).collect();
         entries.sort_unstable_by(|one, other| one.at.cmp(&other.at));
-        ViewUsage { entries, files, files_left_out }
+        ViewUsage { entries, files, files_left_out, written: self.most_written(written) }
+    }
+
+    /// Those that most was written to.
+    fn most_written(&self, mut written: Vec<Node>) -> Vec<WrittenFile> {
+        written.retain(|node| self.kind(node) != FileType::Directory);
+        written.sort_by_cached_key(|node| (Reverse(self.counters(node).bytes_written()), node.id()));
+        written.truncate(WRITTEN_LISTED_MAX);
+        let file = |node: &Node| WrittenFile {
+            path: self.path(node),
+            bytes_written: self.counters(node).bytes_written(),
+        };
+        written.iter().map(file).collect()
     }
 
     /// The directories that were listed, in the order of their paths: as many as have paths of `paths_max` bytes together, and

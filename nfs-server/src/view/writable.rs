@@ -1,6 +1,8 @@
 //! [`Writable`], a node that may be changed: it exists only where the view is writable.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use super::attributes::{Attributes, FileType, Permissions};
@@ -27,25 +29,40 @@ impl View {
     /// # Errors
     /// [`Error::ReadOnly`] wherever the view is read-only, for everybody.
     pub fn writable(&self, node: Node) -> Result<Writable<'_>, Error> {
-        if !self.is_writable(&node) {
-            if let Some(observer) = &self.observer {
-                observer.observe(LookupOutcome::Refused, &|| self.path(&node));
-            }
-            return Err(Error::ReadOnly);
+        if self.is_writable(&node) {
+            let host_entry = node.entry_index();
+            return Ok(Writable { view: self, node, host_entry });
         }
-        let host_entry = node.entry_index();
-        Ok(Writable { view: self, node, host_entry })
+        if let Some(observer) = &self.observer {
+            observer.observe(LookupOutcome::ChangeRefused, &|| self.path(&node));
+        }
+        Err(Error::ReadOnly)
     }
 
-    /// A directory whose names may be changed.
+    /// A directory, to change a name in it.
     ///
     /// # Errors
-    /// [`Error::Access`] if the mode would refuse it anyway; otherwise as [`View::writable`].
-    pub fn writable_names(&self, node: &Node, caller: Caller<'_>) -> Result<Writable<'_>, Error> {
-        self.writable(node.clone()).map_err(|error| match self.permissions(node) {
-            Ok(permissions) => caller.check_names(permissions).err().unwrap_or(error),
-            Err(_) => error,
-        })
+    /// [`Error::Access`] if the mode would refuse it anyway; otherwise [`Error::ReadOnly`], as [`View::writable`].
+    pub fn writable_names(
+        &self,
+        node: &Node,
+        name: &[u8],
+        caller: Caller<'_>,
+    ) -> Result<Writable<'_>, Error> {
+        if self.is_writable(node) {
+            return self.writable(node.clone());
+        }
+        self.refuse_change(node, name);
+        self.permissions(node).and_then(|permissions| caller.check_names(permissions))?;
+        Err(Error::ReadOnly)
+    }
+
+    /// Tells the observer that a name was not changed.
+    pub(crate) fn refuse_change(&self, directory: &Node, name: &[u8]) {
+        if let Some(observer) = &self.observer {
+            let path = || self.path(directory).join(OsStr::from_bytes(name));
+            observer.observe(LookupOutcome::ChangeRefused, &path);
+        }
     }
 
     /// Whether two nodes lie in the same part of the view, so that names may move from one to the other.
@@ -86,6 +103,13 @@ impl Writable<'_> {
         }
         self.view.check_names(&self.node, self.permissions()?, caller)?;
         self.view.directory(self.node.id())
+    }
+
+    /// A name in this directory was not changed: tells the observer, if the caller was not allowed to.
+    pub(crate) fn refused(&self, name: &[u8], error: Error) {
+        if matches!(error, Error::Access | Error::NotPermitted | Error::ReadOnly) {
+            self.view.refuse_change(&self.node, name);
+        }
     }
 
     /// Whether an entry of the view has this name here.

@@ -67,6 +67,7 @@ impl Writable<'_> {
             let _impersonation = self.impersonate(caller)?;
             data.write_to(file.descriptor().as_fd(), offset)?
         };
+        self.view.counters(&self.node).written(count as u64);
         if sync && outlives {
             nix::unistd::fdatasync(file.descriptor())?;
         }

@@ -85,8 +85,12 @@ fn what_is_refused_is_told() {
     for path in ["/opt", "/opt/package", "/opt/package/deep/file"] {
         let node = look(&view, &seen, path).0.unwrap();
         assert!(view.writable(node).is_err());
-        assert_eq!(seen.take(), [(LookupOutcome::Refused, PathBuf::from(path))]);
+        assert_eq!(seen.take(), [(LookupOutcome::ChangeRefused, PathBuf::from(path))]);
     }
+    let package = look(&view, &seen, "/opt/package").0.unwrap();
+    seen.take();
+    assert!(view.writable_names(&package, b"new", Caller::ROOT).is_err());
+    assert_eq!(seen.take(), [(LookupOutcome::ChangeRefused, PathBuf::from("/opt/package/new"))]);
     fs::set_permissions(host.path().join("package/deep"), fs::Permissions::from_mode(0o700)).unwrap();
     let deep = look(&view, &seen, "/opt/package/deep").0.unwrap();
     let builder = Caller { uid: 1000, gid: 1000, groups: &[] };

@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use nfs_server::view::{
-    Access, Blocking, Caller, Entry, EntryUsage, FileUsage, Node, Owner, View, ViewSpec, ViewUsage,
+    Access, Blocking, Caller, CreateMode, Entry, EntryUsage, FileUsage, Node, Owner, SetAttributes, View,
+    ViewSpec, ViewUsage, Writable, WrittenFile,
 };
 
 /// Bytes of paths, more than there are.
@@ -62,6 +63,19 @@ impl World {
         self.view.read(&node, offset, &mut vec![0; count], Caller::ROOT, Blocking::Allowed).unwrap();
     }
 
+    fn scratch(&self) -> Writable<'_> {
+        self.view.writable(self.node("/scratch")).unwrap()
+    }
+
+    /// Writes so many bytes to a new file.
+    fn write(&self, name: &str, count: usize) {
+        let scratch = self.scratch();
+        let set = SetAttributes::default();
+        let (node, _) = scratch.create(name.as_bytes(), CreateMode::Guarded, &set, Caller::ROOT).unwrap();
+        let file = self.view.writable(node).unwrap();
+        file.write(0, &*vec![0; count], false, Caller::ROOT, Blocking::Allowed).unwrap();
+    }
+
     fn entry(&self, at: &str) -> EntryUsage {
         let usage = self.view.usage(PATHS);
         usage.entries.into_iter().find(|usage| usage.at == Path::new(at)).unwrap()
@@ -70,14 +84,22 @@ impl World {
 
 fn usage(at: &str, found: [u64; 2], [listed, files_read, bytes_read]: [u64; 3]) -> EntryUsage {
     let [directories_found, files_found] = found;
-    EntryUsage { at: at.into(), directories_found, files_found, listed, files_read, bytes_read }
+    EntryUsage {
+        at: at.into(),
+        directories_found,
+        files_found,
+        listed,
+        files_read,
+        bytes_read,
+        ..EntryUsage::default()
+    }
 }
 
 #[test]
 fn every_entry_is_named_and_nothing_is_used_at_first() {
     let entries = ["/file", "/scratch", "/tree", "/unused", "/used"].map(|at| usage(at, [0; 2], [0; 3]));
-    let files = Vec::new();
-    assert_eq!(world().view.usage(PATHS), ViewUsage { entries: entries.into(), files, files_left_out: 0 });
+    let expected = ViewUsage { entries: entries.into(), ..ViewUsage::default() };
+    assert_eq!(world().view.usage(PATHS), expected);
 }
 
 #[test]
@@ -127,4 +149,33 @@ fn files_of_the_host_are_named_as_far_as_there_is_room() {
     let one = world.view.usage("/file".len() + 3);
     assert_eq!((one.files.len(), one.files_left_out), (1, 1));
     assert!(world.host.path().exists());
+}
+
+#[test]
+fn files_that_are_written_are_listed_by_size_under_their_last_names() {
+    let world = world();
+    for (name, count) in [("small", 1), ("large", 9), ("gone", 100)] {
+        world.write(name, count);
+    }
+    let scratch = world.scratch();
+    scratch.rename(b"large", &scratch, b"renamed", Caller::ROOT, &|_| false).unwrap();
+    world.write("medium", 5);
+    scratch.remove(b"gone", Caller::ROOT).unwrap();
+    let file = |path: &str, bytes_written| WrittenFile { path: path.into(), bytes_written };
+    let expected = [file("/scratch/renamed", 9), file("/scratch/medium", 5), file("/scratch/small", 1)];
+    assert_eq!(world.view.usage(PATHS).written, expected);
+    let usage = world.entry("/scratch");
+    assert_eq!((usage.files_written, usage.bytes_written), (3, 115), "what was removed was written too");
+}
+
+#[test]
+fn no_more_written_files_are_listed_than_a_person_reads() {
+    let world = world();
+    for number in 1..=250 {
+        world.write(&number.to_string(), number);
+    }
+    let written = world.view.usage(PATHS).written;
+    let bytes: Vec<u64> = written.iter().map(|file| file.bytes_written).collect();
+    assert_eq!(bytes, (51..=250).rev().collect::<Vec<u64>>());
+    assert_eq!(world.entry("/scratch").files_written, 250);
 }

@@ -35,6 +35,7 @@ mod rename;
 mod rmdir;
 mod setattr;
 mod silly;
+mod slowest;
 mod symlink;
 mod world;
 mod write;

@@ -60,7 +60,8 @@ impl World {
         furnish(host.path());
         let options = ViewOptions { capabilities, ..ViewOptions::default() };
         let view = Arc::new(View::open_with(&spec(host.path()), options).unwrap());
-        let options = ServerOptions { silly_names, ..ServerOptions::new(users, Peers::Anyone) };
+        let options =
+            ServerOptions { silly_names, times_calls: true, ..ServerOptions::new(users, Peers::Anyone) };
         World { server: Server::start(view, options).unwrap(), host }
     }
 

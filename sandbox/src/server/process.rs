@@ -47,9 +47,10 @@ pub fn serve(control: &UnixStream) -> ExitCode {
             Ok(None) | Err(_) => return ExitCode::FAILURE,
         }
     }
+    let slowest_calls = server.slowest_calls();
     let calls = server.stop().to_numbers();
-    let accesses = accesses.map(|accesses| accesses.take(&view)).unwrap_or_default();
-    let accesses = Box::new(accesses);
+    let mut accesses = Box::new(accesses.map(|accesses| accesses.take(&view)).unwrap_or_default());
+    accesses.slowest_calls = slowest_calls;
     told(control, &FromServer::Ended { calls, accesses })
 }
 
@@ -74,7 +75,10 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Se
         confine::become_user(rights).map_err(confined)?;
     }
     files.restrict().map_err(confined)?;
-    let options = ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly);
+    let options = ServerOptions {
+        times_calls: request.recording == Recording::Hidden,
+        ..ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly)
+    };
     let server = Server::start_on(listener, Arc::clone(&opened), options)?;
     Ok((server, opened))
 }

@@ -68,6 +68,7 @@ fn run(place: &Place, more: &[&str], script: &str) -> (Ran, PathBuf) {
     place.directory("unused");
     let work = place.directory("work");
     std::os::unix::fs::chown(&work, Some(USER), Some(USER)).expect("root can give it away");
+    place.directory("work/closed");
     let show = |name: &str| format!("{}:/{name}", place.path(name).display());
     let file = place.path("report.json");
     let (report, user) = (format!("--report={}", file.display()), USER.to_string());
@@ -81,7 +82,7 @@ fn run(place: &Place, more: &[&str], script: &str) -> (Ran, PathBuf) {
 fn a_run_says_what_it_asked_for(place: &Place) {
     let script = format!(
         "[ -e {PLANTED} ]; [ -e {OF_A_PACKAGE} ]; [ -e /nowhere/at/all ]; cat /shown/deep/file
-        echo no > /shown/deep/new; echo yes > /work/new; exit 3"
+        echo no > /shown/deep/new; echo yes > /work/new; echo > /work/closed/new; exit 3"
     );
     let (ran, file) = run(place, &[], &script);
     assert_eq!((ran.status, ran.stdout.as_str()), (3, "0123456789"));
@@ -94,7 +95,9 @@ fn a_run_says_what_it_asked_for(place: &Place) {
     assert!(undeclared.contains(&dpkg), "{undeclared:#?}");
     assert_eq!(report["undeclaredIncomplete"], false);
     assert!(report["missing"].as_u64() >= Some(1), "{report:#}");
-    assert_eq!(report["refused"]["paths"], json!(["/shown/deep"]));
+    assert_eq!(report["refused"]["paths"], json!(["/shown/deep/new", "/work/closed/new"]));
+    assert_eq!(report["written"]["refused"], report["refused"], "{report:#}");
+    assert_eq!(report["written"]["files"], json!([{ "path": "/work/new", "bytesWritten": 4 }]));
     // A hash as sha256sum(1) prints it.
     let hash = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882";
     assert_eq!(*host_file(&report), json!({ "path": READ, "bytesRead": 10, "sha256": hash }));
@@ -102,17 +105,26 @@ fn a_run_says_what_it_asked_for(place: &Place) {
     assert_eq!((&shown["kind"], &shown["used"]), (&json!("readOnly"), &json!(true)));
     assert_eq!((&shown["filesRead"], &shown["bytesRead"]), (&json!(1), &json!(10)));
     assert_eq!(entry(&report, "/unused")["used"], false);
-    assert_eq!(entry(&report, "/work")["kind"], "writable");
+    let work = entry(&report, "/work");
+    assert_eq!(
+        (&work["kind"], &work["filesWritten"], &work["bytesWritten"]),
+        (&json!("writable"), &json!(1), &json!(4))
+    );
+    let slowest = report["slowestCalls"].as_array().expect("there is a list");
+    assert_eq!(slowest.len(), 10);
+    let seconds = report["seconds"]["run"].as_f64();
+    assert!(slowest.iter().all(|call| call["seconds"].as_f64() < seconds), "{slowest:#?}");
+    assert!(slowest.iter().any(|call| call["path"].as_str() > Some("/")), "{slowest:#?}");
     assert!(report["nfsCalls"]["LOOKUP"].as_u64() > Some(0), "{report:#}");
     let told: Vec<&str> = ran.stderr.lines().skip_while(|line| !line.starts_with("report of")).collect();
     assert_eq!((told.len(), told[0]), (6, "report of the command:"));
     let asked =
         format!("  asked for, on this machine and not in its view: /planted, {OF_A_PACKAGE} (dpkg), ");
     assert!(told[1].starts_with(&asked), "{told:#?}");
-    assert_eq!(told[2], "  refused: /shown/deep");
+    assert_eq!(told[2], "  refused: changes of /shown/deep/new, /work/closed/new");
     assert!(told[3].starts_with("  not used: ") && told[3].contains("/unused"), "{told:#?}");
     assert!(told[4].contains(" of the host's own: ") && told[4].contains(READ), "{told:#?}");
-    assert!(told[5].starts_with("  asked for, and nowhere: "), "{told:#?}");
+    assert_eq!(told[5], "  written: 1 files, 4 B: /work/new");
 }
 
 /// This is the limit of what a server sees, as docs/report.md says.

@@ -25,6 +25,7 @@ const PAINT_MAX: f64 = 2000.0;
 
 /// A directory and a file below it in the reports.
 const SOURCE: &str = "/home/user/project";
+const WRITTEN: &str = "/build/object.o";
 const LARGEST: &str = "/nix/store/00000000000000000000000000000000-gcc-14.2.1";
 
 /// When what the script shows was painted for the first time.
@@ -60,9 +61,10 @@ pub fn check(lab: &Lab, directory: &Path) -> Result<Tally> {
         let result = show(&three, size, &picture).and_then(|noticed| silent(&noticed));
         tally.add(told(&picture.display().to_string(), &result));
     }
-    let trials: [(&str, &PathBuf, Trial); 5] = [
+    let trials: [(&str, &PathBuf, Trial); 6] = [
         ("names are texts", &three, names_are_texts),
         ("a box finds its input in the tree", &three, a_box_finds_its_input),
+        ("what was written, and what was slow", &three, what_was_written_and_slow_is_named),
         ("the tree opens and closes by mouse and keyboard", &three, the_tree_opens),
         ("100,000 paths are shown at once", &large, paths_are_shown_at_once),
         ("100,000 paths are searched", &large, paths_are_searched),
@@ -104,7 +106,12 @@ fn names_are_texts(page: &mut OpenPage) -> Result<()> {
     page.expect("document.querySelector('h1').textContent.startsWith('make ')")?;
     for (_, shown) in hostile_names() {
         let text = format!("/usr/{shown}");
-        page.expect(&format!("document.getElementById('undeclared').innerText.includes({})", json!(text)))?;
+        for section in ["undeclared", "written"] {
+            page.expect(&format!(
+                "document.getElementById('{section}').innerText.includes({})",
+                json!(text)
+            ))?;
+        }
         page.expect(&format!(
             "[...document.querySelectorAll('#tree li > .row bdi.path')].some((name) => name.textContent === {})",
             json!(shown)
@@ -120,12 +127,28 @@ fn names_are_texts(page: &mut OpenPage) -> Result<()> {
 fn a_box_finds_its_input(page: &mut OpenPage) -> Result<()> {
     page.click("document.querySelector('.treemap button')")?;
     page.expect(&format!("document.getElementById('search').value === '{LARGEST}'"))?;
-    page.expect("document.getElementById('found').textContent === '1 of 7 paths'")?;
+    page.expect("document.getElementById('found').textContent === '1 of 9 paths'")?;
     page.expect("document.querySelectorAll('#tree li').length === 1")?;
     page.click(
         "[...document.querySelectorAll('.tile')].find((tile) => tile.textContent.includes('refused'))",
     )?;
     page.expect("document.querySelector('#tree li').ariaLabel.startsWith('etc/shadow refused')")
+}
+
+fn what_was_written_and_slow_is_named(page: &mut OpenPage) -> Result<()> {
+    page.click(
+        "[...document.querySelectorAll('.tile')].find((tile) => tile.textContent.includes('written'))",
+    )?;
+    page.expect("document.querySelectorAll('#tree li').length === 1")?;
+    page.expect(
+        "document.querySelector('#tree li').ariaLabel.startsWith('build/object.o 4.00 KiB written')",
+    )?;
+    let rows = |section: &str| {
+        format!("[...document.querySelectorAll('#{section} tbody tr')].map((row) => row.innerText.trim())")
+    };
+    page.expect(&format!("{}.join('|') === '/build\\t2\\t4.88 KiB|{WRITTEN}\\t4.00 KiB'", rows("written")))?;
+    page.expect(&format!("{}.at(-1) === '/build\\tREADDIRPLUS\\t250.0 ms'", rows("traffic")))?;
+    page.expect("document.getElementById('refused').innerText.includes('to be made, changed or removed')")
 }
 
 fn the_tree_opens(page: &mut OpenPage) -> Result<()> {
@@ -195,7 +218,7 @@ fn entry(at: &str, kind: &str, bytes: usize) -> Value {
     let files = usize::from(bytes > 0);
     json!({
         "at": at, "source": at, "kind": kind, "used": bytes > 0, "directoriesFound": 1, "filesFound": files,
-        "listed": 0, "filesRead": files, "bytesRead": bytes,
+        "listed": 0, "filesRead": files, "bytesRead": bytes, "filesWritten": 0, "bytesWritten": 0,
     })
 }
 
@@ -208,7 +231,8 @@ fn report(of: Value, lists: Value) -> Value {
     let mut report = json!({
         "undeclared": [], "undeclaredIncomplete": false, "missing": 3, "entries": [], "hostFiles": [],
         "refused": { "paths": [], "incomplete": false }, "hostFilesLeftOut": 0, "unusedInputs": [], "deep": null,
-        "nfsCalls": { "LOOKUP": 20, "READ": 7 }, "seconds": { "setup": 0.01, "run": 1.5, "teardown": 0.01 },
+        "written": { "files": [], "refused": { "paths": [], "incomplete": false } },
+        "nfsCalls": { "LOOKUP": 20, "READ": 7 }, "slowestCalls": [], "seconds": { "setup": 0.01, "run": 1.5, "teardown": 0.01 },
     });
     for part in [of, lists] {
         if let (Some(report), Value::Object(part)) = (report.as_object_mut(), part) {
@@ -226,6 +250,8 @@ fn derivation(name: &str, status: &str) -> Value {
 fn build() -> Value {
     let unused = format!("/nix/store/{}-file-5.45", "2".repeat(32));
     let readline = json!({ "kind": "homebrew", "keg": "readline", "version": "8.2" });
+    let mut place = entry("/build", "scratch", 0);
+    (place["filesWritten"], place["bytesWritten"]) = (json!(2), json!(5000));
     let lists = json!({
         "undeclared": [{ "path": "/opt", "owner": null }],
         "deep": {
@@ -233,7 +259,12 @@ fn build() -> Value {
             "undeclaredIncomplete": false, "missing": 2, "outcome": "differs", "outputs": ["out"],
         },
         "refused": { "paths": ["/etc/shadow"], "incomplete": false },
-        "entries": [entry(SOURCE, "readOnly", 90_000), entry(LARGEST, "fixed", 9_000_000), entry(&unused, "fixed", 0)],
+        "entries": [entry(SOURCE, "readOnly", 90_000), entry(LARGEST, "fixed", 9_000_000), entry(&unused, "fixed", 0), place],
+        "written": {
+            "files": [{ "path": WRITTEN, "bytesWritten": 4096 }],
+            "refused": { "paths": ["/etc/shadow"], "incomplete": false },
+        },
+        "slowestCalls": [{ "procedure": "READDIRPLUS", "path": "/build", "seconds": 0.25 }],
         "hostFiles": [host_file(&format!("{SOURCE}/a.c"), 80_000), host_file(&format!("{SOURCE}/b.c"), 10_000)],
         "unusedInputs": [{ "path": unused, "direct": true, "removable": true }],
     });
@@ -263,10 +294,16 @@ fn hostile() -> Value {
     let owner = json!({ "kind": "debian", "packages": ["<b>p\u{202e}"] });
     let undeclared: Vec<Value> =
         hostile_names().iter().map(|(name, _)| json!({ "path": path(name), "owner": owner })).collect();
+    let written: Vec<Value> =
+        hostile_names().iter().map(|(name, _)| json!({ "path": path(name), "bytesWritten": 7 })).collect();
+    let mut place = entry("/<i>\u{202e}", "writable", 5);
+    (place["filesWritten"], place["bytesWritten"]) = (json!(8), json!(56));
     let lists = json!({
         "undeclared": undeclared,
         "refused": { "paths": [[47, 255]], "incomplete": true },
-        "entries": [entry("/<i>\u{202e}", "writable", 5)],
+        "written": { "files": written, "refused": { "paths": [[47, 255]], "incomplete": true } },
+        "slowestCalls": [{ "procedure": "LOOKUP", "path": path(b"<b>\x1b\xff"), "seconds": 1 }],
+        "entries": [place],
     });
     report(json!({ "command": ["make", "</script><script>console.error(1)</script>\u{202e}"] }), lists)
 }

@@ -6,9 +6,10 @@ const KINDS = [
   { bit: 2, word: "refused", one: "refused", many: "refused" },
   { bit: 4, word: "unused", one: "not used", many: "not used" },
   { bit: 8, word: "host", one: "host file", many: "host files" },
-  { bit: 16, word: "entry", one: "entry", many: "entries" },
+  { bit: 16, word: "written", one: "written", many: "written" },
+  { bit: 32, word: "entry", one: "entry", many: "entries" },
 ];
-const [UNDECLARED, REFUSED, UNUSED, HOST, ENTRY] = KINDS.map((kind) => kind.bit);
+const [UNDECLARED, REFUSED, UNUSED, HOST, WRITTEN, ENTRY] = KINDS.map((kind) => kind.bit);
 /** The words of each set of kinds, by its bits. */
 const KIND_WORDS = Array.from({ length: 1 << KINDS.length }, (_, bits) =>
   KINDS.filter((kind) => bits & kind.bit)
@@ -58,6 +59,7 @@ function rowsOf(report) {
   for (const path of report.refused?.paths ?? []) add(path, REFUSED);
   for (const entry of report.entries ?? []) add(entry.at, ENTRY | (isUnused(entry) ? UNUSED : 0), { entry });
   for (const host of report.hostFiles ?? []) add(host.path, HOST, { host });
+  for (const file of report.written?.files ?? []) add(file.path, WRITTEN, { written: file });
   for (const input of report.unusedInputs ?? []) add(input.path, UNUSED, { input });
   return [...rows.values()].sort((one, other) => (one.key < other.key ? -1 : 1));
 }

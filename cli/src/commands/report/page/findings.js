@@ -14,6 +14,7 @@ function tiles(report, search) {
   const removable = inputs.filter((input) => input.removable).length;
   const sum = (value) => inputs.reduce((total, input) => total + value(input), 0);
   const hosts = report.hostFiles ?? [];
+  const places = writtenPlaces(report);
   const calls = Object.values(report.nfsCalls ?? {}).reduce((total, count) => total + count, 0);
   const tile = ({ value, label, note, query, kind }) => {
     const parts = [
@@ -65,6 +66,15 @@ function tiles(report, search) {
         sum((input) => input.filesRead),
         "file",
       )}`,
+    }),
+    tile({
+      value: byteSize(places.reduce((total, place) => total + place.bytesWritten, 0)),
+      label: "written",
+      note: `to ${counted(
+        places.reduce((total, place) => total + place.filesWritten, 0),
+        "file",
+      )}`,
+      ...(places.length > 0 ? { query: "is:written" } : { kind: "none" }),
     }),
     tile({ value: number(missing), label: "missing", note: "asked for, and nowhere" }),
     tile({
@@ -161,11 +171,16 @@ function pathList(items, make) {
   return [list, appendBounded(list, items, LINES_AT_ONCE, (item) => element("li", {}, make(item)))];
 }
 
-function refusedSection({ refused = {} }) {
+function refusedSection({ refused = {}, written }) {
   const paths = (refused.paths ?? []).map(shown);
   if (paths.length === 0) return null;
+  const changes = new Set((written?.refused.paths ?? []).map(shown));
+  const line = (path) => {
+    const after = changes.has(path) ? element("span", { class: "note" }, "to be made, changed or removed") : null;
+    return element("span", { class: "line" }, pathElement(path), after);
+  };
   const note = `Paths of the view that could not be reached or changed: read-only, or for others${refused.incomplete ? "; there were more than are remembered" : ""}.`;
-  return section("refused", "Refused", note, ...pathList(paths, pathElement));
+  return section("refused", "Refused", note, ...pathList(paths, line));
 }
 
 function unusedSection(report) {
@@ -224,7 +239,47 @@ function hostSection({ hostFiles = [], hostFilesLeftOut = 0 }) {
   );
 }
 
-function trafficSection({ nfsCalls = {}, seconds }) {
+/** The places that something was written to. */
+function writtenPlaces({ entries = [] }) {
+  return entries.filter(({ bytesWritten }) => bytesWritten > 0);
+}
+
+function writtenSection(report) {
+  const places = writtenPlaces(report).sort((one, other) => other.bytesWritten - one.bytesWritten);
+  if (places.length === 0) return null;
+  const files = report.written?.files ?? [];
+  const there = places.reduce((total, { filesWritten }) => total + filesWritten, 0);
+  const place = ({ at, filesWritten, bytesWritten }) => [
+    pathElement(shown(at)),
+    ...[number(filesWritten), byteSize(bytesWritten)],
+  ];
+  const file = ({ path, bytesWritten }) => [pathElement(shown(path)), byteSize(bytesWritten)];
+  const left = there > files.length ? `; the ${number(files.length)} largest files are listed` : "";
+  return section(
+    "written",
+    "Written",
+    `Bytes that were written, those of files that were removed again too${left}.`,
+    element(
+      "div",
+      { class: "beside" },
+      listTable(["Place", "Files", "Bytes"], places, place),
+      files.length > 0 ? listTable(["File", "Bytes"], files, file) : null,
+    ),
+  );
+}
+
+/** A table of as many items as are shown at once: a path, and numbers. */
+function listTable(titles, items, cells) {
+  const kind = (index) => (index > 0 ? { class: "number" } : {});
+  const body = element("tbody");
+  const row = (item) => element("tr", {}, ...cells(item).map((cell, index) => element("td", kind(index), cell)));
+  const more = appendBounded(body, items, LINES_AT_ONCE, row);
+  const heads = titles.map((title, index) => element("th", { scope: "col", ...kind(index) }, title));
+  const table = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), body);
+  return element("div", { class: "scroll" }, table, more);
+}
+
+function trafficSection({ nfsCalls = {}, slowestCalls = [], seconds }) {
   const calls = Object.entries(nfsCalls).sort(([, one], [, other]) => other - one);
   if (calls.length === 0 && !seconds) return null;
   const bars = (rows, total, text) =>
@@ -255,5 +310,11 @@ function trafficSection({ nfsCalls = {}, seconds }) {
       calls.length > 0 ? table("NFS calls by procedure", bars(calls, longest(calls), number)) : null,
       phases.length > 0 ? table("Phases", bars(phases, longest(phases), duration)) : null,
     ),
+    slowestCalls.length > 0 ? slowTable(slowestCalls) : null,
   );
+}
+
+function slowTable(calls) {
+  const cells = ({ path, procedure, seconds }) => [pathElement(shown(path)), escaped(procedure), duration(seconds)];
+  return listTable(["Slowest calls", "Procedure", "Time"], calls, cells);
 }

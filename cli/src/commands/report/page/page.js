@@ -64,6 +64,7 @@ function show(index) {
     refusedSection(report),
     unusedSection(report),
     hostSection(report),
+    writtenSection(report),
     treemapSection(report, search),
     rows.length > 0 ? tree : null,
     trafficSection(report),

@@ -173,13 +173,14 @@ function rowElement(index, node, expandable) {
 }
 
 /** What a path is itself. */
-function rowBadges({ bits, entry, owner, input }) {
+function rowBadges({ bits, entry, owner, input, written }) {
   const found = [];
   if (bits & UNDECLARED) found.push(badge("undeclared", "bad"), owner && element("bdi", { class: "note" }, owner));
   if (bits & REFUSED) found.push(badge("refused", "bad"));
   if (bits & UNUSED) found.push(badge("not used", "warn"));
   if (input?.removable) found.push(badge("removable", "warn"));
   if (bits & HOST) found.push(badge("host file", "host"));
+  if (written) found.push(element("span", { class: "note" }, `${byteSize(written.bytesWritten)} written`));
   if (entry) {
     found.push(badge(ENTRY_KINDS[entry.kind] ?? entry.kind, entry.kind === "fixed" ? "" : "host"));
     if (entry.used) found.push(element("span", { class: "note" }, `${counted(entry.filesRead, "file")} read`));
