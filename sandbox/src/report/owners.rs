@@ -1,21 +1,16 @@
-//! Which package a path of this machine belongs to: dpkg's, Homebrew's or a store's.
+//! Which package a path of this machine belongs to: dpkg's, rpm's, Homebrew's or a store's.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+mod dpkg;
+mod rpm;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-/// What asks dpkg's database (dpkg-query(1)).
-const DPKG_QUERY: &str = "/usr/bin/dpkg-query";
-/// The most paths that it is asked for at once.
+/// The most paths that a database is asked for at once.
 const AT_ONCE: usize = 500;
 /// The most packages that a directory is said to belong to.
 const SHARED_BY: usize = 3;
-/// Characters that it takes for patterns.
-const PATTERNS: &[u8] = b"*?[\\";
 /// The directory that Homebrew keeps its packages in, each in one of its name and version.
 const CELLAR: &str = "Cellar";
 
@@ -25,6 +20,11 @@ const CELLAR: &str = "Cellar";
 pub enum Owner {
     /// Of Debian and what is made of it.
     Debian {
+        /// Its name; the names of a few where they share a directory.
+        packages: Vec<String>,
+    },
+    /// Of Red Hat, SUSE and what is made of theirs.
+    Rpm {
         /// Its name; the names of a few where they share a directory.
         packages: Vec<String>,
     },
@@ -47,7 +47,7 @@ impl Owner {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Owner::Debian { packages } => packages.join(", "),
+            Owner::Debian { packages } | Owner::Rpm { packages } => packages.join(", "),
             Owner::Homebrew { keg: name, .. } | Owner::Store { name } => name.clone(),
         }
     }
@@ -55,14 +55,14 @@ impl Owner {
 
 /// The owner of each path, if a package has it.
 pub fn of(paths: &[PathBuf], store: &Path) -> Vec<Option<Owner>> {
-    let mut debian = debian(paths);
+    let (mut debian, mut rpm) = (dpkg::packages(paths), rpm::packages(paths));
     let owner = |path: &PathBuf| {
         let real = path.canonicalize();
         let real = real.as_ref().unwrap_or(path);
-        in_store(real, store).or_else(|| in_cellar(real)).or_else(|| {
-            let packages = debian.remove(path)?;
-            Some(Owner::Debian { packages })
-        })
+        in_store(real, store)
+            .or_else(|| in_cellar(real))
+            .or_else(|| Some(Owner::Debian { packages: debian.remove(path)? }))
+            .or_else(|| Some(Owner::Rpm { packages: rpm.remove(path)? }))
     };
     paths.iter().map(owner).collect()
 }
@@ -79,52 +79,9 @@ fn in_cellar(path: &Path) -> Option<Owner> {
     Some(Owner::Homebrew { keg: next()?, version: next()? })
 }
 
-/// The packages of paths, as far as dpkg knows them; nothing where there is no dpkg.
-fn debian(paths: &[PathBuf]) -> HashMap<PathBuf, Vec<String>> {
-    if !Path::new(DPKG_QUERY).exists() {
-        return HashMap::new();
-    }
-    let plain: Vec<&PathBuf> = paths
-        .iter()
-        .filter(|path| !path.as_os_str().as_bytes().iter().any(|byte| PATTERNS.contains(byte)))
-        .collect();
-    let mut known = HashMap::new();
-    for some in plain.chunks(AT_ONCE) {
-        let mut query = Command::new(DPKG_QUERY);
-        query.arg("--search").args(some).env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null());
-        // It fails if it does not know one of them.
-        let Ok(output) = query.output() else { break };
-        known.extend(output.stdout.split(|byte| *byte == b'\n').filter_map(line));
-    }
-    known
-}
-
-/// A line of its answer: names of packages, and a path; none for a directory that many share, and that is nobody's.
-fn line(line: &[u8]) -> Option<(PathBuf, Vec<String>)> {
-    let colon = line.windows(3).position(|bytes| bytes == b": /")?;
-    let packages: Vec<String> = str::from_utf8(&line[..colon]).ok()?.split(", ").map(str::to_owned).collect();
-    // The other kind of line tells of diversions.
-    let named = packages.len() <= SHARED_BY && packages.iter().all(|package| !package.contains(' '));
-    named.then(|| (PathBuf::from(OsStr::from_bytes(&line[colon + 2..])), packages))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_of_dpkg_are_read() {
-        let read = |text: &str| line(text.as_bytes());
-        assert_eq!(read("bash: /bin/bash"), Some(("/bin/bash".into(), vec!["bash".into()])));
-        let shared = "libc6:amd64, libc6-dev:amd64: /usr/share/doc";
-        let packages = vec!["libc6:amd64".to_owned(), "libc6-dev:amd64".to_owned()];
-        assert_eq!(read(shared), Some(("/usr/share/doc".into(), packages)));
-        assert_eq!(read("a, b, c, d: /usr"), None, "nobody's");
-        assert_eq!(read("diversion by dash from: /bin/sh"), None);
-        assert_eq!(read(""), None);
-        let odd = "a: /b: /c";
-        assert_eq!(read(odd), Some(("/b: /c".into(), vec!["a".into()])));
-    }
 
     #[test]
     fn kegs_and_store_paths_are_known_by_where_they_are() {

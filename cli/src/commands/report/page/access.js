@@ -32,6 +32,8 @@ function ownerText(owner) {
   switch (owner?.kind) {
     case "debian":
       return `Debian: ${owner.packages.map(escaped).join(", ")}`;
+    case "rpm":
+      return `RPM: ${owner.packages.map(escaped).join(", ")}`;
     case "homebrew":
       return `Homebrew: ${escaped(owner.keg)} ${escaped(owner.version)}`;
     case "store":
