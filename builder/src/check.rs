@@ -1,10 +1,17 @@
 //! A derivation built again with other surroundings, to find out what its outputs depend on. Nothing is registered.
 
+mod diffoscope;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use diffoscope::Diffoscope;
+use sandbox::causes;
 use serde::Serialize;
 
 use crate::attempt::{BuildRun, attempt};
@@ -53,13 +60,16 @@ pub enum Verdict {
 }
 
 /// A build that came out otherwise than the first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// What was otherwise; nothing if it was built as the first was.
     pub variations: Vec<Variation>,
     /// How the outputs differ: `before` is the first build's.
     pub outputs: BTreeMap<String, Differences>,
+    /// What diffoscope says of them, where it is installed and says something.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub diffoscope: BTreeMap<String, String>,
     /// Why one of the two failed, and the other did not.
     pub failed: Option<String>,
 }
@@ -92,6 +102,7 @@ pub fn check(
         first: None,
         builds: 0,
         changes: Vec::new(),
+        diffoscope: Diffoscope::find(),
         begins,
     };
     let verdict = checking.find_out(variations)?;
@@ -109,6 +120,8 @@ struct Checking<'a, F> {
     first: Option<Made>,
     builds: u32,
     changes: Vec<Change>,
+    /// If it is there, and as long as it is of use.
+    diffoscope: Option<Diffoscope>,
     begins: F,
 }
 
@@ -116,8 +129,7 @@ impl<F: FnMut(&[Variation])> Checking<'_, F> {
     fn find_out(&mut self, variations: &[Variation]) -> Result<Verdict, CompareError> {
         self.differs(&[])?;
         if let Some(Err(error)) = &self.first {
-            let failed = Some(error.clone());
-            self.changes.push(Change { variations: Vec::new(), outputs: BTreeMap::new(), failed });
+            self.changes.push(Change::failed(&[], error.clone()));
             return Ok(Verdict::Fails);
         }
         thread::sleep(APART);
@@ -164,19 +176,43 @@ impl<F: FnMut(&[Variation])> Checking<'_, F> {
         let failed = |path: &PathBuf, source| CompareError::Aside { path: path.clone(), source };
         let Some(first) = &self.first else {
             for (name, place) in places {
-                std::fs::rename(&place, self.aside.output(name)).map_err(|error| failed(&place, error))?;
+                fs::rename(&place, self.aside.output(name)).map_err(|error| failed(&place, error))?;
             }
             self.first = Some(Ok(hashes));
             return Ok(None);
         };
         let first = first.clone().unwrap_or_default();
-        let mut outputs = BTreeMap::new();
+        let mut change = Change { variations: variations.to_vec(), ..Change::default() };
         for (name, place) in places.filter(|(name, _)| first.get(*name) != hashes.get(*name)) {
             let compared = output::compare_trees(&self.aside.output(name), &place);
-            outputs.insert(name.clone(), compared.map_err(|error| failed(&place, error))?);
+            change.outputs.insert(name.clone(), compared.map_err(|error| failed(&place, error))?);
+            let shown = self.look_closer(name, &place).map_err(|error| failed(&place, error))?;
+            change.diffoscope.extend(shown.map(|text| (name.clone(), text)));
         }
-        let change = Change { variations: variations.to_vec(), outputs, failed: None };
         Ok((!change.outputs.is_empty()).then_some(change))
+    }
+
+    /// What diffoscope says of an output that differs from the first.
+    fn look_closer(&mut self, name: &str, place: &Path) -> io::Result<Option<String>> {
+        let Some(diffoscope) = &self.diffoscope else { return Ok(None) };
+        let directory = self.aside.directory();
+        // No output has such a name.
+        let again = format!("{name},again");
+        fs::set_permissions(directory, Permissions::from_mode(0o711))?;
+        fs::rename(place, directory.join(&again))?;
+        let said = diffoscope.compare(directory, [name, &again], &self.builder.cancel);
+        fs::rename(directory.join(&again), place)?;
+        match said {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => {
+                tracing::warn!(
+                    error = causes::in_a_line(&error),
+                    "diffoscope does not show how outputs differ"
+                );
+                self.diffoscope = None;
+                Ok(None)
+            }
+        }
     }
 
     fn failed(&mut self, variations: &[Variation], error: String) -> Option<Change> {
@@ -184,7 +220,12 @@ impl<F: FnMut(&[Variation])> Checking<'_, F> {
             self.first = Some(Err(error));
             return None;
         }
-        let (variations, outputs) = (variations.to_vec(), BTreeMap::new());
-        Some(Change { variations, outputs, failed: Some(error) })
+        Some(Change::failed(variations, error))
+    }
+}
+
+impl Change {
+    fn failed(variations: &[Variation], error: String) -> Change {
+        Change { variations: variations.to_vec(), failed: Some(error), ..Change::default() }
     }
 }

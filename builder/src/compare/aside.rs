@@ -1,6 +1,6 @@
 //! Where outputs are kept that are compared with others, and what is told of builds that have none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sandbox::{Layout, Top, WorkDir, causes};
 
@@ -21,6 +21,10 @@ impl Aside {
         let top = Top { replace: true, ..Top::new(directory.clone()) };
         let layout = Layout { tops: vec![top], ..Layout::default() };
         Ok(Aside { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub fn output(&self, name: &str) -> PathBuf {

@@ -130,11 +130,11 @@ fn details(change: &Change) -> String {
         format!(" with {}", words(&change.variations))
     };
     let outputs = change.outputs.iter().map(|(name, differences)| {
-        format!(
-            "\n the output '{}'{with}:{}",
-            output::name(name),
-            differences.to_string().replace('\n', "\n ")
-        )
+        let (by, text) = match change.diffoscope.get(name) {
+            Some(text) => (", as diffoscope shows it", format!("\n{text}").replace('\n', "\n  ")),
+            None => ("", differences.to_string()),
+        };
+        format!("\n the output '{}'{with}{by}:{}", output::name(name), text.replace('\n', "\n "))
     });
     let failed = change.failed.iter().map(|error| format!("\n fails{with}: {error}"));
     outputs.chain(failed).collect()

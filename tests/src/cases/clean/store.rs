@@ -89,12 +89,17 @@ impl Store {
 
     /// Checks what the outputs of such a script depend on.
     pub fn check_script(&mut self, place: &Place, script: &str, words: &[&str]) -> Ran {
+        self.check_command(place, script, words).output().expect("loopbox can be started").into()
+    }
+
+    /// The command that does so.
+    pub fn check_command(&mut self, place: &Place, script: &str, words: &[&str]) -> Command {
         self.instantiate(place, script, "");
         let mut command = Loopbox::at(place).command(["check", &self.derivation]);
         self.configure(&mut command);
         command.args(words);
         Store::show_program(&mut command);
-        command.output().expect("loopbox can be started").into()
+        command
     }
 
     /// Has a program of Nix's, or loopbox, use it.

@@ -16,6 +16,7 @@ cases![
     a_builder_that_always_fails_cannot_be_checked,
     only_what_is_named_is_varied,
     a_build_is_compared_with_a_varied_one,
+    differences_are_shown_by_diffoscope_where_it_is_installed,
 ];
 
 const MANY: &str = "for name in a b c d e f g h; do echo > $name; done";
@@ -153,4 +154,29 @@ fn a_build_is_compared_with_a_varied_one(place: &Place) {
     );
     let refused = build(&["--vary", "uid"]);
     assert!(refused.status == 2 && refused.stderr.contains("--check"), "{}", refused.told());
+}
+
+fn differences_are_shown_by_diffoscope_where_it_is_installed(place: &Place) {
+    let mut store = Store::make(place);
+    place.directory("planted");
+    let path = std::env::var("PATH").expect("there is one");
+    let mut check = |program: &str| {
+        place.file("planted/diffoscope", format!("#!/bin/sh\n{program}\n"));
+        place.shell("chmod 755 . planted planted/diffoscope");
+        let words = ["--vary", "uid,umask"];
+        let mut command = store.check_command(place, "mkdir $out; busybox id -u > $out/uid", &words);
+        command.env("PATH", format!("{}:{path}", place.path("planted").display()));
+        let ran: Ran = command.output().expect("loopbox can be started").into();
+        assert_eq!(ran.status, 104, "{}", ran.told());
+        ran
+    };
+    let before = "script: depends on uid (5 builds)\n the output 'out' with uid";
+    let ran = check(
+        "echo \"$(id -un) compares\"; cd $3; cat uid; cd ../$4; cat uid; printf '\\033[31m\\n'; exit 1",
+    );
+    let shown = "nobody compares\n   1000\n   2234\n   \\u{1b}[31m";
+    assert_eq!(ran.stdout, format!("{before}, as diffoscope shows it:\n   {shown}"), "{}", ran.stderr);
+    let ran = check("exit 2");
+    assert!(ran.stdout.starts_with(&format!("{before}:\n   \"uid\": differs from byte 0")), "{}", ran.stdout);
+    assert_eq!(ran.stderr.matches("diffoscope does not show").count(), 1, "{}", ran.stderr);
 }
