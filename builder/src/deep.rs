@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sandbox::report::Report;
+use sandbox::report::NotShown;
 
 use crate::attempt::{BuildRun, attempt};
 use crate::build::{BuildError, BuildRequest, Builder, Purpose};
@@ -12,7 +12,7 @@ use crate::store::PathInfo;
 
 /// A build in whose view hidden directories could be walked. What it made is thrown away.
 pub(crate) struct DeepRun {
-    access: Report,
+    not_shown: NotShown,
     made: Result<BTreeMap<String, PathInfo>, String>,
 }
 
@@ -26,11 +26,11 @@ impl DeepRun {
             Ok(BuildRun { plan, access, copies, place: _place, .. }) => {
                 let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref());
                 let made = made.map(|made| made.infos().clone()).map_err(|error| error.to_string());
-                Ok(DeepRun { access, made })
+                Ok(DeepRun { not_shown: access.not_shown, made })
             }
             Err(BuildError::Builder(failure)) => {
-                let access = failure.report.access.clone();
-                Ok(DeepRun { access, made: Err(BuildError::Builder(failure).to_string()) })
+                let not_shown = failure.report.access.not_shown.clone();
+                Ok(DeepRun { not_shown, made: Err(BuildError::Builder(failure).to_string()) })
             }
             Err(error) => Err(error),
         }
@@ -44,7 +44,6 @@ impl DeepRun {
             (Ok(_), None) => DeepOutcome::Succeeded,
             (Err(_), None) => DeepOutcome::Same,
         };
-        let Report { undeclared, undeclared_incomplete, missing, .. } = self.access;
-        DeepReport { undeclared, undeclared_incomplete, missing, outcome }
+        DeepReport { not_shown: self.not_shown, outcome }
     }
 }

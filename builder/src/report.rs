@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sandbox::report::allow_list::AllowList;
-use sandbox::report::{EntryKind, Report, Undeclared};
+use sandbox::report::{EntryKind, NotShown, Report};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{PathInfo, Store, StoreError};
@@ -23,7 +23,7 @@ pub use kept::KeptError;
 pub struct BuildReport {
     /// The derivation.
     pub derivation: PathBuf,
-    /// How its builder ended.
+    /// How it ended.
     pub status: Status,
     /// What its view says.
     #[serde(flatten)]
@@ -37,14 +37,16 @@ pub struct BuildReport {
     pub varied: Vec<Variation>,
 }
 
-/// How a builder ended.
+/// How a build ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
-    /// It has made the outputs.
+    /// Its builder has made the outputs.
     Built,
-    /// It failed.
+    /// Its builder failed.
     Failed,
+    /// It made outputs, and they were not taken: it asked for what it may not.
+    Forbidden,
 }
 
 /// A store path that a build was shown and did not use.
@@ -122,24 +124,29 @@ impl BuildReport {
 
     /// Asks this machine's packages whose paths these are.
     pub fn find_owners(&mut self, store: &Path) {
-        Undeclared::find_owners(&mut self.access.undeclared, store);
+        self.access.not_shown.find_owners(store);
         if let Some(deep) = &mut self.deep {
-            Undeclared::find_owners(&mut deep.undeclared, store);
+            deep.not_shown.find_owners(store);
         }
     }
 
-    /// Whether it asked for no more than it may.
+    /// What it asked for and was not shown: by whole paths, if these are known.
+    #[must_use]
+    pub fn not_shown(&self) -> &NotShown {
+        self.deep.as_ref().map_or(&self.access.not_shown, |deep| &deep.not_shown)
+    }
+
+    /// The same report, if it asked for no more than it may.
     ///
     /// # Errors
     /// It asked for more, or for so many that not all are known.
-    pub fn check(&self, allowed: &AllowList) -> Result<(), Box<UndeclaredError>> {
-        let hidden = match &self.deep {
-            Some(deep) => Undeclared::list(&deep.undeclared, deep.undeclared_incomplete),
-            None => self.access.hidden(),
-        };
-        match allowed.check(hidden) {
-            Ok(()) => Ok(()),
-            Err(paths) => Err(Box::new(UndeclaredError { paths, report: self.clone() })),
+    pub fn check(self, allowed: &AllowList) -> Result<BuildReport, Box<UndeclaredError>> {
+        match allowed.check(self.not_shown().hidden()) {
+            Ok(()) => Ok(self),
+            Err(paths) => {
+                let report = BuildReport { status: Status::Forbidden, ..self };
+                Err(Box::new(UndeclaredError { paths, report }))
+            }
         }
     }
 }

@@ -147,7 +147,7 @@ fn run(
     report.deep = deep.map(|deep| deep.beside(Some(made.infos())));
     report.varied.clone_from(&job.varied.list);
     if let Some(allowed) = &builder.options.strict {
-        report.check(allowed)?;
+        report = report.check(allowed)?;
     }
     let infos = take(builder, job, &plan, made, user, turn)?;
     drop(place);

@@ -9,7 +9,7 @@ use builder::report::{BuildReport, DeepOutcome, UnusedInput};
 use document::{AnyReport, Document, DocumentError};
 use sandbox::backend::Kind;
 use sandbox::report::allow_list::{AllowList, AllowListError};
-use sandbox::report::{EntryKind, Report, Undeclared};
+use sandbox::report::{EntryKind, NotShown, Report, Undeclared};
 
 use crate::failures::UsageError;
 use crate::output::{self, name};
@@ -111,16 +111,14 @@ fn tell_of_command(report: &Report) {
     let unused: Vec<&Path> = report.unused().map(|entry| entry.usage.at.as_path()).collect();
     let unused = (!unused.is_empty())
         .then(|| format!("not used: {} of {}: {}", unused.len(), shown(report), names(&unused)));
-    let first = [undeclared(&report.undeclared, report.undeclared_incomplete)];
+    let first = [undeclared(&report.not_shown)];
     tell("the command", report, first, unused);
 }
 
 fn tell_of_build(of: &str, report: &BuildReport) {
     let access = &report.access;
-    let first = match &report.deep {
-        Some(deep) => [undeclared(&deep.undeclared, deep.undeclared_incomplete), outcome(&deep.outcome)],
-        None => [undeclared(&access.undeclared, access.undeclared_incomplete), None],
-    };
+    let outcome = report.deep.as_ref().and_then(|deep| outcome(&deep.outcome));
+    let first = [undeclared(report.not_shown()), outcome];
     tell(of, access, first, unused_inputs(access, &report.unused_inputs));
 }
 
@@ -133,7 +131,7 @@ fn tell<const N: usize>(of: &str, report: &Report, first: [Option<String>; N], u
     }
 }
 
-fn undeclared(found: &[Undeclared], incomplete: bool) -> Option<String> {
+fn undeclared(NotShown { undeclared, undeclared_incomplete, .. }: &NotShown) -> Option<String> {
     let owner = |found: &Undeclared| {
         let path = name(&found.path);
         found
@@ -141,9 +139,9 @@ fn undeclared(found: &[Undeclared], incomplete: bool) -> Option<String> {
             .as_ref()
             .map_or(path.clone(), |owner| format!("{path} ({})", output::in_one_line(&owner.name())))
     };
-    let listed: Vec<String> = found.iter().take(NAMED).map(owner).collect();
-    let more = more(found.len(), if incomplete { " at least" } else { "" });
-    (!found.is_empty())
+    let listed: Vec<String> = undeclared.iter().take(NAMED).map(owner).collect();
+    let more = more(undeclared.len(), if *undeclared_incomplete { " at least" } else { "" });
+    (!undeclared.is_empty())
         .then(|| format!("asked for, on this machine and not in its view: {}{more}", listed.join(", ")))
 }
 
@@ -211,7 +209,8 @@ fn written(report: &Report) -> Option<String> {
 }
 
 fn missing(report: &Report) -> Option<String> {
-    (report.missing > 0).then(|| format!("asked for, and nowhere: {} names", report.missing))
+    let missing = report.not_shown.missing;
+    (missing > 0).then(|| format!("asked for, and nowhere: {missing} names"))
 }
 
 /// How many entries of this machine it was shown.

@@ -24,12 +24,9 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Paths that it asked for, that this machine has, and that its view does not show.
-    pub undeclared: Vec<Undeclared>,
-    /// Whether there were more of these than are remembered.
-    pub undeclared_incomplete: bool,
-    /// How many paths it asked for that neither its view nor this machine has.
-    pub missing: usize,
+    /// What it asked for and was not shown.
+    #[serde(flatten)]
+    pub not_shown: NotShown,
     /// Paths of its view that it was not allowed to reach or to change.
     pub refused: PathList,
     /// What it wrote, and what it was not allowed to.
@@ -48,6 +45,18 @@ pub struct Report {
     pub slowest_calls: Vec<SlowCall>,
     /// How long it took.
     pub seconds: PhaseSeconds,
+}
+
+/// What a program asked for and was not shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotShown {
+    /// The paths that this machine has.
+    pub undeclared: Vec<Undeclared>,
+    /// Whether there were more of these than are remembered.
+    pub undeclared_incomplete: bool,
+    /// How many paths neither its view nor this machine has.
+    pub missing: usize,
 }
 
 /// What a program wrote. How much it wrote to each place is said there.
@@ -107,13 +116,13 @@ impl Report {
     #[must_use]
     pub fn of(view: &ViewSpec, store: &Path, made: &[PathBuf], ended: &Ended, hashed_max: u64) -> Report {
         let Ended { accesses, usage, times, .. } = ended;
-        let PathList { paths: hidden, incomplete } = accesses.existing(view, store, made);
+        let PathList { paths: hidden, incomplete: undeclared_incomplete } =
+            accesses.existing(view, store, made);
+        let undeclared = hidden.into_iter().map(|path| Undeclared { path, owner: None }).collect();
         let entries = entries(view, &accesses.usage.entries);
         let host_files = host_files::of(&accesses.usage.files, &entries, hashed_max);
         Report {
-            undeclared: hidden.into_iter().map(|path| Undeclared { path, owner: None }).collect(),
-            undeclared_incomplete: incomplete,
-            missing: accesses.missing(),
+            not_shown: NotShown { undeclared, undeclared_incomplete, missing: accesses.missing() },
             refused: accesses.refused(),
             written: Written { files: accesses.usage.written.clone(), refused: accesses.changes_refused() },
             entries,
@@ -125,29 +134,24 @@ impl Report {
         }
     }
 
-    /// The paths that the program asked for and was not shown, though this machine has them.
-    #[must_use]
-    pub fn hidden(&self) -> PathList {
-        Undeclared::list(&self.undeclared, self.undeclared_incomplete)
-    }
-
     /// What the program was shown of this machine and did not use.
     pub fn unused(&self) -> impl Iterator<Item = &EntryReport> {
         self.entries.iter().filter(|entry| entry.kind != EntryKind::Scratch && !entry.used)
     }
 }
 
-impl Undeclared {
-    /// The paths alone.
+impl NotShown {
+    /// The paths that this machine has, without their owners.
     #[must_use]
-    pub fn list(found: &[Undeclared], incomplete: bool) -> PathList {
-        PathList { paths: found.iter().map(|found| found.path.clone()).collect(), incomplete }
+    pub fn hidden(&self) -> PathList {
+        let paths = self.undeclared.iter().map(|found| found.path.clone()).collect();
+        PathList { paths, incomplete: self.undeclared_incomplete }
     }
 
     /// Asks this machine's packages whose these are, which takes longer than to know the paths.
-    pub fn find_owners(found: &mut [Undeclared], store: &Path) {
-        let paths: Vec<PathBuf> = found.iter().map(|found| found.path.clone()).collect();
-        for (found, owner) in found.iter_mut().zip(owners::of(&paths, store)) {
+    pub fn find_owners(&mut self, store: &Path) {
+        let owners = owners::of(&self.hidden().paths, store);
+        for (found, owner) in self.undeclared.iter_mut().zip(owners) {
             found.owner = owner;
         }
     }

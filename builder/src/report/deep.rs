@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandbox::report::Undeclared;
+use sandbox::report::NotShown;
 use serde::{Deserialize, Serialize};
 
 use crate::store::PathInfo;
@@ -11,12 +11,9 @@ use crate::store::PathInfo;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeepReport {
-    /// Paths that it asked for, that this machine has, and that its view does not show.
-    pub undeclared: Vec<Undeclared>,
-    /// Whether there were more of these than are remembered.
-    pub undeclared_incomplete: bool,
-    /// How many paths it asked for that neither its view nor this machine has.
-    pub missing: usize,
+    /// What it asked for and was not shown, by whole paths.
+    #[serde(flatten)]
+    pub not_shown: NotShown,
     /// Whether it goes the same way where they are hidden.
     #[serde(flatten)]
     pub outcome: DeepOutcome,

@@ -104,8 +104,8 @@ impl AnyReport {
     /// What was asked for and hidden, by whole paths if these are known.
     pub fn undeclared(&self) -> &[Undeclared] {
         match self {
-            AnyReport::Build(report) if let Some(deep) = &report.deep => &deep.undeclared,
-            _ => &self.access().undeclared,
+            AnyReport::Build(report) => &report.not_shown().undeclared,
+            AnyReport::Command(report) => &report.access.not_shown.undeclared,
         }
     }
 

@@ -16,7 +16,7 @@ pub const WITH_REPORT: Option<&str> = Some("--report=FILE");
 /// What a build asked for that its view hides; nothing if there was nothing. `all` says how to see all of it, where that can
 /// be seen.
 pub fn of_build(report: &BuildReport, all: Option<&str>) -> Vec<String> {
-    let hidden = report.access.hidden();
+    let hidden = report.access.not_shown.hidden();
     if hidden.paths.is_empty() {
         return Vec::new();
     }

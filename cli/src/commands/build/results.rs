@@ -158,7 +158,7 @@ fn of_built(store: &Store, built: &Built) -> Value {
         value["mounts"] = json!(spent.mounts);
         value["seconds"] = json!(measures.seconds);
         value["viewSeconds"] = json!(measures.view);
-        value["hidden"] = json!(measures.report.access.hidden())["paths"].take();
+        value["hidden"] = json!(measures.report.access.not_shown.hidden())["paths"].take();
     }
     value
 }
@@ -178,7 +178,7 @@ fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
         value["log"] = json!(failure.log);
         value["logFile"] = json!(failure.log_file);
         value["kept"] = json!(failure.kept);
-        value["hidden"] = json!(failure.report.access.hidden())["paths"].take();
+        value["hidden"] = json!(failure.report.access.not_shown.hidden())["paths"].take();
     }
     if let BuildError::Undeclared(error) = error {
         value["undeclared"] = json!(error.paths);

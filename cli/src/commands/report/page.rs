@@ -91,8 +91,12 @@ fn choice(labels: &[String]) -> Markup {
 /// What a report is of, and how much it found.
 fn label(report: &AnyReport) -> String {
     let mut found = vec![format!("{}{}{}", ISOLATED[0], report.short_of(), ISOLATED[1])];
-    if matches!(report, AnyReport::Build(build) if build.status == BuildStatus::Failed) {
-        found.push("failed".into());
+    if let AnyReport::Build(build) = report {
+        match build.status {
+            BuildStatus::Built => {}
+            BuildStatus::Failed => found.push("failed".into()),
+            BuildStatus::Forbidden => found.push("forbidden".into()),
+        }
     }
     let (undeclared, refused) = (report.undeclared().len(), report.access().refused.paths.len());
     for (count, what) in [(undeclared, "undeclared"), (refused, "refused")] {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use sandbox::access::Recording;
 use sandbox::command::{Declaration, Request};
-use sandbox::report::{HASHED_MAX, Report, Undeclared};
+use sandbox::report::{HASHED_MAX, Report};
 
 use super::Arguments;
 use crate::commands::in_view::{InView, Ran};
@@ -46,7 +46,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         _ => None,
     };
     let judged = match (&access, &allowed) {
-        (Some(access), Some(allowed)) => allowed.check(access.hidden()),
+        (Some(access), Some(allowed)) => allowed.check(access.not_shown.hidden()),
         _ => Ok(()),
     };
     if let Some(access) = access
@@ -86,7 +86,7 @@ impl Arguments {
 
     /// Reports what the command asked its view for.
     fn tell(&self, mut access: Report, store: &Path) -> Result<(), DocumentError> {
-        Undeclared::find_owners(&mut access.undeclared, store);
+        access.not_shown.find_owners(store);
         let command = self.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let report = AnyReport::Command(Box::new(CommandReport { command, access }));
         report::tell_of(&report);

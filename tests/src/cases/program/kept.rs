@@ -17,7 +17,7 @@ cases![
     what_is_not_kept_says_how_to_have_it,
 ];
 
-fn report(place: &Place, words: &[&str]) -> Ran {
+pub(super) fn report(place: &Place, words: &[&str]) -> Ran {
     Loopbox::at(place).run([&["report"], words].concat())
 }
 

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
+use super::kept;
 use super::report::{PLANTED, plant};
 use crate::cases::clean::store::Store;
 use crate::cases::loopbox::{Loopbox, Ran};
@@ -59,6 +62,9 @@ fn a_build_that_asks_for_what_is_hidden_is_not_registered(place: &Place) {
     let error = format!("Caused by: it asked for \"{PLANTED}\" of this machine that its view hides, ");
     assert!(ran.stderr.contains(&error), "{}", ran.stderr);
     assert_eq!(store.assert_unchanged(), 1, "the derivation, and no output");
+    let kept = kept::report(place, &["--json", &store.derivation.clone()]);
+    let kept: Value = serde_json::from_str(&kept.stdout).expect("it is JSON");
+    assert_eq!(kept["reports"][0]["status"], "forbidden", "{kept:#}");
     // Without it, the same is built, and the machine's own file is of no use to it.
     let ran = store.build_script(place, &script, "", &[]);
     assert_eq!(fs::read_to_string(&ran.stdout).expect("it was built"), "built\n", "{}", ran.stderr);

@@ -77,8 +77,8 @@ function show(index) {
 function title({ derivation, command = [], status }) {
   if (!derivation) return [element("h1", { class: "command" }, element("bdi", {}, command.map(escaped).join(" ")))];
   const path = escaped(derivation);
-  const failed = status === "failed";
-  const state = status ? badge(failed ? "✗ failed" : `✓ ${escaped(status)}`, failed ? "bad" : "good") : null;
+  const built = status === "built";
+  const state = status ? badge(`${built ? "✓" : "✗"} ${escaped(status)}`, built ? "good" : "bad") : null;
   return [
     element("h1", {}, element("bdi", {}, shortName(path).replace(/\.drv$/, "")), " ", state),
     element("p", { class: "note" }, pathElement(path)),
