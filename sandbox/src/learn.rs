@@ -5,7 +5,8 @@ mod programs;
 mod secrets;
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use nfs_server::view::Entry;
@@ -28,6 +29,9 @@ pub struct Learnt {
     /// Whether it used more than could be remembered, so that the view lacks something.
     pub incomplete: bool,
 }
+
+/// Paths that were used, and what is there.
+type Found = BTreeMap<PathBuf, Metadata>;
 
 /// What decides about a view besides what was used.
 #[derive(Debug)]
@@ -66,6 +70,9 @@ fn own(command: &Command) -> BTreeSet<&Path> {
 fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_>) -> Learnt {
     let (fixed, rest): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
         used.into_iter().partition(|path| path.starts_with(rules.immutable));
+    // Some have gone since.
+    let found = |path: PathBuf| path.symlink_metadata().ok().map(|found| (path, found));
+    let rest: Found = rest.into_iter().filter_map(found).collect();
     let closure: BTreeSet<PathBuf> = fixed
         .iter()
         .filter_map(|path| {
@@ -73,34 +80,26 @@ fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_
             Some(rules.immutable.join(name))
         })
         .collect();
-    let (secrets, rest): (Vec<PathBuf>, BTreeSet<PathBuf>) = {
-        let (secret, rest): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
-            rest.into_iter().partition(|path| rules.secrets.is_one(path));
-        // A directory of secrets is named by what was used in it.
-        let named = secret.iter().filter(|path| !path.is_dir()).cloned().collect();
-        (named, rest)
-    };
+    let (secrets, rest): (Found, Found) =
+        rest.into_iter().partition(|(path, found)| rules.secrets.has(path, found));
+    // A directory of secrets is named by what was used in it.
+    let secrets = secrets.into_iter().filter(|(path, _)| !path.is_dir()).map(|(path, _)| path).collect();
     let tree = Tree::of(&rest, listed);
     let Wholes { whole, in_part } = tree.wholes(rules);
     let is_inside = |path: &Path| path.ancestors().any(|above| whole.contains(above));
-    let single: BTreeSet<PathBuf> = rest.into_iter().filter(|path| !is_inside(path)).collect();
-    let programs::Folded { with, rest } = programs::fold(&single, &whole);
+    let single: BTreeSet<PathBuf> = rest.keys().filter(|path| !is_inside(path)).cloned().collect();
+    let programs::Folded { with, rest: alone } = programs::fold(&single, &whole);
     let mut view = Declaration {
         with,
         closure: closure.into_iter().collect(),
         ro: whole.iter().cloned().map(Bind::same).collect(),
         ..Declaration::default()
     };
-    for path in rest {
-        match path.symlink_metadata() {
-            Ok(found) if found.is_dir() => {
-                if tree::needs_words(&path, &found, [&single, &whole]) {
-                    view.dir.push(path);
-                }
-            }
-            Ok(_) => view.ro.push(Bind::same(path)),
-            // It has gone since.
-            Err(_) => {}
+    for path in alone {
+        match &rest[&path] {
+            found if !found.is_dir() => view.ro.push(Bind::same(path)),
+            found if tree::needs_words(&path, found, [&single, &whole]) => view.dir.push(path),
+            _ => {}
         }
     }
     view.fold();

@@ -64,11 +64,12 @@ impl Secrets {
     /// Whether a path leads to one, by its name or by what the file has.
     #[must_use]
     pub fn is_one(&self, path: &Path) -> bool {
-        if self.allowed.iter().any(|allowed| path.starts_with(allowed)) {
-            return false;
-        }
-        let Ok(found) = path.symlink_metadata() else { return false };
-        if is_public(path, &found) {
+        path.symlink_metadata().is_ok_and(|found| self.has(path, &found))
+    }
+
+    /// The same of a path where this was found.
+    pub(super) fn has(&self, path: &Path, found: &Metadata) -> bool {
+        if self.allowed.iter().any(|allowed| path.starts_with(allowed)) || is_public(path, found) {
             return false;
         }
         self.places.match_above(path) || (found.is_file() && self.contains_one(path))

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Rules;
+use super::{Found, Rules};
 
 /// The most that a directory may have below it to be shown whole, each name counted.
 const WHOLE_MAX: usize = 20_000;
@@ -32,11 +32,10 @@ pub(super) struct Wholes {
 
 impl<'a> Tree<'a> {
     /// Of paths that were used, and directories that were listed.
-    pub(super) fn of(used: &'a BTreeSet<PathBuf>, listed: &'a BTreeSet<PathBuf>) -> Tree<'a> {
-        let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    pub(super) fn of(used: &'a Found, listed: &'a BTreeSet<PathBuf>) -> Tree<'a> {
         let mut files: BTreeMap<&Path, usize> = BTreeMap::new();
-        for path in used {
-            if is_directory(path) {
+        for (path, found) in used {
+            if found.is_dir() {
                 files.entry(path).or_default();
             } else {
                 path.ancestors().skip(1).for_each(|above| *files.entry(above).or_default() += 1);
