@@ -16,6 +16,7 @@ mod backends;
 mod behind;
 mod carry;
 mod clean;
+mod graph;
 mod ground;
 mod hide;
 mod hold;
@@ -87,6 +88,8 @@ pub enum Group {
     Verify,
     /// The same in several backends.
     Backends,
+    /// The demonstration's graph as a whole.
+    Graph,
     /// Packages from source among decoys, which takes long.
     Sources,
     /// Programs of all kinds, in views that were learnt from them.
@@ -97,7 +100,12 @@ impl Group {
     /// A case that takes longer hangs: most take less than a minute in the machine.
     fn limit(self) -> Duration {
         let more = if self == Group::Clean { clean::build::time_for_more() } else { Duration::ZERO };
-        more + Duration::from_secs(if self == Group::Sources { 3600 } else { 240 })
+        let seconds = match self {
+            Group::Sources => 3600,
+            Group::Graph => 800,
+            _ => 240,
+        };
+        more + Duration::from_secs(seconds)
     }
 }
 
@@ -131,6 +139,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Nix => nix::cases(),
         Group::Verify => verify::CASES.to_vec(),
         Group::Backends => backends::cases(),
+        Group::Graph => graph::CASES.to_vec(),
         Group::Sources => sources::cases(),
         Group::Programs => programs::CASES.to_vec(),
     };

@@ -33,6 +33,7 @@ const BOOT_LIMIT: Duration = Duration::from_secs(900);
 const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "wait", "--on", "tmpfs"],
     &["__vm-cases", "clean", "--on", "tmpfs"],
+    &["__vm-cases", "graph", "--on", "tmpfs"],
     &["__vm-suites", "--only", "pjdfstest", "--on", "loopbox", "--behind", "ext4"],
     &["__vm-suites", "--only", "pjdfstest"],
     &["__vm-cases", "carry", "--on", "loopbox"],
@@ -48,7 +49,7 @@ const BOOTS: &[&[&str]] = &[
 ];
 
 /// Sets whose cases build: their machine has the demonstration's store.
-const WITH_STORE: [&str; 5] = ["hide", "hold", "shell", "backends", VERIFY];
+const WITH_STORE: [&str; 6] = ["graph", "hide", "hold", "shell", "backends", VERIFY];
 
 /// Its machine has little memory, in MiB, so that writing more than that takes seconds.
 const VERIFY: &str = "verify";

@@ -62,6 +62,18 @@ impl Builds {
         build
     }
 
+    /// `loopbox build` of all derivations of a Nix file that is given the directory of the demonstration's graph.
+    pub fn run_graph(&self, place: &Place, file: &str, words: &[&str]) -> Ran {
+        let file = place.file("graph.nix", file);
+        let mut instantiate = command("nix-instantiate", ["--quiet"]);
+        instantiate.arg(file).args(["--arg", "graph"]).arg(&self.graph);
+        let derivations =
+            text(instantiate.env("NIX_CONF_DIR", &self.configuration)).expect("Nix makes derivations");
+        let mut build = self.loopbox.command(["build", "--no-out-link"]);
+        build.args(derivations.lines()).args(words).env("NIX_CONF_DIR", &self.configuration);
+        build.output().expect("loopbox can be started").into()
+    }
+
     /// The log of a derivation's build, as Nix has it.
     pub fn log(&self, derivation: &str) -> String {
         let mut log = command("nix-store", ["--read-log", derivation]);
