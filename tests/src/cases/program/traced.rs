@@ -3,15 +3,24 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
 
 use super::report::{self, PLANTED, plant};
+use crate::cases::clean::store::Store;
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::cases::place::USER;
 use crate::cases::{Place, cases};
 use crate::traced::{Comparison, Traced, WORDS};
 
-cases![every_path_that_a_compiler_tries_is_reported, every_path_that_a_shell_tries_is_reported];
+cases![
+    every_path_that_a_compiler_tries_is_reported,
+    every_path_that_a_shell_tries_is_reported,
+    every_path_that_a_deep_build_tries_is_reported,
+];
 
 /// What a compiler and a shell are made of on this machine. What they look for besides is hidden.
 const SHOWN: [&str; 7] =
@@ -47,6 +56,45 @@ pub fn run(place: &Place, work: &Path, shown: &[&str], script: &str) -> (Ran, Co
     (ran, comparison)
 }
 
+/// What of this machine a traced build is shown, besides what its view has anyway.
+const SHOWN_TO_BUILDS: &str = "/etc/alternatives /usr/bin /usr/lib /usr/lib64";
+/// The file that strace writes to, in the build's /tmp.
+const TRACE: &str = "strace.txt";
+
+/// Builds a script of the machine's shell with `--deep`, for strace. The report and the trace are both of the build whose outputs
+/// are thrown away.
+fn build(place: &Place, script: &str) -> (Ran, Comparison) {
+    let mut store = Store::make(place);
+    let file = place.path("traced.json");
+    let builder = format!(
+        "cat > script <<'END'\n{script}\nEND
+        export PATH=/usr/bin LC_ALL=C
+        {} -o /tmp/{TRACE} sh script
+        echo > $out",
+        WORDS.join(" ")
+    );
+    let report = format!("--report={}", file.display());
+    let mut command = store.script(place, &builder, "");
+    command.args([&*report, "--deep", "--sandbox-paths", SHOWN_TO_BUILDS]);
+    let child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("loopbox can be started");
+    let running = thread::spawn(move || child.wait_with_output().expect("it can be waited for"));
+    // The file goes with the build's directories, but not its other name, on the same file system.
+    let (trace, kept) = (format!("{}.chroot/tmp/{TRACE}", store.derivation), Path::new("/nix/trace"));
+    while !running.is_finished() && fs::hard_link(&trace, kept).is_err() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let ran: Ran = running.join().expect("it was waited for").into();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let deep = &report::read(&file)["deep"];
+    assert_eq!((&deep["undeclaredIncomplete"], &deep["outcome"]), (&json!(false), &json!("same")));
+    let reported: BTreeSet<PathBuf> = report::undeclared(deep).into_iter().map(PathBuf::from).collect();
+    let trace = fs::read(kept).expect("it was traced");
+    let comparison =
+        Traced::parse(&String::from_utf8_lossy(&trace)).compare(&reported, &["/build", &ran.stdout]);
+    (ran, comparison)
+}
+
 /// A directory that the program may write to.
 fn work(place: &Place) -> PathBuf {
     let work = place.directory("work");
@@ -61,19 +109,25 @@ fn agreed(comparison: &Comparison) -> Vec<&str> {
     comparison.agreed.iter().filter_map(|path| path.to_str()).collect()
 }
 
-fn every_path_that_a_compiler_tries_is_reported(place: &Place) {
-    for file in ["/usr/local/include/planted.h", "/usr/local/lib/libplanted.so"] {
-        let file = Path::new(file);
+/// A header and a library where a compiler looks for them.
+const PLANTED_FOR_COMPILERS: [&str; 2] = ["/usr/local/include/planted.h", "/usr/local/lib/libplanted.so"];
+
+fn plant_for_compilers() {
+    for file in PLANTED_FOR_COMPILERS.map(Path::new) {
         fs::create_dir_all(file.parent().expect("it is in a directory")).expect("root can make it");
         fs::write(file, "").expect("root can write it");
     }
+}
+
+fn every_path_that_a_compiler_tries_is_reported(place: &Place) {
+    plant_for_compilers();
     let work = work(place);
     fs::write(work.join("x.c"), "#include <planted.h>\n#include <stddef.h>\nint main(void) { return 0; }\n")
         .expect("it can be written");
     let (ran, comparison) = run(place, &work, &[], "gcc x.c; sed -i 1d x.c; gcc -o x x.c -lplanted; echo $?");
     assert_eq!(ran.stdout, "1", "{}", ran.stderr);
     let agreed = agreed(&comparison);
-    for planted in ["/usr/local/include/planted.h", "/usr/local/lib/libplanted.so"] {
+    for planted in PLANTED_FOR_COMPILERS {
         assert!(agreed.contains(&planted), "{agreed:#?}");
     }
 }
@@ -97,4 +151,21 @@ fn every_path_that_a_shell_tries_is_reported(place: &Place) {
     let is_there =
         |path: &&str| Command::new("test").args(["-e", path]).status().is_ok_and(|test| test.success());
     assert!(agreed.iter().all(is_there), "{agreed:#?}");
+}
+
+fn every_path_that_a_deep_build_tries_is_reported(place: &Place) {
+    plant();
+    plant_for_compilers();
+    let script = format!(
+        "[ -e {PLANTED} ]; [ -d /opt ]; cat /etc/shadow; /usr/sbin/nologin; grep -r x /etc
+        echo '#include <planted.h>' > x.c; gcc -c x.c; echo 'int main(void) {{ return 0; }}' > x.c; gcc x.c -lplanted
+        ls /planted /root; true"
+    );
+    let (ran, comparison) = build(place, &script);
+    // It was met as a directory, and was itself asked for.
+    assert_eq!(comparison.walked, BTreeSet::from(["/opt".into()]));
+    let agreed = agreed(&comparison);
+    for tried in [PLANTED, "/etc/shadow"].into_iter().chain(PLANTED_FOR_COMPILERS) {
+        assert!(agreed.contains(&tried), "{agreed:#?}\n{}", ran.stderr);
+    }
 }
