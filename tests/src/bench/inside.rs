@@ -17,6 +17,7 @@ use super::replay::{self, proxy::Proxy};
 use super::results::{Event, Unit};
 use super::servers::{Address, Offer, Running, serve};
 use super::subjects::{Server, Workload};
+use super::wire::processor_time;
 use super::work::{self, LARGE, Measured, SCRATCH, Session, TREE, compile, large_file, tree};
 use crate::lab::{self, Lab};
 
@@ -42,6 +43,8 @@ pub struct Job {
     pub length: u64,
     /// Seconds after which a server is given up that has not finished.
     pub limit: u64,
+    /// Whether what each session takes of the server's processor time is measured, too.
+    pub processor: bool,
 }
 
 /// Measures, and prints an event a line.
@@ -81,7 +84,7 @@ fn make_files(job: &Job) -> Result<Offer> {
     if wants(&[Workload::ReadCold, Workload::Random, Workload::Random8]) {
         large_file::write(&root.join(LARGE))?;
     }
-    if wants(&[Workload::CompileCold, Workload::Compile]) {
+    if wants(&[Workload::CompileCold, Workload::Compile, Workload::CompileLarge]) {
         compile::make(&root.join(compile::ROOT), &Lab::open()?.directory("inputs")?)?;
     }
     Offer::new(root)
@@ -103,8 +106,14 @@ fn one_round(job: &Job, round: usize, offer: &Offer, given_up: &mut Vec<(Server,
             }
             let running = servers.entry(server).or_default();
             eprintln!("round {} of {}: {session:?} on {server}", round + 1, job.rounds);
+            let before = running.as_ref().map(spent).transpose()?.unwrap_or_default();
             match one_session(session, server, offer, running, Duration::from_secs(job.limit)) {
-                Ok(measured) => report(job, server, &measured)?,
+                Ok(measured) => {
+                    report(job, server, &measured)?;
+                    if let Some(running) = running.as_ref().filter(|_| job.processor) {
+                        report_processor(session, server, spent(running)?.saturating_sub(before))?;
+                    }
+                }
                 Err(error) => {
                     // Whatever state it is in now, the next session gets a new one.
                     *running = None;
@@ -264,6 +273,16 @@ fn report(job: &Job, server: Server, measured: &BTreeMap<Workload, Measured>) ->
         print(&Event::Sample { workload, server, unit: Unit::Seconds, value })?;
     }
     Ok(())
+}
+
+/// The processor time that a server has taken so far; none of one in the kernel.
+fn spent(running: &Running) -> Result<Duration> {
+    running.process().map_or(Ok(Duration::ZERO), processor_time)
+}
+
+fn report_processor(session: Session, server: Server, spent: Duration) -> Result<()> {
+    let (workload, value) = (format!("{session}-cpu"), spent.as_secs_f64());
+    print(&Event::Sample { workload, server, unit: Unit::Seconds, value })
 }
 
 fn give_up(job: &Job, server: Server, session: Session, error: &anyhow::Error) -> Result<()> {

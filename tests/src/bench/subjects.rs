@@ -65,6 +65,8 @@ pub enum Workload {
     CompileCold,
     /// The same again.
     Compile,
+    /// Compile SQLite, one large file, with a compiler that the client has not seen; only if it is named.
+    CompileLarge,
     /// GETATTR.
     WireGetattr,
     /// LOOKUP.
@@ -110,6 +112,11 @@ impl Server {
 }
 
 impl Workload {
+    /// Those that are measured if nobody is named.
+    pub fn usual() -> impl Iterator<Item = Workload> {
+        Workload::value_variants().iter().copied().filter(|workload| *workload != Workload::CompileLarge)
+    }
+
     /// Where it runs.
     pub fn stage(self) -> Stage {
         match self {

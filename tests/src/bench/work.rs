@@ -55,6 +55,8 @@ pub enum Session {
     Random8,
     /// Unpack and compile a package, twice.
     Compile,
+    /// Compile a large file.
+    CompileLarge,
 }
 
 /// What a workload came to.
@@ -78,7 +80,7 @@ pub struct Options {
 
 impl Session {
     /// All of them; one that needs what another left comes behind it.
-    pub const ALL: [Session; 9] = [
+    pub const ALL: [Session; 10] = [
         Session::Find,
         Session::Tar,
         Session::Create,
@@ -88,6 +90,7 @@ impl Session {
         Session::Random,
         Session::Random8,
         Session::Compile,
+        Session::CompileLarge,
     ];
 
     /// What is measured in it.
@@ -102,6 +105,7 @@ impl Session {
             Session::Random => &[Workload::Random],
             Session::Random8 => &[Workload::Random8],
             Session::Compile => &[Workload::CompileCold, Workload::Compile],
+            Session::CompileLarge => &[Workload::CompileLarge],
         }
     }
 
@@ -119,7 +123,10 @@ impl Session {
             Workload::ReadCold => large_file::read(&large),
             Workload::Random => large_file::random(&large, 1),
             Workload::Random8 => large_file::random(&large, 8),
-            Workload::CompileCold | Workload::Compile => compile::run(&place.join(compile::ROOT), own),
+            Workload::CompileCold | Workload::Compile => {
+                compile::run(&place.join(compile::ROOT), compile::ZLIB, own)
+            }
+            Workload::CompileLarge => compile::run(&place.join(compile::ROOT), compile::SQLITE, own),
             _ => anyhow::bail!("{workload} is no work on a mount"),
         }
     }
@@ -165,7 +172,9 @@ impl Options {
                 std::fs::remove_file(self.place.join(SCRATCH).join(&self.scratch).join(LARGE))?;
                 Ok(())
             }
-            Session::Compile => compile::clear(&self.place.join(compile::ROOT), &self.scratch),
+            Session::Compile | Session::CompileLarge => {
+                compile::clear(&self.place.join(compile::ROOT), &self.scratch)
+            }
             _ => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::setup;
 use crate::bench::inside::Job;
@@ -51,6 +51,9 @@ pub struct Options {
     /// How backends grow with the closure, and nothing else; fails if NFS grows with it.
     #[arg(long, conflicts_with_all = ["only", "servers"])]
     scaling: bool,
+    /// What it costs that builds record what they ask for, and nothing else: wall time, and the server's processor time.
+    #[arg(long, conflicts_with_all = ["only", "servers", "scaling"])]
+    recording: bool,
     /// Rounds, each with all servers.
     #[arg(long)]
     rounds: Option<usize>,
@@ -98,8 +101,9 @@ fn scale(lab: &Lab, options: &Options) -> Result<ExitCode> {
 fn measure(lab: &Lab, options: &Options, results: &mut Results) -> Result<()> {
     let job = |stage| options.job(stage);
     if let Some(job) = job(Stage::Machine) {
-        if job.workloads.iter().any(|workload| matches!(workload, Workload::CompileCold | Workload::Compile))
-        {
+        if job.workloads.iter().any(|workload| {
+            matches!(workload, Workload::CompileCold | Workload::Compile | Workload::CompileLarge)
+        }) {
             Demonstration::prepare(lab)?;
         }
         say(&format!("on the host a system call takes {:?}", work::system_call()));
@@ -135,19 +139,28 @@ fn optimised(lab: &Lab) -> Result<ExitCode> {
 
 impl Options {
     fn servers(&self) -> &[Server] {
-        if self.servers.is_empty() { &Server::ALL } else { &self.servers }
+        match &self.servers[..] {
+            [] if self.recording => &[Server::Loopbox, Server::Recording],
+            [] => &Server::ALL,
+            named => named,
+        }
     }
 
     /// What of all that one stage measures; none when it has nothing to measure.
     fn job(&self, stage: Stage) -> Option<Job> {
-        let chosen = if self.only.is_empty() { Workload::value_variants() } else { &self.only };
+        let chosen = match &self.only[..] {
+            [] if self.recording => vec![Workload::TarCold, Workload::CompileLarge],
+            [] => Workload::usual().collect(),
+            named => named.to_vec(),
+        };
         let workloads: Vec<Workload> =
-            chosen.iter().copied().filter(|workload| workload.stage() == stage).collect();
+            chosen.into_iter().filter(|workload| workload.stage() == stage).collect();
         if workloads.is_empty() {
             return None;
         }
         let rounds = self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS });
         let (limit, length) = if self.quick { (QUICK_LIMIT, QUICK_LENGTH) } else { (LIMIT, LENGTH) };
-        Some(Job { servers: self.servers().to_vec(), workloads, rounds, limit, length, record: None })
+        let (servers, processor) = (self.servers().to_vec(), self.recording);
+        Some(Job { servers, workloads, rounds, limit, length, record: None, processor })
     }
 }

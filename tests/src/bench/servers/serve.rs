@@ -63,10 +63,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     let view = || View::open(&spec, None).map(Arc::new);
     match options.server {
         Server::Loopbox | Server::LoopboxLocal => loopbox(&spec, options.peers, None)?,
-        Server::Recording => {
-            let log = AccessLog::new(Recording::Hidden);
-            loopbox(&spec, options.peers, Some(Arc::new(log)))?;
-        }
+        Server::Recording => loopbox(&spec, options.peers, Some(AccessLog::new(Recording::Hidden)))?,
         Server::Nfs3Server => nfs3_server::serve(view()?, ready)?,
         Server::Nfsserve => nfsserve::serve(view()?, ready)?,
         other => bail!("{other} is no process of this program"),
@@ -74,18 +71,21 @@ pub fn main(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// With as little power as in a session of user 0, who the clients here are.
-fn loopbox(spec: &ViewSpec, peers: Peers, observer: Option<Arc<dyn AccessObserver>>) -> Result<()> {
+/// With as little power as in a session of user 0, who the clients here are. With a record, calls are timed as in builds.
+fn loopbox(spec: &ViewSpec, peers: Peers, record: Option<AccessLog>) -> Result<()> {
     let peers = match peers {
         Peers::Kernel => nfs_server::Peers::KernelOnly,
         Peers::Anyone => nfs_server::Peers::Anyone,
     };
     let rights = Rights::of(&User::new(0, 0));
+    let times_calls = record.is_some();
+    let observer = record.map(|record| Arc::new(record) as Arc<dyn AccessObserver>);
     let options = ViewOptions { observer, becomes: Some(rights.user.clone()), ..ViewOptions::default() };
     let view = Arc::new(View::open_with(spec, options)?);
     let listener = Listener::new(peers)?;
     sandbox::confine(&rights, spec)?;
-    let server = nfs_server::Server::start_on(listener, view, ServerOptions::new(Users::Any, peers))?;
+    let options = ServerOptions { times_calls, ..ServerOptions::new(Users::Any, peers) };
+    let server = nfs_server::Server::start_on(listener, view, options)?;
     let port = server.addr().port();
     ready(&Address { nfs: port, mount: port, export: server.export().to_owned() })?;
     server.stop();

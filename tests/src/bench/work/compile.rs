@@ -1,5 +1,5 @@
-//! zlib, unpacked and compiled in a root of its own with the demonstration's toolchain: the compiler, its headers and
-//! the source are in the root's store, and the object files go to its `/build`.
+//! zlib, unpacked and compiled, and SQLite, the demonstration's largest compile, in a root of their own with the demonstration's
+//! toolchain: the compiler, its headers and the sources are in the root's store, and the object files go to its `/build`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ pub const TOOLS: &str = "tools";
 pub const BUILD: &str = "build";
 
 /// Done in `/build/$1`; every process is started as `make` would start it.
-const SCRIPT: &str = "
+pub const ZLIB: &str = "
 cd /build/$1
 /tools/busybox tar xjf /tools/zlib.tar.bz2
 cd zlib-*
@@ -29,6 +29,17 @@ for file in *.c; do
 done
 /tools/zig/zig ar rcs libz.a *.o
 test -s libz.a
+";
+
+/// The same of one file of nine megabytes, compiled as in the demonstration's graph.
+pub const SQLITE: &str = "
+mkdir /build/$1/sqlite
+cd /build/$1/sqlite
+/tools/zig/zig clang --target=x86_64-linux-musl -nostdinc -isystem /tools/zig/lib/include -isystem /tools/musl/include \\
+  -Wno-everything -O0 -DSQLITE_THREADSAFE=0 -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_DEFAULT_MMAP_SIZE=0 \\
+  -c /tools/sqlite/sqlite3.c -o sqlite3.o
+/tools/zig/zig ar rcs libsqlite3.a sqlite3.o
+test -s libsqlite3.a
 ";
 
 /// Puts the root together from what the demonstration brought.
@@ -41,20 +52,26 @@ pub fn make(root: &Path, inputs: &Path) -> Result<()> {
     fs::copy(inputs.join("zig/zig"), tools.join("zig/zig")).context("cannot copy the compiler")?;
     fs::set_permissions(tools.join("zig/zig"), fs::Permissions::from_mode(0o755))?;
     fs::copy(source(inputs)?, tools.join("zlib.tar.bz2"))?;
-    quiet(command("cp", ["-r"]).arg(inputs.join("zig/lib/include")).arg(tools.join("zig/lib")))?;
-    quiet(command("cp", ["-r"]).arg(inputs.join("musl")).arg(tools.join("musl")))
+    for (from, to) in [("zig/lib/include", "zig/lib"), ("musl", "musl"), ("sqlite", "sqlite")] {
+        quiet(command("cp", ["-r"]).arg(inputs.join(from)).arg(tools.join(to)))?;
+    }
+    Ok(())
 }
 
-/// Unpacks and compiles, and leaves nothing behind.
-pub fn run(root: &Path, directory: &str) -> Result<()> {
+/// Compiles by a script, which leaves a library.
+pub fn run(root: &Path, script: &str, directory: &str) -> Result<()> {
     let dev = root.join("dev");
     mount(Some("/dev"), &dev, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .context("cannot show /dev in the root")?;
     let place = root.join(BUILD).join(directory);
-    let compiled = in_root(root, &["sh", "-e", "-c", SCRIPT, "sh", directory]);
+    let compiled = in_root(root, &["sh", "-e", "-c", script, "sh", directory]);
     umount2(&dev, MntFlags::MNT_DETACH).context("cannot take /dev away again")?;
     compiled?;
-    if !WalkDir::new(&place).into_iter().flatten().any(|entry| entry.file_name() == "libz.a") {
+    if !WalkDir::new(&place)
+        .into_iter()
+        .flatten()
+        .any(|entry| entry.path().extension().is_some_and(|end| end == "a"))
+    {
         bail!("the compiler left no library");
     }
     Ok(())
