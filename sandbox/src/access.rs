@@ -117,12 +117,15 @@ impl AccessObserver for AccessLog {
         if !self.recording.wants(decision) {
             return;
         }
+        let path = path();
+        // What is found and read takes no lock. This one is hardly ever waited for: a mount has one connection, whose thread
+        // looks up all names.
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         match decision {
-            LookupOutcome::Hidden => asked.hidden.insert(path(), HIDDEN_MAX),
-            LookupOutcome::Refused => asked.refused.insert(path(), REFUSED_MAX),
-            LookupOutcome::ChangeRefused => asked.changes_refused.insert(path(), REFUSED_MAX),
-            LookupOutcome::Found => asked.found.insert(path(), FOUND_MAX),
+            LookupOutcome::Hidden => asked.hidden.insert(path, HIDDEN_MAX),
+            LookupOutcome::Refused => asked.refused.insert(path, REFUSED_MAX),
+            LookupOutcome::ChangeRefused => asked.changes_refused.insert(path, REFUSED_MAX),
+            LookupOutcome::Found => asked.found.insert(path, FOUND_MAX),
             LookupOutcome::Absent => {}
         }
     }
