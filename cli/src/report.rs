@@ -162,15 +162,13 @@ fn outcome(outcome: &DeepOutcome) -> Option<String> {
 
 /// What may not be reached, and what may not be changed.
 fn refused(report: &Report) -> Option<String> {
-    let is_change = |path: &&PathBuf| report.written.refused.paths.binary_search(path).is_ok();
-    let (changes, others): (Vec<&PathBuf>, Vec<&PathBuf>) =
-        report.refused.paths.iter().partition(|path| is_change(path));
-    let part = |what: &str, paths: &[&PathBuf]| {
-        let paths: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
-        (!paths.is_empty()).then(|| format!("{what}{}", names(&paths)))
-    };
-    let parts: Vec<String> =
-        [part("", &others), part("changes of ", &changes)].into_iter().flatten().collect();
+    let changes = &report.written.refused.paths;
+    let others = report.refused.paths.iter().filter(|path| changes.binary_search(path).is_err());
+    let part =
+        |what: &str, paths: Vec<&Path>| (!paths.is_empty()).then(|| format!("{what}{}", names(&paths)));
+    let others = part("", others.map(PathBuf::as_path).collect());
+    let changes = part("changes of ", changes.iter().map(PathBuf::as_path).collect());
+    let parts: Vec<String> = others.into_iter().chain(changes).collect();
     (!parts.is_empty()).then(|| format!("refused: {}", parts.join("; ")))
 }
 
@@ -200,12 +198,15 @@ fn read(report: &Report) -> String {
 
 /// How much, and the files that most of it is in.
 fn written(report: &Report) -> Option<String> {
-    let entries = report.entries.iter().map(|entry| &entry.usage);
-    let (files, bytes) = entries
+    let usages = report.entries.iter().map(|entry| &entry.usage);
+    let (files, bytes) = usages
         .fold((0, 0), |(files, bytes), usage| (files + usage.files_written, bytes + usage.bytes_written));
-    let largest: Vec<&Path> = report.written.files.iter().map(|file| file.path.as_path()).collect();
-    let largest = if largest.is_empty() { String::new() } else { format!(": {}", names(&largest)) };
-    (bytes > 0).then(|| format!("written: {files} files, {}{largest}", indicatif::BinaryBytes(bytes)))
+    let largest: Vec<String> = report.written.files.iter().take(NAMED).map(|file| name(&file.path)).collect();
+    let named = match largest.len() {
+        0 => String::new(),
+        _ => format!(": {}{}", largest.join(", "), more(usize::try_from(files).unwrap_or(usize::MAX), "")),
+    };
+    (bytes > 0).then(|| format!("written: {files} files, {}{named}", indicatif::BinaryBytes(bytes)))
 }
 
 fn missing(report: &Report) -> Option<String> {
