@@ -145,9 +145,6 @@ pub(crate) const DIR_INDEX_NAMES_MAX: usize = NODES_MAX;
 /// stale until the client looks up one of the others.
 pub(crate) const LOCATIONS_MAX: usize = 64;
 
-/// Files that a report lists as those that most was written to: more than a person reads, and 800 KiB of paths at most.
-pub(crate) const WRITTEN_LISTED_MAX: usize = 200;
-
 /// Calls that are remembered as the slowest: enough to see what they have in common.
 pub(crate) const SLOW_CALLS_MAX: usize = 10;
 

@@ -1,5 +1,7 @@
 //! What a program asked its view for: what that hid or refused, and what of it was used.
 
+mod scratches;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +18,9 @@ const HIDDEN_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED };
 const REFUSED_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED / 2 };
 /// As much of what is found, where that is remembered and hardly anything else.
 const FOUND_MAX: Most = Most { paths: 200_000, bytes: 2 * BYTES_REMEMBERED };
+
+/// Files that are listed as those that most was written to: more than a person reads, and 800 KiB of paths at most.
+const WRITTEN_MAX: usize = 200;
 
 /// How much is remembered.
 #[derive(Clone, Copy)]
@@ -148,7 +153,7 @@ impl AccessLog {
                 Accesses { listed: PathList { paths, incomplete: !all }, ..asked }
             }
             Recording::Nothing | Recording::Hidden => {
-                Accesses { usage: view.usage(BYTES_REMEMBERED), ..asked }
+                Accesses { usage: view.usage(BYTES_REMEMBERED, WRITTEN_MAX), ..asked }
             }
         }
     }

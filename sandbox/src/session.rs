@@ -297,7 +297,11 @@ impl Here<'_> {
         let unmounted = Instant::now();
         let suspicious = matches!(waited, Ok((outcome, _)) if is_suspicious(outcome));
         let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };
-        let Spent { usage, accesses } = self.provisioned.end()?;
+        let Spent { usage, mut accesses } = self.provisioned.end()?;
+        // Somebody else's directories he looks at himself.
+        if !self.lent {
+            accesses.add_scratches(self.view);
+        }
         let (outcome, unmounting) = waited?;
         let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
         let times = PhaseTimes { opened: self.opened, started, ended, gone: Instant::now() };

@@ -11,7 +11,6 @@ use super::spec::Access;
 use super::tree::NodeKind;
 use super::use_counters::UseCounters;
 use super::{View, declared, path_text};
-use crate::limits::WRITTEN_LISTED_MAX;
 
 /// What a view was used for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,9 +95,10 @@ impl EntryUsage {
 }
 
 impl View {
-    /// What it was used for so far, with as many files as have paths of `paths_max` bytes together.
+    /// What it was used for so far, with as many files that were read as have paths of `paths_max` bytes together, and
+    /// `written_max` of those that were written.
     #[must_use]
-    pub fn usage(&self, paths_max: usize) -> ViewUsage {
+    pub fn usage(&self, paths_max: usize, written_max: usize) -> ViewUsage {
         // By their index in the tree; the tree has more nodes than these.
         let mut entries: Vec<(usize, EntryUsage)> = Vec::new();
         for (index, entry) in self.tree.host_entries() {
@@ -132,14 +132,14 @@ impl View {
         files.truncate(listed);
         let mut entries: Vec<EntryUsage> = entries.into_iter().map(|(_, usage)| usage).collect();
         entries.sort_unstable_by(|one, other| one.at.cmp(&other.at));
-        ViewUsage { entries, files, files_left_out, written: self.most_written(written) }
+        ViewUsage { entries, files, files_left_out, written: self.most_written(written, written_max) }
     }
 
     /// Those that most was written to.
-    fn most_written(&self, mut written: Vec<Node>) -> Vec<WrittenFile> {
+    fn most_written(&self, mut written: Vec<Node>, most: usize) -> Vec<WrittenFile> {
         written.retain(|node| self.kind(node) != FileType::Directory);
         written.sort_by_cached_key(|node| (Reverse(self.counters(node).bytes_written()), node.id()));
-        written.truncate(WRITTEN_LISTED_MAX);
+        written.truncate(most);
         let file = |node: &Node| WrittenFile {
             path: self.path(node),
             bytes_written: self.counters(node).bytes_written(),

@@ -11,6 +11,8 @@ use nfs_server::view::{
 
 /// Bytes of paths, more than there are.
 const PATHS: usize = 1000;
+/// Written files that are listed at most.
+const WRITTEN: usize = 20;
 
 struct World {
     host: tempfile::TempDir,
@@ -77,7 +79,7 @@ impl World {
     }
 
     fn entry(&self, at: &str) -> EntryUsage {
-        let usage = self.view.usage(PATHS);
+        let usage = self.view.usage(PATHS, WRITTEN);
         usage.entries.into_iter().find(|usage| usage.at == Path::new(at)).unwrap()
     }
 }
@@ -99,7 +101,7 @@ fn usage(at: &str, found: [u64; 2], [listed, files_read, bytes_read]: [u64; 3]) 
 fn every_entry_is_named_and_nothing_is_used_at_first() {
     let entries = ["/file", "/scratch", "/tree", "/unused", "/used"].map(|at| usage(at, [0; 2], [0; 3]));
     let expected = ViewUsage { entries: entries.into(), ..ViewUsage::default() };
-    assert_eq!(world().view.usage(PATHS), expected);
+    assert_eq!(world().view.usage(PATHS, WRITTEN), expected);
 }
 
 #[test]
@@ -143,10 +145,10 @@ fn files_of_the_host_are_named_as_far_as_there_is_room() {
     world.read("/tree/deep/file", 4, 100);
     world.read("/used/file", 0, 100);
     let file = |path: &str, bytes_read| FileUsage { path: path.into(), bytes_read };
-    let all = world.view.usage(PATHS);
+    let all = world.view.usage(PATHS, WRITTEN);
     assert_eq!(all.files, [file("/file", 2), file("/tree/deep/file", 6)], "none that nobody changes");
     assert_eq!(all.files_left_out, 0);
-    let one = world.view.usage("/file".len() + 3);
+    let one = world.view.usage("/file".len() + 3, WRITTEN);
     assert_eq!((one.files.len(), one.files_left_out), (1, 1));
     assert!(world.host.path().exists());
 }
@@ -163,19 +165,19 @@ fn files_that_are_written_are_listed_by_size_under_their_last_names() {
     scratch.remove(b"gone", Caller::ROOT).unwrap();
     let file = |path: &str, bytes_written| WrittenFile { path: path.into(), bytes_written };
     let expected = [file("/scratch/renamed", 9), file("/scratch/medium", 5), file("/scratch/small", 1)];
-    assert_eq!(world.view.usage(PATHS).written, expected);
+    assert_eq!(world.view.usage(PATHS, WRITTEN).written, expected);
     let usage = world.entry("/scratch");
     assert_eq!((usage.files_written, usage.bytes_written), (3, 115), "what was removed was written too");
 }
 
 #[test]
-fn no_more_written_files_are_listed_than_a_person_reads() {
+fn no_more_written_files_are_listed_than_are_wanted() {
     let world = world();
-    for number in 1..=250 {
+    for number in 1..=25 {
         world.write(&number.to_string(), number);
     }
-    let written = world.view.usage(PATHS).written;
+    let written = world.view.usage(PATHS, WRITTEN).written;
     let bytes: Vec<u64> = written.iter().map(|file| file.bytes_written).collect();
-    assert_eq!(bytes, (51..=250).rev().collect::<Vec<u64>>());
-    assert_eq!(world.entry("/scratch").files_written, 250);
+    assert_eq!(bytes, (6..=25).rev().collect::<Vec<u64>>());
+    assert_eq!(world.entry("/scratch").files_written, 25);
 }

@@ -156,7 +156,8 @@ impl DaemonSession<'_> {
 
     fn ended(&self, last: Reply, jail: &JailSpec) -> Result<Ended, SessionError> {
         match last {
-            Reply::Ended { outcome, seconds, calls, mounts, accesses } => {
+            Reply::Ended { outcome, seconds, calls, mounts, mut accesses } => {
+                accesses.add_scratches(self.spec);
                 let missing = if session::is_suspicious(outcome) { self.missing(jail) } else { None };
                 let nfs_calls = CallCounts::from_numbers(&calls);
                 Ok(Ended {

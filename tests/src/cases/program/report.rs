@@ -181,13 +181,19 @@ fn unused(report: &Value, name: &str) -> Option<(bool, bool)> {
 fn a_build_says_which_inputs_it_did_without(place: &Place) {
     let mut store = Store::make(place);
     let inputs = inputs(place, &store);
-    let script = format!("[ -e {PLANTED} ] || true; cat $used/file > $out");
+    let script = format!("[ -e {PLANTED} ] || true; echo made > /build/made; cat $used/file > $out");
     let (ran, report) = build(place, &mut store, &inputs, &[], &script);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     assert_eq!(unused(&report, "-unused"), Some((true, true)), "{report:#}");
     assert_eq!([unused(&report, "-used"), unused(&report, "-busybox")], [None, None], "{report:#}");
     assert_eq!(report["undeclared"][0]["path"], "/planted");
     assert_eq!(report["status"], "built");
+    // The build directory is the machine's own, and the output is served.
+    let files = report["written"]["files"].as_array().expect("there is a list");
+    for (path, bytes) in [("/build/made", 5), (ran.stdout.as_str(), 4)] {
+        assert!(files.contains(&json!({ "path": path, "bytesWritten": bytes })), "{files:#?}");
+    }
+    assert_eq!(entry(&report, "/build")["filesWritten"], 1);
     assert!(ran.stderr.contains("; the derivation could do without /nix/store/"), "{}", ran.stderr);
     // What an output refers to is needed, though nothing of it was read.
     let script = "cat $used/link > $out; echo $unused >> $out";
