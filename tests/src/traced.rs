@@ -77,9 +77,10 @@ impl Traced {
             (!is_own(&path) && path.symlink_metadata().is_ok()).then_some(path)
         };
         let mut comparison = Comparison::default();
-        for path in self.absent.iter().filter_map(real) {
-            // Where a link is shown, what it leads to was asked for in vain.
-            let mut hidden = chain(&path).into_iter().filter(|path| reported.contains(path)).peekable();
+        for (named, path) in self.absent.iter().filter_map(|named| Some((named, real(named)?))) {
+            // Where a link is shown, what it leads to was asked for in vain; where a directory is in its place, the name itself.
+            let names = std::iter::once(named.clone()).chain(chain(&path));
+            let mut hidden = names.filter(|path| reported.contains(path)).peekable();
             if hidden.peek().is_none() {
                 comparison.unreported.insert(path.clone());
             }

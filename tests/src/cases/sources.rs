@@ -4,14 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::clean::store::Store;
+use super::loopbox::Ran;
 use super::program::traced;
 use super::{Case, Place, cases};
+use crate::traced::Comparison;
 
 cases![
     bash_links_nothing_of_the_machine,
     curl_looks_for_libraries,
     python_looks_for_libraries,
-    gawk_looks_for_libraries
+    gawk_looks_for_libraries,
+    gawk_looks_for_libraries_in_a_build,
 ];
 
 /// The directory with the sources.
@@ -66,6 +70,21 @@ fn gawk_looks_for_libraries(place: &Place) {
     configured(place, "gawk", "--with-readline");
 }
 
+/// The same by `loopbox build --deep`.
+fn gawk_looks_for_libraries_in_a_build(place: &Place) {
+    plant(place);
+    unpack(place, "gawk");
+    let mut store = Store::make(place);
+    let source = store.ask("nix-store", ["--add", &place.path("source").to_string_lossy()]);
+    let attributes = format!("src = \"${{builtins.storePath {source}}}\";");
+    let script = format!(
+        "cp -r $src source; chmod -R u+w source; cd source; ./configure {FLAGS} --with-readline || exit 1"
+    );
+    let shown = format!("{} /usr/include /bin/sh=/usr/bin/dash", traced::SHOWN_TO_BUILDS);
+    let (ran, comparison) = traced::build(place, &mut store, &attributes, &shown, &script);
+    assert_agree("gawk", &ran, &comparison);
+}
+
 /// Configures a package, and builds it if the words say so; every path of the decoys' that was tried is in the report, and in the
 /// trace. The answer is where it was built.
 fn configured(place: &Place, package: &str, words: &str) -> PathBuf {
@@ -73,6 +92,12 @@ fn configured(place: &Place, package: &str, words: &str) -> PathBuf {
     let work = unpack(place, package);
     let script = format!("./configure {FLAGS} {words}");
     let (ran, comparison) = traced::run(place, &work, &["/usr/include"], &script);
+    assert_agree(package, &ran, &comparison);
+    work
+}
+
+/// Report and trace say the same of a package that looked for decoys.
+fn assert_agree(package: &str, ran: &Ran, comparison: &Comparison) {
     let decoys = |path: &&PathBuf| PREFIXES.iter().any(|prefix| path.starts_with(prefix));
     let (tried, others): (Vec<_>, Vec<_>) = comparison.agreed.iter().partition(decoys);
     println!("{package}: exit status {}, {} decoys were tried: {tried:#?}", ran.status, tried.len());
@@ -83,7 +108,6 @@ fn configured(place: &Place, package: &str, words: &str) -> PathBuf {
     assert!(comparison.unreported.is_empty(), "not reported: {:#?}", comparison.unreported);
     assert!(comparison.untraced.is_empty(), "reported, and nobody asked: {:#?}", comparison.untraced);
     assert!(!tried.is_empty(), "nobody looked for a decoy");
-    work
 }
 
 /// Decoys that a compiler of this machine takes, as the last line shows.

@@ -57,25 +57,33 @@ pub fn run(place: &Place, work: &Path, shown: &[&str], script: &str) -> (Ran, Co
 }
 
 /// What of this machine a traced build is shown, besides what its view has anyway.
-const SHOWN_TO_BUILDS: &str = "/etc/alternatives /usr/bin /usr/lib /usr/lib64";
+pub const SHOWN_TO_BUILDS: &str = "/etc/alternatives /usr/bin /usr/lib /usr/lib64";
+/// A directory that a build can walk through only where hidden ones can be.
+const MARK: &str = "/planted";
 /// The file that strace writes to, in the build's /tmp.
 const TRACE: &str = "strace.txt";
 
-/// Builds a script of the machine's shell with `--deep`, for strace. The report and the trace are both of the build whose outputs
-/// are thrown away.
-fn build(place: &Place, script: &str) -> (Ran, Comparison) {
-    let mut store = Store::make(place);
+/// Builds a script of the machine's shell with `--deep`, and in the build whose outputs are thrown away for strace: the report is of
+/// that one too. `attributes` are further ones of the derivation, which is shown the paths of `shown`.
+pub fn build(
+    place: &Place,
+    store: &mut Store,
+    attributes: &str,
+    shown: &str,
+    script: &str,
+) -> (Ran, Comparison) {
+    plant();
     let file = place.path("traced.json");
     let builder = format!(
         "cat > script <<'END'\n{script}\nEND
         export PATH=/usr/bin LC_ALL=C
-        {} -o /tmp/{TRACE} sh script
+        if [ -d {MARK} ]; then {} -o /tmp/{TRACE} sh script; else sh script; fi
         echo > $out",
         WORDS.join(" ")
     );
     let report = format!("--report={}", file.display());
-    let mut command = store.script(place, &builder, "");
-    command.args([&*report, "--deep", "--sandbox-paths", SHOWN_TO_BUILDS]);
+    let mut command = store.script(place, &builder, attributes);
+    command.args([&*report, "--deep", "--sandbox-paths", shown]);
     let child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("loopbox can be started");
     let running = thread::spawn(move || child.wait_with_output().expect("it can be waited for"));
@@ -88,7 +96,9 @@ fn build(place: &Place, script: &str) -> (Ran, Comparison) {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let deep = &report::read(&file)["deep"];
     assert_eq!((&deep["undeclaredIncomplete"], &deep["outcome"]), (&json!(false), &json!("same")));
-    let reported: BTreeSet<PathBuf> = report::undeclared(deep).into_iter().map(PathBuf::from).collect();
+    let mut reported: BTreeSet<PathBuf> = report::undeclared(deep).into_iter().map(PathBuf::from).collect();
+    // It was asked for before the trace began.
+    reported.remove(Path::new(MARK));
     let trace = fs::read(kept).expect("it was traced");
     let comparison =
         Traced::parse(&String::from_utf8_lossy(&trace)).compare(&reported, &["/build", &ran.stdout]);
@@ -154,14 +164,14 @@ fn every_path_that_a_shell_tries_is_reported(place: &Place) {
 }
 
 fn every_path_that_a_deep_build_tries_is_reported(place: &Place) {
-    plant();
     plant_for_compilers();
     let script = format!(
-        "[ -e {PLANTED} ]; [ -d /opt ]; cat /etc/shadow; /usr/sbin/nologin; grep -r x /etc
+        "[ -e {PLANTED} ]; [ -d /opt ]; cat /etc/shadow; /usr/sbin/nologin; ls -R /etc > /dev/null
         echo '#include <planted.h>' > x.c; gcc -c x.c; echo 'int main(void) {{ return 0; }}' > x.c; gcc x.c -lplanted
         ls /planted /root; true"
     );
-    let (ran, comparison) = build(place, &script);
+    let mut store = Store::make(place);
+    let (ran, comparison) = build(place, &mut store, "", SHOWN_TO_BUILDS, &script);
     // It was met as a directory, and was itself asked for.
     assert_eq!(comparison.walked, BTreeSet::from(["/opt".into()]));
     let agreed = agreed(&comparison);
