@@ -2,14 +2,20 @@
 //! the end.
 
 use std::cmp::Reverse;
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
 
+use mounter::tree::{DirStack, Entry as Name, Left, Mounts};
 use nfs_server::view::{Entry, EntryUsage, ViewSpec, WrittenFile};
-use walkdir::WalkDir;
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{SFlag, fstatat};
 
 use super::{Accesses, WRITTEN_MAX};
 
-/// Files that are looked at in one scratch: as many take a few seconds, and to remove them takes longer.
-const FILES_MAX: usize = 1 << 20;
+/// Names that are looked at in one scratch: as many take a few seconds, and to remove them takes longer.
+const NAMES_MAX: usize = 1 << 20;
 
 impl Accesses {
     /// Adds what is in the scratches that nothing was written to through a server. Nobody may use them any more.
@@ -18,23 +24,56 @@ impl Accesses {
             let Entry::Scratch { at, source, .. } = entry else { continue };
             let is_unseen = |usage: &&mut EntryUsage| usage.at == *at && usage.bytes_written == 0;
             let Some(usage) = self.usage.entries.iter_mut().find(is_unseen) else { continue };
-            let files = WalkDir::new(source).into_iter().flatten().filter(|file| file.file_type().is_file());
-            for file in files.take(FILES_MAX) {
-                let length = file.metadata().map_or(0, |found| found.len());
-                let Ok(below) = file.path().strip_prefix(source) else { continue };
-                if length == 0 {
-                    continue;
-                }
+            let written = &mut self.usage.written;
+            let note = |path: &Path, length: u64| {
+                let Ok(below) = path.strip_prefix(source) else { return };
                 usage.files_written += 1;
                 usage.bytes_written += length;
-                self.usage.written.push(WrittenFile { path: at.join(below), bytes_written: length });
-                if self.usage.written.len() > 10 * WRITTEN_MAX {
-                    keep_largest(&mut self.usage.written);
+                written.push(WrittenFile { path: at.join(below), bytes_written: length });
+                if written.len() > 10 * WRITTEN_MAX {
+                    keep_largest(written);
                 }
+            };
+            if let Err(error) = each_file(source, note) {
+                tracing::debug!(?at, %error, "what was written there is not known whole");
             }
         }
         keep_largest(&mut self.usage.written);
     }
+}
+
+/// Calls `note` with the path and the length of each file that is not empty. No link is followed, whoever else has a descriptor of
+/// a directory and changes it meanwhile.
+fn each_file(top: &Path, mut note: impl FnMut(&Path, u64)) -> io::Result<()> {
+    let mut stack = DirStack::open(top, Mounts::Refuse)?;
+    for _ in 0..NAMES_MAX {
+        match stack.next_entry().transpose()? {
+            // What cannot be entered is none, or closed.
+            Some(Name { name, is_directory })
+                if is_directory == Some(false) || stack.enter(&name).is_err() =>
+            {
+                look_at(&stack, &name, &mut note)?;
+            }
+            Some(_) => {}
+            None if stack.depth() == 0 => break,
+            None if matches!(stack.leave()?, Left::Moved) => break,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn look_at(stack: &DirStack, name: &OsStr, note: &mut impl FnMut(&Path, u64)) -> io::Result<()> {
+    let found = match fstatat(stack.fd()?, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => return Ok(()),
+        found => found?,
+    };
+    let is_file = found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits();
+    let length = u64::try_from(found.st_size).unwrap_or(0);
+    if is_file && length > 0 {
+        note(&stack.path_of(name), length);
+    }
+    Ok(())
 }
 
 fn keep_largest(files: &mut Vec<WrittenFile>) {
