@@ -39,6 +39,13 @@ impl WriteSource for Payload<'_> {
         self.received.len() + self.unread.map_or(0, |unread| unread.count)
     }
 
+    fn truncate(self, len: usize) -> Self {
+        let received = &self.received[..len.min(self.received.len())];
+        let left = len - received.len();
+        let unread = self.unread.map(|unread| Unread { count: unread.count.min(left), ..unread });
+        Payload { received, unread: unread.filter(|unread| unread.count > 0) }
+    }
+
     fn write_to(self, file: BorrowedFd<'_>, offset: u64) -> Result<usize, Error> {
         let written = self.received.write_to(file, offset)?;
         let Some(Unread { count, reader }) = self.unread.filter(|_| written == self.received.len()) else {

@@ -29,6 +29,7 @@ mod node;
 mod observer;
 pub mod path_text;
 mod phantom;
+mod quota;
 mod read;
 mod readdir;
 mod readlink;
@@ -64,11 +65,13 @@ pub use lookup::Found;
 pub use make::NewNode;
 pub use node::{Node, NodeId};
 pub use observer::{AccessObserver, LookupOutcome};
+pub use quota::{BLOCK, Quota, QuotaUsage};
 pub use read::{FileSegment, ReadOutcome};
 pub use readdir::DirEntry;
 pub use setattr::{SetAttributes, SetTime};
 pub use spec::{Access, Entry, NAME_MAX, Owner, PATH_MAX, SpecError, ViewSpec};
 pub use special_files::is_special_file_marker;
+pub use statfs::{Amount, Space};
 pub use usage::{EntryUsage, FileUsage, ViewUsage, WrittenFile};
 pub use variation::{FileIdOrder, ViewVariation};
 pub use writable::Writable;
@@ -80,6 +83,7 @@ use fd_cache::FdCache;
 use fileid::FileIds;
 use impersonate::HostChecks;
 use node::NodeTable;
+use quota::QuotaCounters;
 use special_files::SpecialFileMarkers;
 #[cfg(target_os = "linux")]
 use stat_batcher::StatBatcher;
@@ -110,6 +114,8 @@ pub struct View {
     opened: Time,
     /// How times are shown.
     times: TimeShift,
+    /// How much may be written; nothing is counted without a limit.
+    quota: Option<QuotaCounters>,
     observer: Option<Arc<dyn AccessObserver>>,
 }
 
@@ -128,6 +134,8 @@ pub struct ViewOptions {
     pub prepares_scratches: bool,
     /// What is shown otherwise than it is.
     pub variation: ViewVariation,
+    /// How much may be written in all writable places together.
+    pub quota: Quota,
 }
 
 impl Default for ViewOptions {
@@ -139,6 +147,7 @@ impl Default for ViewOptions {
             becomes: None,
             prepares_scratches: true,
             variation: ViewVariation::default(),
+            quota: Quota::default(),
         }
     }
 }
@@ -158,7 +167,7 @@ impl View {
     /// As [`View::open`].
     pub fn open_with(spec: &ViewSpec, options: ViewOptions) -> Result<View, OpenError> {
         let tree = Tree::new(spec, &options)?;
-        let ViewOptions { observer, capabilities, becomes, variation, .. } = options;
+        let ViewOptions { observer, capabilities, becomes, variation, quota, .. } = options;
         let opened = Time::now();
         let (identity, host_checks) = match &becomes {
             Some(user) => ((user.uid, user.gid), HostChecks::AsItself),
@@ -182,6 +191,7 @@ impl View {
             setting_modes: Mutex::new(()),
             times: TimeShift::new(opened, variation),
             opened,
+            quota: QuotaCounters::new(quota),
             identity,
             host_checks,
             observer,
@@ -198,6 +208,12 @@ impl View {
             Some(_) => Err(Error::Stale),
             None => self.nodes.get(id).map(Node::Host).ok_or(Error::Stale),
         }
+    }
+
+    /// How often its quota was met; nothing where there is none.
+    #[must_use]
+    pub fn quota_usage(&self) -> QuotaUsage {
+        self.quota.as_ref().map(QuotaCounters::usage).unwrap_or_default()
     }
 
     /// Closes all descriptors of host files.

@@ -11,7 +11,8 @@ use super::error::Error;
 use super::fd_cache::{OpenFile, OpenMode};
 use super::host;
 use super::node::Node;
-use super::setattr::{SetAttributes, check_mode};
+use super::quota::{self, FileBlocks};
+use super::setattr::{SetAttributes, check_mode, resize};
 use super::writable::{Writable, check_new_name};
 
 /// What to do when the name exists.
@@ -50,6 +51,10 @@ impl Writable<'_> {
             directory => directory?,
         };
         self.view.nodes.check_room()?;
+        let inode = match self.new_inode(&directory, name) {
+            Err(Error::Exists) => return self.open_existing(name, create, set, caller),
+            inode => inode?,
+        };
         let made = {
             let _impersonation = self.impersonate(caller)?;
             host::create(&*directory, name, mode)
@@ -58,8 +63,13 @@ impl Writable<'_> {
             Err(Errno::EEXIST) => return self.open_existing(name, create, set, caller),
             file => file?,
         };
+        inode.keep();
         let stat = self.complete(&file, mode, set, caller)?;
         let (node, attributes) = self.admit(name, &stat)?;
+        if let (Some(quota), Node::Host(node)) = (&self.view.quota, &node) {
+            // Somebody who found it by its name may have written to it already.
+            quota.raise(&node.blocks, quota::size(&file));
+        }
         self.keep_open(&node, file, caller);
         self.set_rest(node, attributes, set, caller)
     }
@@ -93,7 +103,7 @@ impl Writable<'_> {
             nix::unistd::fchown(file, Some(uid), Some(gid))?;
         }
         if set.size.is_some_and(|size| size > 0) {
-            nix::unistd::ftruncate(file, set.size_for_host()?)?;
+            self.resize_new(file, set.size_for_host()?)?;
         }
         let made = nix::sys::stat::fstat(file)?;
         if !self.lacks_bits(&made, mode) {
@@ -101,6 +111,12 @@ impl Writable<'_> {
         }
         nix::sys::stat::fchmod(file, host::permission_bits(mode))?;
         Ok(nix::sys::stat::fstat(file)?)
+    }
+
+    /// It has no node yet that could be counted.
+    fn resize_new(&self, file: &OwnedFd, size: i64) -> Result<(), Error> {
+        let empty = FileBlocks::of_size(0);
+        resize(self.view.quota.as_ref().map(|quota| (quota, &empty)), file, size)
     }
 
     fn keep_open(&self, node: &Node, descriptor: OwnedFd, caller: Caller<'_>) {

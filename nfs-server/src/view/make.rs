@@ -14,6 +14,7 @@ use super::error::Error;
 use super::host;
 use super::impersonate::has_no_umask;
 use super::node::Node;
+use super::quota::FileBlocks;
 use super::setattr::{SetAttributes, check_mode};
 use super::spec::PATH_MAX;
 use super::writable::{Writable, check_new_name};
@@ -52,10 +53,12 @@ impl Writable<'_> {
         }
         let directory = self.names(caller)?;
         self.view.nodes.check_room()?;
+        let inode = self.new_inode(&directory, name)?;
         {
             let _impersonation = self.impersonate(caller)?;
             self.make_on_host(&directory, name, new, mode)?;
         }
+        inode.keep();
         if let Some((uid, gid)) = self.new_owner(caller) {
             let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
             nix::unistd::fchownat(&*directory, name, Some(uid), Some(gid), flags)?;
@@ -150,6 +153,7 @@ impl Writable<'_> {
         // The inode number may be that of a file just removed, whose attributes another thread stored after its removal.
         if node.with_attr_cache(|cache| cache.current()) != Some(attributes) {
             node.with_attr_cache(AttrCache::invalidate);
+            node.blocks.begin(&FileBlocks::of(&attributes));
         }
         self.view.dir_cache.add(parent, name, Some(node.id));
         if attributes.kind == FileType::Directory && self.view.is_exclusive(&self.node) {

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::attr_cache::AttrCache;
 use super::attributes::{Attributes, FileType};
 use super::error::Error;
+use super::quota::FileBlocks;
 use super::use_counters::UseCounters;
 use crate::limits::{LOCATIONS_MAX, NODES_MAX};
 
@@ -41,6 +42,8 @@ pub struct HostNode {
     pub(crate) kind: FileType,
     /// What it was used for.
     pub(crate) counters: UseCounters,
+    /// What it counts as in the view's quota.
+    pub(crate) blocks: FileBlocks,
     state: Mutex<State>,
 }
 
@@ -225,6 +228,7 @@ impl NodeTable {
             inode,
             kind: attributes.kind,
             counters: UseCounters::default(),
+            blocks: FileBlocks::of(attributes),
             state: Mutex::new(State {
                 locations: SmallVec::from_buf([Location { parent, name: name.into() }]),
                 attr_cache: AttrCache::now(*attributes),

@@ -102,6 +102,9 @@ impl View {
     pub(crate) fn forget(&self, node: &HostNode) {
         declared(&self.tree, node.host_entry).counters.written(node.counters.bytes_written());
         self.special_files.forget(node.identity());
+        if let Some(quota) = &self.quota {
+            quota.remove(&node.blocks);
+        }
         self.nodes.forget(node);
     }
 }

@@ -1,5 +1,7 @@
 //! Sets attributes.
 
+use std::os::fd::OwnedFd;
+
 use nix::fcntl::AtFlags;
 use nix::sys::stat::UtimensatFlags;
 use nix::sys::time::TimeSpec;
@@ -11,6 +13,7 @@ use super::error::Error;
 use super::fd_cache::Open;
 use super::host;
 use super::node::Node;
+use super::quota::{FileBlocks, QuotaCounters};
 #[cfg(target_os = "linux")]
 use super::resolve::Resolved;
 use super::resolve::check_regular;
@@ -96,7 +99,7 @@ impl Writable<'_> {
         if let Some(file) = self.opened(set.size.is_some(), caller)? {
             let _setting = setting();
             let _impersonation = self.impersonate(caller)?;
-            return set_open(&file, set);
+            return self.set_open(&file, set);
         }
         let resolved = match &self.node {
             Node::Host(node) => self.view.resolve(node)?,
@@ -128,6 +131,23 @@ impl Writable<'_> {
                 &modified,
                 UtimensatFlags::NoFollowSymlink,
             )?;
+        }
+        Ok(())
+    }
+
+    fn set_open(&self, file: &Open, set: &SetAttributes) -> Result<(), Error> {
+        let file = file.descriptor();
+        if set.size.is_some() {
+            resize(self.quota(), file, set.size_for_host()?)?;
+        }
+        if set.uid.is_some() || set.gid.is_some() {
+            nix::unistd::fchown(file, set.uid.map(Into::into), set.gid.map(Into::into))?;
+        }
+        if let Some(mode) = set.mode {
+            nix::sys::stat::fchmod(file, host::permission_bits(mode))?;
+        }
+        if let Some((accessed, modified)) = times(set) {
+            nix::sys::stat::futimens(file, &accessed, &modified)?;
         }
         Ok(())
     }
@@ -217,20 +237,20 @@ fn check_allowed(set: &SetAttributes, node: Permissions, caller: Caller<'_>) -> 
     Ok(())
 }
 
-fn set_open(file: &Open, set: &SetAttributes) -> Result<(), Error> {
-    if set.size.is_some() {
-        nix::unistd::ftruncate(file.descriptor(), set.size_for_host()?)?;
+/// Gives an open file a length, if the quota that it counts in has room for it.
+pub(crate) fn resize(
+    quota: Option<(&QuotaCounters, &FileBlocks)>,
+    file: &OwnedFd,
+    size: i64,
+) -> Result<(), Error> {
+    let Some((quota, blocks)) = quota else { return Ok(nix::unistd::ftruncate(file, size)?) };
+    let growth = quota.grow_whole(blocks, size.try_into().unwrap_or(0))?;
+    let result = nix::unistd::ftruncate(file, size);
+    match result {
+        Ok(()) => quota.resized(blocks, file),
+        Err(_) => quota.settle(blocks, growth, file),
     }
-    if set.uid.is_some() || set.gid.is_some() {
-        nix::unistd::fchown(file.descriptor(), set.uid.map(Into::into), set.gid.map(Into::into))?;
-    }
-    if let Some(mode) = set.mode {
-        nix::sys::stat::fchmod(file.descriptor(), host::permission_bits(mode))?;
-    }
-    if let Some((accessed, modified)) = times(set) {
-        nix::sys::stat::futimens(file.descriptor(), &accessed, &modified)?;
-    }
-    Ok(())
+    Ok(result?)
 }
 
 fn times(set: &SetAttributes) -> Option<(TimeSpec, TimeSpec)> {

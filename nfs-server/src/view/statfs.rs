@@ -7,16 +7,53 @@ use nix::sys::statvfs::{Statvfs, fstatvfs};
 use super::attributes::FileType;
 use super::error::Error;
 use super::node::Node;
+use super::quota::Room;
 use super::resolve::Resolved;
 use super::tree::NodeKind;
 use super::{View, declared, host};
 
+/// How large a file system is, and what is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes.
+    pub bytes: Amount,
+    /// Inodes.
+    pub inodes: Amount,
+}
+
+/// How much there is of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// In all.
+    pub total: u64,
+    /// That nobody uses.
+    pub free: u64,
+    /// That others than root may use.
+    pub available: u64,
+}
+
 impl View {
+    /// How large the file system of a node is; where the view's quota counts, that is what the quota allows.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn space(&self, node: &Node) -> Result<Space, Error> {
+        let space = Space::of(&self.file_system(node)?);
+        let counts = self.host_entry(node).is_none() || self.is_writable(node);
+        Ok(match self.quota.as_ref().filter(|_| counts) {
+            Some(quota) => Space {
+                bytes: space.bytes.within(quota.bytes()),
+                inodes: space.inodes.within(quota.inodes()),
+            },
+            None => space,
+        })
+    }
+
     /// The file system that a node lies on; behind one that only the view has, that of the first scratch.
     ///
     /// # Errors
     /// What the host says.
-    pub fn file_system(&self, node: &Node) -> Result<Statvfs, Error> {
+    fn file_system(&self, node: &Node) -> Result<Statvfs, Error> {
         let resolved = match (node, self.host_entry(node)) {
             (_, None) => {
                 let directory = match self.first_scratch() {
@@ -89,6 +126,36 @@ impl View {
             .host_entries()
             .find(|(_, host_entry)| host_entry.scratch)
             .map(|(index, _)| Node::Declared(index))
+    }
+}
+
+impl Space {
+    #[allow(clippy::unnecessary_cast, reason = "the fields' widths differ between systems")]
+    fn of(fs: &Statvfs) -> Space {
+        let bytes = |blocks: u64| blocks.saturating_mul(fs.fragment_size() as u64);
+        Space {
+            bytes: Amount {
+                total: bytes(fs.blocks() as u64),
+                free: bytes(fs.blocks_free() as u64),
+                available: bytes(fs.blocks_available() as u64),
+            },
+            inodes: Amount {
+                total: fs.files() as u64,
+                free: fs.files_free() as u64,
+                available: fs.files_available() as u64,
+            },
+        }
+    }
+}
+
+impl Amount {
+    /// No more of it than a quota allows. A file system that does not count its inodes says that it has none.
+    fn within(self, room: Option<Room>) -> Amount {
+        let Some(Room { limit, left }) = room else { return self };
+        match self.total {
+            0 => Amount { total: limit, free: left, available: left },
+            _ => Amount { total: limit, free: left.min(self.free), available: left.min(self.available) },
+        }
     }
 }
 

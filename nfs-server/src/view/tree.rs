@@ -19,6 +19,7 @@ use super::blocking::ResidencyProbe;
 use super::case_folding::FoldedNames;
 use super::error::OpenError;
 use super::host;
+use super::quota::FileBlocks;
 use super::spec::{Access, Entry, Owner, ViewSpec};
 use super::use_counters::UseCounters;
 use builder::Builder;
@@ -95,6 +96,8 @@ pub(crate) struct HostEntry {
     pub(crate) attr_cache: Mutex<AttrCache>,
     /// Whether its file system supports `RWF_NOWAIT`.
     pub(crate) residency: ResidencyProbe,
+    /// What it counts as in the view's quota, if it is a file.
+    pub(crate) blocks: FileBlocks,
 }
 
 /// A directory of the host that holds sources.

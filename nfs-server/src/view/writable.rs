@@ -8,10 +8,12 @@ use std::sync::Arc;
 use super::attributes::{Attributes, FileType, Permissions};
 use super::caller::Caller;
 use super::error::Error;
+use super::host;
 use super::impersonate::Impersonation;
 use super::lookup::check_name;
 use super::node::Node;
 use super::observer::LookupOutcome;
+use super::quota::{FileBlocks, NewInode, QuotaCounters};
 use super::tree::HostEntry;
 use super::{View, declared};
 
@@ -128,6 +130,27 @@ impl Writable<'_> {
     /// Impersonates the caller, where the host checks permissions.
     pub(crate) fn impersonate(&self, caller: Caller<'_>) -> Result<Impersonation, Error> {
         self.view.impersonate(self.host_entry()?, caller)
+    }
+
+    /// The view's quota and what this file counts as in it, if there is one.
+    pub(crate) fn quota(&self) -> Option<(&QuotaCounters, &FileBlocks)> {
+        let blocks = match &self.node {
+            Node::Host(node) => &node.blocks,
+            Node::Declared(_) => &self.view.host_entry(&self.node)?.blocks,
+        };
+        Some((self.view.quota.as_ref()?, blocks))
+    }
+
+    /// Takes an inode of the view's quota for a new name in a directory.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], but [`Error::Exists`] when the name is taken, which would not need one.
+    pub(crate) fn new_inode(&self, directory: &OwnedFd, name: &[u8]) -> Result<NewInode<'_>, Error> {
+        let Some(quota) = &self.view.quota else { return Ok(NewInode::unlimited()) };
+        quota.new_inode().map_err(|refused| match host::stat(directory, name) {
+            Ok(_) => Error::Exists,
+            Err(_) => refused.error(),
+        })
     }
 
     /// In a sticky directory only its owner, the file's owner and root may remove a name. Not checked where the host does it.

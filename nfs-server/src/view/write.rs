@@ -1,6 +1,6 @@
 //! Writes the data of files.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
@@ -25,9 +25,13 @@ pub struct WriteOutcome {
 
 /// Data to be written to a file.
 #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
-pub trait WriteSource {
+pub trait WriteSource: Sized {
     /// Bytes of it.
     fn len(&self) -> usize;
+
+    /// The first `len` bytes of it.
+    #[must_use]
+    fn truncate(self, len: usize) -> Self;
 
     /// Writes it to a file at `offset`; returns the number of bytes written.
     ///
@@ -65,7 +69,7 @@ impl Writable<'_> {
         let count = {
             // Writing clears set-id bits and counts for quotas as the caller.
             let _impersonation = self.impersonate(caller)?;
-            data.write_to(file.descriptor().as_fd(), offset)?
+            self.write_within_quota(file.descriptor(), offset, data)?
         };
         self.view.counters(&self.node).written(count as u64);
         if sync && outlives {
@@ -78,11 +82,37 @@ impl Writable<'_> {
         });
         Ok(WriteOutcome { count, durable: sync || !outlives, attributes })
     }
+
+    /// Writes as much as the view's quota has room for. What lies within the file already needs none.
+    fn write_within_quota(
+        &self,
+        file: &OwnedFd,
+        offset: u64,
+        data: impl WriteSource,
+    ) -> Result<usize, Error> {
+        let len = data.len();
+        let Some((quota, blocks)) = self.quota().filter(|_| len > 0) else {
+            return data.write_to(file.as_fd(), offset);
+        };
+        let growth = quota.grow(blocks, offset.saturating_add(len as u64));
+        let result = match growth.end.saturating_sub(offset) {
+            0 => Err(quota.refuse_bytes()),
+            room => {
+                data.truncate(len.min(usize::try_from(room).unwrap_or(len))).write_to(file.as_fd(), offset)
+            }
+        };
+        quota.settle(blocks, growth, file);
+        result
+    }
 }
 
 impl WriteSource for &[u8] {
     fn len(&self) -> usize {
         (**self).len()
+    }
+
+    fn truncate(self, len: usize) -> Self {
+        &self[..len.min(self.len())]
     }
 
     fn write_to(self, file: BorrowedFd<'_>, offset: u64) -> Result<usize, Error> {

@@ -26,6 +26,7 @@ mod mount;
 mod names;
 mod null;
 mod pathconf;
+mod quota;
 mod read;
 mod readdir;
 mod readdirplus;

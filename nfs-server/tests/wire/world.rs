@@ -40,25 +40,31 @@ impl World {
     }
 
     pub fn with(users: Users) -> World {
-        World::start(users, HostCapabilities::default(), SillyNames::default())
+        World::start(users, ViewOptions::default(), SillyNames::default())
     }
 
     /// One on a host of which this is known.
     #[allow(dead_code, reason = "the tests of faults do not use it")]
     pub fn on(capabilities: HostCapabilities) -> World {
-        World::start(Users::Any, capabilities, SillyNames::default())
+        World::opened(ViewOptions { capabilities, ..ViewOptions::default() })
     }
 
     /// One whose client is a BSD's.
     #[allow(dead_code, reason = "the tests of faults do not use it")]
     pub fn of_bsd(capabilities: HostCapabilities) -> World {
-        World::start(Users::Any, capabilities, SillyNames::Bsd)
+        let options = ViewOptions { capabilities, ..ViewOptions::default() };
+        World::start(Users::Any, options, SillyNames::Bsd)
     }
 
-    fn start(users: Users, capabilities: HostCapabilities, silly_names: SillyNames) -> World {
+    /// One whose view is opened with these options.
+    #[allow(dead_code, reason = "the tests of faults do not use it")]
+    pub fn opened(options: ViewOptions) -> World {
+        World::start(Users::Any, options, SillyNames::default())
+    }
+
+    fn start(users: Users, options: ViewOptions, silly_names: SillyNames) -> World {
         let host = tempfile::Builder::new().prefix("wire").tempdir().unwrap();
         furnish(host.path());
-        let options = ViewOptions { capabilities, ..ViewOptions::default() };
         let view = Arc::new(View::open_with(&spec(host.path()), options).unwrap());
         let options =
             ServerOptions { silly_names, times_calls: true, ..ServerOptions::new(users, Peers::Anyone) };

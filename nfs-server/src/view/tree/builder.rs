@@ -19,6 +19,7 @@ use crate::view::blocking::ResidencyProbe;
 use crate::view::caller::AccessMask;
 use crate::view::error::OpenError;
 use crate::view::host;
+use crate::view::quota::FileBlocks;
 use crate::view::spec::{Access, Entry, Owner};
 use crate::view::use_counters::UseCounters;
 
@@ -120,6 +121,7 @@ impl Builder<'_> {
             case_sensitive,
             attr_cache: Mutex::default(),
             residency: ResidencyProbe::default(),
+            blocks: FileBlocks::of_size(stat.st_size.try_into().unwrap_or(0)),
         })
     }
 
