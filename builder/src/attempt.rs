@@ -7,6 +7,7 @@ use std::time::Instant;
 use sandbox::access::Recording;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
+use sandbox::conditions::Conditions;
 use sandbox::jail::{Outcome, Spawner, Stdio3};
 use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::report::{HASHED_BY_THE_WAY, HASHED_MAX, Report};
@@ -62,7 +63,7 @@ pub(crate) fn attempt(
         stderr: terminal.stderr,
     };
     let ended = plan
-        .session(backend, &place.work_dir, Privilege::Own(&builder.spawner))
+        .session(backend, &place.work_dir, Privilege::Own(&builder.spawner), &builder.options.conditions)
         .open()
         .map_err(BuildError::from)
         .and_then(|session| {
@@ -157,6 +158,7 @@ impl Plan {
         backend: &'a dyn Backend,
         work_dir: &'a WorkDir,
         privilege: Privilege<'a>,
+        conditions: &'a Conditions,
     ) -> Setup<'a> {
         let (view, user) = (&self.view, &self.jail.user);
         Setup {
@@ -168,6 +170,7 @@ impl Plan {
             recording: Recording::Hidden,
             variation: self.shown,
             local: &self.local,
+            conditions,
         }
     }
 }

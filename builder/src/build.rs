@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sandbox::backend::{Backend, ResourceUsage};
 use sandbox::cancel::Cancel;
+use sandbox::conditions::Conditions;
 use sandbox::jail::{Spawner, User};
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
@@ -82,6 +83,8 @@ pub struct Options {
     pub limits: Limits,
     /// How scratches are reached, but for the one of the outputs.
     pub scratches: Scratches,
+    /// How much each build may write.
+    pub conditions: Conditions,
     /// Whether Nix itself waits for the build: then it has locked the outputs, and keeps the log.
     pub in_build_hook: bool,
 }
@@ -293,7 +296,7 @@ impl Builder {
             user,
             scratch,
             varied: &job.varied,
-            scratches: self.options.scratches,
+            scratches: self.options.conditions.scratches(self.options.scratches),
         })
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Uid};
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
+use sandbox::conditions::{Conditions, Imposed};
 use sandbox::jail::{Outcome, StreamError, Streams, User};
 use sandbox::recovery::StateDir;
 use sandbox::report::{HASHED_BY_THE_WAY, Report};
@@ -122,6 +123,8 @@ pub struct External<'a> {
     pub backend: &'a dyn Backend,
     /// How scratches are reached, but for the one of the outputs.
     pub scratches: Scratches,
+    /// How much the build may write.
+    pub conditions: Conditions,
     /// How it is stopped.
     pub cancel: &'a Cancel,
 }
@@ -132,6 +135,8 @@ pub struct ExternalRun {
     pub outcome: Outcome,
     /// What it asked its view for, if the store says what that needs to be told.
     pub report: Option<BuildReport>,
+    /// What came of the conditions.
+    pub imposed: Imposed,
 }
 
 impl Description {
@@ -198,7 +203,7 @@ impl Description {
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {
             varied: &Varied::default(),
-            scratches: external.scratches,
+            scratches: external.conditions.scratches(external.scratches),
             store: &self.store_dir,
             inputs_at: &self.real_store_dir,
             path: first,
@@ -218,8 +223,10 @@ impl Description {
         let stop = Cancel::default();
         let closed = stop.clone();
         let (streams, stdio) = Streams::carry_output(Some(user.uid), move || closed.cancel())?;
-        let opened =
-            plan.session(external.backend, &work_dir, external.privilege).open().map_err(BuildError::from);
+        let opened = plan
+            .session(external.backend, &work_dir, external.privilege, &external.conditions)
+            .open()
+            .map_err(BuildError::from);
         let ended = opened.and_then(|session| {
             begin();
             Ok(session.run(Program {
@@ -241,7 +248,7 @@ impl Description {
             let from = if exposed { copy_outputs(&plan, &copies)? } else { &scratch.store };
             self.move_outputs(from, &outputs)?;
         }
-        Ok(ExternalRun { outcome: ended.outcome, report })
+        Ok(ExternalRun { outcome: ended.outcome, report, imposed: ended.imposed })
     }
 
     /// What the build asked for. It is kept beside Nix's logs, where whoever builds may write there.

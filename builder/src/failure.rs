@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use sandbox::backend::BackendError;
 #[cfg(target_os = "linux")]
 use sandbox::backend::DaemonError;
+use sandbox::conditions::Imposed;
 use sandbox::jail::{JailError, KillError, Outcome, signal_text};
 use sandbox::limits::Exceeded;
 use sandbox::program::ProgramError;
@@ -90,6 +91,12 @@ pub enum BuildError {
     /// The jail could not be made or ended.
     #[error("cannot run the builder in its view")]
     Jail(#[source] JailError),
+    /// Some of what it wrote was refused on purpose, and it was not told.
+    #[error("some of what the builder wrote was refused on purpose, and it has not noticed")]
+    NotStored {
+        /// What came of the conditions.
+        imposed: Imposed,
+    },
     /// The builder said that it failed.
     #[error("the builder {}", in_words(.0.outcome, .0.exceeded))]
     Builder(Box<Failure>),
@@ -156,6 +163,7 @@ impl From<SessionError> for BuildError {
                 BuildError::Execute { program, error, source: missing.map(MissingDependency) }
             }
             SessionError::Jail(error) => BuildError::Jail(error),
+            SessionError::NotStored { imposed } => BuildError::NotStored { imposed },
             SessionError::Interrupted => BuildError::Interrupted,
         }
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sandbox::cancel::Cancel;
-use sandbox::jail::{Files, JailSpec, Mac, Outcome, Profile, Stdio3};
-use sandbox::{Privilege, Program, SessionTerminal};
+use sandbox::jail::{Files, JailSpec, Mac, Profile, Stdio3};
+use sandbox::{Ended, Privilege, Program, SessionTerminal};
 
 use crate::attempt::kill_processes;
 use crate::build::{BuildError, BuildRequest, Builder};
@@ -63,7 +63,7 @@ impl Builder {
         path: &StorePath,
         derivation: &Derivation<'_>,
         session: Session,
-    ) -> Result<Outcome, BuildError> {
+    ) -> Result<Ended, BuildError> {
         derivation.check_buildable(self.store.directory())?;
         let inputs = self.inputs(derivation)?;
         self.store.hold(&inputs, &BTreeSet::new())?;
@@ -87,7 +87,7 @@ impl Builder {
         }
         session.wish.put_into(&mut plan);
         let ended = plan
-            .session(&*self.backend, &place.work_dir, Privilege::Own(&self.spawner))
+            .session(&*self.backend, &place.work_dir, Privilege::Own(&self.spawner), &self.options.conditions)
             .open()
             .map_err(BuildError::from)
             .and_then(|view| {
@@ -101,7 +101,7 @@ impl Builder {
                 })?)
             });
         kill_processes(&self.spawner, &user)?;
-        Ok(ended?.outcome)
+        ended
     }
 }
 

@@ -54,6 +54,7 @@ impl Failures {
             | BuildError::KeptDirectory { .. }
             | BuildError::Watch(_)
             | BuildError::Jail(_)
+            | BuildError::NotStored { .. }
             | BuildError::Panicked { .. }
             | BuildError::InPlace(_) => self.own = true,
             #[cfg(target_os = "linux")]

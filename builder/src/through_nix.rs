@@ -45,6 +45,8 @@ pub struct ThroughNix<'a> {
     pub sandbox_paths: &'a [SandboxPath],
     /// How scratches are reached.
     pub scratches: Scratches,
+    /// Further words for `loopbox external-builder`.
+    pub builder_words: &'a [String],
     /// loopbox's program, by a name that other processes can use.
     pub loopbox: &'a Path,
     /// Where what could be left behind is noted.
@@ -234,6 +236,7 @@ impl ThroughNix<'_> {
         words.push("external-builder".into());
         words.extend(network.then(|| "--network".into()));
         words.extend(["--scratch".into(), self.scratches.to_string()]);
+        words.extend(self.builder_words.iter().cloned());
         words.extend(self.sandbox_paths.iter().map(|path| Shown(path).to_string()));
         let systems: Vec<&String> = settings.extra_platforms.iter().chain([&settings.system]).collect();
         let builders = serde_json::json!([{ "systems": systems, "program": self.loopbox, "args": words }]);
@@ -301,6 +304,7 @@ mod tests {
             words: &[],
             sandbox_paths: &[shown],
             scratches: Scratches::Nfs,
+            builder_words: &["--max-inodes=9".into()],
             loopbox: Path::new("/bin/loop\"box"),
             state: Path::new("/run/loopbox"),
             cancel: &Cancel::default(),
@@ -310,7 +314,7 @@ mod tests {
         cores = 2
         build-users-group =
         extra-experimental-features = external-builders nix-command
-        external-builders = [{"args":["--state-dir","/run/loopbox","external-builder","--scratch","nfs","/bin/sh=/bin/busybox?"],"program":"/bin/loop\"box","systems":["x86_64-linux"]}]
+        external-builders = [{"args":["--state-dir","/run/loopbox","external-builder","--scratch","nfs","--max-inodes=9","/bin/sh=/bin/busybox?"],"program":"/bin/loop\"box","systems":["x86_64-linux"]}]
         "#);
     }
 

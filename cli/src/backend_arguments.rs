@@ -24,6 +24,11 @@ impl BackendArguments {
         self.scratch.is_some()
     }
 
+    /// Whether somebody wants them to be this machine's own.
+    pub fn wants_local(&self) -> bool {
+        self.scratch == Some(Scratches::Local)
+    }
+
     /// How scratches are reached.
     ///
     /// # Errors

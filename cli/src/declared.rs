@@ -7,6 +7,7 @@ use builder::store::Store;
 use builder::store_path::StorePath;
 use sandbox::Scratches;
 use sandbox::command::{Bind, Declaration, Request};
+use sandbox::conditions::Conditions;
 use sandbox::view::{Access, Entry, Owner};
 
 use crate::error::CommandError;
@@ -87,6 +88,7 @@ impl DeclaredArguments {
             user: self.user(),
             immutable: store.directory().into(),
             command: command.to_vec(),
+            conditions: Conditions::default(),
         })
     }
 

@@ -5,6 +5,7 @@
 mod arguments;
 mod backend_arguments;
 mod commands;
+mod conditions;
 mod declared;
 mod error;
 mod exit;

@@ -11,6 +11,7 @@ use sandbox::backend::Kind;
 use sandbox::report::allow_list::{AllowList, AllowListError};
 use sandbox::report::{EntryKind, NotShown, Report, Undeclared};
 
+use crate::conditions;
 use crate::failures::UsageError;
 use crate::output::{self, name};
 
@@ -120,6 +121,7 @@ fn tell_of_build(of: &str, report: &BuildReport) {
     let outcome = report.deep.as_ref().and_then(|deep| outcome(&deep.outcome));
     let first = [undeclared(report.not_shown()), outcome];
     tell(of, access, first, unused_inputs(access, &report.unused_inputs));
+    conditions::lines(of, &access.imposed, access.imposed.quota.quota).iter().for_each(output::tell);
 }
 
 /// At most six lines: what matters first comes first.

@@ -87,6 +87,27 @@ fn names_in_messages_control_no_terminal() {
 }
 
 #[test]
+fn limits_that_are_none() {
+    insta::assert_snapshot!(loopbox(&["run", "--max-bytes", "10Q", "--", "true"]), @r#"
+    Error: invalid value '10Q' for '--max-bytes <SIZE>': "10Q" is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    exit status 2
+    "#);
+    insta::assert_snapshot!(answer(&["run", "--max-bytes=-1", "--", "true"]), @r#"
+    Error: invalid value '-1' for '--max-bytes <SIZE>': "-1" is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    "#);
+    insta::assert_snapshot!(answer(&["build", "--max-inodes", "many"]), @"
+    Error: invalid value 'many' for '--max-inodes <N>': invalid digit found in string
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    ");
+    insta::assert_snapshot!(answer(&["build", "--backend", "bind", "--max-bytes", "1M", "x.drv"]), @"
+    Error: --max-bytes: the backend 'bind' has no server that could limit what is written
+    Hint: Leave out --backend.
+    ");
+}
+
+#[test]
 fn an_unknown_command() {
     insta::assert_snapshot!(loopbox(&["biuld"]), @"
     Error: unrecognized subcommand 'biuld'

@@ -59,6 +59,32 @@ fn a_plan_shows_the_view_and_the_jail_and_needs_no_root() {
 }
 
 #[test]
+fn a_plan_has_the_limits_that_were_asked_for() {
+    let plan = |words: &[&str]| {
+        let text = loopbox(&[&["run", "--dry-run"], words, &["--", "true"]].concat());
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let limited = plan(&["--max-bytes", "1.5G", "--max-inodes", "20"]);
+    let quota = serde_json::json!({ "bytes": 3_u64 << 29, "inodes": 20 });
+    assert_eq!(limited["conditions"]["quota"], quota);
+    assert_eq!(plan(&[]).get("conditions"), None, "without any, nothing is said of them");
+}
+
+#[test]
+fn limits_are_explained_where_they_can_be_set() {
+    for command in ["run", "build", "shell", "external-builder", "build-hook"] {
+        // It is as wide as the terminal.
+        let help = loopbox(&[command, "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        for explained in [
+            "--max-bytes <SIZE> Most bytes that may be written in all writable places together, as in 500M; more fails with ENOSPC",
+            "--max-inodes <N> Most files, directories and links that may be made there",
+        ] {
+            assert!(help.contains(explained), "{command}: {help}");
+        }
+    }
+}
+
+#[test]
 fn what_the_caller_shows_takes_the_place_of_the_defaults() {
     let text = loopbox(&["run", "--dry-run", "--ro", "/etc", "--tmpfs", "/tmp", "--", "true"]);
     let plan: serde_json::Value = serde_json::from_str(&text).unwrap();

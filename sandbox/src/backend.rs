@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::access::{Accesses, Recording};
 use crate::cancel::Cancel;
+use crate::conditions::{Conditions, Imposed};
 use crate::recovery::{RunRecord, StateError};
 use crate::server::ServeError;
 
@@ -80,6 +81,8 @@ pub struct ProvisionRequest<'a> {
     pub variation: ViewVariation,
     /// Scratches that are to be the machine's own, if this serves the view.
     pub local: &'a [PathBuf],
+    /// What is made harder than it has to be. Only loopbox's own server can.
+    pub conditions: &'a Conditions,
     /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
     pub asked_from: Option<BorrowedFd<'a>>,
 }
@@ -122,12 +125,14 @@ pub struct Spent {
     pub usage: ResourceUsage,
     /// What it was asked for and did not show, as far as that was to be remembered.
     pub accesses: Accesses,
+    /// What came of the conditions.
+    pub imposed: Imposed,
 }
 
 impl From<ResourceUsage> for Spent {
     /// Of what nobody could ask.
     fn from(usage: ResourceUsage) -> Spent {
-        Spent { usage, accesses: Accesses::default() }
+        Spent { usage, ..Spent::default() }
     }
 }
 
@@ -185,6 +190,11 @@ pub enum UnknownBackend {
     LeftOut(&'static str),
 }
 
+/// A backend was to impose conditions that has no server to do so.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the backend '{0}' has no server that could limit what is written")]
+pub struct NoServer(pub Kind);
+
 /// Why a view could not be made real.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -201,6 +211,9 @@ pub enum BackendError {
     /// What could be left behind could not be noted.
     #[error("cannot note what serves the view")]
     Note(#[from] StateError),
+    /// Nobody can impose the conditions.
+    #[error("only the server of an NFS view can limit what is written there")]
+    Conditions,
     /// The farm of links could not be made, or not be taken apart.
     #[error("cannot make or take apart the farm of hard links")]
     Farm(#[from] FarmError),
@@ -256,6 +269,14 @@ impl Kind {
             #[cfg(feature = "nfsserve")]
             Kind::Nfsserve => Box::new(nfsserve::Nfsserve { options }),
         }
+    }
+
+    /// Whether it can impose conditions.
+    ///
+    /// # Errors
+    /// [`NoServer`].
+    pub fn check(self, conditions: &Conditions) -> Result<(), NoServer> {
+        if conditions.are_none() || self == Kind::Nfs { Ok(()) } else { Err(NoServer(self)) }
     }
 
     fn among(kinds: &[Kind], word: &str) -> Result<Kind, UnknownBackend> {

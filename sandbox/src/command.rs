@@ -19,6 +19,7 @@ use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
 use serde::Serialize;
 
 use crate::backend::Changes;
+use crate::conditions::Conditions;
 use crate::entry::MacHost;
 use crate::local::Scratches;
 use crate::program::{self, ShowError};
@@ -48,6 +49,8 @@ pub struct Request {
     pub immutable: PathBuf,
     /// The command and its arguments; one at least.
     pub command: Vec<OsString>,
+    /// What is made harder for it.
+    pub conditions: Conditions,
 }
 
 /// A command and the view that it is run in.
@@ -62,6 +65,9 @@ pub struct Command {
     pub server: Rights,
     /// Scratches that are the machine's own, if the view is served.
     pub local: Vec<PathBuf>,
+    /// What is made harder for it.
+    #[serde(skip_serializing_if = "Conditions::are_none")]
+    pub conditions: Conditions,
     /// Who else changes what it sees.
     #[serde(skip)]
     pub changes: Changes,
@@ -197,9 +203,9 @@ impl Command {
         };
         let (base, changes) = (base.into(), changes(request));
         let server = Rights::of(&jail.user);
-        let view = ViewSpec { entries };
-        let local = request.scratches.local_in(&view, None);
-        Ok(Command { view, jail, server, local, changes, machine, base, scratch })
+        let (view, conditions) = (ViewSpec { entries }, request.conditions.clone());
+        let local = conditions.scratches(request.scratches).local_in(&view, None);
+        Ok(Command { view, jail, server, conditions, local, changes, machine, base, scratch })
     }
 
     /// Finds the program in the view that the command's first word means.

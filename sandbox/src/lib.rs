@@ -14,6 +14,7 @@ pub mod causes;
 pub mod command;
 #[cfg(target_os = "linux")]
 pub mod compare;
+pub mod conditions;
 #[cfg(target_os = "linux")]
 pub mod daemon;
 pub mod entry;
@@ -45,8 +46,8 @@ pub use work_dir::{Layout, Top, WorkDir, WorkDirError};
 /// What a program sees, as plain data.
 pub mod view {
     pub use nfs_server::view::{
-        Access, Entry, FileIdOrder, OpenError, Owner, SpecError, View, ViewSpec, ViewVariation,
-        is_special_file_marker,
+        Access, Entry, FileIdOrder, OpenError, Owner, Quota, QuotaUsage, SpecError, View, ViewSpec,
+        ViewVariation, is_special_file_marker,
     };
 }
 

@@ -12,6 +12,7 @@ use nfs_server::{CallCounts, SlowCall};
 use serde::{Deserialize, Serialize};
 
 use crate::access::PathList;
+use crate::conditions::Imposed;
 use crate::session::{Ended, PhaseSeconds};
 
 pub use host_files::{HASHED_BY_THE_WAY, HASHED_MAX, HostFile};
@@ -45,6 +46,9 @@ pub struct Report {
     pub slowest_calls: Vec<SlowCall>,
     /// How long it took.
     pub seconds: PhaseSeconds,
+    /// What was refused on purpose.
+    #[serde(default, skip_serializing_if = "Imposed::is_nothing")]
+    pub imposed: Imposed,
 }
 
 /// What a program asked for and was not shown.
@@ -115,7 +119,7 @@ impl Report {
     /// `hashed_max` bytes together.
     #[must_use]
     pub fn of(view: &ViewSpec, store: &Path, made: &[PathBuf], ended: &Ended, hashed_max: u64) -> Report {
-        let Ended { accesses, usage, times, .. } = ended;
+        let Ended { accesses, usage, times, imposed, .. } = ended;
         let PathList { paths: hidden, incomplete: undeclared_incomplete } =
             accesses.existing(view, store, made);
         let undeclared = hidden.into_iter().map(|path| Undeclared { path, owner: None }).collect();
@@ -131,6 +135,7 @@ impl Report {
             nfs_calls: usage.nfs_calls.clone(),
             slowest_calls: accesses.slowest_calls.clone(),
             seconds: times.seconds(),
+            imposed: imposed.clone(),
         }
     }
 

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Accesses, Recording};
 use crate::cancel::Cancel;
+use crate::conditions::{Conditions, Imposed};
 use crate::status::{Answering, Come, StatusListener};
 
 #[cfg(target_os = "linux")]
@@ -61,6 +62,8 @@ pub(crate) struct Serving<'a> {
     pub variation: ViewVariation,
     /// Places of the view of whose host files it tells what they are.
     pub identify: &'a [PathBuf],
+    /// What it makes harder than it has to be.
+    pub conditions: &'a Conditions,
     /// Where it is answered what the server does.
     pub status: &'a Path,
     /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
@@ -72,6 +75,7 @@ pub(crate) struct Serving<'a> {
 pub(crate) struct Served {
     pub calls: CallCounts,
     pub accesses: Accesses,
+    pub imposed: Imposed,
 }
 
 /// Why another process does not serve a view.
@@ -135,16 +139,18 @@ impl ServerProcess {
         network: &Network,
         what: Serving<'_>,
     ) -> Result<ServerProcess, ServeError> {
-        let Serving { view, user, recording, variation, identify, status, asked_from } = what;
+        let Serving { view, user, recording, variation, conditions, identify, status, asked_from } = what;
         let began = Instant::now();
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
         let process = spawner.spawn_server(&theirs, network, asked_from).map_err(ServeError::Process)?;
         drop(theirs);
         let (view, rights, log) = (view.clone(), Rights::of(user), log::level());
+        let conditions = conditions.clone();
         let opens_as_user = asked_from.is_some();
         let identify = identify.to_vec();
-        let request = ServeRequest { view, rights, opens_as_user, recording, variation, identify, log };
+        let request =
+            ServeRequest { view, rights, opens_as_user, recording, variation, conditions, identify, log };
         control::send(&control, &request).map_err(control_failed)?;
         let (address, export, server_pid, identities) = loop {
             match control::receive(&control).map_err(control_failed)? {
@@ -254,8 +260,9 @@ fn listen(
                     listener.answer(CallCounts::from_numbers(&calls), answering);
                 }
             }
-            Ok(Some(FromServer::Ended { calls, accesses })) => {
-                return Some(Served { calls: CallCounts::from_numbers(&calls), accesses: *accesses });
+            Ok(Some(FromServer::Ended { calls, accesses, imposed })) => {
+                let calls = CallCounts::from_numbers(&calls);
+                return Some(Served { calls, accesses: *accesses, imposed });
             }
             _ => {
                 gone.cancel();

@@ -3,6 +3,8 @@
 //! [`Setup::open`] makes the view a directory; [`Session::run`] starts the program there, waits for its end and for the
 //! end of everything that it left, and takes the view away. The steps are in the order in which they happen.
 
+mod times;
+
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -13,15 +15,17 @@ use std::time::{Duration, Instant};
 use mounter::MountError;
 use mounter::jail::{self, End, Jail, JailError, JailSpec, Local, Outcome, SpawnRequest, Spawner, Stdio3};
 use nfs_server::view::{OpenError, View, ViewSpec, ViewVariation};
-use serde::{Deserialize, Serialize};
 
 use crate::access::{Accesses, Recording};
 use crate::backend::{
     Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices, public_devices,
 };
 use crate::cancel::Cancel;
+use crate::conditions::{Conditions, Imposed};
 use crate::program::{self, ProgramError};
 use crate::work_dir::WorkDir;
+
+pub use times::{PhaseSeconds, PhaseTimes};
 
 /// The status with which a shell, or a loader, says that something of a program is missing.
 const NOT_FOUND: i32 = 127;
@@ -103,6 +107,8 @@ pub struct Setup<'a> {
     pub variation: ViewVariation,
     /// Its scratches that are the machine's own, if the backend serves it.
     pub local: &'a [PathBuf],
+    /// What is made harder than it has to be.
+    pub conditions: &'a Conditions,
 }
 
 /// What is run in a view.
@@ -144,32 +150,10 @@ pub struct Ended {
     pub usage: ResourceUsage,
     /// What the program asked for, if that was to be recorded.
     pub accesses: Accesses,
+    /// What came of the conditions.
+    pub imposed: Imposed,
     /// What the program lacks in the view, if it ended as one that lacks something does.
     pub missing: Option<ProgramError>,
-}
-
-/// When the phases of a session began.
-#[derive(Clone, Copy, Debug)]
-pub struct PhaseTimes {
-    /// The view was about to be made.
-    pub opened: Instant,
-    /// The program ran in it.
-    pub started: Instant,
-    /// The program had ended.
-    pub ended: Instant,
-    /// Nothing was left of the view.
-    pub gone: Instant,
-}
-
-/// How long the phases of a session took, in seconds.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct PhaseSeconds {
-    /// To make the view, until the program ran in it.
-    pub setup: f64,
-    /// Until the program had ended.
-    pub run: f64,
-    /// Until nothing was left of the view.
-    pub teardown: f64,
 }
 
 /// Why a program did not run in its view to its end.
@@ -194,6 +178,12 @@ pub enum SessionError {
     /// The jail could not be made or ended.
     #[error(transparent)]
     Jail(JailError),
+    /// The program ended well, but the conditions had some of what it wrote refused, and it was not told.
+    #[error("some of what was written was refused on purpose, and the program has not noticed")]
+    NotStored {
+        /// What came of the conditions.
+        imposed: Imposed,
+    },
     /// It was asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -205,12 +195,17 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// What the backend says; nothing is left then.
     pub fn open(self) -> Result<Session<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, privilege, recording, variation, local } = self;
+        let Setup { view, user, backend, work_dir, privilege, recording, variation, conditions, local } =
+            self;
         let (spawner, asked_from) = match privilege {
             Privilege::Own(spawner) => (spawner, None),
             Privilege::Lent(spawner, root) => (spawner, Some(root)),
             Privilege::Other(host) => return Ok(Session(Held::Elsewhere(host.open(&self)?))),
         };
+        if !conditions.are_none() && backend.mount_options().is_none() {
+            return Err(BackendError::Conditions);
+        }
+        let local = if conditions.are_none() { local } else { &[] };
         let opened = Instant::now();
         let provisioned = backend.provision(ProvisionRequest {
             view,
@@ -221,6 +216,7 @@ impl<'a> Setup<'a> {
             recording,
             variation,
             local,
+            conditions,
             asked_from,
         })?;
         let lent = asked_from.is_some();
@@ -297,15 +293,15 @@ impl Here<'_> {
         let unmounted = Instant::now();
         let suspicious = matches!(waited, Ok((outcome, _)) if is_suspicious(outcome));
         let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };
-        let Spent { usage, mut accesses } = self.provisioned.end()?;
+        let Spent { usage, mut accesses, imposed } = self.provisioned.end()?;
         // Somebody else's directories he looks at himself.
         if !self.lent {
             accesses.add_scratches(self.view);
         }
-        let (outcome, unmounting) = waited?;
+        let (outcome, unmounting) = waited.map_err(|error| error.explained_by(&imposed))?;
         let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
         let times = PhaseTimes { opened: self.opened, started, ended, gone: Instant::now() };
-        Ok(Ended { outcome, times, usage, accesses, missing })
+        Ok(Ended { outcome, times, usage, accesses, imposed, missing })
     }
 
     /// The kernel says the same of a program that is not there, and of one whose loader is not there.
@@ -318,6 +314,20 @@ impl Here<'_> {
     /// What the program lacks in the view. Whoever has been lent it finds that out himself.
     fn missing(&self, spec: &JailSpec) -> Option<ProgramError> {
         if self.lent { None } else { missing(self.provisioned.view().ok()?, spec) }
+    }
+}
+
+impl SessionError {
+    /// What was refused on purpose is no failure of a disk.
+    fn explained_by(self, imposed: &Imposed) -> SessionError {
+        match self {
+            SessionError::Jail(JailError::Unmount { source: MountError::WriteBack { .. } })
+                if !imposed.is_nothing() =>
+            {
+                SessionError::NotStored { imposed: imposed.clone() }
+            }
+            other => other,
+        }
     }
 }
 
@@ -367,17 +377,5 @@ fn warn_of_abstract_sockets() {
         let why =
             "this kernel cannot keep builds that use the machine's network from its abstract Unix sockets";
         WARNED.call_once(|| tracing::warn!("{why} (landlock, Linux 6.12)"));
-    }
-}
-
-impl PhaseTimes {
-    /// The same as durations.
-    #[must_use]
-    pub fn seconds(&self) -> PhaseSeconds {
-        PhaseSeconds {
-            setup: (self.started - self.opened).as_secs_f64(),
-            run: (self.ended - self.started).as_secs_f64(),
-            teardown: (self.gone - self.ended).as_secs_f64(),
-        }
     }
 }

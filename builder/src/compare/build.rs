@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sandbox::backend::Kind;
 use sandbox::compare::{Seen, WalkError, Walker, Walks};
+use sandbox::conditions::Conditions;
 use sandbox::{Ended, Privilege, SessionError};
 
 use super::aside::{Aside, told};
@@ -284,7 +285,7 @@ fn probe(builder: &Builder, job: &mut BuildRequest<'_>, backend: Kind) -> Result
     let without: Vec<PathBuf> = mounts.into_iter().flatten().cloned().collect();
     let made = backend.backend();
     let session = plan
-        .session(&*made, &place.work_dir, Privilege::Own(&builder.spawner))
+        .session(&*made, &place.work_dir, Privilege::Own(&builder.spawner), Conditions::none())
         .open()
         .map_err(BuildError::from)?;
     let walker = Walker { cancel: &builder.cancel, contents: false, without: &without };

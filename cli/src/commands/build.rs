@@ -17,6 +17,7 @@ pub use execute::execute;
 use shown::ShownArguments;
 
 use crate::backend_arguments::BackendArguments;
+use crate::conditions::QuotaArguments;
 use crate::report::ReportArguments;
 use crate::targets::EvaluationArguments;
 
@@ -75,6 +76,8 @@ pub struct Arguments {
     /// More host paths for builds to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
+    #[command(flatten)]
+    quota: QuotaArguments,
     #[command(flatten)]
     report: ReportArguments,
 }

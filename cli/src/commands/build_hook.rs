@@ -5,6 +5,8 @@ mod log;
 
 pub use execute::execute;
 
+use crate::conditions::QuotaArguments;
+
 /// Build what Nix offers, for its setting build-hook: for versions before 2.32, which have no external-builders
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -12,6 +14,8 @@ pub struct Arguments {
     /// for each processor where that is 0
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_jobs: Option<u32>,
+    #[command(flatten)]
+    quota: QuotaArguments,
     /// How much Nix's user wants to hear; Nix adds it, and itself leaves out what is more
     #[arg(value_name = "VERBOSITY")]
     verbosity: u32,

@@ -6,6 +6,8 @@ mod execute;
 #[cfg(target_os = "linux")]
 pub use execute::execute;
 
+use crate::conditions::QuotaArguments;
+
 /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where views can be entered"))]
 #[derive(Debug, clap::Args)]
@@ -16,6 +18,8 @@ pub struct Arguments {
     /// How /tmp and the build directory are reached: local, as this machine's own file system, or nfs, as everything else
     #[arg(long, value_name = "KIND", default_value_t)]
     scratch: sandbox::Scratches,
+    #[command(flatten)]
+    quota: QuotaArguments,
     /// Host paths for builds to see (one that ends in '?' may be missing), and last the file in which Nix describes the build
     #[arg(required = true, value_name = "TARGET[=SOURCE][?]... BUILD.JSON")]
     words: Vec<String>,

@@ -112,7 +112,9 @@ impl<'a> InView<'a> {
             recording: self.recording,
             variation: ViewVariation::default(),
             local: &command.local,
+            conditions: &command.conditions,
         };
+        let refuses = !command.conditions.are_none();
         let session = setup.open().map_err(whole)?;
         command.jail.program = command.resolve(session.view()?)?;
         let (streams, stdio) = Streams::carry(Some(user.uid), globals.terminal.is_some())?;
@@ -122,7 +124,8 @@ impl<'a> InView<'a> {
             terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
             cancel: interrupt.cancel(),
             stop: &Cancel::default(),
-            worthless_on_failure: false,
+            // Whoever fails has noticed what is refused on purpose.
+            worthless_on_failure: refuses,
         });
         let carried = streams.finish();
         if let Some(status) = interrupt.status() {

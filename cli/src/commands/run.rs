@@ -8,6 +8,7 @@ use std::path::PathBuf;
 pub use execute::execute;
 
 use crate::backend_arguments::BackendArguments;
+use crate::conditions::QuotaArguments;
 use crate::declared::DeclaredArguments;
 use crate::report::ReportArguments;
 
@@ -27,6 +28,8 @@ pub struct Arguments {
     /// Print the view and the jail as JSON and run nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    quota: QuotaArguments,
     #[command(flatten)]
     report: ReportArguments,
     /// The command and its arguments

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 pub use execute::execute;
 
 use crate::backend_arguments::BackendArguments;
+use crate::conditions::QuotaArguments;
 use crate::targets::EvaluationArguments;
 
 /// Arguments of `loopbox shell`.
@@ -32,6 +33,8 @@ pub struct Arguments {
     /// More host paths for the build to see, separated by spaces; one that ends in '?' may be missing
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
+    #[command(flatten)]
+    quota: QuotaArguments,
     /// A command and its arguments to run instead of an interactive shell
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,

@@ -3,13 +3,14 @@
 use std::io::ErrorKind;
 
 use builder::build::BuildError;
-use sandbox::FarmError;
 use sandbox::backend::BackendError;
+use sandbox::conditions::Imposed;
 use sandbox::jail::JailError;
+use sandbox::{FarmError, SessionError};
 
 use super::Any;
 use crate::exit::{CANNOT_EXECUTE, NOT_FOUND};
-use crate::output;
+use crate::{conditions, output};
 
 /// The hint for one error, if it is one of these.
 pub fn hint(error: &Any) -> Option<String> {
@@ -19,6 +20,7 @@ pub fn hint(error: &Any) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(build))
         .or_else(|| error.downcast_ref().and_then(backend))
         .or_else(|| error.downcast_ref().and_then(farm))
+        .or_else(|| error.downcast_ref().and_then(session))
         .or_else(|| no_way(error))
 }
 
@@ -60,6 +62,17 @@ fn jail(error: &JailError) -> Option<String> {
     Some(hint.into())
 }
 
+fn session(error: &SessionError) -> Option<String> {
+    match error {
+        SessionError::NotStored { imposed } => Some(refused("the command", imposed)),
+        _ => None,
+    }
+}
+
+fn refused(of: &str, imposed: &Imposed) -> String {
+    conditions::lines(of, imposed, imposed.quota.quota).join(" ")
+}
+
 fn build(error: &BuildError) -> Option<String> {
     match error {
         BuildError::Execute { error, .. } if error.kind() == ErrorKind::ArgumentListTooLong => {
@@ -81,6 +94,7 @@ fn build(error: &BuildError) -> Option<String> {
             "a builder and all that it needs have to be inputs; '--sandbox-paths {}' shows a path of this machine",
             output::name(program)
         )),
+        BuildError::NotStored { imposed } => Some(refused("the build", imposed)),
         BuildError::Builder(failure) if failure.disk_full => {
             Some("the build may have failed for lack of free disk space".into())
         }

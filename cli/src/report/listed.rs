@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use builder::report::BuildReport;
 
 use super::document::short_name;
-use crate::output;
+use crate::{conditions, output};
 
 /// Paths that are listed for a person; programs get all of them.
 const LISTED: usize = 10;
@@ -13,9 +13,17 @@ const LISTED: usize = 10;
 /// How to see all of them of a command that is run here.
 pub const WITH_REPORT: Option<&str> = Some("--report=FILE");
 
-/// What a build asked for that its view hides; nothing if there was nothing. `all` says how to see all of it, where that can
-/// be seen.
+/// What a build asked for that its view hides, and the limits that it met; nothing if there was nothing. `all` says how to see
+/// all paths, where they can be seen.
 pub fn of_build(report: &BuildReport, all: Option<&str>) -> Vec<String> {
+    let (name, imposed) = (short_name(&report.derivation), &report.access.imposed);
+    let mut lines = hidden_of_build(report, all);
+    lines.extend(conditions::lines(&name, imposed, imposed.quota.quota));
+    lines
+}
+
+/// What a build asked for that its view hides.
+pub fn hidden_of_build(report: &BuildReport, all: Option<&str>) -> Vec<String> {
     let hidden = report.access.not_shown.hidden();
     if hidden.paths.is_empty() {
         return Vec::new();

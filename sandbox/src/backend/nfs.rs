@@ -34,11 +34,29 @@ struct Provision {
 impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         let network = Network::new()?;
-        let ProvisionRequest { view, user, at, record, spawner, recording, variation, local, asked_from } =
-            request;
+        let ProvisionRequest {
+            view,
+            user,
+            at,
+            record,
+            spawner,
+            recording,
+            variation,
+            conditions,
+            local,
+            asked_from,
+        } = request;
         let status = record.status();
-        let serving =
-            Serving { view, user, recording, variation, identify: local, status: &status, asked_from };
+        let serving = Serving {
+            view,
+            user,
+            recording,
+            variation,
+            conditions,
+            identify: local,
+            status: &status,
+            asked_from,
+        };
         let server = ServerProcess::start(spawner, &network, serving)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
@@ -91,7 +109,7 @@ impl Provisioned for Provision {
     }
 
     fn end(self: Box<Self>) -> Result<Spent, BackendError> {
-        let Served { calls, accesses } = self.server.stop()?;
+        let Served { calls, accesses, imposed } = self.server.stop()?;
         Ok(Spent {
             usage: ResourceUsage {
                 nfs_calls: calls,
@@ -99,6 +117,7 @@ impl Provisioned for Provision {
                 ..ResourceUsage::default()
             },
             accesses,
+            imposed,
         })
     }
 }

@@ -122,6 +122,6 @@ impl Provisioned for Served {
         drop(self.server);
         // It does not count calls.
         let usage = ResourceUsage { mounts: 1, ..ResourceUsage::default() };
-        Ok(Spent { usage, accesses: self.accesses.take(&self.view) })
+        Ok(Spent { usage, accesses: self.accesses.take(&self.view), ..Spent::default() })
     }
 }

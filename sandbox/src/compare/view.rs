@@ -11,6 +11,7 @@ use super::{WalkError, Walks};
 use crate::access::Recording;
 use crate::backend::{Kind, ResourceUsage};
 use crate::cancel::Cancel;
+use crate::conditions::Conditions;
 use crate::recovery::StateDir;
 use crate::session::{PhaseSeconds, Privilege, SessionError, Setup};
 use crate::work_dir::{Layout, Top, WorkDir, WorkDirError, make_private};
@@ -111,6 +112,7 @@ fn walk(
         recording: Recording::Nothing,
         variation: ViewVariation::default(),
         local: &[],
+        conditions: Conditions::none(),
     };
     let failed = |source: SessionError| WalkError::View { backend, source };
     let session = setup.open().map_err(|error| failed(error.into()))?;

@@ -10,7 +10,7 @@ use std::{fmt, io, thread};
 
 use mounter::jail::{JailError, Spawner, Stdio3, control};
 use mounter::unguessable;
-use nfs_server::view::path_text;
+use nfs_server::view::{Quota, path_text};
 use serde::{Deserialize, Serialize};
 
 use super::Peer;
@@ -35,6 +35,8 @@ pub struct Briefing {
     pub state_dir: PathBuf,
     /// What it logs, as a filter of `tracing-subscriber`.
     pub log: String,
+    /// What a session may write at most.
+    pub quota: Quota,
 }
 
 impl Briefing {
@@ -51,9 +53,9 @@ impl Briefing {
 ///
 /// # Errors
 /// Whoever asks has gone, or speaks otherwise; what was done for him is undone then.
-pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner) -> io::Result<()> {
+pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner, quota: Quota) -> io::Result<()> {
     let peer = Peer::of(connection)?;
-    let Some(asked) = request::receive::<OpenRequest>(connection)? else { return Ok(()) };
+    let Some(mut asked) = request::receive::<OpenRequest>(connection)? else { return Ok(()) };
     let mut directories = descriptors(connection)?.into_iter();
     let (Some(root), leftovers) = (directories.next(), directories.collect::<Vec<_>>()) else {
         return Err(wrong_descriptors());
@@ -64,6 +66,7 @@ pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner) -> i
     if let Err(refused) = check::view(&asked, &peer) {
         return say(connection, &Reply::Refused(refused));
     }
+    asked.conditions.quota = asked.conditions.quota.stricter(quota);
     let attended = attend_view(connection, &asked, &root, &peer, (state, spawner));
     // Whoever has been told, or lives, removes it himself.
     if !matches!(attended, Ok(Attended::Told)) && peer.has_ended_after(DYING) {
@@ -110,6 +113,7 @@ fn attend_view(
         recording: asked.recording,
         variation: asked.variation,
         local: &asked.local,
+        conditions: &asked.conditions,
     };
     let session = match setup.open() {
         Ok(session) => session,
@@ -235,14 +239,16 @@ impl From<BackendError> for Reply {
 impl From<Result<Ended, SessionError>> for Reply {
     fn from(ended: Result<Ended, SessionError>) -> Reply {
         match ended {
-            Ok(Ended { outcome, times, usage, accesses, .. }) => Reply::Ended {
+            Ok(Ended { outcome, times, usage, accesses, imposed, .. }) => Reply::Ended {
                 outcome,
                 seconds: times.seconds(),
                 calls: usage.nfs_calls.to_numbers(),
                 mounts: usage.mounts,
                 accesses: Box::new(accesses),
+                imposed,
             },
             Err(SessionError::Jail(error)) => Reply::Jail(error),
+            Err(SessionError::NotStored { imposed }) => Reply::NotStored(imposed),
             Err(SessionError::Execute { program, error, .. }) => {
                 Reply::Jail(JailError::Exec { program, source: error })
             }

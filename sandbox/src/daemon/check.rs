@@ -132,6 +132,7 @@ mod tests {
 
     use super::*;
     use crate::access::Recording;
+    use crate::conditions::Conditions;
 
     fn peer() -> Peer {
         let (one, _two) = UnixStream::pair().unwrap();
@@ -150,6 +151,7 @@ mod tests {
             recording: Recording::Nothing,
             variation: ViewVariation::default(),
             local: Vec::new(),
+            conditions: Conditions::default(),
             leftovers: Vec::new(),
         }
     }

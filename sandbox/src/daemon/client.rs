@@ -46,7 +46,7 @@ impl Daemon {
     }
 
     fn ask<'a>(&self, setup: &Setup<'a>) -> Result<DaemonSession<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, recording, variation, local, .. } = *setup;
+        let Setup { view, user, backend, work_dir, recording, variation, conditions, local, .. } = *setup;
         let options = backend.mount_options().ok_or(DaemonError::Backend)?.clone();
         view.validate().map_err(OpenError::from)?;
         let opened = Instant::now();
@@ -66,6 +66,7 @@ impl Daemon {
             options,
             recording,
             variation,
+            conditions: conditions.clone(),
             local: local.to_vec(),
             leftovers,
         };
@@ -156,7 +157,7 @@ impl DaemonSession<'_> {
 
     fn ended(&self, last: Reply, jail: &JailSpec) -> Result<Ended, SessionError> {
         match last {
-            Reply::Ended { outcome, seconds, calls, mounts, mut accesses } => {
+            Reply::Ended { outcome, seconds, calls, mounts, mut accesses, imposed } => {
                 accesses.add_scratches(self.spec);
                 let missing = if session::is_suspicious(outcome) { self.missing(jail) } else { None };
                 let nfs_calls = CallCounts::from_numbers(&calls);
@@ -165,6 +166,7 @@ impl DaemonSession<'_> {
                     times: self.times(seconds),
                     usage: ResourceUsage { nfs_calls, mounts, ..ResourceUsage::default() },
                     accesses: *accesses,
+                    imposed,
                     missing,
                 })
             }
@@ -172,6 +174,7 @@ impl DaemonSession<'_> {
                 Err(SessionError::Execute { program, error: source, missing: self.missing(jail) })
             }
             Reply::Jail(error) => Err(SessionError::Jail(error)),
+            Reply::NotStored(imposed) => Err(SessionError::NotStored { imposed }),
             other => Err(BackendError::from(other.into_error()).into()),
         }
     }

@@ -4,7 +4,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use nfs_server::parse_size;
+use nfs_server::view::Quota;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use super::Peer;
 use super::peer::{gid_of, uid_of};
@@ -24,6 +27,11 @@ pub struct Policy {
     pub max_sessions: usize,
     /// How many one user has at once.
     pub max_sessions_per_user: usize,
+    /// How many bytes a session may write, whatever is asked for.
+    #[serde(deserialize_with = "size")]
+    pub max_bytes_per_session: Option<u64>,
+    /// How many inodes a session may make, whatever is asked for.
+    pub max_inodes_per_session: Option<u64>,
 }
 
 /// The file cannot be used.
@@ -62,6 +70,8 @@ impl Default for Policy {
             groups: vec!["nixbld".into()],
             max_sessions: 256,
             max_sessions_per_user: 32,
+            max_bytes_per_session: None,
+            max_inodes_per_session: None,
         }
     }
 }
@@ -88,12 +98,32 @@ impl Policy {
             .map_err(|source| PolicyError::Toml { path: path.into(), source: Box::new(source) })
     }
 
+    /// What a session may write at most.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        Quota { bytes: self.max_bytes_per_session, inodes: self.max_inodes_per_session }
+    }
+
     /// Whether somebody may ask. Names are looked up each time: users come and go.
     #[must_use]
     pub fn allows(&self, peer: &Peer) -> bool {
         peer.uid == 0
             || self.users.iter().any(|user| uid_of(user) == Some(peer.uid))
             || self.groups.iter().any(|group| gid_of(group).is_some_and(|gid| peer.is_of_group(gid)))
+    }
+}
+
+/// Bytes as a number, or as people write them.
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Bytes(u64),
+        Text(String),
+    }
+    match Size::deserialize(from)? {
+        Size::Bytes(bytes) => Ok(Some(bytes)),
+        Size::Text(text) => parse_size(&text).map(Some).map_err(D::Error::custom),
     }
 }
 
@@ -115,6 +145,15 @@ mod tests {
         );
         let error = policy("user = ['alice']").unwrap_err().to_string();
         assert!(error.contains("unknown field `user`"), "{error}");
+    }
+
+    #[test]
+    fn a_session_may_be_limited_in_bytes_and_inodes() {
+        let limited = policy("max-bytes-per-session = '50G'\nmax-inodes-per-session = 1000").unwrap();
+        assert_eq!(limited.quota(), Quota { bytes: Some(50 << 30), inodes: Some(1000) });
+        assert_eq!(policy("max-bytes-per-session = 4096").unwrap().quota().bytes, Some(4096));
+        let error = policy("max-bytes-per-session = '10Q'").unwrap_err().to_string();
+        assert!(error.contains("\"10Q\" is no size"), "{error}");
     }
 
     #[test]

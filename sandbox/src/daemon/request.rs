@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Accesses, Recording};
+use crate::conditions::{Conditions, Imposed};
 use crate::server::Failure;
 use crate::session::PhaseSeconds;
 
@@ -36,6 +37,7 @@ pub(super) struct OpenRequest {
     /// Scratches that are to be the machine's own.
     #[serde(default, with = "path_text::all")]
     pub local: Vec<PathBuf>,
+    pub conditions: Conditions,
     /// Names that are removed if whoever asks dies, as he himself would do it: each in the directory that is a further
     /// descriptor. Looked up from his root, they might not be found any more: his mounts may end with him.
     pub leftovers: Vec<String>,
@@ -63,12 +65,21 @@ pub(super) enum Reply {
     View(Failure),
     /// The program did not start, or its end is unknown.
     Jail(JailError),
+    /// The program ended well, but some of what it wrote was refused, and it was not told.
+    NotStored(Imposed),
     /// Something else failed: what, and each cause.
     Failed(Vec<String>),
     /// The program has stopped, as by Ctrl-Z.
     Stopped,
     /// Nothing is left of the session.
-    Ended { outcome: Outcome, seconds: PhaseSeconds, calls: Vec<u64>, mounts: u64, accesses: Box<Accesses> },
+    Ended {
+        outcome: Outcome,
+        seconds: PhaseSeconds,
+        calls: Vec<u64>,
+        mounts: u64,
+        accesses: Box<Accesses>,
+        imposed: Imposed,
+    },
 }
 
 /// Receives a message, which has to be there soon.

@@ -14,6 +14,7 @@ use super::confine::{self, Confined, Files};
 use super::log;
 use super::request::{Failure, FromServer, Order, ServeRequest};
 use crate::access::{AccessLog, Recording};
+use crate::conditions::Imposed;
 
 /// Serves what is asked for on the control socket, until that says so or ends. Call it before the process has a second
 /// thread.
@@ -51,7 +52,8 @@ pub fn serve(control: &UnixStream) -> ExitCode {
     let calls = server.stop().to_numbers();
     let mut accesses = Box::new(accesses.map(|accesses| accesses.take(&view)).unwrap_or_default());
     accesses.slowest_calls = slowest_calls;
-    told(control, &FromServer::Ended { calls, accesses })
+    let imposed = Imposed { quota: view.quota_usage() };
+    told(control, &FromServer::Ended { calls, accesses, imposed })
 }
 
 /// All that takes root comes first, and the first thread last.
@@ -67,6 +69,7 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Se
         observer: accesses.map(|accesses| accesses as Arc<dyn AccessObserver>),
         becomes: confine::becomes(rights),
         variation: request.variation,
+        quota: request.conditions.quota,
         ..ViewOptions::default()
     };
     let opened = Arc::new(View::open_with(view, options)?);

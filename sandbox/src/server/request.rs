@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rights, ServeError};
 use crate::access::{Accesses, Recording};
+use crate::conditions::{Conditions, Imposed};
 
 /// What is to be served, and by whom.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub(super) struct ServeRequest {
     /// Places of the view of whose host files it tells what they are.
     #[serde(with = "path_text::all")]
     pub identify: Vec<PathBuf>,
+    /// What it makes harder than it has to be.
+    pub conditions: Conditions,
     /// The level down to which it tells what it logs.
     pub log: String,
 }
@@ -53,7 +56,7 @@ pub(super) enum FromServer {
     /// It cannot serve.
     Failed(Failure),
     /// It has served.
-    Ended { calls: Vec<u64>, accesses: Box<Accesses> },
+    Ended { calls: Vec<u64>, accesses: Box<Accesses>, imposed: Imposed },
 }
 
 /// Something that the server logs.

@@ -11,6 +11,7 @@ mod late;
 mod learn;
 mod live;
 mod mount;
+mod quota;
 mod report;
 mod run;
 mod scratch;
@@ -34,6 +35,7 @@ pub fn cases() -> Vec<Case> {
         late::CASES,
         live::CASES,
         mount::CASES,
+        quota::CASES,
         report::CASES,
         kept::CASES,
         learn::CASES,

@@ -47,7 +47,12 @@ pub fn plans(builder: &Builder, graph: &Graph) -> Value {
         json!({ "drvPath": path(name), "after": after, "plan": plan, "problem": problem })
     });
     let build: Vec<Value> = build.collect();
-    json!({ "build": build, "fetch": graph.fetch.iter().map(path).collect::<Vec<_>>() })
+    let mut plans = json!({ "build": build, "fetch": graph.fetch.iter().map(path).collect::<Vec<_>>() });
+    let conditions = &builder.options.conditions;
+    if !conditions.are_none() {
+        plans["conditions"] = json!(conditions);
+    }
+    plans
 }
 
 /// Everything that happened, and the outputs that were asked for.
@@ -159,8 +164,17 @@ fn of_built(store: &Store, built: &Built) -> Value {
         value["seconds"] = json!(measures.seconds);
         value["viewSeconds"] = json!(measures.view);
         value["hidden"] = json!(measures.report.access.not_shown.hidden())["paths"].take();
+        add_imposed(&mut value, &measures.report);
     }
     value
+}
+
+/// What was refused on purpose, if anything was.
+fn add_imposed(value: &mut Value, report: &BuildReport) {
+    let imposed = &report.access.imposed;
+    if !imposed.is_nothing() {
+        value["imposed"] = json!(imposed);
+    }
 }
 
 fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
@@ -179,6 +193,7 @@ fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
         value["logFile"] = json!(failure.log_file);
         value["kept"] = json!(failure.kept);
         value["hidden"] = json!(failure.report.access.not_shown.hidden())["paths"].take();
+        add_imposed(&mut value, &failure.report);
     }
     if let BuildError::Undeclared(error) = error {
         value["undeclared"] = json!(error.paths);

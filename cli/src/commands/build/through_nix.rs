@@ -52,11 +52,18 @@ pub fn execute(
         let message = format!("{word}: how the builds of ordinary users run, Nix's settings say");
         return Err(UsageError { message, hints: vec!["Leave it out, or run it with sudo.".into()] }.into());
     }
+    if !is_root && !arguments.quota.words().is_empty() {
+        let message =
+            "--max-bytes, --max-inodes: Nix's settings say how much the builds of ordinary users may write";
+        let hints = vec!["'external-builder' in the setting external-builders takes the same words.".into()];
+        return Err(UsageError { message: message.into(), hints }.into());
+    }
     let through = ThroughNix {
         derivations: roots,
         words: &arguments.words(),
         sandbox_paths: &builds::sandbox_paths(settings, &arguments.sandbox_paths)?,
         scratches: arguments.provided.scratches()?,
+        builder_words: &arguments.quota.words(),
         loopbox: &itself::path()?,
         state: &globals.state_dir,
         cancel: interrupt.cancel(),

@@ -70,7 +70,10 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let stop = interrupt.clone();
     log.watch(move || stop.stop(SIGHUP))?;
     // From here on Nix listens to the log and to messages alone.
-    match build(Start { interrupt, store, settings }, globals, log, &path, &derivation) {
+    let start = Start { interrupt, store, settings };
+    match options(arguments, &start.settings)
+        .and_then(|options| build(start, options, globals, log, &path, &derivation))
+    {
         Ok(status) => Ok(status),
         Err(error) => {
             tell(Level::Error, error);
@@ -139,12 +142,13 @@ fn why_not(path: &str, declined: &Declined) -> String {
 /// Builds: Nix finds the outputs registered.
 fn build(
     start: Start,
+    options: Options,
     globals: &Globals,
     log: HookLog,
     path: &StorePath,
     derivation: &Derivation<'_>,
 ) -> CommandResult {
-    let (options, interrupt) = (options(&start.settings)?, start.interrupt.clone());
+    let interrupt = start.interrupt.clone();
     let builder = builds::builder(start, options, Kind::Nfs, globals, Arc::new(log))?;
     let slot = BuildSlot { slot: None, maker: builder.store.maker(), when: RegisterWhen::Now };
     match builder.build(path, derivation, Purpose::Make, slot) {
@@ -157,11 +161,12 @@ fn build(
     }
 }
 
-fn options(settings: &Settings) -> Result<Options, CommandError> {
+fn options(arguments: &Arguments, settings: &Settings) -> Result<Options, CommandError> {
     Ok(Options {
         keep_failed: settings.keep_failed,
         sandbox_paths: builds::sandbox_paths(settings, &[])?,
         limits: Limits::new(settings.timeout, settings.max_silent_time, settings.max_build_log_size),
+        conditions: arguments.quota.conditions(),
         in_build_hook: true,
         ..Options::default()
     })

@@ -29,7 +29,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         true => Listening::on(inherited(PASSED)?),
         false => Listening::at(&globals.socket)?,
     };
-    let briefing = Briefing { state_dir: globals.state_dir.clone(), log: log::filter() };
+    let briefing =
+        Briefing { state_dir: globals.state_dir.clone(), log: log::filter(), quota: policy.quota() };
     serve(&listening, &policy, &Spawner::new(itself::program()?), &briefing, interrupt.cancel())?;
     // A service that is asked to stop, and does, has not failed.
     Ok(Status::Done)
@@ -38,11 +39,12 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
 /// One of its attendants, in a process of its own.
 pub fn attend(attendance: Attendance) -> ExitCode {
     let Attendance { connection, told, spawner } = attendance;
-    let attended =
-        Briefing::receive(&told).map_err(CommandError::from).and_then(|Briefing { state_dir, log }| {
+    let attended = Briefing::receive(&told).map_err(CommandError::from).and_then(
+        |Briefing { state_dir, log, quota }| {
             log::to_stderr(&log);
-            Ok(sandbox::daemon::attend(&connection, &StateDir::open(&state_dir)?, &spawner)?)
-        });
+            Ok(sandbox::daemon::attend(&connection, &StateDir::open(&state_dir)?, &spawner, quota)?)
+        },
+    );
     match attended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -14,6 +14,7 @@ use signal_hook::low_level::emulate_default_handler;
 
 use super::Arguments;
 use crate::commands::builds::sweep_and_make_writable;
+use crate::conditions;
 use crate::error::CommandResult;
 use crate::exit::Status;
 use crate::failures::RunError;
@@ -48,6 +49,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let external = External {
         sandbox_paths: &sandbox_paths,
         network: arguments.network,
+        conditions: arguments.quota.conditions(),
         state: &state,
         privilege: means.privilege(),
         backend: &Nfs::default(),
@@ -61,9 +63,10 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    let ExternalRun { outcome, report } = ran?;
+    let ExternalRun { outcome, report, imposed } = ran?;
     // Into the build's log, which is all that whoever waits for it sees.
-    report.iter().flat_map(|report| listed::of_build(report, None)).for_each(output::tell);
+    report.iter().flat_map(|report| listed::hidden_of_build(report, None)).for_each(output::tell);
+    conditions::lines("the build", &imposed, arguments.quota.quota()).iter().for_each(output::tell);
     match outcome {
         Outcome::Exited(status) => Ok(Status::Exited(status)),
         Outcome::Signaled(signal) => {

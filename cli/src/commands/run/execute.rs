@@ -9,6 +9,7 @@ use sandbox::report::{HASHED_MAX, Report};
 
 use super::Arguments;
 use crate::commands::in_view::{InView, Ran};
+use crate::conditions;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::{Status, UNDECLARED};
 use crate::globals::Globals;
@@ -26,6 +27,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         return Ok(status);
     }
     arguments.report.check(arguments.provided.backend)?;
+    arguments.quota.check(&arguments.provided)?;
     let allowed = arguments.report.allowed()?;
     let request = arguments.request()?;
     let recording = if arguments.report.is_needed() { Recording::Hidden } else { Recording::Nothing };
@@ -39,6 +41,10 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         Ran::Interrupted(status) => return Ok(status),
         Ran::Ended(over) => over,
     };
+    if let Ok(ended) = &over.ended {
+        let asked = arguments.quota.quota();
+        conditions::lines("the command", &ended.imposed, asked).iter().for_each(output::tell);
+    }
     let access = match &over.ended {
         Ok(ended) if arguments.report.is_needed() => {
             Some(Report::of(&over.command.view, &request.immutable, &[], ended, HASHED_MAX))
@@ -81,7 +87,8 @@ impl Arguments {
         let words = Declaration { chdir: self.chdir.clone(), ..self.declared.declaration() };
         declared.extend(words);
         let request = self.declared.request(declared, &self.command)?;
-        Ok(Request { scratches: self.provided.scratches()?, ..request })
+        let (scratches, conditions) = (self.provided.scratches()?, self.quota.conditions());
+        Ok(Request { scratches, conditions, ..request })
     }
 
     /// Reports what the command asked its view for.

@@ -18,10 +18,11 @@ use crate::exit::Status;
 use crate::failures::UsageError;
 use crate::globals::Globals;
 use crate::signals::Interrupt;
-use crate::terminal;
+use crate::{conditions, output, terminal};
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
+    arguments.quota.check(&arguments.provided)?;
     need_root()?;
     if let Some(status) = terminal::front(globals.terminal.as_ref())? {
         return Ok(status);
@@ -55,14 +56,16 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         stdio,
         terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
     };
-    let outcome = builder.shell(root, &derivation, session);
+    let ended = builder.shell(root, &derivation, session);
     let carried = streams.finish();
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    let outcome = outcome?;
+    let ended = ended?;
     carried?;
-    match outcome {
+    let asked = arguments.quota.quota();
+    conditions::lines("the shell", &ended.imposed, asked).iter().for_each(output::tell);
+    match ended.outcome {
         Outcome::Exited(code) => Ok(Status::Exited(code)),
         Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
     }
@@ -74,6 +77,7 @@ impl Arguments {
             cores: self.cores,
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
             scratches: self.provided.scratches()?,
+            conditions: self.quota.conditions(),
             ..Options::default()
         })
     }

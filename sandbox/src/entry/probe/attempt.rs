@@ -13,6 +13,7 @@ use nfs_server::view::{Access, Entry, Owner, ViewSpec, ViewVariation};
 use crate::access::Recording;
 use crate::backend::Nfs;
 use crate::cancel::Cancel;
+use crate::conditions::Conditions;
 use crate::entry::system as mac;
 use crate::recovery::StateDir;
 use crate::session::{self, Privilege, SessionError, Setup};
@@ -94,6 +95,7 @@ impl Attempt<'_> {
             recording: Recording::Nothing,
             variation: ViewVariation::default(),
             local: &[],
+            conditions: Conditions::none(),
         };
         let session = setup.open().map_err(SessionError::from)?;
         let jail = self.jail(program, work_dir.mount_point(), session.port());

@@ -14,6 +14,7 @@ use nfs_server::view::{Access, Entry, Owner, ViewSpec, ViewVariation};
 use nix::mount::{MsFlags, mount};
 use sandbox::access::Recording;
 use sandbox::backend::{Kind, ProvisionRequest};
+use sandbox::conditions::Conditions;
 use sandbox::recovery::{Leftovers, StateDir};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,7 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         recording: Recording::Nothing,
         variation: ViewVariation::default(),
         local: &[],
+        conditions: Conditions::none(),
         asked_from: None,
     };
     let provisioned = kind.backend().provision(wanted)?;

@@ -82,6 +82,7 @@ fn request(uid: u32, entries: &Value) -> Value {
         "recording": "Nothing",
         "variation": sandbox::view::ViewVariation::default(),
         "local": [],
+        "conditions": sandbox::conditions::Conditions::default(),
         "leftovers": [],
     })
 }

@@ -22,6 +22,7 @@ cases![
     what_a_user_may_not_read_he_is_not_shown,
     a_name_that_changes_shows_nothing_more,
     a_user_is_nobody_else,
+    a_user_writes_no_more_than_the_policy_lets_a_session_write,
     a_daemon_takes_the_socket_that_it_is_given,
     root_sees_what_lives_whichever_daemon_began_it,
     without_a_daemon_it_takes_root,
@@ -40,7 +41,12 @@ pub struct Lent<'a> {
 
 impl<'a> Lent<'a> {
     pub fn start(place: &'a Place) -> Lent<'a> {
-        place.file("daemon.toml", format!("users = ['{ORDINARY}']\n"));
+        Lent::start_with(place, "")
+    }
+
+    /// With these further lines of the policy.
+    pub fn start_with(place: &'a Place, policy: &str) -> Lent<'a> {
+        place.file("daemon.toml", format!("users = ['{ORDINARY}']\n{policy}"));
         let home = place.directory("home");
         chown(&home, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
         Lent { place, daemon: start_loopbox(place), home }
@@ -314,4 +320,27 @@ fn start_loopbox_again(mut daemon: Running, place: &Place) -> Running {
     daemon.0.wait().expect("it ends");
     std::mem::forget(daemon);
     start_loopbox(place)
+}
+
+fn a_user_writes_no_more_than_the_policy_lets_a_session_write(place: &Place) {
+    let lent = Lent::start_with(place, "max-bytes-per-session = '1M'\n");
+    let work = lent.home.join("work");
+    fs::create_dir(&work).and_then(|()| chown(&work, Some(ORDINARY), Some(ORDINARY))).expect("it is his");
+    let file = work.join("file");
+    let work = format!("{}:/work", lent.text(&work));
+    let words = ["--with", "dd", "--rw", &work];
+    let write = ["--", "dd", "if=/dev/zero", "of=/work/file", "bs=1M", "count=2", "conv=fsync"];
+    let policy = "max-bytes-per-session in /etc/loopbox/daemon.toml raises the limit.";
+    for (asked, size, raises) in [
+        (&[][..], 1 << 20, policy),
+        (&["--max-bytes", "1G"], 1 << 20, policy),
+        (&["--max-bytes", "512K"], 512 << 10, "--max-bytes raises the limit."),
+    ] {
+        let written = lent.ran(&[&words, asked, &write].concat());
+        assert_eq!(fs::metadata(&file).map_or(0, |it| it.len()), size, "{}", written.told());
+        assert!(written.stderr.contains("No space left on device"), "{}", written.stderr);
+        assert!(written.stderr.contains(raises), "{}", written.stderr);
+        fs::remove_file(&file).expect("it can be removed");
+    }
+    lent.assert_nothing_left();
 }

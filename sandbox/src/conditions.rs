@@ -1,0 +1,56 @@
+//! Under which conditions a program runs: how much it may write.
+
+use std::sync::LazyLock;
+
+use nfs_server::view::Quota;
+use serde::{Deserialize, Serialize};
+
+use crate::local::Scratches;
+
+pub use nfs_server::view::QuotaUsage;
+pub use nfs_server::{SizeError, parse_size};
+
+/// What a view's server makes harder than it has to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conditions {
+    /// How much may be written in all writable places together.
+    pub quota: Quota,
+}
+
+/// What came of the conditions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Imposed {
+    /// How often the quota was met.
+    pub quota: QuotaUsage,
+}
+
+impl Conditions {
+    /// None at all.
+    #[must_use]
+    pub fn none() -> &'static Conditions {
+        static NONE: LazyLock<Conditions> = LazyLock::new(Conditions::default);
+        &NONE
+    }
+
+    /// How scratches are reached: what is not served, nobody counts.
+    #[must_use]
+    pub fn scratches(&self, asked: Scratches) -> Scratches {
+        if self.are_none() { asked } else { Scratches::Nfs }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        self == Conditions::none()
+    }
+}
+
+impl Imposed {
+    /// Whether nothing was refused.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        !self.quota.is_met()
+    }
+}
