@@ -38,4 +38,6 @@ pub(crate) struct Call<'a> {
     pub(crate) service: &'a Service,
     pub(crate) credentials: Credentials,
     pub(crate) blocking: Blocking,
+    /// Its number in its program.
+    pub(crate) procedure: u32,
 }

@@ -88,6 +88,12 @@ impl<'a> Decode<'a> for FileHandle<'a> {
     }
 }
 
+impl Encode for FileHandle<'_> {
+    fn encode(&self, to: &mut Encoder<'_>) {
+        to.opaque(self.0);
+    }
+}
+
 impl Encode for SignedHandle {
     fn encode(&self, to: &mut Encoder<'_>) {
         to.opaque(&self.0);

@@ -10,6 +10,7 @@ mod call_counts;
 mod connection;
 mod credentials;
 mod exclusive_creates;
+pub mod faults;
 mod handle;
 mod limits;
 mod mount;

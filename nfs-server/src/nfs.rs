@@ -11,6 +11,7 @@ mod create;
 mod fsinfo;
 mod fsstat;
 mod getattr;
+mod injected;
 mod link;
 mod lookup;
 mod mkdir;
@@ -77,7 +78,7 @@ trait Procedure {
     /// What follows `NFS3_OK`. May borrow from the bulk buffer.
     type Done<'b>: Encode;
     /// What follows any other status.
-    type Failed: Encode;
+    type Failed: Encode + Default;
 
     fn call<'b>(
         call: &Call<'_>,
@@ -102,6 +103,18 @@ const fn non_idempotent<P: Procedure>(name: &'static str) -> ProcedureEntry {
 }
 
 fn run<P: Procedure>(
+    call: &Call<'_>,
+    arguments: &mut Decoder<'_>,
+    reply: &mut Encoder<'_>,
+    bulk: &mut [u8],
+) -> Result<Reply, Garbage> {
+    match &call.service.faults {
+        None => carry_out::<P>(call, arguments, reply, bulk),
+        Some(faults) => injected::run::<P>(faults, call, arguments, reply, bulk),
+    }
+}
+
+fn carry_out<P: Procedure>(
     call: &Call<'_>,
     arguments: &mut Decoder<'_>,
     reply: &mut Encoder<'_>,
@@ -138,4 +151,15 @@ pub(crate) fn path(service: &Service, procedure: &ProcedureEntry, arguments: &[u
 /// NULL (RFC 1813, section 3.3.0).
 fn null(_: &Call<'_>, _: &mut Decoder<'_>, _: &mut Encoder<'_>, _: &mut [u8]) -> Result<Reply, Garbage> {
     Ok(Reply::Encoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_for_the_procedures_of_the_table() {
+        let names = PROCEDURES.map(|procedure| procedure.name.to_lowercase());
+        assert_eq!(names, crate::faults::PROCEDURES);
+    }
 }

@@ -149,7 +149,7 @@ fn dispatch(
         _ if incomplete => {}
         _ => service.counters.count_nfs(header.procedure),
     }
-    let call = Call { service, credentials, blocking };
+    let call = Call { service, credentials, blocking, procedure: header.procedure };
     let mut encoder = Encoder::new(&mut replies.out);
     accepted(header.xid, &mut encoder);
     encoder.u32(0);

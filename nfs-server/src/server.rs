@@ -21,6 +21,7 @@ pub use peer::Peers;
 
 use crate::call_counts::CallCounts;
 use crate::connection;
+use crate::faults::{Fault, FaultInjector, InjectedFault};
 use crate::handle::HandleKey;
 use crate::limits::{ACCEPT_RETRY_MILLISECONDS, CLIENT_CLOSE_TIMEOUT, CONNECTIONS_MAX};
 use crate::service::{Service, Users};
@@ -41,6 +42,8 @@ pub struct ServerOptions {
     pub silly_names: SillyNames,
     /// Whether the slowest calls are remembered.
     pub times_calls: bool,
+    /// What calls are to fail with on purpose.
+    pub faults: Vec<Fault>,
 }
 
 impl ServerOptions {
@@ -53,6 +56,7 @@ impl ServerOptions {
             handle_key: None,
             silly_names: SillyNames::default(),
             times_calls: false,
+            faults: Vec::new(),
         }
     }
 }
@@ -127,7 +131,14 @@ impl Server {
         let slow_calls = options.times_calls.then(SlowCalls::new);
         let (woken, wake) = io::pipe().map_err(ServerError::Thread)?;
         let shared = Arc::new(Shared {
-            service: Service::new(view, handle_key, options.users, options.silly_names, slow_calls),
+            service: Service::new(
+                view,
+                handle_key,
+                options.users,
+                options.silly_names,
+                slow_calls,
+                options.faults,
+            ),
             peers,
             log_limit: LogLimit::default(),
             connections: Mutex::default(),
@@ -165,6 +176,12 @@ impl Server {
     #[must_use]
     pub fn slowest_calls(&self) -> Vec<SlowCall> {
         self.shared.service.slow_calls.as_ref().map(SlowCalls::list).unwrap_or_default()
+    }
+
+    /// How often each fault was injected so far.
+    #[must_use]
+    pub fn injected(&self) -> Vec<InjectedFault> {
+        self.shared.service.faults.as_ref().map(FaultInjector::injected).unwrap_or_default()
     }
 
     /// Closes all connections and all files of the view, and joins all threads.

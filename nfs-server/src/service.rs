@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::call_counters::CallCounters;
 use crate::exclusive_creates::ExclusiveCreates;
+use crate::faults::{Fault, FaultInjector};
 use crate::handle::HandleKey;
 use crate::reply_cache::ReplyCache;
 use crate::silly::{SillyNames, SillyRenames};
@@ -31,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) counters: CallCounters,
     /// If somebody wants to know.
     pub(crate) slow_calls: Option<SlowCalls>,
+    /// Faults on purpose, if there are any.
+    pub(crate) faults: Option<FaultInjector>,
 }
 
 impl Service {
@@ -40,6 +43,7 @@ impl Service {
         users: Users,
         silly_names: SillyNames,
         slow_calls: Option<SlowCalls>,
+        faults: Vec<Fault>,
     ) -> Service {
         Service {
             view,
@@ -51,6 +55,7 @@ impl Service {
             exclusive: ExclusiveCreates::default(),
             counters: CallCounters::default(),
             slow_calls,
+            faults: FaultInjector::new(faults),
         }
     }
 

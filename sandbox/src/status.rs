@@ -39,7 +39,7 @@ pub struct Served {
     /// The user inside, on the host.
     pub uid: u32,
     /// The program, once it runs.
-    #[serde(with = "program_text")]
+    #[serde(with = "path_text::optional")]
     pub program: Option<PathBuf>,
     /// How long the view has been there, in seconds.
     pub seconds: f64,
@@ -96,23 +96,6 @@ fn memory(pid: u32) -> Option<u64> {
 #[cfg(not(target_os = "linux"))]
 fn memory(_: u32) -> Option<u64> {
     None
-}
-
-/// A path that may not be there.
-mod program_text {
-    use super::{Deserialize, PathBuf, Serialize, path_text};
-    use serde::{Deserializer, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Text(#[serde(with = "path_text")] PathBuf);
-
-    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
-        path.clone().map(Text).serialize(to)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
-        Ok(Option::<Text>::deserialize(from)?.map(|Text(path)| path))
-    }
 }
 
 #[cfg(test)]

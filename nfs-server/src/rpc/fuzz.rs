@@ -40,7 +40,8 @@ impl Target {
             Entry::Symlink { at: "/bin/sh".into(), target: "/etc".into() },
         ];
         let view = Arc::new(View::open(&ViewSpec { entries }, None).unwrap());
-        let service = Service::new(view, HandleKey::random().unwrap(), Users::Any, SillyNames::Linux, None);
+        let key = HandleKey::random().unwrap();
+        let service = Service::new(view, key, Users::Any, SillyNames::Linux, None, Vec::new());
         let handles = ["/", "/build", "/build/file", "/build/dir", "/etc/passwd", "/bin/sh"]
             .map(|path| handle(&service, path));
         Target { service, handles: handles.to_vec(), _host: host }

@@ -57,6 +57,30 @@ pub mod all {
     }
 }
 
+/// A path that may not be there.
+pub mod optional {
+    use super::{Deserialize, Deserializer, PathBuf, Read, Serialize, Serializer};
+
+    /// Serializes it.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+        match path {
+            Some(path) => super::serialize(path, to),
+            None => None::<()>.serialize(to),
+        }
+    }
+
+    /// Deserializes it.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+        Ok(Option::<Read>::deserialize(from)?.map(PathBuf::from))
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Read {
@@ -83,6 +107,10 @@ mod tests {
         one: Entry,
         #[serde(with = "all")]
         list: Vec<PathBuf>,
+        #[serde(with = "optional")]
+        some: Option<PathBuf>,
+        #[serde(with = "optional")]
+        none: Option<PathBuf>,
     }
 
     #[test]
@@ -90,7 +118,7 @@ mod tests {
         for bytes in [&b"/plain"[..], b"/not \xff UTF-8"] {
             let path = PathBuf::from(OsString::from_vec(bytes.into()));
             let one = Entry::Symlink { at: "/link".into(), target: path.clone() };
-            let both = Both { one, list: vec![path] };
+            let both = Both { one, list: vec![path.clone()], some: Some(path), none: None };
             let text = serde_json::to_string(&both).unwrap();
             assert_eq!(serde_json::from_str::<Both>(&text).unwrap(), both, "{text}");
         }

@@ -33,7 +33,7 @@ pub struct Quota {
 
 /// A quota, and how often it was met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct QuotaUsage {
     /// What may be written.
     pub quota: Quota,

@@ -17,6 +17,7 @@ mod escape;
 mod fsinfo;
 mod fsstat;
 mod getattr;
+mod injected;
 mod link;
 mod lookup;
 mod mac_client;

@@ -62,13 +62,24 @@ impl World {
         World::start(Users::Any, options, SillyNames::default())
     }
 
+    /// One whose calls have these faults.
+    #[allow(dead_code, reason = "the tests of faults do not use it")]
+    pub fn faulty(faults: &[&str]) -> World {
+        let faults = faults.iter().map(|text| text.parse().unwrap()).collect();
+        let options = ServerOptions { faults, ..ServerOptions::new(Users::Any, Peers::Anyone) };
+        World::serve(ViewOptions::default(), options)
+    }
+
     fn start(users: Users, options: ViewOptions, silly_names: SillyNames) -> World {
+        World::serve(options, ServerOptions { silly_names, ..ServerOptions::new(users, Peers::Anyone) })
+    }
+
+    fn serve(options: ViewOptions, server: ServerOptions) -> World {
         let host = tempfile::Builder::new().prefix("wire").tempdir().unwrap();
         furnish(host.path());
         let view = Arc::new(View::open_with(&spec(host.path()), options).unwrap());
-        let options =
-            ServerOptions { silly_names, times_calls: true, ..ServerOptions::new(users, Peers::Anyone) };
-        World { server: Server::start(view, options).unwrap(), host }
+        let server = ServerOptions { times_calls: true, ..server };
+        World { server: Server::start(view, server).unwrap(), host }
     }
 
     /// A path of the host.
