@@ -113,6 +113,9 @@ pub(crate) fn attempt(
         let failure = Failure { outcome, exceeded, log_file, log: lines, kept, report, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }
+    if ended.imposed.has_injected_errors() {
+        return Err(BuildError::Injected(ended.imposed));
+    }
     let exposed = backend.exposes_host_files() || !plan.jail.changes_root();
     let copies = exposed.then(|| place.copies());
     Ok(BuildRun { plan, ended, access, began, copies, place, user })

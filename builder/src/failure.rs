@@ -97,6 +97,9 @@ pub enum BuildError {
         /// What came of the conditions.
         imposed: Imposed,
     },
+    /// The builder has coped with faults, but what it made may be otherwise by them.
+    #[error("the builder succeeded, though faults were injected; what it made is not registered")]
+    Injected(Imposed),
     /// The builder said that it failed.
     #[error("the builder {}", in_words(.0.outcome, .0.exceeded))]
     Builder(Box<Failure>),

@@ -37,6 +37,8 @@ impl Failures {
             | BuildError::Plan(_)
             | BuildError::Backend(BackendError::View(_))
             | BuildError::Output(_)
+            | BuildError::NotStored { .. }
+            | BuildError::Injected(_)
             | BuildError::NothingToCheck { .. }
             | BuildError::PreBuildHook(_)
             | BuildError::Hook(_)
@@ -54,7 +56,6 @@ impl Failures {
             | BuildError::KeptDirectory { .. }
             | BuildError::Watch(_)
             | BuildError::Jail(_)
-            | BuildError::NotStored { .. }
             | BuildError::Panicked { .. }
             | BuildError::InPlace(_) => self.own = true,
             #[cfg(target_os = "linux")]

@@ -1,11 +1,12 @@
-//! Words that limit what a program may write, and what is said when it met the limit.
+//! Words that limit what a program may write or have its calls fail, and what is said of it in the end.
 
 use indicatif::BinaryBytes;
-use sandbox::conditions::{Conditions, Imposed, QuotaUsage, parse_size};
+use sandbox::conditions::{Conditions, Fault, Imposed, InjectedFault, QuotaUsage, parse_size};
 use sandbox::view::Quota;
 
 use crate::backend_arguments::BackendArguments;
 use crate::failures::UsageError;
+use crate::output::name;
 
 /// The policy of loopbox's daemon, which may allow less than somebody asks for.
 const POLICY: &str = "/etc/loopbox/daemon.toml";
@@ -29,7 +30,7 @@ impl QuotaArguments {
 
     /// The same with nothing else.
     pub fn conditions(self) -> Conditions {
-        Conditions { quota: self.quota() }
+        Conditions { quota: self.quota(), ..Conditions::default() }
     }
 
     /// The words that were used, by their names.
@@ -38,13 +39,61 @@ impl QuotaArguments {
         bytes.into_iter().chain(self.max_inodes.map(|inodes| format!("--max-inodes={inodes}"))).collect()
     }
 
+    fn check(self, provided: &BackendArguments) -> Result<(), UsageError> {
+        let word = if self.max_bytes.is_some() { "--max-bytes" } else { "--max-inodes" };
+        check(word, &self.conditions(), provided)
+    }
+}
+
+/// Limits of what is written, and faults.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConditionArguments {
+    #[command(flatten)]
+    quota: QuotaArguments,
+    /// Have calls of the NFS client fail, wait or carry less, to see how programs take it, as in
+    /// op=write,path=/build/**,error=ENOSPC,after=1M (docs/faults.md has all keys); can be given again
+    #[arg(long, value_name = "SPEC")]
+    fault: Vec<Fault>,
+}
+
+impl ConditionArguments {
+    /// What they say.
+    pub fn conditions(&self) -> Conditions {
+        Conditions { faults: self.fault.clone(), ..self.quota.conditions() }
+    }
+
+    /// What they say of the quota alone.
+    pub fn quota(&self) -> Quota {
+        self.quota.quota()
+    }
+
+    /// The words that say how much may be written, by their names.
+    pub fn quota_words(&self) -> Vec<String> {
+        self.quota.words()
+    }
+
     /// Refuses backends and scratches that cannot do it.
     ///
     /// # Errors
-    /// Something is to be limited that is written without loopbox's server.
-    pub fn check(self, provided: &BackendArguments) -> Result<(), UsageError> {
-        let word = if self.max_bytes.is_some() { "--max-bytes" } else { "--max-inodes" };
-        check(word, &self.conditions(), provided)
+    /// Something is asked for where loopbox's server does not see what is done.
+    pub fn check(&self, provided: &BackendArguments) -> Result<(), UsageError> {
+        self.quota.check(provided)?;
+        check("--fault", &self.conditions(), provided)
+    }
+
+    /// Refuses faults where Nix itself builds.
+    ///
+    /// # Errors
+    /// One is asked for.
+    #[cfg(target_os = "linux")]
+    pub fn check_no_faults(&self, what: &str) -> Result<(), UsageError> {
+        match self.fault.is_empty() {
+            true => Ok(()),
+            false => Err(UsageError {
+                message: format!("--fault: Nix builds {what}, and would register what came of faults"),
+                hints: vec!["'loopbox shell' and 'loopbox run' take it.".into()],
+            }),
+        }
     }
 }
 
@@ -60,9 +109,15 @@ fn check(word: &str, conditions: &Conditions, provided: &BackendArguments) -> Re
     Ok(())
 }
 
-/// A line for each limit that somebody has met, who was to have this quota.
+/// A line for each limit that somebody has met, who was to have this quota, and for each fault.
 pub fn lines(of: &str, imposed: &Imposed, asked: Quota) -> Vec<String> {
-    let QuotaUsage { quota, bytes_refused, inodes_refused } = imposed.quota;
+    let mut lines = limits_met(of, imposed.quota, asked);
+    lines.extend(imposed.faults.iter().map(|injected| in_words(of, injected)));
+    lines
+}
+
+fn limits_met(of: &str, usage: QuotaUsage, asked: Quota) -> Vec<String> {
+    let QuotaUsage { quota, bytes_refused, inodes_refused } = usage;
     let bytes = quota.bytes.map(|bytes| {
         let raised = raised("--max-bytes", quota.bytes == asked.bytes);
         (bytes_refused, format!("{of} may write {}, which was not enough", BinaryBytes(bytes)), raised)
@@ -74,6 +129,15 @@ pub fn lines(of: &str, imposed: &Imposed, asked: Quota) -> Vec<String> {
     let met = bytes.into_iter().chain(inodes).filter(|(refused, ..)| *refused > 0);
     met.map(|(refused, what, raised)| format!("{what}: {} failed with ENOSPC. {raised}", calls(refused)))
         .collect()
+}
+
+fn in_words(of: &str, InjectedFault { fault, count, first }: &InjectedFault) -> String {
+    match first {
+        Some(first) => {
+            format!("{of} had a fault on purpose in {}, first at {}: {fault}", calls(*count), name(first))
+        }
+        None => format!("{of} made no call that would have had this fault: {fault}"),
+    }
 }
 
 fn raised(word: &str, asked_for: bool) -> String {

@@ -87,7 +87,7 @@ fn names_in_messages_control_no_terminal() {
 }
 
 #[test]
-fn limits_that_are_none() {
+fn limits_and_faults_that_are_none() {
     insta::assert_snapshot!(loopbox(&["run", "--max-bytes", "10Q", "--", "true"]), @r#"
     Error: invalid value '10Q' for '--max-bytes <SIZE>': "10Q" is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
@@ -101,8 +101,24 @@ fn limits_that_are_none() {
     Error: invalid value 'many' for '--max-inodes <N>': invalid digit found in string
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     ");
+    insta::assert_snapshot!(answer(&["run", "--fault", "op=wrtie,error=EIO", "--", "true"]), @r#"
+    Error: invalid value 'op=wrtie,error=EIO' for '--fault <SPEC>': "op=wrtie": there is no such procedure of NFSv3: any, getattr, setattr, lookup, access, readlink, read, write, create, mkdir, symlink, mknod, remove, rmdir, rename, link, readdir, readdirplus, fsstat, fsinfo, pathconf, commit
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    "#);
+    insta::assert_snapshot!(answer(&["shell", "--fault", "error=EMFILE"]), @r#"
+    Error: invalid value 'error=EMFILE' for '--fault <SPEC>': "error=EMFILE": this is no error that NFSv3 can carry: EPERM, ENOENT, EIO, ENXIO, EACCES, EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR, EINVAL, EFBIG, ENOSPC, EROFS, EMLINK, ENAMETOOLONG, ENOTEMPTY, EDQUOT, ESTALE, ENOTSUP, EREMOTEIO, EJUKEBOX
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    "#);
+    insta::assert_snapshot!(answer(&["build", "--backend", "hardlink", "--fault", "error=EIO", "x.drv"]), @"
+    Error: --fault: the backend 'hardlink' has no server that could do it
+    Hint: Leave out --backend.
+    ");
+    insta::assert_snapshot!(answer(&["run", "--scratch", "local", "--max-inodes", "9", "--", "true"]), @"
+    Error: --max-inodes: what is local takes no server that could do it
+    Hint: Leave out --scratch.
+    ");
     insta::assert_snapshot!(answer(&["build", "--backend", "bind", "--max-bytes", "1M", "x.drv"]), @"
-    Error: --max-bytes: the backend 'bind' has no server that could limit what is written
+    Error: --max-bytes: the backend 'bind' has no server that could do it
     Hint: Leave out --backend.
     ");
 }

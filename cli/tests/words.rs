@@ -59,11 +59,14 @@ fn a_plan_shows_the_view_and_the_jail_and_needs_no_root() {
 }
 
 #[test]
-fn a_plan_has_the_limits_that_were_asked_for() {
+fn a_plan_has_the_limits_and_faults_that_were_asked_for() {
     let plan = |words: &[&str]| {
         let text = loopbox(&[&["run", "--dry-run"], words, &["--", "true"]].concat());
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
+    let faulty = plan(&["--fault", "error=EIO,path=/tmp/**", "--fault", "op=read,delay=1000ms"]);
+    let faults = serde_json::json!(["op=any,path=/tmp/**,error=EIO", "op=read,delay=1s"]);
+    assert_eq!(faulty["conditions"]["faults"], faults);
     let limited = plan(&["--max-bytes", "1.5G", "--max-inodes", "20"]);
     let quota = serde_json::json!({ "bytes": 3_u64 << 29, "inodes": 20 });
     assert_eq!(limited["conditions"]["quota"], quota);

@@ -192,7 +192,7 @@ pub enum UnknownBackend {
 
 /// A backend was to impose conditions that has no server to do so.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the backend '{0}' has no server that could limit what is written")]
+#[error("the backend '{0}' has no server that could do it")]
 pub struct NoServer(pub Kind);
 
 /// Why a view could not be made real.
@@ -212,7 +212,7 @@ pub enum BackendError {
     #[error("cannot note what serves the view")]
     Note(#[from] StateError),
     /// Nobody can impose the conditions.
-    #[error("only the server of an NFS view can limit what is written there")]
+    #[error("only the server of an NFS view can limit what is written there, or inject faults")]
     Conditions,
     /// The farm of links could not be made, or not be taken apart.
     #[error("cannot make or take apart the farm of hard links")]

@@ -1,4 +1,4 @@
-//! Under which conditions a program runs: how much it may write.
+//! Under which conditions a program runs: how much it may write, and which calls fail on purpose.
 
 use std::sync::LazyLock;
 
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::local::Scratches;
 
+pub use nfs_server::faults::{Fault, InjectedFault};
 pub use nfs_server::view::QuotaUsage;
 pub use nfs_server::{SizeError, parse_size};
 
@@ -16,14 +17,20 @@ pub use nfs_server::{SizeError, parse_size};
 pub struct Conditions {
     /// How much may be written in all writable places together.
     pub quota: Quota,
+    /// Which calls fail, wait or do less on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
 }
 
 /// What came of the conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[serde(default)]
 pub struct Imposed {
     /// How often the quota was met.
     pub quota: QuotaUsage,
+    /// How often each fault was injected.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<InjectedFault>,
 }
 
 impl Conditions {
@@ -51,6 +58,12 @@ impl Imposed {
     /// Whether nothing was refused.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        !self.quota.is_met()
+        !self.quota.is_met() && self.faults.iter().all(|fault| fault.count == 0)
+    }
+
+    /// Whether calls failed that would not have failed by themselves or for want of room.
+    #[must_use]
+    pub fn has_injected_errors(&self) -> bool {
+        self.faults.iter().any(|injected| injected.count > 0 && injected.fault.changes_results())
     }
 }

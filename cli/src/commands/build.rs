@@ -17,7 +17,7 @@ pub use execute::execute;
 use shown::ShownArguments;
 
 use crate::backend_arguments::BackendArguments;
-use crate::conditions::QuotaArguments;
+use crate::conditions::ConditionArguments;
 use crate::report::ReportArguments;
 use crate::targets::EvaluationArguments;
 
@@ -77,7 +77,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
     #[command(flatten)]
-    quota: QuotaArguments,
+    conditions: ConditionArguments,
     #[command(flatten)]
     report: ReportArguments,
 }

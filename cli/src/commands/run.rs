@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub use execute::execute;
 
 use crate::backend_arguments::BackendArguments;
-use crate::conditions::QuotaArguments;
+use crate::conditions::ConditionArguments;
 use crate::declared::DeclaredArguments;
 use crate::report::ReportArguments;
 
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    quota: QuotaArguments,
+    conditions: ConditionArguments,
     #[command(flatten)]
     report: ReportArguments,
     /// The command and its arguments

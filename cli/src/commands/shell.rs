@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub use execute::execute;
 
 use crate::backend_arguments::BackendArguments;
-use crate::conditions::QuotaArguments;
+use crate::conditions::ConditionArguments;
 use crate::targets::EvaluationArguments;
 
 /// Arguments of `loopbox shell`.
@@ -34,7 +34,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TARGET[=SOURCE][?]")]
     sandbox_paths: Vec<String>,
     #[command(flatten)]
-    quota: QuotaArguments,
+    conditions: ConditionArguments,
     /// A command and its arguments to run instead of an interactive shell
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,

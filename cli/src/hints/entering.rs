@@ -70,7 +70,7 @@ fn session(error: &SessionError) -> Option<String> {
 }
 
 fn refused(of: &str, imposed: &Imposed) -> String {
-    conditions::lines(of, imposed, imposed.quota.quota).join(" ")
+    conditions::lines(of, imposed, imposed.quota.quota).join("; ")
 }
 
 fn build(error: &BuildError) -> Option<String> {
@@ -94,7 +94,9 @@ fn build(error: &BuildError) -> Option<String> {
             "a builder and all that it needs have to be inputs; '--sandbox-paths {}' shows a path of this machine",
             output::name(program)
         )),
-        BuildError::NotStored { imposed } => Some(refused("the build", imposed)),
+        BuildError::NotStored { imposed } | BuildError::Injected(imposed) => {
+            Some(refused("the build", imposed))
+        }
         BuildError::Builder(failure) if failure.disk_full => {
             Some("the build may have failed for lack of free disk space".into())
         }

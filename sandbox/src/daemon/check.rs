@@ -15,6 +15,9 @@ use crate::local::Scratches;
 /// The most of the memory that a session's shared memory may take: what the machine's own `/dev/shm` takes.
 const SHM_PERCENT_MAX: u32 = 50;
 
+/// The most faults that a session has injected: more than anybody writes, and few to compare each call with.
+const FAULTS_MAX: usize = 64;
+
 /// Devices that a session may have, as the machine itself has them.
 const DEVICES: [&str; 7] = ["full", "kvm", "null", "random", "tty", "urandom", "zero"];
 
@@ -34,6 +37,10 @@ pub(super) fn view(request: &OpenRequest, peer: &Peer) -> Result<(), String> {
     let local = Scratches::Local.local_in(&request.view, None);
     if let Some(place) = request.local.iter().find(|place| !local.contains(place)) {
         return Err(format!("{place:?} is no scratch of the view that could be the machine's own"));
+    }
+    let faults = request.conditions.faults.len();
+    if faults > FAULTS_MAX {
+        return Err(format!("{faults} faults are more than {FAULTS_MAX}"));
     }
     for entry in &request.view.entries {
         if let Entry::Device { at, major, minor, mode, owner } = entry {
@@ -185,6 +192,18 @@ mod tests {
             let request = OpenRequest { leftovers, ..request(of(&peer), Vec::new()) };
             assert_eq!(view(&request, &peer).is_ok(), good, "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_session_has_only_so_many_faults() {
+        let peer = peer();
+        let check = |count| {
+            let faults = vec!["error=EIO".parse().unwrap(); count];
+            let conditions = Conditions { faults, ..Conditions::default() };
+            view(&OpenRequest { conditions, ..request(of(&peer), Vec::new()) }, &peer)
+        };
+        assert_eq!(check(FAULTS_MAX), Ok(()));
+        assert_eq!(check(FAULTS_MAX + 1), Err("65 faults are more than 64".into()));
     }
 
     #[test]

@@ -48,11 +48,11 @@ pub fn serve(control: &UnixStream) -> ExitCode {
             Ok(None) | Err(_) => return ExitCode::FAILURE,
         }
     }
-    let slowest_calls = server.slowest_calls();
+    let (slowest_calls, faults) = (server.slowest_calls(), server.injected());
     let calls = server.stop().to_numbers();
     let mut accesses = Box::new(accesses.map(|accesses| accesses.take(&view)).unwrap_or_default());
     accesses.slowest_calls = slowest_calls;
-    let imposed = Imposed { quota: view.quota_usage() };
+    let imposed = Imposed { quota: view.quota_usage(), faults };
     told(control, &FromServer::Ended { calls, accesses, imposed })
 }
 
@@ -80,6 +80,7 @@ fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Se
     files.restrict().map_err(confined)?;
     let options = ServerOptions {
         times_calls: request.recording == Recording::Hidden,
+        faults: request.conditions.faults.clone(),
         ..ServerOptions::new(Users::Only(vec![rights.user.uid]), Peers::KernelOnly)
     };
     let server = Server::start_on(listener, Arc::clone(&opened), options)?;

@@ -6,6 +6,7 @@ mod backend;
 mod busy;
 mod doctor;
 mod explain;
+mod faults;
 mod kept;
 mod late;
 mod learn;
@@ -36,6 +37,7 @@ pub fn cases() -> Vec<Case> {
         live::CASES,
         mount::CASES,
         quota::CASES,
+        faults::CASES,
         report::CASES,
         kept::CASES,
         learn::CASES,

@@ -32,7 +32,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let start = Start::make(Interrupt::watch()?, &arguments.evaluation)?;
     arguments.report.check(arguments.provided.backend)?;
     arguments.check_variations()?;
-    arguments.quota.check(&arguments.provided)?;
+    arguments.conditions.check(&arguments.provided)?;
     let Start { store, settings, interrupt } = &start;
     let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
     let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
@@ -95,7 +95,7 @@ impl Arguments {
                 settings.max_build_log_size,
             ),
             scratches: self.provided.scratches()?,
-            conditions: self.quota.conditions(),
+            conditions: self.conditions.conditions(),
             in_build_hook: false,
         })
     }

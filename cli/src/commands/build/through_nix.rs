@@ -46,13 +46,14 @@ pub fn execute(
         }
         .into());
     }
+    arguments.conditions.check_no_faults(what)?;
     if is_root {
         settings.check_store()?;
     } else if let Some(word) = arguments.said_by_settings() {
         let message = format!("{word}: how the builds of ordinary users run, Nix's settings say");
         return Err(UsageError { message, hints: vec!["Leave it out, or run it with sudo.".into()] }.into());
     }
-    if !is_root && !arguments.quota.words().is_empty() {
+    if !is_root && !arguments.conditions.quota_words().is_empty() {
         let message =
             "--max-bytes, --max-inodes: Nix's settings say how much the builds of ordinary users may write";
         let hints = vec!["'external-builder' in the setting external-builders takes the same words.".into()];
@@ -63,7 +64,7 @@ pub fn execute(
         words: &arguments.words(),
         sandbox_paths: &builds::sandbox_paths(settings, &arguments.sandbox_paths)?,
         scratches: arguments.provided.scratches()?,
-        builder_words: &arguments.quota.words(),
+        builder_words: &arguments.conditions.quota_words(),
         loopbox: &itself::path()?,
         state: &globals.state_dir,
         cancel: interrupt.cancel(),

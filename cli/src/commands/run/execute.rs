@@ -27,7 +27,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         return Ok(status);
     }
     arguments.report.check(arguments.provided.backend)?;
-    arguments.quota.check(&arguments.provided)?;
+    arguments.conditions.check(&arguments.provided)?;
     let allowed = arguments.report.allowed()?;
     let request = arguments.request()?;
     let recording = if arguments.report.is_needed() { Recording::Hidden } else { Recording::Nothing };
@@ -42,7 +42,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         Ran::Ended(over) => over,
     };
     if let Ok(ended) = &over.ended {
-        let asked = arguments.quota.quota();
+        let asked = arguments.conditions.quota();
         conditions::lines("the command", &ended.imposed, asked).iter().for_each(output::tell);
     }
     let access = match &over.ended {
@@ -87,7 +87,7 @@ impl Arguments {
         let words = Declaration { chdir: self.chdir.clone(), ..self.declared.declaration() };
         declared.extend(words);
         let request = self.declared.request(declared, &self.command)?;
-        let (scratches, conditions) = (self.provided.scratches()?, self.quota.conditions());
+        let (scratches, conditions) = (self.provided.scratches()?, self.conditions.conditions());
         Ok(Request { scratches, conditions, ..request })
     }
 

@@ -22,7 +22,7 @@ use crate::{conditions, output, terminal};
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
-    arguments.quota.check(&arguments.provided)?;
+    arguments.conditions.check(&arguments.provided)?;
     need_root()?;
     if let Some(status) = terminal::front(globals.terminal.as_ref())? {
         return Ok(status);
@@ -63,7 +63,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     }
     let ended = ended?;
     carried?;
-    let asked = arguments.quota.quota();
+    let asked = arguments.conditions.quota();
     conditions::lines("the shell", &ended.imposed, asked).iter().for_each(output::tell);
     match ended.outcome {
         Outcome::Exited(code) => Ok(Status::Exited(code)),
@@ -77,7 +77,7 @@ impl Arguments {
             cores: self.cores,
             sandbox_paths: builds::sandbox_paths(settings, &self.sandbox_paths)?,
             scratches: self.provided.scratches()?,
-            conditions: self.quota.conditions(),
+            conditions: self.conditions.conditions(),
             ..Options::default()
         })
     }

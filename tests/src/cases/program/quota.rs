@@ -193,6 +193,12 @@ fn a_build_that_meets_its_limit_fails_and_one_that_does_not_is_built(place: &Pla
     assert_eq!(plan["conditions"]["quota"]["bytes"], 1 << 20, "{plan}");
     let raised = build(300, &["--max-bytes", "2M"]);
     assert_eq!(raised.status, 0, "{}", raised.stderr);
+    // It does not look at what close(2) says.
+    let untold = store.build_script(place, "seq 1 200000 > $out", "", &["--max-bytes", "1M"]);
+    assert_eq!(untold.status, 1, "{}", untold.stderr);
+    let said = "Caused by: some of what the builder wrote was refused on purpose, and it has not noticed\n\
+                Hint: the build may write 1.00 MiB, which was not enough: ";
+    assert!(untold.stderr.contains(said), "{}", untold.stderr);
 }
 
 fn a_backend_without_a_server_refuses_a_limit(place: &Place) {
@@ -200,7 +206,7 @@ fn a_backend_without_a_server_refuses_a_limit(place: &Place) {
         let ran = shell(place, &["--backend", backend, "--max-bytes", "1M"], "echo ran");
         assert_eq!((ran.status, &*ran.stdout), (2, ""), "{}", ran.stderr);
         let said = format!(
-            "Error: --max-bytes: the backend '{backend}' has no server that could limit what is written\n\
+            "Error: --max-bytes: the backend '{backend}' has no server that could do it\n\
              Hint: Leave out --backend.\n"
         );
         assert_eq!(ran.stderr, said);

@@ -23,6 +23,7 @@ cases![
     a_name_that_changes_shows_nothing_more,
     a_user_is_nobody_else,
     a_user_writes_no_more_than_the_policy_lets_a_session_write,
+    a_user_has_faults_in_his_own_session,
     a_daemon_takes_the_socket_that_it_is_given,
     root_sees_what_lives_whichever_daemon_began_it,
     without_a_daemon_it_takes_root,
@@ -342,5 +343,18 @@ fn a_user_writes_no_more_than_the_policy_lets_a_session_write(place: &Place) {
         assert!(written.stderr.contains(raises), "{}", written.stderr);
         fs::remove_file(&file).expect("it can be removed");
     }
+    lent.assert_nothing_left();
+}
+
+fn a_user_has_faults_in_his_own_session(place: &Place) {
+    let lent = Lent::start(place);
+    let fault = "op=mkdir,path=/tmp/new,error=EROFS";
+    let ran = lent.ran(&["--with", "mkdir", "--fault", fault, "--", "mkdir", "/tmp/new"]);
+    assert!(ran.status == 1 && ran.stderr.contains("Read-only file system"), "{}", ran.told());
+    let told = format!("the command had a fault on purpose in 1 call, first at /tmp/new: {fault}");
+    assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+    let many: Vec<&str> = std::iter::repeat_n(["--fault", "error=EIO"], 65).flatten().collect();
+    let refused = lent.ran(&[&many[..], &["--with", "mkdir", "--", "mkdir", "/tmp/new"]].concat());
+    assert!(refused.stderr.contains("65 faults are more than 64"), "{}", refused.told());
     lent.assert_nothing_left();
 }
