@@ -41,9 +41,9 @@ fn answer(words: &[&str]) -> String {
 
 #[test]
 fn options_of_nix_are_answered_with_what_does_the_same() {
-    insta::assert_snapshot!(answer(&["shell", "--option", "cores", "2"]), @"
-    Error: 'loopbox shell' has no option '--option'
-    Hint: settings of Nix are read from the environment: NIX_CONFIG='NAME = VALUE' loopbox shell …
+    insta::assert_snapshot!(answer(&["shell", "--store", "/elsewhere"]), @"
+    Error: 'loopbox shell' has no option '--store'
+    Hint: the store is the environment's: NIX_STORE_DIR, NIX_STATE_DIR and NIX_LOG_DIR name its directories
     ");
     insta::assert_snapshot!(answer(&["build", "-f", "x.nix"]), @"
     Error: 'loopbox build' has no option '-f'
@@ -55,7 +55,7 @@ fn options_of_nix_are_answered_with_what_does_the_same() {
     ");
     insta::assert_snapshot!(answer(&["build", "--sandbox"]), @"
     Error: 'loopbox build' has no option '--sandbox'
-    Hint: for a setting of Nix, NIX_CONFIG='NAME = VALUE'; to evaluate with other options, loopbox build $(nix-instantiate …)
+    Hint: for a setting of Nix, '--option NAME VALUE'; to evaluate with other options, loopbox build $(nix-instantiate …)
     ");
 }
 

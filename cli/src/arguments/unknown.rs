@@ -9,12 +9,8 @@ use crate::failures::UsageError;
 const BUILDING: [&str; 4] = ["build", "check", "shell", "compare"];
 
 /// Options of Nix's programs, and what does the same here. `COMMAND` stands for the command.
-const OF_NIX: [(&[&str], &str); 7] = [
+const OF_NIX: [(&[&str], &str); 6] = [
     (&["--file", "-f"], "a file needs no option: loopbox COMMAND FILE -A ATTR"),
-    (
-        &["--option"],
-        "settings of Nix are read from the environment: NIX_CONFIG='NAME = VALUE' loopbox COMMAND …",
-    ),
     (&["--print-out-paths"], "the paths of the outputs are always printed"),
     (
         &["--print-build-logs", "--verbose"],
@@ -29,7 +25,7 @@ const OF_NIX: [(&[&str], &str); 7] = [
 ];
 
 /// What is true of every other option of Nix.
-const OTHERS: &str = "for a setting of Nix, NIX_CONFIG='NAME = VALUE'; to evaluate with other options, loopbox COMMAND $(nix-instantiate …)";
+const OTHERS: &str = "for a setting of Nix, '--option NAME VALUE'; to evaluate with other options, loopbox COMMAND $(nix-instantiate …)";
 
 /// A sentence about such a word, if there is one to say.
 pub fn explain(words: &[OsString], unknown: &str) -> Option<UsageError> {
