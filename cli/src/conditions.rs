@@ -34,6 +34,7 @@ impl QuotaArguments {
     }
 
     /// The words that were used, by their names.
+    #[cfg(target_os = "linux")]
     pub fn words(self) -> Vec<String> {
         let bytes = self.max_bytes.map(|bytes| format!("--max-bytes={bytes}"));
         bytes.into_iter().chain(self.max_inodes.map(|inodes| format!("--max-inodes={inodes}"))).collect()
@@ -68,6 +69,7 @@ impl ConditionArguments {
     }
 
     /// The words that say how much may be written, by their names.
+    #[cfg(target_os = "linux")]
     pub fn quota_words(&self) -> Vec<String> {
         self.quota.words()
     }
