@@ -1,6 +1,6 @@
 # How everything is built: busybox's shell runs a script, and nothing else is there unless the script names it. `salt` makes other
 # derivations of the same.
-{ busybox, salt }:
+{ busybox, salt ? "" }:
 { name, script, path ? [ ], ... }@attributes:
 derivation ({
   system = "x86_64-linux";
