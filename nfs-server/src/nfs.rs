@@ -29,15 +29,8 @@ mod status;
 mod symlink;
 mod write;
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
-
 use crate::call::{Call, ProcedureEntry, Reply};
 use crate::call_counters;
-use crate::handle::FileHandle;
-use crate::service::Service;
-use crate::view::PATH_MAX;
 use crate::xdr::{Decode, Decoder, Encode, Encoder, Garbage};
 pub use attributes::wire_time;
 pub use status::number as status_number;
@@ -132,20 +125,6 @@ fn carry_out<P: Procedure>(
             Ok(if failure.status == Status::Jukebox { Reply::WouldBlock } else { Reply::Encoded })
         }
     }
-}
-
-/// What a call is about, as its arguments say, which all begin with a file or with a name in a directory. `None` for what is
-/// gone, and for other programs than NFS.
-pub(crate) fn path(service: &Service, procedure: &ProcedureEntry, arguments: &[u8]) -> Option<PathBuf> {
-    /// Procedures whose arguments begin with a name in a directory.
-    const NAMES: [&str; 8] = ["LOOKUP", "CREATE", "MKDIR", "SYMLINK", "MKNOD", "REMOVE", "RMDIR", "RENAME"];
-    let mut from = Decoder::new(arguments);
-    let id = service.handle_key.verify(FileHandle::decode(&mut from).ok()?)?;
-    let path = service.view.path(&service.view.node(id).ok()?);
-    if !NAMES.contains(&procedure.name) {
-        return Some(path);
-    }
-    Some(path.join(OsStr::from_bytes(from.opaque(PATH_MAX).ok()?)))
 }
 
 /// NULL (RFC 1813, section 3.3.0).

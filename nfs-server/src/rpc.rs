@@ -9,6 +9,7 @@ use memmap2::MmapMut;
 
 use crate::call::{Call, ProcedureEntry, Reply};
 use crate::credentials::{AuthStat, Credentials};
+use crate::faults::Target;
 use crate::limits::{READDIR_REPLY_MAX, TRANSFER_MAX};
 use crate::payload::Unread;
 use crate::record::LAST_FRAGMENT;
@@ -157,7 +158,9 @@ fn dispatch(
     let mut execute = || (procedure.run)(&call, &mut from, &mut encoder, &mut replies.bulk);
     let reply = match &service.slow_calls {
         Some(slow_calls) => {
-            slow_calls.time(procedure.name, || nfs::path(service, procedure, arguments), execute)
+            // Of RENAME and LINK the first.
+            let path = || Target::of(&service.view, &service.handle_key, header.procedure, arguments).paths;
+            slow_calls.time(procedure.name, || path().into_iter().next(), execute)
         }
         None => execute(),
     };
