@@ -87,7 +87,7 @@ pub fn sweep(state: &Path, store: &Store) -> Result<Vec<PathBuf>, SweepError> {
         let outputs: BTreeSet<StorePath> =
             text.lines().filter_map(|line| StorePath::new(line).ok()).collect();
         let places = outputs.iter().map(|path| store.locate(path)).collect();
-        let Some(_locks) = PathLocks::try_acquire(&places)? else { continue };
+        let Some(locks) = PathLocks::try_acquire(&places)? else { continue };
         let there =
             outputs.into_iter().filter(|path| store.locate(path).symlink_metadata().is_ok()).collect();
         for path in store.invalid(&there)? {
@@ -96,6 +96,8 @@ pub fn sweep(state: &Path, store: &Store) -> Result<Vec<PathBuf>, SweepError> {
                 .map_err(|source| SweepError::Remove { path: path.clone(), source })?;
             removed.push(path);
         }
+        // While the list is there, the next sweep removes the lock files too.
+        drop(locks);
         drop(Pending { file });
     }
     Ok(removed)

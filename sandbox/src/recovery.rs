@@ -176,13 +176,16 @@ impl StateDir {
             .collect())
     }
 
-    /// Removes what processes were writing when they died: records, and other lists that are kept with them.
+    /// Removes what processes were writing when they died, records and other lists that are kept with them, and sockets whose
+    /// record is gone.
     fn remove_unfinished(&self) -> Result<(), StateError> {
         let read = |source| StateError::Read { path: self.path.clone(), source };
         for entry in fs::read_dir(&self.path).map_err(read)? {
             let file = entry.map_err(read)?.path();
             let name = file.file_name().unwrap_or_default().to_string_lossy();
-            let writer = name.strip_suffix(".new").and_then(|name| name.split_once('-')?.0.parse().ok());
+            let alone = || name.strip_suffix(".status").filter(|_| !file.with_extension("json").exists());
+            let left = name.strip_suffix(".new").or_else(alone);
+            let writer = left.and_then(|name| name.split_once('-')?.0.parse().ok());
             if writer.is_some_and(|pid| !process::is_running(pid)) {
                 // Whatever keeps it from being removed, the next sweep tries again.
                 let _ = fs::remove_file(&file);

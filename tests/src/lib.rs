@@ -25,5 +25,6 @@ pub mod suites;
 pub mod sys;
 pub mod tally;
 pub mod traced;
+pub mod tracer;
 pub mod vm;
 pub mod xtask;

@@ -25,9 +25,11 @@ pub struct LogError {
     source: io::Error,
 }
 
-/// A log that is being written. It is a convenience: that it cannot be written shows elsewhere too, when a disk is full.
+/// A log that is being written. It is a convenience: a build goes on without it, and it is told once that it ends too early.
 pub struct BuildLog {
+    path: PathBuf,
     to: To,
+    failed: bool,
 }
 
 enum To {
@@ -62,14 +64,16 @@ impl BuildLog {
             }
         };
         let file = open().map_err(|source| LogError { path: path.clone(), source })?;
-        Ok(BuildLog {
-            to: if compressed { To::Short(file, Vec::new()) } else { To::Plain(BufWriter::new(file)) },
-        })
+        let to = if compressed { To::Short(file, Vec::new()) } else { To::Plain(BufWriter::new(file)) };
+        Ok(BuildLog { path, to, failed: false })
     }
 
     /// Adds bytes.
     pub fn write(&mut self, bytes: &[u8]) {
-        let _ = match &mut self.to {
+        if self.failed {
+            return;
+        }
+        let written = match &mut self.to {
             To::Plain(file) => file.write_all(bytes).and_then(|()| file.flush()),
             To::Short(_, text) if text.len() + bytes.len() <= SHORT => {
                 text.extend_from_slice(bytes);
@@ -78,15 +82,26 @@ impl BuildLog {
             To::Short(..) => self.compress(Compression::best(), bytes),
             To::Compressed(encoder) => encoder.write_all(bytes),
         };
+        self.note(written);
     }
 
     /// Writes what has not been written yet.
     pub fn finish(mut self) {
         if let To::Short(..) = self.to {
-            let _ = self.compress(Compression::fast(), &[]);
+            let compressed = self.compress(Compression::fast(), &[]);
+            self.note(compressed);
         }
-        if let To::Compressed(encoder) = self.to {
-            let _ = encoder.finish().and_then(|mut file| file.flush());
+        if let To::Compressed(encoder) = &mut self.to {
+            let ended = encoder.try_finish().and_then(|()| encoder.get_mut().flush());
+            self.note(ended);
+        }
+    }
+
+    fn note(&mut self, written: io::Result<()>) {
+        if let Err(error) = written
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            tracing::warn!(%error, "the log of a build is not complete: {:?}", self.path);
         }
     }
 
@@ -142,5 +157,17 @@ mod tests {
             bzip2::read::BzDecoder::new(file).read_to_end(&mut read).unwrap();
             assert!(read == written, "{length} bytes");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_log_that_cannot_be_written_ends_there() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut log =
+            BuildLog { path: "/dev/full".into(), to: To::Plain(BufWriter::new(full)), failed: false };
+        log.write(b"words");
+        assert!(log.failed);
+        log.write(b"more");
+        log.finish();
     }
 }

@@ -67,7 +67,10 @@ impl PathLocks {
 impl Drop for PathLocks {
     fn drop(&mut self) {
         for (path, mut file) in self.held.drain(..) {
-            let _ = std::fs::remove_file(path);
+            // One that stays is in nobody's way, and the garbage collector removes it.
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(%error, "cannot remove {path:?}");
+            }
             // Tells whoever waits for this very file that it has been unlinked.
             let _ = file.write_all(b"d");
         }

@@ -79,6 +79,21 @@ fn a_record_that_was_being_written_is_removed_once_its_writer_is_dead() {
 }
 
 #[test]
+fn a_socket_of_a_dead_run_is_removed_when_its_record_is_gone() {
+    let place = tempfile::tempdir().unwrap();
+    let state = StateDir::open(&place.path().join("state")).unwrap();
+    let file = |pid: u32, kind: &str| place.path().join(format!("state/{pid}-0.{kind}"));
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    for pid in [child.id(), std::process::id()] {
+        fs::write(file(pid, "status"), "").unwrap();
+    }
+    state.sweep().unwrap();
+    assert!(!file(child.id(), "status").exists());
+    assert!(file(std::process::id(), "status").exists());
+}
+
+#[test]
 fn a_record_stays_until_what_it_is_of_can_be_removed() {
     let place = tempfile::tempdir().unwrap();
     let state = StateDir::open(&place.path().join("state")).unwrap();

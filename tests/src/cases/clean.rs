@@ -3,6 +3,7 @@
 use super::Case;
 
 pub mod build;
+mod changes;
 mod compare;
 mod deep;
 mod full;
@@ -25,6 +26,7 @@ pub fn cases() -> Vec<Case> {
         kept::CASES,
         deep::CASES,
         handed::CASES,
+        changes::CASES,
     ]
     .concat()
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask kills`: builds on a farm of hard links, killed at random moments; the store has to stay as it was.
+//! `cargo xtask kills`: builds on a farm of hard links, killed at random moments, or others before each change that they make to a
+//! file; the store has to stay as it was.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use crate::vm::Vm;
 
 /// How long one kill may take, with the build before it and the look afterwards: some seconds on a slow machine.
 const EACH: Duration = Duration::from_secs(20);
+/// How long all changes may take.
+const CHANGES: Duration = Duration::from_secs(900);
 /// For the machine itself.
 const REST: Duration = Duration::from_secs(120);
 
@@ -22,17 +25,21 @@ pub struct Options {
     /// How often a build is killed.
     #[arg(long, default_value_t = 100)]
     count: u32,
+    /// Kill a build instead, and what cleans up after one, before each change to a file, and have each change fail.
+    #[arg(long, conflicts_with = "count")]
+    changes: bool,
 }
 
-/// Runs the one case in the virtual machine; its exit status is ours.
+/// Runs the cases in the virtual machine; their exit status is ours.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?;
     setup::machine(&lab)?;
-    let cases = Cases {
-        group: "clean",
-        filter: "killed_builds_of_links",
-        variables: vec![("LOOPBOX_KILLS", options.count.to_string().into())],
-        within: Vec::new(),
+    let (filter, variable, timeout) = if options.changes {
+        ("clean::changes", ("LOOPBOX_CHANGES", "1".into()), CHANGES)
+    } else {
+        let count = ("LOOPBOX_KILLS", options.count.to_string().into());
+        ("killed_builds_of_links", count, EACH * options.count)
     };
-    cases.run(&lab, &Vm { timeout: REST + EACH * options.count, ..Vm::default() })
+    let cases = Cases { group: "clean", filter, variables: vec![variable], within: Vec::new() };
+    cases.run(&lab, &Vm { timeout: REST + timeout, ..Vm::default() })
 }

@@ -81,10 +81,20 @@ impl Store {
 
     /// The same, ready to be started.
     pub fn script(&mut self, place: &Place, script: &str, attributes: &str) -> Command {
-        self.instantiate(place, script, attributes);
-        let mut command = self.build(&Loopbox::at(place));
+        let mut command = self.plain_script(place, script, attributes);
         Store::show_program(&mut command);
         command
+    }
+
+    /// The same with nothing but the shell.
+    pub fn plain_script(&mut self, place: &Place, script: &str, attributes: &str) -> Command {
+        self.instantiate(place, script, attributes);
+        self.build(&Loopbox::at(place))
+    }
+
+    /// What is there now was there from the beginning.
+    pub fn keep(&mut self) {
+        self.before = listing();
     }
 
     /// Checks what the outputs of such a script depend on.
