@@ -77,8 +77,15 @@ impl Listening {
             Ok(_) => fs::remove_file(path).map_err(listen)?,
             Err(_) => {}
         }
-        let listener = UnixListener::bind(path).map_err(listen)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o666)).map_err(listen)?;
+        // It appears with its mode: whoever waits for it connects at once.
+        let new = path.with_extension("new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(listen(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&new).map_err(listen)?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o666)).map_err(listen)?;
+        fs::rename(&new, path).map_err(listen)?;
         Ok(Listening { listener, made: Some(path.into()) })
     }
 
