@@ -18,6 +18,8 @@ mod path_locks;
 mod register;
 mod registrar;
 mod registration;
+mod roots;
+mod served_roots;
 mod settings;
 mod temp_roots;
 #[cfg(target_os = "linux")]
@@ -35,6 +37,7 @@ use database::Database;
 use memory::Memory;
 use register::Policy;
 use registrar::Registrar;
+use roots::Roots;
 
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
@@ -60,7 +63,7 @@ pub struct Store {
     directory: PathBuf,
     state: PathBuf,
     logs: PathBuf,
-    roots: OnceLock<TempRoots>,
+    roots: OnceLock<Roots>,
     memory: Memory,
     registrar: Registrar,
     policy: OnceLock<Policy>,
@@ -273,7 +276,7 @@ impl Store {
         let roots = match self.roots.get() {
             Some(roots) => roots,
             None => {
-                let made = TempRoots::create(&self.state)?;
+                let made = Roots::create(&self.state, &self.programs)?;
                 self.roots.get_or_init(|| made)
             }
         };

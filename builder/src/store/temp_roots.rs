@@ -31,6 +31,9 @@ pub enum RootsError {
         /// Why.
         source: io::Error,
     },
+    /// Nix's daemon does not hold them either.
+    #[error("cannot have Nix hold store paths")]
+    Served(#[source] io::Error),
     /// The roots cannot be written.
     #[error("cannot write {path:?}")]
     Write {
