@@ -39,22 +39,23 @@ impl BuildDirectories {
         derivation: &StorePath,
     ) -> Result<BuildDirectories, WorkDirError> {
         let beside = store.directory().join(format!("{derivation}.chroot"));
-        let builds = builds(store, settings);
-        let top = builds.join(unused(derivation));
+        let top = BuildDirectories::unused(store, settings, derivation);
         BuildDirectories::lay_out(beside, top, None, state)
     }
 
     /// Makes those of a shell in a build's view, which nobody takes outputs from, and which may be open while the
-    /// derivation is built. `build` is a build directory that is there already, and stays.
+    /// derivation is built, in a new directory `top`. `build` is a build directory that is there already, and stays.
     pub fn for_shell(
-        store: &Store,
-        settings: &Settings,
         state: &StateDir,
-        derivation: &StorePath,
+        top: PathBuf,
         build: Option<PathBuf>,
     ) -> Result<BuildDirectories, WorkDirError> {
-        let top = builds(store, settings).join(unused(derivation));
         BuildDirectories::lay_out(top.join("view"), top, build, state)
+    }
+
+    /// A path for a directory where root's builds have theirs.
+    pub fn unused(store: &Store, settings: &Settings, derivation: &StorePath) -> PathBuf {
+        builds(store, settings).join(unused(derivation))
     }
 
     fn lay_out(

@@ -7,17 +7,18 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Uid};
+use nix::unistd::Uid;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
 use sandbox::conditions::{Conditions, Imposed};
-use sandbox::jail::{Outcome, StreamError, Streams, User};
+use sandbox::jail::{Outcome, StreamError, Streams};
 use sandbox::recovery::StateDir;
 use sandbox::report::{HASHED_BY_THE_WAY, Report};
 use sandbox::{Ended, Layout, Privilege, Program, Scratches, Top, WorkDir};
 use serde::Deserialize;
 
 use crate::build::BuildError;
+use crate::caller;
 use crate::derivation::{Attributes, Derivation, KindError, Method, Output};
 use crate::output::copy_all;
 use crate::plan::{
@@ -193,7 +194,8 @@ impl Description {
         };
         let layout = Layout { tops: vec![top], mount_in: Some(0), reachable: false };
         let work_dir = WorkDir::create(external.state, layout).map_err(BuildError::from)?;
-        let user = this_user()?;
+        // Who builds: whoever Nix has run this as, who may be of further groups.
+        let user = caller::user().map_err(ExternalError::Groups)?;
         let scratch = Scratch {
             store: beside.join("store"),
             build: self.tmp_dir.clone(),
@@ -355,13 +357,6 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 fn debug(error: &(dyn std::error::Error + 'static), what: &str) {
     tracing::debug!(error, "{what}");
-}
-
-/// Who builds: whoever Nix has run this as, who may be of further groups.
-fn this_user() -> Result<User, ExternalError> {
-    let groups = nix::unistd::getgroups().map_err(|errno| ExternalError::Groups(errno.into()))?;
-    let groups = groups.into_iter().map(Gid::as_raw).collect();
-    Ok(User { groups, ..User::new(Uid::effective().as_raw(), Gid::effective().as_raw()) })
 }
 
 /// Copies those outputs that were made to a new directory: Nix takes what it finds in the store, to which nobody else may have

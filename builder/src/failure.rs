@@ -75,6 +75,17 @@ pub enum BuildError {
         /// Why.
         source: std::io::Error,
     },
+    /// The directory of a failed build belongs to somebody else.
+    #[error("the build directory {path:?} belongs to uid {uid}; who is not root can only go on in his own")]
+    OthersDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
+    /// The system does not say who this is.
+    #[error("cannot find out what groups this process is of")]
+    Groups(#[source] std::io::Error),
     /// Nobody could watch over the build's limits.
     #[error("cannot watch over the build's limits")]
     Watch(#[source] std::io::Error),

@@ -24,6 +24,7 @@ mod attempt;
 pub mod build;
 mod build_dirs;
 pub mod build_hook;
+mod caller;
 #[cfg(target_os = "linux")]
 pub mod check;
 #[cfg(target_os = "linux")]

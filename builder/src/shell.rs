@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sandbox::cancel::Cancel;
-use sandbox::jail::{Files, JailSpec, Mac, Profile, Stdio3};
-use sandbox::{Ended, Privilege, Program, SessionTerminal};
+use sandbox::command::unused_directory;
+use sandbox::jail::{Files, JailSpec, Mac, Profile, Stdio3, User};
+use sandbox::{Ended, Privilege, Program, SessionProvider, SessionTerminal};
 
 use crate::attempt::kill_processes;
 use crate::build::{BuildError, BuildRequest, Builder};
 use crate::build_dirs::BuildDirectories;
+use crate::caller;
 use crate::derivation::Derivation;
 use crate::plan::Plan;
 use crate::store_path::StorePath;
@@ -40,8 +42,9 @@ pub enum ShellCommand {
 }
 
 /// One session.
-#[derive(Debug)]
-pub struct Session {
+pub struct Session<'a> {
+    /// Who is in it.
+    pub user: SessionUser<'a>,
     /// What is run.
     pub wish: ShellCommand,
     /// The directory of a failed build, to go on in; without it, the build directory is a new one.
@@ -50,6 +53,23 @@ pub struct Session {
     pub stdio: Stdio3,
     /// The terminal that these are for this session alone; none where they are something else.
     pub terminal: Option<Arc<dyn SessionTerminal>>,
+}
+
+/// Who is in a session.
+#[derive(Clone, Copy)]
+pub enum SessionUser<'a> {
+    /// A build user, by this process, which is root's; where a build directory is given, its owner.
+    BuildUser,
+    /// Whoever runs this process, by another that makes the view. His directories are where temporary ones are.
+    Caller(&'a dyn SessionProvider),
+}
+
+/// How a session is set up for its user.
+struct SessionSetup<'a> {
+    user: User,
+    privilege: Privilege<'a>,
+    /// A directory to be made for it.
+    top: PathBuf,
 }
 
 impl Builder {
@@ -62,19 +82,45 @@ impl Builder {
         &self,
         path: &StorePath,
         derivation: &Derivation<'_>,
-        session: Session,
+        session: Session<'_>,
     ) -> Result<Ended, BuildError> {
         derivation.check_buildable(self.store.directory())?;
         let inputs = self.inputs(derivation)?;
         self.store.hold(&inputs, &BTreeSet::new())?;
-        let user = self.acquire_user(session.build.as_deref().map(owner).transpose()?)?;
-        kill_processes(&self.spawner, &user)?;
+        let job = self.request(path, derivation, inputs)?;
+        let owner = session.build.as_deref().map(owner).transpose()?;
+        match session.user {
+            SessionUser::BuildUser => {
+                let user = self.acquire_user(owner)?;
+                kill_processes(&self.spawner, &user)?;
+                let top = BuildDirectories::unused(&self.store, &self.settings, path);
+                let privilege = Privilege::Own(&self.spawner);
+                let ended =
+                    self.shell_as(SessionSetup { user: user.as_user(), privilege, top }, job, session);
+                kill_processes(&self.spawner, &user)?;
+                ended
+            }
+            SessionUser::Caller(provider) => {
+                let user = caller::user().map_err(BuildError::Groups)?;
+                if let (Some(uid), Some(path)) = (owner.filter(|uid| *uid != user.uid), &session.build) {
+                    return Err(BuildError::OthersDirectory { path: path.clone(), uid });
+                }
+                let (privilege, top) = (Privilege::Other(provider), unused_directory());
+                self.shell_as(SessionSetup { user, privilege, top }, job, session)
+            }
+        }
+    }
+
+    fn shell_as(
+        &self,
+        SessionSetup { user, privilege, top }: SessionSetup<'_>,
+        mut job: BuildRequest<'_>,
+        session: Session<'_>,
+    ) -> Result<Ended, BuildError> {
         let given = session.build.is_some();
-        let place =
-            BuildDirectories::for_shell(&self.store, &self.settings, &self.state, path, session.build)?;
-        let hook_paths = self.hook_paths(path, place.work_dir.mount_point())?;
-        let job = BuildRequest { hook_paths, ..self.request(path, derivation, inputs)? };
-        let mut plan = self.plan(&job, &user.as_user(), &place.scratch)?;
+        let place = BuildDirectories::for_shell(&self.state, top, session.build)?;
+        job.hook_paths = self.hook_paths(job.path, place.work_dir.mount_point())?;
+        let mut plan = self.plan(&job, &user, &place.scratch)?;
         if given {
             place.write_missing_files(&plan)?;
         } else {
@@ -86,22 +132,16 @@ impl Builder {
             plan.local.retain(|scratch| *scratch != plan.jail.cwd);
         }
         session.wish.put_into(&mut plan);
-        let ended = plan
-            .session(&*self.backend, &place.work_dir, Privilege::Own(&self.spawner), &self.options.conditions)
-            .open()
-            .map_err(BuildError::from)
-            .and_then(|view| {
-                Ok(view.run(Program {
-                    jail: plan.jail.clone(),
-                    stdio: session.stdio,
-                    terminal: session.terminal,
-                    cancel: &self.cancel,
-                    stop: &Cancel::default(),
-                    worthless_on_failure: true,
-                })?)
-            });
-        kill_processes(&self.spawner, &user)?;
-        ended
+        let view =
+            plan.session(&*self.backend, &place.work_dir, privilege, &self.options.conditions).open()?;
+        Ok(view.run(Program {
+            jail: plan.jail.clone(),
+            stdio: session.stdio,
+            terminal: session.terminal,
+            cancel: &self.cancel,
+            stop: &Cancel::default(),
+            worthless_on_failure: true,
+        })?)
     }
 }
 

@@ -54,6 +54,8 @@ impl Failures {
             | BuildError::Log(_)
             | BuildError::LogConfig(_)
             | BuildError::KeptDirectory { .. }
+            | BuildError::OthersDirectory { .. }
+            | BuildError::Groups(_)
             | BuildError::Watch(_)
             | BuildError::Jail(_)
             | BuildError::Panicked { .. }

@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
 
+use crate::derivation::Derivation;
 use crate::plan::SandboxPath;
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
@@ -152,7 +153,8 @@ impl ThroughNix<'_> {
         let mut command = store.programs().command("nix-store");
         command.arg("--realise").args(self.words).stdout(Stdio::null());
         command.args(self.derivations.iter().map(|path| store.locate(path)));
-        Ok(Realised { status: self.run_as_set(&mut command)?.0, impure: BTreeMap::new() })
+        let status = run_as_set(&mut command, self.cancel)?.0;
+        Ok(Realised { status, impure: BTreeMap::new() })
     }
 
     /// What has been built.
@@ -213,21 +215,7 @@ impl ThroughNix<'_> {
         network: bool,
     ) -> Result<(ExitStatus, Vec<u8>), ThroughNixError> {
         let before = store.programs().configuration();
-        self.run_as_set(command.env("NIX_CONFIG", self.configuration(&before, settings, network)))
-    }
-
-    fn run_as_set(&self, command: &mut Command) -> Result<(ExitStatus, Vec<u8>), ThroughNixError> {
-        let program = command.get_program().to_string_lossy().into_owned();
-        let failed = |source| ThroughNixError::Run { program: program.clone(), source };
-        let child = command.stdin(Stdio::null()).spawn();
-        let child = child.map_err(&failed)?;
-        let pid = Pid::from_raw(child.id().cast_signed());
-        // Nix stops its builds itself. It is a child that has not been waited for: the number is still its own.
-        let _stoppable = self.cancel.on_cancel(move || {
-            let _ = kill(pid, Signal::SIGTERM);
-        });
-        let output = child.wait_with_output().map_err(&failed)?;
-        Ok((output.status, output.stdout))
+        run_as_set(command.env("NIX_CONFIG", self.configuration(&before, settings, network)), self.cancel)
     }
 
     /// What was configured before, and loopbox as external builder. That needs root, so there are no build users.
@@ -245,6 +233,44 @@ impl ThroughNix<'_> {
             FEATURES[1..].join(" ")
         )
     }
+}
+
+/// Has Nix make what a derivation needs, as it is set up: the outputs of others that it names, and its sources.
+///
+/// # Errors
+/// When Nix cannot be run.
+pub fn realise_inputs(
+    store: &Store,
+    derivation: &Derivation<'_>,
+    cancel: &Cancel,
+) -> Result<ExitStatus, ThroughNixError> {
+    let outputs = derivation.input_derivations.iter().map(|(path, outputs)| {
+        let outputs: Vec<&str> = outputs.iter().map(|output| &**output).collect();
+        format!("{path}!{}", outputs.join(","))
+    });
+    let sources = derivation.input_sources.iter().map(ToString::to_string);
+    let words: Vec<String> = outputs.chain(sources).collect();
+    if words.is_empty() {
+        return Ok(ExitStatus::default());
+    }
+    let mut command = store.programs().command("nix-store");
+    // The paths are held by other means.
+    command.args(["--realise", "--no-gc-warning"]).args(words).stdout(Stdio::null());
+    Ok(run_as_set(&mut command, cancel)?.0)
+}
+
+fn run_as_set(command: &mut Command, cancel: &Cancel) -> Result<(ExitStatus, Vec<u8>), ThroughNixError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let failed = |source| ThroughNixError::Run { program: program.clone(), source };
+    let child = command.stdin(Stdio::null()).spawn();
+    let child = child.map_err(&failed)?;
+    let pid = Pid::from_raw(child.id().cast_signed());
+    // Nix stops its builds itself. It is a child that has not been waited for: the number is still its own.
+    let _stoppable = cancel.on_cancel(move || {
+        let _ = kill(pid, Signal::SIGTERM);
+    });
+    let output = child.wait_with_output().map_err(&failed)?;
+    Ok((output.status, output.stdout))
 }
 
 /// A path as the word that it is read from.

@@ -4,6 +4,7 @@ mod entering;
 
 use std::error::Error;
 
+use builder::failure::BuildError;
 use builder::plan::PlanError;
 use builder::store::{CommandError, SettingsError, StoreError};
 #[cfg(target_os = "linux")]
@@ -30,6 +31,10 @@ type Any = dyn Error + 'static;
 
 /// What an error is that only passes on another one, with its words and its causes.
 fn passed_on(error: &Any) -> &Any {
+    #[cfg(target_os = "linux")]
+    if let Some(BuildError::Daemon(error)) = error.downcast_ref() {
+        return error;
+    }
     match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
         #[cfg(target_os = "linux")]
         (Some(SessionError::Backend(BackendError::Daemon(error))), ..) => error,
@@ -57,6 +62,7 @@ pub fn of(error: &Any) -> Vec<String> {
         .or_else(|| error.downcast_ref().and_then(network))
         .or_else(|| error.downcast_ref().and_then(daemon))
         .or_else(|| setup(error))
+        .or_else(|| error.downcast_ref().and_then(build))
         .or_else(|| error.downcast_ref().and_then(run))
         .or_else(|| error.downcast_ref().and_then(request))
         .or_else(|| error.downcast_ref().and_then(program))
@@ -136,6 +142,16 @@ fn daemon(error: &DaemonError) -> Option<String> {
         _ => return None,
     };
     Some(hint.into())
+}
+
+fn build(error: &BuildError) -> Option<String> {
+    match error {
+        BuildError::OthersDirectory { path, .. } => Some(format!(
+            "'cp -r {0} COPY' makes one that is; sudo goes on in {0} itself",
+            output::name(path)
+        )),
+        _ => None,
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -5,8 +5,12 @@ use std::os::unix::fs::FileTypeExt;
 #[cfg(target_os = "linux")]
 use std::path::{Path, PathBuf};
 
+use builder::shell::SessionUser;
 use nix::unistd::geteuid;
 use sandbox::Privilege;
+#[cfg(target_os = "linux")]
+use sandbox::backend::DaemonError;
+use sandbox::backend::Kind;
 #[cfg(target_os = "linux")]
 use sandbox::daemon::Daemon;
 use sandbox::jail::Spawner;
@@ -51,6 +55,30 @@ impl Means {
             Means::Own(spawner) => Privilege::Own(spawner),
             #[cfg(target_os = "linux")]
             Means::Daemon(daemon) => Privilege::Other(daemon),
+        }
+    }
+
+    /// Refuses a backend that it does not have, before anything is done for it.
+    ///
+    /// # Errors
+    /// The daemon has NFS alone.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "there is no daemon"))]
+    pub fn check_backend(&self, backend: Kind) -> Result<(), CommandError> {
+        match self {
+            Means::Own(_) => Ok(()),
+            #[cfg(target_os = "linux")]
+            Means::Daemon(_) if backend == Kind::Nfs => Ok(()),
+            #[cfg(target_os = "linux")]
+            Means::Daemon(_) => Err(DaemonError::Backend.into()),
+        }
+    }
+
+    /// For a shell: who is in it.
+    pub fn session_user(&self) -> SessionUser<'_> {
+        match self {
+            Means::Own(_) => SessionUser::BuildUser,
+            #[cfg(target_os = "linux")]
+            Means::Daemon(daemon) => SessionUser::Caller(daemon),
         }
     }
 

@@ -16,6 +16,8 @@ use super::{entering, need_root};
 use crate::error::CommandError;
 use crate::globals::Globals;
 use crate::itself;
+#[cfg(target_os = "linux")]
+use crate::means::Means;
 use crate::signals::Interrupt;
 use crate::targets::EvaluationArguments;
 
@@ -69,6 +71,35 @@ pub fn builder(
         state_path: globals.state_dir.clone(),
         spawner: Spawner::new(loopbox),
         backend: backend.backend(),
+        observer,
+        cancel: interrupt.cancel().clone(),
+        hooks: Hooks::default(),
+        options,
+    }))
+}
+
+/// The same for somebody whose views loopbox's daemon makes. Nix's daemon builds for him.
+#[cfg(target_os = "linux")]
+pub fn builder_by_daemon(
+    start: Start,
+    options: Options,
+    means: &Means,
+    globals: &Globals,
+    observer: Arc<dyn Observer>,
+) -> Result<Arc<Builder>, CommandError> {
+    let Start { interrupt, store, settings } = start;
+    let state = means.state(globals)?;
+    state.sweep()?;
+    Ok(Arc::new(Builder {
+        host: Host::look(&settings),
+        // He is none of them, and becomes nobody else.
+        users: BuildUsers::of_group("", store.state())?,
+        store,
+        settings,
+        state,
+        state_path: globals.state_dir.clone(),
+        spawner: Spawner::new(itself::program()?),
+        backend: Kind::Nfs.backend(),
         observer,
         cancel: interrupt.cancel().clone(),
         hooks: Hooks::default(),

@@ -1,29 +1,35 @@
 //! What `loopbox shell` does once its words are read: builds what is missing, then enters.
 
+#[cfg(target_os = "linux")]
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use builder::build::Options;
+use builder::build::{Builder, Options};
 use builder::shell::{Session, ShellCommand};
 use builder::store::Settings;
+use builder::store_path::StorePath;
+#[cfg(target_os = "linux")]
+use builder::through_nix::realise_inputs;
 use sandbox::SessionTerminal;
 use sandbox::jail::{Outcome, Streams};
 
 use super::Arguments;
 use crate::commands::build::{progress::Progress, results};
 use crate::commands::builds::{self, Start};
-use crate::commands::need_root;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::failures::UsageError;
 use crate::globals::Globals;
+use crate::means::Means;
 use crate::signals::Interrupt;
 use crate::{conditions, output, terminal};
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.conditions.check(&arguments.provided)?;
-    need_root()?;
+    let means = Means::find(globals)?;
+    means.check_backend(arguments.provided.backend)?;
     if let Some(status) = terminal::front(globals.terminal.as_ref())? {
         return Ok(status);
     }
@@ -31,26 +37,26 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if let Some(inner) = &globals.terminal {
         inner.watch(&start.interrupt)?;
     }
-    let Start { store, settings, interrupt } = &start;
     let targets = std::slice::from_ref(&arguments.target);
-    let roots = arguments.evaluation.derivations(store, targets)?;
+    let roots = arguments.evaluation.derivations(&start.store, targets)?;
     let [root] = roots.as_slice() else { return Err(several(&arguments.target, roots.len()).into()) };
-    let progress = Progress::new(false);
-    let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
-    let observer = Arc::new(progress.clone());
-    let builder = builds::builder(start, options, arguments.provided.backend, globals, observer)?;
-    let finished = builds::inputs_of(&builder, root)?;
-    progress.end();
+    let interrupt = start.interrupt.clone();
+    let inputs = match &means {
+        Means::Own(_) => built(arguments, globals, start, root)?,
+        #[cfg(target_os = "linux")]
+        Means::Daemon(_) => realised(arguments, globals, start, root, &means)?,
+    };
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    if !finished.failed.is_empty() {
-        return Ok(results::failed(&builder, finished.failed));
-    }
-
+    let builder = match inputs {
+        Inputs::Valid(builder) => builder,
+        Inputs::Failed(status) => return Ok(status),
+    };
     let derivation = builder.store.derivation(root)?;
     let (streams, stdio) = Streams::carry(None, globals.terminal.is_some())?;
     let session = Session {
+        user: means.session_user(),
         wish: arguments.wish(),
         build: arguments.keep_dir()?,
         stdio,
@@ -68,6 +74,55 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     match ended.outcome {
         Outcome::Exited(code) => Ok(Status::Exited(code)),
         Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
+    }
+}
+
+/// What became of a derivation's inputs.
+enum Inputs {
+    /// They are there, for a session by this.
+    Valid(Arc<Builder>),
+    /// The person has been told.
+    Failed(Status),
+}
+
+/// Builds them.
+fn built(
+    arguments: &Arguments,
+    globals: &Globals,
+    start: Start,
+    root: &StorePath,
+) -> Result<Inputs, CommandError> {
+    let progress = Progress::new(false);
+    let options = arguments.options(&start.settings)?;
+    let observer = Arc::new(progress.clone());
+    let builder = builds::builder(start, options, arguments.provided.backend, globals, observer)?;
+    let finished = builds::inputs_of(&builder, root)?;
+    progress.end();
+    match finished.failed.is_empty() || builder.cancel.is_cancelled() {
+        true => Ok(Inputs::Valid(builder)),
+        false => Ok(Inputs::Failed(results::failed(&builder, finished.failed))),
+    }
+}
+
+/// Has Nix's daemon bring them.
+#[cfg(target_os = "linux")]
+fn realised(
+    arguments: &Arguments,
+    globals: &Globals,
+    start: Start,
+    root: &StorePath,
+    means: &Means,
+) -> Result<Inputs, CommandError> {
+    let options = arguments.options(&start.settings)?;
+    let observer = Arc::new(Progress::new(false));
+    let builder = builds::builder_by_daemon(start, options, means, globals, observer)?;
+    let derivation = builder.store.derivation(root)?;
+    derivation.check_buildable(builder.store.directory())?;
+    let ended = realise_inputs(&builder.store, &derivation, &builder.cancel)?;
+    match (ended.code(), ended.signal()) {
+        (Some(0), _) => Ok(Inputs::Valid(builder)),
+        (Some(code), _) => Ok(Inputs::Failed(Status::Exited(code))),
+        (None, signal) => Ok(Inputs::Failed(Status::Signaled(signal.unwrap_or_default()))),
     }
 }
 

@@ -1,5 +1,5 @@
 # What is built in the cases about stores. `salt` makes other derivations of the same; `files` is a directory to add.
-{ busybox, salt ? "", files ? null }:
+{ busybox, salt ? "", files ? null, script ? "" }:
 let
   program = "${builtins.storePath busybox}/bin/busybox";
   make =
@@ -16,6 +16,10 @@ rec {
   plain = make { } "echo ${salt} > $out";
   dep = make { name = "dep-${salt}"; } "echo dep > $out";
   top = make { name = "top-${salt}"; inherit dep; } "cat $dep > $out";
+  # Runs a script of the case's.
+  scripted = make { name = "scripted-${salt}"; inherit dep; } script;
+  # Needs something that cannot be built.
+  hopeless = make { name = "hopeless-${salt}"; inherit failing; } "cat $failing > $out";
   # Adds its own shell to whatever store it is built in, and says which files it was shown.
   carried = derivation {
     name = "carried-${salt}";

@@ -6,6 +6,7 @@ mod hostile;
 pub mod runs;
 mod settings;
 mod setup;
+mod shells;
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -23,7 +24,8 @@ use crate::cases::{Case, Place};
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [builds::CASES, settings::CASES, setup::CASES, ends::CASES, runs::CASES, hostile::CASES].concat()
+    [builds::CASES, settings::CASES, setup::CASES, ends::CASES, runs::CASES, shells::CASES, hostile::CASES]
+        .concat()
 }
 
 /// Somebody without any rights.

@@ -98,9 +98,14 @@ impl Store {
 
     /// A derivation of `builds.nix`.
     pub fn derivation(&self, attribute: &str, salt: &str) -> String {
+        self.derivation_with(attribute, &["--argstr", "salt", salt])
+    }
+
+    /// The same with these words for its arguments.
+    pub fn derivation_with(&self, attribute: &str, arguments: &[&str]) -> String {
         let file = self.file.to_string_lossy();
         let words = ["--quiet", &file, "-A", attribute, "--argstr", "busybox", &self.busybox];
-        self.ask("nix-instantiate", words.into_iter().chain(["--argstr", "salt", salt]))
+        self.ask("nix-instantiate", words.iter().chain(arguments))
     }
 
     /// The words that evaluate an attribute of `builds.nix`.
