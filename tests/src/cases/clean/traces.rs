@@ -69,6 +69,11 @@ pub fn wait_for(users: &[u32], start: &str, mut ended: impl FnMut() -> bool) -> 
     }
 }
 
+/// The numbers of all processes, whoever's, whose command line begins so.
+pub fn all(start: &str) -> Vec<u32> {
+    processes().iter().filter(|process| process.words.starts_with(start)).map(|process| process.pid).collect()
+}
+
 /// The number of a process of one of the users whose command line begins so.
 pub fn find(users: &[u32], start: &str) -> Option<u32> {
     let found = |process: &Process| users.contains(&process.user) && process.words.starts_with(start);

@@ -20,6 +20,8 @@ rec {
   scripted = make { name = "scripted-${salt}"; inherit dep; } script;
   # Needs something that cannot be built.
   hopeless = make { name = "hopeless-${salt}"; inherit failing; } "cat $failing > $out";
+  # Sixty-four that need nothing of each other, each of which ends when somebody ends its child.
+  many = builtins.genList (n: make { name = "many-${toString n}-${salt}"; } "sleep 1000 || echo ${toString n} > $out") 64;
   # Adds its own shell to whatever store it is built in, and says which files it was shown.
   carried = derivation {
     name = "carried-${salt}";

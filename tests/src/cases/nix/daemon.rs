@@ -3,6 +3,7 @@
 mod builds;
 mod ends;
 mod hostile;
+mod load;
 pub mod runs;
 mod settings;
 mod setup;
@@ -24,8 +25,17 @@ use crate::cases::{Case, Place};
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [builds::CASES, settings::CASES, setup::CASES, ends::CASES, runs::CASES, shells::CASES, hostile::CASES]
-        .concat()
+    [
+        builds::CASES,
+        settings::CASES,
+        setup::CASES,
+        ends::CASES,
+        runs::CASES,
+        shells::CASES,
+        hostile::CASES,
+        load::CASES,
+    ]
+    .concat()
 }
 
 /// Somebody without any rights.
