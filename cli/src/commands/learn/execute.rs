@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use builder::store::Store;
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::{Uid, User};
 use sandbox::Scratches;
 use sandbox::access::Recording;
 use sandbox::backend::Kind;
@@ -20,6 +20,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::failures::UsageError;
 use crate::globals::Globals;
+use crate::means::Means;
 use crate::output::{self, name};
 use crate::terminal;
 
@@ -31,7 +32,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if cfg!(target_os = "macos") {
         return Err(not_on_a_mac().into());
     }
-    if geteuid().is_root()
+    if Means::find(globals).is_ok()
         && let Some(status) = terminal::front(globals.terminal.as_ref())?
     {
         return Ok(status);

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
 use sandbox::access::Recording;
 use sandbox::command::{Declaration, Request};
 use sandbox::report::{HASHED_MAX, Report};
@@ -13,6 +12,7 @@ use crate::conditions;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::{Status, UNDECLARED};
 use crate::globals::Globals;
+use crate::means::Means;
 use crate::output;
 use crate::report::document::{AnyReport, CommandReport, DocumentError};
 use crate::report::{self, listed};
@@ -21,7 +21,7 @@ use crate::terminal;
 /// Runs the command in its view, and says what it asked for.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if !arguments.dry_run
-        && geteuid().is_root()
+        && Means::find(globals).is_ok()
         && let Some(status) = terminal::front(globals.terminal.as_ref())?
     {
         return Ok(status);

@@ -12,6 +12,7 @@ use super::{END, ORDINARY, Running, socket, start_loopbox};
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::cases::nix::store::ran;
 use crate::cases::program::status::sessions_until;
+use crate::cases::pty::Pty;
 use crate::cases::{Place, cases};
 
 cases![
@@ -24,6 +25,7 @@ cases![
     a_user_is_nobody_else,
     a_user_writes_no_more_than_the_policy_lets_a_session_write,
     a_user_has_faults_in_his_own_session,
+    a_users_command_has_a_terminal_of_its_own,
     a_daemon_takes_the_socket_that_it_is_given,
     root_sees_what_lives_whichever_daemon_began_it,
     without_a_daemon_it_takes_root,
@@ -255,6 +257,28 @@ fn a_user_is_nobody_else(place: &Place) {
 }
 
 /// As a service manager starts it (`sd_listen_fds(3)`), which listens itself: it connects first, and is served then.
+fn a_users_command_has_a_terminal_of_its_own(place: &Place) {
+    let lent = Lent::start(place);
+    let run = lent.run(&["--with", "bash", "--with", "sleep", "--", "bash", "--norc", "--noprofile", "-i"]);
+    // A terminal's command is started by another program, which knows of the user by words alone.
+    let id = ORDINARY.to_string();
+    let mut user = Command::new("setpriv");
+    user.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).arg(run.get_program()).args(run.get_args());
+    user.env_remove("LOOPBOX_STATE_DIR").env("TMPDIR", &lent.home).env("TERM", "xterm");
+    let mut pty = Pty::start(&user);
+    pty.press("echo by-$((40+2)) > /dev/tty\n");
+    pty.until("by-42");
+    pty.press("bash -c 'echo sleeping-$((40+2)); exec sleep 1000'\n");
+    pty.until("sleeping-42");
+    pty.press("\u{1a}");
+    pty.until("Stopped");
+    pty.press("kill -9 %1; echo alive-$UID-$((40+2))\n");
+    pty.until(&format!("alive-{ORDINARY}-42"));
+    pty.press("exit 5\n");
+    let (status, shown) = pty.end();
+    assert_eq!(status.code(), Some(5), "{shown}");
+}
+
 fn a_daemon_takes_the_socket_that_it_is_given(place: &Place) {
     let lent = Lent::start(place);
     let Lent { mut daemon, home, .. } = lent;
