@@ -1,11 +1,13 @@
-//! What answers nothing for more than a minute, and then goes on: nothing is lost by it. Each case waits that long.
+//! What answers nothing for more than a minute, and then goes on: nothing is lost by it. Each case waits that long. And a wire that
+//! breaks all the time.
 
 use super::Case;
 
+mod broken;
 mod frozen;
 mod stopped;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [stopped::CASES, frozen::CASES].concat()
+    [stopped::CASES, frozen::CASES, broken::CASES].concat()
 }
