@@ -23,6 +23,7 @@ mod lookup;
 mod mac_client;
 mod mkdir;
 mod mknod;
+mod model;
 mod mount;
 mod names;
 mod null;
