@@ -11,7 +11,7 @@ use sandbox::conditions::Conditions;
 use sandbox::jail::{Outcome, Spawner, Stdio3};
 use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::report::{HASHED_BY_THE_WAY, HASHED_MAX, Report};
-use sandbox::{Ended, Privilege, Program, Setup, WorkDir, phantom};
+use sandbox::{Ended, Privilege, Program, ServeOptions, Setup, WorkDir, phantom};
 
 use crate::build::{BuildError, BuildRequest, Builder, Event, Failure, Purpose};
 use crate::build_dirs::BuildDirectories;
@@ -170,10 +170,12 @@ impl Plan {
             backend,
             work_dir,
             privilege,
-            recording: Recording::Hidden,
-            variation: self.shown,
-            local: &self.local,
-            conditions,
+            serve: ServeOptions {
+                recording: Recording::Hidden,
+                variation: self.shown,
+                local: &self.local,
+                conditions,
+            },
         }
     }
 }

@@ -22,14 +22,14 @@ use mounter::jail::{LocalPlace, Root, Spawner, User};
 pub use mounter::options::Changes;
 use mounter::{MountOptions, NetworkError};
 use nfs_server::CallCounts;
-use nfs_server::view::{Entry, OpenError, View, ViewSpec, ViewVariation};
+use nfs_server::view::{Entry, OpenError, View, ViewSpec};
 use serde::Serialize;
 
-use crate::access::{Accesses, Recording};
+use crate::access::Accesses;
 use crate::cancel::Cancel;
 use crate::conditions::{Conditions, Imposed};
 use crate::recovery::{RunRecord, StateError};
-use crate::server::ServeError;
+use crate::server::{ServeError, ServeOptions};
 
 pub use bind::Bind;
 #[cfg(target_os = "linux")]
@@ -75,14 +75,8 @@ pub struct ProvisionRequest<'a> {
     pub record: &'a RunRecord,
     /// What starts a server.
     pub spawner: &'a Spawner,
-    /// What is remembered of what the view is asked for. Only a backend that is asked can tell.
-    pub recording: Recording,
-    /// What the view shows otherwise than it is. Only a backend that is asked can.
-    pub variation: ViewVariation,
-    /// Scratches that are to be the machine's own, if this serves the view.
-    pub local: &'a [PathBuf],
-    /// What is made harder than it has to be. Only loopbox's own server can.
-    pub conditions: &'a Conditions,
+    /// How it is served, if it is.
+    pub serve: ServeOptions<'a>,
     /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
     pub asked_from: Option<BorrowedFd<'a>>,
 }

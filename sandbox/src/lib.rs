@@ -36,7 +36,7 @@ pub use local::{Scratches, UnknownScratches};
 pub use phantom::phantom;
 #[cfg(target_os = "linux")]
 pub use server::can_restrict_files;
-pub use server::{Capability, Confined, Rights, ServeError, confine, serve};
+pub use server::{Capability, Confined, Rights, ServeError, ServeOptions, confine, serve};
 pub use session::{
     Ended, PhaseSeconds, Privilege, Program, ProvidedSession, Session, SessionError, SessionProvider,
     SessionTerminal, Setup,

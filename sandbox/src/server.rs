@@ -5,6 +5,7 @@
 
 mod confine;
 mod log;
+mod options;
 mod process;
 mod request;
 
@@ -19,18 +20,19 @@ use std::time::Instant;
 
 use mounter::jail::{self, JailError, Spawner, control};
 use mounter::{Identity, Network};
-use nfs_server::view::{Credentials, OpenError, ViewSpec, ViewVariation};
+use nfs_server::view::{Credentials, OpenError, ViewSpec};
 use nfs_server::{CallCounts, ServerError};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Accesses, Recording};
+use crate::access::Accesses;
 use crate::cancel::Cancel;
-use crate::conditions::{Conditions, Imposed};
+use crate::conditions::Imposed;
 use crate::status::{Answering, Come, StatusListener};
 
 #[cfg(target_os = "linux")]
 pub use confine::can_restrict_files;
 pub use confine::{Capability, Confined, confine};
+pub use options::ServeOptions;
 pub use process::serve;
 #[cfg(target_os = "linux")]
 pub(crate) use request::Failure;
@@ -56,14 +58,8 @@ pub(crate) struct Serving<'a> {
     pub view: &'a ViewSpec,
     /// Whom it is for.
     pub user: &'a jail::User,
-    /// What is remembered of what it is asked for.
-    pub recording: Recording,
-    /// What it shows otherwise than it is.
-    pub variation: ViewVariation,
-    /// Places of the view of whose host files it tells what they are.
-    pub identify: &'a [PathBuf],
-    /// What it makes harder than it has to be.
-    pub conditions: &'a Conditions,
+    /// How it is served.
+    pub options: ServeOptions<'a>,
     /// Where it is answered what the server does.
     pub status: &'a Path,
     /// The root directory of whoever asks for it, if that is somebody who is shown nothing but what he may see himself.
@@ -139,16 +135,16 @@ impl ServerProcess {
         network: &Network,
         what: Serving<'_>,
     ) -> Result<ServerProcess, ServeError> {
-        let Serving { view, user, recording, variation, conditions, identify, status, asked_from } = what;
+        let Serving { view, user, options, status, asked_from } = what;
         let began = Instant::now();
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
         let process = spawner.spawn_server(&theirs, network, asked_from).map_err(ServeError::Process)?;
         drop(theirs);
         let (view, rights, log) = (view.clone(), Rights::of(user), log::level());
-        let conditions = conditions.clone();
+        let ServeOptions { recording, variation, local, conditions } = options;
+        let (identify, conditions) = (local.to_vec(), conditions.clone());
         let opens_as_user = asked_from.is_some();
-        let identify = identify.to_vec();
         let request =
             ServeRequest { view, rights, opens_as_user, recording, variation, conditions, identify, log };
         control::send(&control, &request).map_err(control_failed)?;

@@ -14,15 +14,16 @@ use std::time::{Duration, Instant};
 
 use mounter::MountError;
 use mounter::jail::{self, End, Jail, JailError, JailSpec, Local, Outcome, SpawnRequest, Spawner, Stdio3};
-use nfs_server::view::{OpenError, View, ViewSpec, ViewVariation};
+use nfs_server::view::{OpenError, View, ViewSpec};
 
-use crate::access::{Accesses, Recording};
+use crate::access::Accesses;
 use crate::backend::{
     Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices, public_devices,
 };
 use crate::cancel::Cancel;
-use crate::conditions::{Conditions, Imposed};
+use crate::conditions::Imposed;
 use crate::program::{self, ProgramError};
+use crate::server::ServeOptions;
 use crate::work_dir::WorkDir;
 
 pub use times::{PhaseSeconds, PhaseTimes};
@@ -101,14 +102,8 @@ pub struct Setup<'a> {
     pub work_dir: &'a WorkDir,
     /// Who makes it.
     pub privilege: Privilege<'a>,
-    /// What somebody wants to know of what the view was asked for.
-    pub recording: Recording,
-    /// What the view shows otherwise than it is.
-    pub variation: ViewVariation,
-    /// Its scratches that are the machine's own, if the backend serves it.
-    pub local: &'a [PathBuf],
-    /// What is made harder than it has to be.
-    pub conditions: &'a Conditions,
+    /// How it is served, if the backend does that.
+    pub serve: ServeOptions<'a>,
 }
 
 /// What is run in a view.
@@ -195,17 +190,18 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// What the backend says; nothing is left then.
     pub fn open(self) -> Result<Session<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, privilege, recording, variation, conditions, local } =
-            self;
+        let Setup { view, user, backend, work_dir, privilege, mut serve } = self;
         let (spawner, asked_from) = match privilege {
             Privilege::Own(spawner) => (spawner, None),
             Privilege::Lent(spawner, root) => (spawner, Some(root)),
             Privilege::Other(host) => return Ok(Session(Held::Elsewhere(host.open(&self)?))),
         };
-        if !conditions.are_none() && backend.mount_options().is_none() {
-            return Err(BackendError::Conditions);
+        if !serve.conditions.are_none() {
+            if backend.mount_options().is_none() {
+                return Err(BackendError::Conditions);
+            }
+            serve.local = &[];
         }
-        let local = if conditions.are_none() { local } else { &[] };
         let opened = Instant::now();
         let provisioned = backend.provision(ProvisionRequest {
             view,
@@ -213,10 +209,7 @@ impl<'a> Setup<'a> {
             at: work_dir.mount_point(),
             record: work_dir.record(),
             spawner,
-            recording,
-            variation,
-            local,
-            conditions,
+            serve,
             asked_from,
         })?;
         let lent = asked_from.is_some();

@@ -9,9 +9,9 @@ use sandbox::cancel::Cancel;
 use sandbox::command::{Command, Request, unused_directory};
 use sandbox::entry::MacHost;
 use sandbox::jail::{JailError, Outcome, StreamError, Streams};
-use sandbox::view::ViewVariation;
 use sandbox::{
-    Ended, Layout, Program, ServeError, SessionError, SessionTerminal, Setup, Top, WorkDir, phantom,
+    Ended, Layout, Program, ServeError, ServeOptions, SessionError, SessionTerminal, Setup, Top, WorkDir,
+    phantom,
 };
 
 use super::entering;
@@ -109,10 +109,12 @@ impl<'a> InView<'a> {
             backend: &*backend,
             work_dir: &work_dir,
             privilege: means.privilege(),
-            recording: self.recording,
-            variation: ViewVariation::default(),
-            local: &command.local,
-            conditions: &command.conditions,
+            serve: ServeOptions {
+                recording: self.recording,
+                local: &command.local,
+                conditions: &command.conditions,
+                ..ServeOptions::default()
+            },
         };
         let refuses = !command.conditions.are_none();
         let session = setup.open().map_err(whole)?;

@@ -34,38 +34,18 @@ struct Provision {
 impl Backend for Nfs {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         let network = Network::new()?;
-        let ProvisionRequest {
-            view,
-            user,
-            at,
-            record,
-            spawner,
-            recording,
-            variation,
-            conditions,
-            local,
-            asked_from,
-        } = request;
+        let ProvisionRequest { view, user, at, record, spawner, serve, asked_from } = request;
         let status = record.status();
-        let serving = Serving {
-            view,
-            user,
-            recording,
-            variation,
-            conditions,
-            identify: local,
-            status: &status,
-            asked_from,
-        };
+        let serving = Serving { view, user, options: serve, status: &status, asked_from };
         let server = ServerProcess::start(spawner, &network, serving)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
         record.serves(&source)?;
         // A client may otherwise know a file by the list of a directory, and never ask for it.
-        let nordirplus = recording == Recording::Found;
+        let nordirplus = serve.recording == Recording::Found;
         let options = MountOptions { nordirplus, ..self.options.clone() };
         let root = Root::Nfs { source, options, mount_point: at.into() };
-        let local = places(view, local, server.identities());
+        let local = places(view, serve.local, server.identities());
         let (spec, view) = (view.clone(), OnceCell::new());
         Ok(Box::new(Provision { spec, view, server, root, local, _network: network }))
     }

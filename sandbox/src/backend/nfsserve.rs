@@ -94,8 +94,8 @@ impl Drop for Server {
 impl Backend for Nfsserve {
     fn provision(&self, request: ProvisionRequest<'_>) -> Result<Box<dyn Provisioned>, BackendError> {
         WARN.call_once(|| tracing::warn!("every process on this machine can use what nfsserve serves"));
-        let accesses = Arc::new(AccessLog::new(request.recording));
-        let observer = (request.recording != Recording::Nothing)
+        let accesses = Arc::new(AccessLog::new(request.serve.recording));
+        let observer = (request.serve.recording != Recording::Nothing)
             .then(|| Arc::clone(&accesses) as Arc<dyn AccessObserver>);
         let view = Arc::new(View::open(request.view, observer)?);
         // What the build makes is its own then. The crate does not say who calls.

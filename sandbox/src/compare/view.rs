@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use mounter::jail::{JailSpec, Spawner, User};
-use nfs_server::view::{Access, Entry, ViewSpec, ViewVariation};
+use nfs_server::view::{Access, Entry, ViewSpec};
 use serde::Serialize;
 
 use super::walk::{Seen, Walker};
 use super::{WalkError, Walks};
-use crate::access::Recording;
 use crate::backend::{Kind, ResourceUsage};
 use crate::cancel::Cancel;
-use crate::conditions::Conditions;
 use crate::recovery::StateDir;
+use crate::server::ServeOptions;
 use crate::session::{PhaseSeconds, Privilege, SessionError, Setup};
 use crate::work_dir::{Layout, Top, WorkDir, WorkDirError, make_private};
 
@@ -109,10 +108,7 @@ fn walk(
         backend: &*made,
         work_dir: &work_dir,
         privilege: Privilege::Own(spawner),
-        recording: Recording::Nothing,
-        variation: ViewVariation::default(),
-        local: &[],
-        conditions: Conditions::none(),
+        serve: ServeOptions::default(),
     };
     let failed = |source: SessionError| WalkError::View { backend, source };
     let session = setup.open().map_err(|error| failed(error.into()))?;

@@ -20,7 +20,7 @@ use crate::backend::{BackendError, Nfs};
 use crate::cancel::Cancel;
 use crate::causes::chain;
 use crate::recovery::StateDir;
-use crate::server::{Failure, ServeError};
+use crate::server::{Failure, ServeError, ServeOptions};
 use crate::session::{Ended, Privilege, Program, Session, SessionError, SessionTerminal, Setup};
 use crate::work_dir::{Layout, Top, WorkDir};
 
@@ -110,10 +110,12 @@ fn attend_view(
         backend: &Nfs { options: asked.options.clone() },
         work_dir: &work_dir,
         privilege: Privilege::Lent(spawner, root.as_fd()),
-        recording: asked.recording,
-        variation: asked.variation,
-        local: &asked.local,
-        conditions: &asked.conditions,
+        serve: ServeOptions {
+            recording: asked.recording,
+            variation: asked.variation,
+            local: &asked.local,
+            conditions: &asked.conditions,
+        },
     };
     let session = match setup.open() {
         Ok(session) => session,

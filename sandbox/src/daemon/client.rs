@@ -46,7 +46,7 @@ impl Daemon {
     }
 
     fn ask<'a>(&self, setup: &Setup<'a>) -> Result<DaemonSession<'a>, BackendError> {
-        let Setup { view, user, backend, work_dir, recording, variation, conditions, local, .. } = *setup;
+        let Setup { view, user, backend, work_dir, serve, .. } = *setup;
         let options = backend.mount_options().ok_or(DaemonError::Backend)?.clone();
         view.validate().map_err(OpenError::from)?;
         let opened = Instant::now();
@@ -64,10 +64,10 @@ impl Daemon {
             view: view.clone(),
             user: user.clone(),
             options,
-            recording,
-            variation,
-            conditions: conditions.clone(),
-            local: local.to_vec(),
+            recording: serve.recording,
+            variation: serve.variation,
+            conditions: serve.conditions.clone(),
+            local: serve.local.to_vec(),
             leftovers,
         };
         let sent = control::send(&connection, &request).and_then(|()| {

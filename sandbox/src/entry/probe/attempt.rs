@@ -8,14 +8,13 @@ use std::process::{Command, Stdio};
 
 use mounter::jail::{EntryMode, JailSpec, Mac, Outcome, Spawner, Stdio3, User};
 use mounter::profile::{Files, Network, Profile};
-use nfs_server::view::{Access, Entry, Owner, ViewSpec, ViewVariation};
+use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 
-use crate::access::Recording;
 use crate::backend::Nfs;
 use crate::cancel::Cancel;
-use crate::conditions::Conditions;
 use crate::entry::system as mac;
 use crate::recovery::StateDir;
+use crate::server::ServeOptions;
 use crate::session::{self, Privilege, SessionError, Setup};
 use crate::work_dir::{Layout, Top, WorkDir, WorkDirError};
 
@@ -92,10 +91,7 @@ impl Attempt<'_> {
             backend: &Nfs::default(),
             work_dir: &work_dir,
             privilege: Privilege::Own(&Spawner::new(self.loopbox.into())),
-            recording: Recording::Nothing,
-            variation: ViewVariation::default(),
-            local: &[],
-            conditions: Conditions::none(),
+            serve: ServeOptions::default(),
         };
         let session = setup.open().map_err(SessionError::from)?;
         let jail = self.jail(program, work_dir.mount_point(), session.port());

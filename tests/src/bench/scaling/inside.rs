@@ -10,11 +10,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use mounter::jail::{End, Jail, JailSpec, Local, Outcome, Root, SpawnRequest, Spawner, Stdio3, User};
-use nfs_server::view::{Access, Entry, Owner, ViewSpec, ViewVariation};
+use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
-use sandbox::access::Recording;
+use sandbox::ServeOptions;
 use sandbox::backend::{Kind, ProvisionRequest};
-use sandbox::conditions::Conditions;
 use sandbox::recovery::{Leftovers, StateDir};
 use serde::{Deserialize, Serialize};
 
@@ -108,10 +107,7 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
         at: &at,
         record: &record,
         spawner: &spawner,
-        recording: Recording::Nothing,
-        variation: ViewVariation::default(),
-        local: &[],
-        conditions: Conditions::none(),
+        serve: ServeOptions::default(),
         asked_from: None,
     };
     let provisioned = kind.backend().provision(wanted)?;
