@@ -191,7 +191,7 @@ impl Place for Memory {
             Step::Mode(path, new) => {
                 let node = self.find(path)?;
                 if let Node::File { mode, .. } | Node::Directory { mode, .. } = &mut self.nodes[node] {
-                    *mode = *new;
+                    *mode = u32::from(*new);
                 }
                 Ok(Given::Nothing)
             }

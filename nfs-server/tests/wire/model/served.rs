@@ -124,7 +124,7 @@ impl Place for Served {
                 if status(self.client.getattr(&found))?.type_ == ftype3::NF3LNK {
                     return Ok(Given::Nothing);
                 }
-                done(self.client.setattr(&found, mode(*bits)))
+                done(self.client.setattr(&found, mode((*bits).into())))
             }
             Step::Read(path, offset, count) => {
                 let file = self.find(path)?;

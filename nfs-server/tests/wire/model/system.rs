@@ -96,7 +96,11 @@ impl System {
         Ok(Given::Names(names))
     }
 
-    #[allow(clippy::useless_conversion, reason = "other systems have shorter modes")]
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_fallible_conversions,
+        reason = "modes and counts of links have other widths elsewhere"
+    )]
     fn look(&self, path: &[&str]) -> Done<Given> {
         let status = self.status(path)?;
         let (size, mode) = (status.st_size.cast_unsigned(), u32::from(status.st_mode) & 0o7777);
@@ -110,6 +114,7 @@ impl System {
 }
 
 impl Place for System {
+    #[allow(clippy::useless_conversion, reason = "other systems have shorter modes")]
     fn take(&mut self, step: &Step) -> Done<Given> {
         match step {
             Step::Create(path) => self.make(path),
@@ -148,7 +153,7 @@ impl Place for System {
                     return Ok(Given::Nothing);
                 }
                 let (directory, name) = self.at(path)?;
-                let mode = Mode::from_bits_truncate(*mode);
+                let mode = Mode::from_bits_truncate((*mode).into());
                 nothing(fchmodat(directory, name, mode, FchmodatFlags::FollowSymlink))
             }
             Step::Read(path, offset, count) => {
