@@ -1,4 +1,4 @@
-//! Mutated inputs for what reads bytes from others: the server, and the parser of derivations.
+//! Mutated inputs for what reads bytes from others: the server, the parser of derivations, and what reads other texts.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use crate::lab::Lab;
 pub mod drv;
 pub mod records;
 pub mod rpc;
+pub mod texts;
 
 /// The longest piece that one change inserts or repeats, in bytes.
 const PIECE_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: mutated records for the server, mutated texts for the parser of derivations.
+//! `cargo xtask fuzz`: mutated records for the server, mutated texts for the parser of derivations and for what reads others.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::fuzz::{Run, drv, rpc, time_of_day};
+use crate::fuzz::{Run, drv, rpc, texts, time_of_day};
 use crate::lab::Lab;
 use crate::tally::Tally;
 
@@ -31,14 +31,18 @@ enum Target {
     Rpc,
     /// The builder: texts of derivations.
     Drv,
+    /// What reads other texts: views, declarations, descriptions of builds, policies, words.
+    Texts,
 }
+
+const TARGETS: [Target; 3] = [Target::Rpc, Target::Drv, Target::Texts];
 
 /// Fuzzes; anything that was found is a failure.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?;
     let seed = options.seed.unwrap_or_else(time_of_day);
     let mut tally = Tally::default();
-    for target in [Target::Rpc, Target::Drv] {
+    for target in TARGETS {
         if options.target.is_none_or(|only| only == target) {
             tally.add(one(&lab, target, seed, Duration::from_secs(options.seconds))?);
         }
@@ -46,19 +50,18 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Both targets, for a short time each; each counts as one test.
+/// All targets, for a short time each; each counts as one test.
 pub fn briefly(lab: &Lab) -> Result<Tally> {
     const EACH: Duration = Duration::from_secs(5);
     let seed = time_of_day();
-    let mut tally = one(lab, Target::Rpc, seed, EACH)?;
-    tally.add(one(lab, Target::Drv, seed, EACH)?);
-    Ok(tally)
+    TARGETS.into_iter().map(|target| one(lab, target, seed, EACH)).sum()
 }
 
 fn one(lab: &Lab, target: Target, seed: u64, length: Duration) -> Result<Tally> {
     let (name, fuzz): (_, fn(&mut Run) -> Result<()>) = match target {
         Target::Rpc => ("rpc", rpc::run),
         Target::Drv => ("drv", drv::run),
+        Target::Texts => ("texts", texts::run),
     };
     println!("fuzz {name}: {} s with --seed {seed}", length.as_secs());
     let mut run = Run::new(lab, name, seed, length);
