@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::lab::Lab;
+use crate::random::Random;
 
 pub mod drv;
 pub mod records;
@@ -36,7 +37,7 @@ pub struct Run {
 impl Run {
     /// Starts now.
     pub fn new(lab: &Lab, target: &'static str, seed: u64, length: Duration) -> Run {
-        let random = Random(seed);
+        let random = Random::new(seed);
         Run { lab: lab.clone(), target, seed, random, end: Instant::now() + length, tried: 0, found: 0 }
     }
 
@@ -75,27 +76,7 @@ pub fn time_of_day() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs())
 }
 
-/// Numbers that a seed decides (the SplitMix64 generator).
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    /// A number below `bound`, or 0.
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    fn choose<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-
     fn change(&mut self, input: &mut Vec<u8>, other: &[u8]) {
         let at = self.below(input.len() + 1);
         let end = (at + 1 + self.below(PIECE_MAX)).min(input.len());
@@ -111,7 +92,7 @@ impl Random {
                 let to = (from + PIECE_MAX).min(other.len());
                 input.splice(at..end, other[from..to].iter().copied());
             }
-            4 => input.insert(at, self.next() as u8),
+            4 => input.insert(at, self.number() as u8),
             5 => {
                 if let Some(byte) = input.get_mut(at) {
                     *byte ^= 1 << self.below(8);

@@ -21,6 +21,7 @@ pub mod fuzz;
 pub mod lab;
 pub mod parity;
 pub mod probe;
+pub mod random;
 pub mod suites;
 pub mod sys;
 pub mod tally;

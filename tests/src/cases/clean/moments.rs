@@ -2,27 +2,26 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::random::Random;
+
 /// Repeats the moments of an earlier run.
 const SEED: &str = "LOOPBOX_SEED";
 
-/// A source of moments (xorshift64, which needs a state that is not zero).
-pub struct Moments(u64);
+/// A source of moments.
+pub struct Moments(Random);
 
 impl Moments {
     /// Prints its seed, with how to have the same moments again.
     pub fn new() -> Moments {
         let given = std::env::var(SEED).ok().and_then(|text| text.parse().ok());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_nanos() as u64);
-        let seed: u64 = given.unwrap_or(now).max(1);
+        let seed: u64 = given.unwrap_or(now);
         println!("random moments: {SEED}={seed} repeats them");
-        Moments(seed)
+        Moments(Random::new(seed))
     }
 
     /// A duration below this one.
     pub fn within(&mut self, limit: Duration) -> Duration {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        limit.mul_f64((self.0 >> 11) as f64 / (1_u64 << 53) as f64)
+        limit.mul_f64((self.0.number() >> 11) as f64 / (1_u64 << 53) as f64)
     }
 }

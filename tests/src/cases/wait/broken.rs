@@ -18,6 +18,7 @@ use nfs_server::{Peers, Server, ServerOptions, Users};
 use rustix::net::connect_unspec;
 
 use crate::cases::{Place, cases};
+use crate::random::Random;
 
 cases![a_wire_that_breaks_and_stutters_loses_nothing_and_does_nothing_twice];
 
@@ -174,8 +175,8 @@ fn listen(server: SocketAddr, done: &Arc<Done>) -> SocketAddr {
             let wire = Arc::new(Wire { client, server, done: Arc::clone(&done) });
             let seed = 2 * number as u64 + 1;
             let calls = Arc::clone(&wire);
-            thread::spawn(move || calls.carry_calls(Random(seed)));
-            thread::spawn(move || wire.carry_replies(Random(seed + 1)));
+            thread::spawn(move || calls.carry_calls(Random::new(seed)));
+            thread::spawn(move || wire.carry_replies(Random::new(seed + 1)));
         }
     });
     address
@@ -285,17 +286,4 @@ fn receive(mut from: &TcpStream) -> Option<Vec<u8>> {
     record.resize(4 + (mark & !LAST) as usize, 0);
     from.read_exact(&mut record[4..]).ok()?;
     Some(record)
-}
-
-/// A source of numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
