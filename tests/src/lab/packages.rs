@@ -31,9 +31,12 @@ const LOCK_TIMEOUT: &str = "DPkg::Lock::Timeout=600";
 /// What shows a report as a person sees it.
 const BROWSER: (&str, &str) = ("chromium-headless-shell", super::browser::PROGRAM);
 
-/// The packages that may be installed, the browser's among them.
+/// What packages from source are built with, besides the compiler.
+const MAKE: (&str, &str) = ("make", "make");
+
+/// The packages that may be installed, those for some commands alone among them.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NEEDED.iter().chain([&BROWSER]).map(|(package, _)| *package)
+    NEEDED.iter().chain([&BROWSER, &MAKE]).map(|(package, _)| *package)
 }
 
 /// Installs what is missing.
@@ -44,6 +47,11 @@ pub fn install() -> Result<()> {
 /// Installs the browser, if it is missing.
 pub fn browser() -> Result<()> {
     install_missing(&[BROWSER])
+}
+
+/// Installs what packages from source are built with, if it is missing.
+pub fn make() -> Result<()> {
+    install_missing(&[MAKE])
 }
 
 fn install_missing(packages: &[(&str, &str)]) -> Result<()> {

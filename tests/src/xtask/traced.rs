@@ -11,6 +11,7 @@ use super::setup;
 use crate::cases::sources::{PACKAGES, VARIABLE};
 use crate::lab::Lab;
 use crate::lab::apt::{Suite, codename};
+use crate::lab::packages;
 use crate::vm::Vm;
 
 /// How long all of them may take: a configure script starts some thousand processes, each of which is traced.
@@ -28,6 +29,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?;
     setup::machine(&lab)?;
+    packages::make()?;
     let sources = lab.once("traced", "bringing the sources", |at| {
         Suite::open(&lab, &codename()?)?.sources(&PACKAGES, at)
     })?;
