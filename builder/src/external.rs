@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
 use nix::unistd::Uid;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
@@ -247,7 +248,11 @@ impl Description {
         if ended.outcome == Outcome::Exited(0) {
             let exposed = external.backend.exposes_host_files() || !plan.jail.changes_root();
             let copies = beside.join("outputs");
-            let from = if exposed { copy_outputs(&plan, &copies)? } else { &scratch.store };
+            let from = if exposed && Defence::OutputCopies.stands() {
+                copy_outputs(&plan, &copies)?
+            } else {
+                &scratch.store
+            };
             self.move_outputs(from, &outputs)?;
         }
         Ok(ExternalRun { outcome: ended.outcome, report, imposed: ended.imposed })

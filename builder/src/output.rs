@@ -22,6 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256};
@@ -179,8 +180,10 @@ impl<'a> StagedOutputs<'a> {
             check_owner(&written, output, plan, store)?;
         }
         let (directory, scratch) = match copies {
-            Some(copies) => (copies.into(), copy_all(&wanted, plan, copies)?),
-            None => (plan.scratch.store.clone(), written),
+            Some(copies) if Defence::OutputCopies.stands() => {
+                (copies.into(), copy_all(&wanted, plan, copies)?)
+            }
+            _ => (plan.scratch.store.clone(), written),
         };
         // Shared between the outputs, since a file may be hard-linked into several.
         let mut canonicaliser = Canonicaliser::new(plan.jail.user.uid);

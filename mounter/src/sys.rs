@@ -83,6 +83,7 @@ mod linux {
     use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
     use std::os::unix::net::UnixStream;
 
+    use defences::Defence;
     use nix::errno::Errno;
     use nix::sys::signal::{SigHandler, SigSet, Signal};
     use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
@@ -200,8 +201,12 @@ mod linux {
         let depth = depth | OpenTreeFlags::AT_EMPTY_PATH;
         let flags = depth | OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let tree = open_tree(from, c"", flags)?;
+        let mut attributes = libc::MOUNT_ATTR_NOSUID | attributes;
+        if !Defence::MountOptions.stands() {
+            attributes &= !(libc::MOUNT_ATTR_NOSUID | NO_DEVICES);
+        }
         let attributes = libc::mount_attr {
-            attr_set: libc::MOUNT_ATTR_NOSUID | attributes,
+            attr_set: attributes,
             attr_clr: 0,
             propagation: libc::MS_PRIVATE,
             userns_fd: 0,

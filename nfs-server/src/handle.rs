@@ -2,6 +2,7 @@
 
 use std::hash::Hasher;
 
+use defences::Defence;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use subtle::ConstantTimeEq;
 
@@ -58,7 +59,7 @@ impl HandleKey {
     pub(crate) fn verify(&self, handle: FileHandle<'_>) -> Option<NodeId> {
         let handle: &[u8; LENGTH] = handle.0.try_into().ok()?;
         let (body, mac) = handle.split_at(16);
-        let genuine: bool = self.mac(body).ct_eq(mac).into();
+        let genuine = bool::from(self.mac(body).ct_eq(mac)) || !Defence::HandleProof.stands();
         let (id, magic) = body.split_first_chunk::<8>()?;
         (genuine && magic == MAGIC).then(|| NodeId::from_be_bytes(*id))
     }

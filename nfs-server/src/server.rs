@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use defences::Defence;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use parking_lot::{Condvar, Mutex};
 
@@ -272,7 +273,8 @@ impl Shared {
         stream.set_nodelay(true)?;
         let mut connections = self.connections.lock();
         connections.threads.retain(|thread| !thread.is_finished());
-        if connections.stopped || connections.open.len() >= CONNECTIONS_MAX {
+        let full = connections.open.len() >= CONNECTIONS_MAX && Defence::Connections.stands();
+        if connections.stopped || full {
             return Err(io::Error::other("too many connections"));
         }
         let id = connections.next;

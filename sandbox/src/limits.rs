@@ -4,6 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use defences::Defence;
+
 use crate::cancel::Cancel;
 
 /// What a build may do; `None` for as much as it likes.
@@ -107,7 +109,9 @@ impl LogMonitor {
         let mut state = self.0.lock();
         state.last_output = Some(Instant::now());
         state.written = state.written.saturating_add(bytes as u64);
-        if let Some(limit) = self.0.limits.log.filter(|limit| state.written > *limit) {
+        if let Some(limit) =
+            self.0.limits.log.filter(|limit| state.written > *limit && Defence::LogSize.stands())
+        {
             self.0.exceed(state, Exceeded::Log(limit));
         }
     }

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::tally::Tally;
 
+pub(crate) mod attacks;
 mod backends;
 mod behind;
 mod carry;
@@ -80,6 +81,8 @@ pub enum Group {
     Hide,
     /// What a hostile program cannot do.
     Hold,
+    /// Attacks with and without what keeps them from succeeding.
+    Attacks,
     /// A person at work inside a build's view.
     Shell,
     /// Every-day uses of Nix.
@@ -135,6 +138,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Wait => wait::cases(),
         Group::Hide => hide::cases(),
         Group::Hold => hold::cases(),
+        Group::Attacks => attacks::cases(),
         Group::Shell => shell::cases(),
         Group::Nix => nix::cases(),
         Group::Verify => verify::CASES.to_vec(),

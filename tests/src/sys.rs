@@ -76,8 +76,10 @@ pub fn open_by_handle(path: &Path) -> io::Result<()> {
     let at: *mut libc::file_handle = std::ptr::from_mut(&mut handle).cast();
     // SAFETY: the handle has room for as many bytes as it says, and all three pointers outlive the call.
     check(unsafe { libc::name_to_handle_at(libc::AT_FDCWD, name.as_ptr(), at, &mut mount, 0) }.into())?;
+    let within = std::fs::File::open(path)?;
+    let within = std::os::fd::AsRawFd::as_raw_fd(&within);
     // SAFETY: the handle was filled in by the call before.
-    let opened = unsafe { libc::open_by_handle_at(libc::AT_FDCWD, at, libc::O_RDONLY | libc::O_CLOEXEC) };
+    let opened = unsafe { libc::open_by_handle_at(within, at, libc::O_RDONLY | libc::O_CLOEXEC) };
     check(opened.into())?;
     // SAFETY: the descriptor was just opened and belongs to nobody else.
     drop(unsafe { OwnedFd::from_raw_fd(opened) });

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub mod attacks;
 pub mod bench;
 mod cases;
 pub mod check_macos;
@@ -53,6 +54,8 @@ enum What {
     Bench(bench::Options),
     /// Measure what builds that do nothing cost, by Nix's own sandbox and by loopbox.
     Overhead(overhead::Options),
+    /// Attack views, builds and the daemon, with and without the defences that keep each attack from succeeding.
+    Attacks(attacks::Options),
     /// Kill builds on a farm of hard links at random moments: the store has to stay as it was.
     Kills(kills::Options),
     /// Configure packages from source among decoys; their reports have to agree with strace
@@ -133,6 +136,7 @@ impl Arguments {
             What::BenchWork(options) => crate::bench::work::main(&options),
             What::BenchServe(options) => crate::bench::servers::serve::main(&options),
             What::Overhead(options) => overhead::run(&options),
+            What::Attacks(options) => attacks::run(&options),
             What::Kills(options) => kills::run(&options),
             What::Learn(options) => learn::run(&options),
             What::Traced(options) => traced::run(&options),

@@ -6,13 +6,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fchmod, futimens, utimensat};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, unlinkat};
 
 use super::mac_leavings::{self, Leaving};
-use super::tree::{self, Kind, MAX_DEPTH, TreeError};
+use super::tree::{self, Kind, TreeError};
 
 /// The modification time of everything in a store, in seconds.
 const STORE_TIME: i64 = 1;
@@ -49,7 +50,7 @@ impl Canonicaliser {
         path: &Path,
         depth: usize,
     ) -> Result<(), TreeError> {
-        if depth >= MAX_DEPTH {
+        if tree::is_too_deep(depth) {
             return Err(TreeError::Depth { path: path.into() });
         }
         let stat = tree::stat(directory, name).map_err(|error| TreeError::new(path, "look at", error))?;
@@ -120,10 +121,15 @@ fn make_canonical(opened: &OwnedFd, stat: &FileStat, path: &Path) -> Result<(), 
 }
 
 fn make_canonical_link(directory: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), TreeError> {
-    fchownat(directory, name, Some(Uid::effective()), Some(Gid::effective()), AtFlags::AT_SYMLINK_NOFOLLOW)
+    let (owner_of, time_of) = if Defence::OutputFiles.stands() {
+        (AtFlags::AT_SYMLINK_NOFOLLOW, UtimensatFlags::NoFollowSymlink)
+    } else {
+        (AtFlags::empty(), UtimensatFlags::FollowSymlink)
+    };
+    fchownat(directory, name, Some(Uid::effective()), Some(Gid::effective()), owner_of)
         .map_err(|error| TreeError::new(path, "change the owner of", error))?;
     let (keep, time) = (TimeSpec::UTIME_OMIT, TimeSpec::seconds(STORE_TIME));
-    utimensat(directory, name, &keep, &time, UtimensatFlags::NoFollowSymlink)
+    utimensat(directory, name, &keep, &time, time_of)
         .map_err(|error| TreeError::new(path, "change the time of", error))
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::tree::{self, Kind, MAX_DEPTH, TreeError};
+use super::tree::{self, Kind, TreeError};
 
 /// How much of a file is read at once.
 const CHUNK: usize = 256 << 10;
@@ -38,7 +38,7 @@ impl<W: Write> Writer<'_, W> {
         path: &Path,
         depth: usize,
     ) -> Result<(), TreeError> {
-        if depth >= MAX_DEPTH {
+        if tree::is_too_deep(depth) {
             return Err(TreeError::Depth { path: path.into() });
         }
         let archive = |error: io::Error| TreeError::new(path, "archive", error);

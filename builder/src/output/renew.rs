@@ -17,7 +17,7 @@ use nix::sys::stat::{FileStat, Mode, fchmod, mkdirat};
 use nix::unistd::{Gid, LinkatFlags, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
 
 use super::OutputError;
-use super::tree::{self, Kind, MAX_DEPTH, TreeError};
+use super::tree::{self, Kind, TreeError};
 use crate::plan::{Plan, PlannedOutput};
 
 /// Where files of several names are kept while not all of their names are made. No output is called so.
@@ -78,7 +78,7 @@ impl Renewer {
         path: &Path,
         depth: usize,
     ) -> Result<(), TreeError> {
-        if depth >= MAX_DEPTH {
+        if tree::is_too_deep(depth) {
             return Err(TreeError::Depth { path: path.into() });
         }
         let failed = |error: Errno| TreeError::new(path, "copy", error);
@@ -194,6 +194,7 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+    use super::super::tree::MAX_DEPTH;
     use super::*;
 
     struct World {

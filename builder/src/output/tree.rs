@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -21,6 +22,11 @@ const FILE: OFlag = OFlag::O_RDONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONB
 /// How deep a tree may be: what Nix itself can archive since 2.34.7 (and 2.28.7). Deeper ones could be registered,
 /// but neither verified nor copied.
 pub(super) const MAX_DEPTH: usize = 64;
+
+/// Whether nothing may be so many directories below the top.
+pub(super) fn is_too_deep(depth: usize) -> bool {
+    depth >= MAX_DEPTH && Defence::OutputDepth.stands()
+}
 
 /// The kinds of things that a store holds, and all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
+use defences::Defence;
+
 /// Characters besides control characters (C0, DEL and C1) that change how the text around them looks, or that cannot
 /// be seen: bidirectional controls (UAX #9), line and paragraph separators, zero-width spaces, interlinear annotations
 /// and tags. Joiners (U+200C, U+200D) stay: scripts and emoji need them.
@@ -61,7 +63,7 @@ pub fn json(text: &str) -> String {
 }
 
 fn push(shown: &mut String, char: char) {
-    if !is_harmful(char) {
+    if !is_harmful(char) || !Defence::NameText.stands() {
         shown.push(char);
     } else if matches!(char, '\n' | '\r' | '\t') {
         shown.extend(char.escape_default());

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use defences::Defence;
 use vte::{Params, Parser, Perform};
 
 /// What every line with colours ends with, so that none of it, concealed text above all, goes on in the next.
@@ -37,6 +38,10 @@ impl LogFilter {
     /// Filters one more piece. The end of a line ends every sequence that was begun in it: one that is not ended would
     /// swallow the rest of the log.
     pub fn push(&mut self, piece: &str, shown: &mut String) {
+        if !Defence::LogText.stands() {
+            shown.push_str(piece);
+            return;
+        }
         for (number, line) in piece.split('\n').enumerate() {
             if number > 0 {
                 self.end_line(shown);

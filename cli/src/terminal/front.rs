@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use defences::Defence;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::carry::Carrier;
@@ -20,7 +21,7 @@ use crate::itself;
 /// # Errors
 /// When there is no such terminal to be had.
 pub fn run(worker: Option<&Inner>) -> Result<Option<Status>, TerminalError> {
-    if worker.is_some() {
+    if worker.is_some() || !Defence::Terminal.stands() {
         return Ok(None);
     }
     let Some(streams) = Streams::look() else { return Ok(None) };

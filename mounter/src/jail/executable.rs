@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use rustix::fs::{MemfdFlags, SealFlags};
@@ -23,6 +24,9 @@ impl Executable {
     /// The program's file by itself, which nobody can change through what is executed.
     pub fn of(program: &Path) -> io::Result<Executable> {
         let file = nix::fcntl::open(program, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        if !Defence::OwnProgram.stands() {
+            return Ok(Executable(file));
+        }
         match sys::clone_mount(file.as_fd(), sys::READ_ONLY | sys::NO_DEVICES) {
             Ok(mount) => Ok(Executable(mount)),
             // What is on no mount of this namespace cannot be mounted: a file in memory, or one of another namespace.

@@ -75,7 +75,13 @@ impl ForkServer {
         let (ours, theirs) = UnixStream::pair()?;
         let executable = Executable::of(loopbox)?;
         let mut command = Command::new(executable.path());
-        command.arg0("loopbox").arg(WORD).arg(theirs.as_raw_fd().to_string()).env_clear().current_dir("/");
+        command
+            .arg0("loopbox")
+            .arg(WORD)
+            .arg(theirs.as_raw_fd().to_string())
+            .env_clear()
+            .envs(defences::passed_on())
+            .current_dir("/");
         let null = || File::options().read(true).write(true).open("/dev/null");
         command.stdin(null()?).stdout(null()?).stderr(null()?);
         sys::in_own_session_with(&mut command, theirs.as_raw_fd());

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process;
 
+use defences::Defence;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags};
@@ -64,7 +65,7 @@ fn take_steps(
     start_session(spec)?;
     become_user(&spec.user, channel, &knobs)?;
     drop(knobs);
-    if spec.no_new_privs {
+    if spec.no_new_privs && Defence::NewPrivileges.stands() {
         prctl::set_no_new_privs().map_err(|errno| JailError::NoNewPrivs { source: errno.into() })?;
     }
     spec.system_calls.apply().map_err(|source| JailError::SystemCalls { source })?;
@@ -84,7 +85,9 @@ fn take_steps(
         fork_program(spec, reports)?;
     }
     // Now, and not by executing: the kernel looks for the program, and for what runs a script, while they are open.
-    sys::close_others(channel.as_fd()).map_err(cannot_close)?;
+    if Defence::Descriptors.stands() {
+        sys::close_others(channel.as_fd()).map_err(cannot_close)?;
+    }
     execute(spec, |image| sys::exec(&image.program, &image.argv, &image.env))
 }
 
@@ -103,7 +106,10 @@ pub(super) fn die_with_parent(channel: &UnixStream) -> Result<(), JailError> {
 
 /// These belong to the host's user namespace, so that not even root inside has any power over them.
 fn own_namespaces(network: bool) -> Result<(), JailError> {
-    let mut flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    let network = network || !Defence::Network.stands();
+    let mut flags = CloneFlags::CLONE_NEWNS;
+    flags.set(CloneFlags::CLONE_NEWIPC, Defence::IpcNamespace.stands());
+    flags.set(CloneFlags::CLONE_NEWUTS, Defence::HostName.stands());
     flags.set(CloneFlags::CLONE_NEWNET, !network);
     nix::sched::unshare(flags).map_err(|errno| JailError::Namespaces { source: errno.into() })?;
     if !network {
@@ -127,7 +133,7 @@ fn own_root(path: &Path, is_mount: bool) -> Result<OwnedFd, JailError> {
     let open = || nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| unusable(errno.into()));
     nix::mount::mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
         .map_err(|errno| unusable(errno.into()))?;
-    if !is_mount {
+    if !is_mount && Defence::MountOptions.stands() {
         let root = open()?;
         sys::clone_tree(root.as_fd(), sys::NO_DEVICES)
             .and_then(|own| sys::mount_tree(own.as_fd(), root.as_fd()))
@@ -155,7 +161,13 @@ fn furnish(
 /// everything below it.
 fn change_root(root: &OwnedFd, path: &Path) -> Result<(), JailError> {
     let stuck = |errno: Errno| JailError::Pivot { path: path.into(), source: errno.into() };
+    if !Defence::Root.stands() {
+        return nix::unistd::chdir("/").map_err(stuck);
+    }
     nix::unistd::fchdir(root).map_err(stuck)?;
+    if !Defence::DetachedTree.stands() {
+        return nix::unistd::chroot(".").map_err(stuck);
+    }
     nix::unistd::pivot_root(".", ".").map_err(stuck)?;
     nix::mount::umount2(".", MntFlags::MNT_DETACH).map_err(stuck)?;
     nix::unistd::chdir("/").map_err(stuck)
@@ -183,13 +195,13 @@ fn become_user(user: &User, mut channel: &UnixStream, knobs: &OwnedFd) -> Result
     let failed = |errno: Errno| JailError::Ids { uid, gid, source: errno.into() };
     let groups: Vec<Gid> = user.groups.iter().map(|group| Gid::from_raw(*group)).collect();
     nix::unistd::setgroups(&groups).map_err(failed)?;
-    if user.inside.is_some() {
+    if user.inside.is_some() && Defence::UserNamespace.stands() {
         nix::sched::unshare(CloneFlags::CLONE_NEWUSER)
             .map_err(|errno| JailError::UserNamespace { source: errno.into() })?;
         let refused = |source: io::Error| JailError::Control { source };
         control::send(channel, &Inside::WantsIds).map_err(refused)?;
         channel.read_exact(&mut [0]).map_err(refused)?;
-        if user.uid == 0 {
+        if user.uid == 0 && Defence::MountNamespaces.stands() {
             forbid_mount_namespaces(knobs).map_err(cannot_limit)?;
         }
     }

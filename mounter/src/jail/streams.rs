@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use defences::Defence;
 use nix::unistd::Uid;
 
 #[cfg(target_os = "linux")]
@@ -165,6 +166,7 @@ impl Carrier {
     /// What the program gets in place of a stream.
     fn carry(&mut self, index: usize, outer: OwnedFd) -> io::Result<OwnedFd> {
         match Kind::of(outer.as_fd(), index == 0)? {
+            _ if !Defence::Streams.stands() => Ok(outer),
             Kind::Harmless => Ok(outer),
             Kind::Input { is_file } => self.read(index, outer, is_file),
             Kind::Output(identity) => self.write(index, outer, identity),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use std::{fs, thread};
 
+use defences::Defence;
 use nix::mount::MsFlags;
 use nix::poll::PollTimeout;
 use nix::sched::CloneFlags;
@@ -141,7 +142,9 @@ impl Program {
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
         let (reports, told) = UnixStream::pair().map_err(failed)?;
         let own_processes = File::open("/proc/self/ns/pid").map_err(failed)?;
-        nix::sched::unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| failed(errno.into()))?;
+        if Defence::ProcessNamespace.stands() {
+            nix::sched::unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| failed(errno.into()))?;
+        }
         match sys::fork_single_threaded().map_err(failed)? {
             ForkResult::Child => {
                 drop((channel, reports));

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use defences::Defence;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -117,7 +118,8 @@ pub(crate) fn path_of(place: &Place) -> &Path {
 /// After every read the client forgets when the file was last read, and asks for its attributes at the next stat(2),
 /// unless the mount says that nobody is interested (`nfs_getattr` in `fs/nfs/inode.c`).
 fn flags(options: &MountOptions) -> MsFlags {
-    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let mut flags = MsFlags::empty();
+    flags.set(MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Defence::MountOptions.stands());
     flags.set(MsFlags::MS_NOATIME, options.changes == Changes::Exclusive);
     flags
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use defences::Defence;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
 use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
@@ -102,7 +103,8 @@ impl Remover<'_> {
 
     /// Removes a name in the current directory, or enters it. What it is may be unknown, or have changed.
     fn take(&mut self, name: &OsStr, is_directory: Option<bool>) -> Result<Taken, TreeError> {
-        let mut unlink = is_directory != Some(true) || self.may_enter.is_some();
+        let known = is_directory == Some(true) && self.may_enter.is_none();
+        let mut unlink = !known && Defence::RemovedLinks.stands();
         loop {
             let refused = match unlink.then(|| self.unlink(name, AtFlags::empty())) {
                 Some(Ok(())) => return Ok(Taken::Removed),

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
@@ -246,7 +247,7 @@ impl DirStack {
 fn open_below(directory: BorrowedFd<'_>, name: &OsStr, mounts: Mounts) -> io::Result<OwnedFd> {
     use rustix::fs::{ResolveFlags, openat2};
     if mounts == Mounts::Refuse {
-        match openat2(directory, name, DIRECTORY, Mode::empty(), ResolveFlags::NO_XDEV) {
+        match openat2(directory, name, directory_flags(), Mode::empty(), ResolveFlags::NO_XDEV) {
             // Before Linux 5.6, or where a filter of system calls is older than that.
             Err(Errno::NOSYS | Errno::PERM) => {}
             opened => return Ok(opened?),
@@ -260,12 +261,17 @@ use open_and_compare as open_below;
 
 /// The same where only another file system is seen to be mounted.
 fn open_and_compare(directory: BorrowedFd<'_>, name: &OsStr, mounts: Mounts) -> io::Result<OwnedFd> {
-    let opened = openat(directory, name, DIRECTORY, Mode::empty())?;
+    let opened = openat(directory, name, directory_flags(), Mode::empty())?;
     let crosses = || Ok::<_, io::Error>(Identity::of(directory)?.device != Identity::of(&opened)?.device);
     if mounts == Mounts::Refuse && crosses()? {
         return Err(Errno::XDEV.into());
     }
     Ok(opened)
+}
+
+/// No link is entered.
+fn directory_flags() -> OFlags {
+    if Defence::RemovedLinks.stands() { DIRECTORY } else { DIRECTORY.difference(OFlags::NOFOLLOW) }
 }
 
 /// Whether this process or the system has no descriptors left.

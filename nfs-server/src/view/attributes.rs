@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::sys::stat::{FileStat, SFlag};
+use defences::Defence;
+use nix::sys::stat::{FileStat, Mode, SFlag};
 
 /// The type of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +137,17 @@ impl FileType {
     }
 }
 
+/// Which bits of modes a view lets through, in both directions: all but set-id bits.
+pub(crate) fn shown_bits() -> u32 {
+    if Defence::SetIdBits.stands() { 0o1777 } else { 0o7777 }
+}
+
+/// Those of a mode.
+pub(crate) fn permission_bits(mode: u32) -> Mode {
+    #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
+    Mode::from_bits_truncate((mode & shown_bits()) as nix::libc::mode_t)
+}
+
 impl Attributes {
     /// The attributes of a host file as a view shows them.
     #[allow(
@@ -148,7 +160,7 @@ impl Attributes {
         let device = stat.st_rdev as nix::libc::dev_t;
         Attributes {
             kind,
-            mode: stat.st_mode as u32 & 0o1777,
+            mode: stat.st_mode as u32 & shown_bits(),
             links: if kind == FileType::Directory { links.max(2) } else { links },
             uid: stat.st_uid,
             gid: stat.st_gid,

@@ -1,5 +1,6 @@
 //! Callers, and what a file's mode permits them.
 
+use defences::Defence;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::{FileType, Permissions};
@@ -53,6 +54,9 @@ impl Caller<'_> {
 
     /// Whether a mode grants this permission. Root has all but to execute what nobody may execute.
     pub(crate) fn may(&self, mask: AccessMask, kind: FileType, node: Permissions) -> bool {
+        if !Defence::Modes.stands() {
+            return true;
+        }
         if self.uid == 0 {
             return mask != AccessMask::Execute || kind == FileType::Directory || node.mode & 0o111 != 0;
         }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
-use super::attributes::{Attributes, FileType};
+use super::attributes::{Attributes, FileType, permission_bits};
 use super::caller::Caller;
 use super::error::Error;
 use super::fd_cache::{OpenFile, OpenMode};
@@ -109,7 +109,7 @@ impl Writable<'_> {
         if !self.lacks_bits(&made, mode) {
             return Ok(made);
         }
-        nix::sys::stat::fchmod(file, host::permission_bits(mode))?;
+        nix::sys::stat::fchmod(file, permission_bits(mode))?;
         Ok(nix::sys::stat::fstat(file)?)
     }
 

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use defences::Defence;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
@@ -12,6 +13,7 @@ use nix::sys::{stat::UtimensatFlags, time::TimeSpec};
 
 #[cfg(target_os = "linux")]
 use super::attributes::FileType;
+use super::attributes::permission_bits;
 #[cfg(target_os = "linux")]
 use super::caller::AccessMask;
 use super::fd_cache::OpenMode;
@@ -38,9 +40,14 @@ pub(crate) fn open_root() -> Result<OwnedFd, Errno> {
     nix::fcntl::open("/", SEARCH, Mode::empty())
 }
 
+/// Flags by which a link is opened by nobody.
+fn no_link(flags: OFlag) -> OFlag {
+    if Defence::OpenedFiles.stands() { flags } else { flags.difference(OFlag::O_NOFOLLOW) }
+}
+
 /// Opens a directory to reach what is in it.
 pub(crate) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    nix::fcntl::openat(parent, name, SEARCH, Mode::empty())
+    nix::fcntl::openat(parent, name, no_link(SEARCH), Mode::empty())
 }
 
 /// Opens a regular file for its data.
@@ -50,7 +57,7 @@ pub(crate) fn open_data(parent: impl AsFd, name: &[u8], access: OpenMode) -> Res
         let flags = DATA.difference(OFlag::O_NOFOLLOW) | access.flag();
         return nix::fcntl::open(own_path(parent).as_str(), flags, Mode::empty());
     }
-    nix::fcntl::openat(parent, name, DATA | access.flag(), Mode::empty())
+    nix::fcntl::openat(parent, name, no_link(DATA) | access.flag(), Mode::empty())
 }
 
 /// Does something with a file or directory while its owner, who this process is, has permissions besides those of its mode.
@@ -229,7 +236,8 @@ pub(crate) fn case_sensitive(path: &Path) -> bool {
 
 /// What the host knows of a name, itself and not what it may link to.
 pub(crate) fn stat(parent: impl AsFd, name: &[u8]) -> Result<FileStat, Errno> {
-    nix::sys::stat::fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+    let follow = if Defence::OpenedFiles.stands() { AtFlags::AT_SYMLINK_NOFOLLOW } else { AtFlags::empty() };
+    nix::sys::stat::fstatat(parent, name, follow)
 }
 
 /// The names in a directory, but for `.` and `..`, as the host has them now; nothing if there are more than `most`.
@@ -319,12 +327,6 @@ pub(crate) fn set_own_times(file: &OwnedFd, accessed: &TimeSpec, modified: &Time
 pub(crate) fn link_own(file: &OwnedFd, directory: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     let follow = AtFlags::AT_SYMLINK_FOLLOW;
     nix::unistd::linkat(nix::fcntl::AT_FDCWD, own_path(file).as_str(), directory, name, follow)
-}
-
-/// The bits of a mode that a view lets through.
-pub(crate) fn permission_bits(mode: u32) -> Mode {
-    #[allow(clippy::unnecessary_cast, reason = "mode_t has 16 bits on macOS")]
-    Mode::from_bits_truncate((mode & 0o1777) as nix::libc::mode_t)
 }
 
 /// What decides whether two names are the same file.

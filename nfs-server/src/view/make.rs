@@ -8,7 +8,7 @@ use nix::sys::stat::FileStat;
 use nix::unistd::{Gid, Uid};
 
 use super::attr_cache::AttrCache;
-use super::attributes::{Attributes, FileType};
+use super::attributes::{Attributes, FileType, permission_bits};
 use super::caller::Caller;
 use super::error::Error;
 use super::host;
@@ -79,7 +79,7 @@ impl Writable<'_> {
         new: NewNode<'_>,
         mode: u32,
     ) -> Result<(), Error> {
-        let bits = host::permission_bits(mode);
+        let bits = permission_bits(mode);
         match new {
             NewNode::Directory => nix::sys::stat::mkdirat(&**directory, name, bits)?,
             NewNode::Symlink(target) => {

@@ -10,6 +10,7 @@ mod tests;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use defences::Defence;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::{Attributes, FileType};
@@ -108,7 +109,7 @@ impl QuotaUsage {
 impl QuotaCounters {
     /// `None` where nothing is limited, and nothing has to be counted.
     pub(crate) fn new(quota: Quota) -> Option<QuotaCounters> {
-        quota.is_limited().then(|| QuotaCounters {
+        (quota.is_limited() && Defence::Quotas.stands()).then(|| QuotaCounters {
             quota,
             blocks: Counter::new(quota.bytes.map(|bytes| bytes / BLOCK)),
             inodes: Counter::new(quota.inodes),

@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use defences::Defence;
 use mounter::jail::{AttendantProcess, Spawner, control};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -190,7 +191,7 @@ impl Sessions {
         if !policy.allows(peer) {
             return Some(format!("{} is not among those who may use it", peer.name()));
         }
-        if of_user >= policy.max_sessions_per_user {
+        if of_user >= policy.max_sessions_per_user && Defence::Attendants.stands() {
             return Some(format!("{} has {of_user} sessions already", peer.name()));
         }
         (self.0.len() >= policy.max_sessions).then(|| format!("there are {} sessions already", self.0.len()))

@@ -46,12 +46,12 @@ fn place(target: &Target, name: &str) -> nix::Result<PathBuf> {
 
 fn mount_over(target: &Target, kind: &str) -> nix::Result<Gain> {
     mount(Some(kind), &place(target, "mounted")?, Some(kind), MsFlags::empty(), NOTHING)?;
-    Ok(Gain::Nothing)
+    Ok(Gain::Host)
 }
 
 fn bind_root(target: &Target) -> nix::Result<Gain> {
     mount(Some("/"), &place(target, "bound")?, NOTHING, MsFlags::MS_BIND, NOTHING)?;
-    Ok(Gain::Nothing)
+    Ok(Gain::Host)
 }
 
 fn change_root(target: &Target) -> nix::Result<Gain> {
@@ -92,7 +92,11 @@ fn power(flags: CloneFlags) -> nix::Result<()> {
 fn with_power(target: &Target) -> nix::Result<Gain> {
     power(CloneFlags::CLONE_NEWNS)?;
     // Each may fail: what counts is what can be seen then.
-    for at in ["/proc/sys", "/proc", "/dev/pts", "/dev/shm", "/"] {
+    let _ = umount2("/proc/sys", MntFlags::MNT_DETACH);
+    if OpenOptions::new().write(true).open("/proc/sys/kernel/core_pattern").is_ok() {
+        return Ok(Gain::Host);
+    }
+    for at in ["/proc", "/dev/pts", "/dev/shm", "/"] {
         let _ = umount2(at, MntFlags::MNT_DETACH);
     }
     let writable = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;

@@ -22,6 +22,11 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt { name: "open with 4755", run: open, refusals: REFUSED },
     Attempt { name: "mkdir with 2755", run: mkdir, refusals: REFUSED },
     Attempt {
+        name: "being root",
+        run: |_| Ok(Gain::when(nix::unistd::geteuid().is_root() != nix::unistd::getuid().is_root())),
+        refusals: REFUSED,
+    },
+    Attempt {
         name: "a pipe with 4755",
         run: |target| node(target, SFlag::S_IFIFO, 0, 0o4755),
         refusals: REFUSED,

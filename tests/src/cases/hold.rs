@@ -4,9 +4,9 @@ use super::Case;
 
 mod build;
 mod graft;
-mod host;
-mod itself;
-mod outside;
+pub(in crate::cases) mod host;
+pub(in crate::cases) mod itself;
+pub(in crate::cases) mod outside;
 mod port;
 mod programs;
 mod race;

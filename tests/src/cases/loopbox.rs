@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use defences::Defence;
+
 use super::Place;
 
 /// Where the program is: `cargo xtask test` says it to the machine.
@@ -17,6 +19,8 @@ pub struct Loopbox {
     pub state: PathBuf,
     /// Where it makes temporary directories.
     pub temporary: PathBuf,
+    /// The names of defences that it does not have.
+    without: String,
 }
 
 /// How a run of it ended.
@@ -33,7 +37,17 @@ pub struct Ran {
 impl Loopbox {
     /// Keeps its things in a case's directory.
     pub fn at(place: &Place) -> Loopbox {
-        Loopbox { state: place.path("state"), temporary: place.directory("temporary") }
+        Loopbox {
+            state: place.path("state"),
+            temporary: place.directory("temporary"),
+            without: String::new(),
+        }
+    }
+
+    /// Without some defences.
+    pub fn without(self, defences: &[Defence]) -> Loopbox {
+        let names: Vec<&str> = defences.iter().map(|defence| defence.name()).collect();
+        Loopbox { without: names.join(","), ..self }
     }
 
     /// The program's file.
@@ -66,6 +80,9 @@ impl Loopbox {
             .env("LOOPBOX_STATE_DIR", &self.state)
             .env("TMPDIR", &self.temporary)
             .stdin(Stdio::null());
+        if !self.without.is_empty() {
+            command.env(defences::VARIABLE, &self.without);
+        }
         command
     }
 

@@ -60,6 +60,8 @@ pub enum Act {
     Exchange { directory: PathBuf, file: String, made: String },
     /// Hands a descriptor of a file, open for writing, to whoever listens on the abstract socket of this name.
     Hand { socket: String, file: PathBuf },
+    /// Gives a file an extended attribute.
+    Attribute { file: PathBuf },
     /// Locks one byte, says so, and then waits for the lock of another.
     LockBoth { file: PathBuf, first: i64, second: i64 },
 }
@@ -90,6 +92,9 @@ pub fn main(act: &Act) -> Result<ExitCode> {
         Act::Hand { socket, file } => hand(socket, file)?,
         Act::Make { way, name, count } => make_often(*way, name, *count)?,
         Act::Exchange { directory, file, made } => exchange(&directory.join(file), &directory.join(made))?,
+        Act::Attribute { file } => {
+            rustix::fs::setxattr(file, "user.attack", b"kept", rustix::fs::XattrFlags::empty())?;
+        }
         Act::Deep { directory, depth } => deep(directory, *depth)?,
         Act::Lock { file, at } => {
             let file = open(file)?;

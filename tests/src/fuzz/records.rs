@@ -53,6 +53,16 @@ pub fn lookup(directory: &[u8], name: &str) -> Vec<u8> {
     Record::new(NFS, 3).entry(directory, name).done()
 }
 
+/// NULL of NFS.
+pub fn null() -> Vec<u8> {
+    Record::new(NFS, 0).done()
+}
+
+/// GETATTR.
+pub fn getattr(file: &[u8]) -> Vec<u8> {
+    Record::new(NFS, 1).opaque(file).done()
+}
+
 /// The handle in a reply to MNT or LOOKUP: after the head of six words and a status of 0.
 pub fn handle(reply: &[u8]) -> Option<Vec<u8>> {
     const BEFORE: usize = 7 * 4;

@@ -41,6 +41,7 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "program", "--on", "tmpfs"],
     &["__vm-cases", "hide", "--on", "tmpfs"],
     &["__vm-cases", "hold", "--on", "tmpfs"],
+    &["__vm-cases", "attacks", "--on", "tmpfs"],
     &["__vm-cases", "shell", "--on", "tmpfs"],
     &["__vm-cases", "nix", "--on", "tmpfs"],
     &["__vm-cases", "verify", "--on", "tmpfs"],

@@ -2,6 +2,7 @@
 
 use builder::report::Status as BuildStatus;
 use data_encoding::BASE64;
+use defences::Defence;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -109,7 +110,8 @@ fn label(report: &AnyReport) -> String {
 
 /// A report as JSON in which no tag or comment of HTML can begin or end.
 fn data(report: &AnyReport) -> String {
-    json!(report).to_string().replace('<', "\\u003c")
+    let text = json!(report).to_string();
+    if Defence::Markup.stands() { text.replace('<', "\\u003c") } else { text }
 }
 
 #[cfg(test)]

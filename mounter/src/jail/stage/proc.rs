@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
 use nix::mount::MsFlags;
 use rustix::fs::ResolveFlags;
 
@@ -44,7 +45,7 @@ impl Stage<'_> {
         let point = self.open_in_root(at, rustix::fs::OFlags::PATH, ResolveFlags::IN_ROOT).map_err(failed)?;
         // With no flags, as Nix does it.
         let (live, all) = self.new_proc("live", MsFlags::empty()).map_err(failed)?;
-        if restricted {
+        if restricted && Defence::Proc.stands() {
             self.restrict(&live)?;
         }
         sys::mount_tree(all.as_fd(), point.as_fd()).map_err(failed)

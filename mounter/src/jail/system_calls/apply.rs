@@ -2,6 +2,7 @@
 
 use std::io;
 
+use defences::Defence;
 use landlock::{CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
 use nix::sys::personality::{self, Persona};
 
@@ -12,10 +13,10 @@ use crate::sys;
 impl SystemCalls {
     /// Applies them to this process and its children.
     pub(in crate::jail) fn apply(&self) -> io::Result<()> {
-        if self.filtered {
+        if self.filtered && Defence::SystemCalls.stands() {
             sys::filter_calls(&filter::program()?)?;
         }
-        if self.own_abstract_sockets {
+        if self.own_abstract_sockets && Defence::AbstractSockets.stands() {
             scope_abstract_sockets().map_err(io::Error::other)?;
         }
         self.become_persona()
@@ -42,4 +43,46 @@ fn scope_abstract_sockets() -> Result<(), landlock::RulesetError> {
     let rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
     rules.scope(Scope::AbstractUnixSocket)?.create()?.restrict_self()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    use std::process::Command;
+
+    use nix::sys::prctl;
+
+    use super::*;
+
+    /// Names the socket to the process that is to be kept from it.
+    const SOCKET: &str = "SCOPED_SOCKET";
+
+    /// Not a test of its own: the process of the test below.
+    #[test]
+    fn scoped() {
+        let Ok(name) = std::env::var(SOCKET) else { return };
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        prctl::set_no_new_privs().unwrap();
+        SystemCalls { own_abstract_sockets: true, ..SystemCalls::default() }.apply().unwrap();
+        println!("connected: {}", UnixStream::connect_addr(&address).is_ok());
+    }
+
+    #[test]
+    fn only_its_scope_keeps_a_program_from_the_machines_abstract_sockets() {
+        if !can_scope() {
+            println!("not tried: it takes a kernel whose landlock has scopes");
+            return;
+        }
+        let name = format!("loopbox-scoped-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let _listens = UnixListener::bind_addr(&address).unwrap();
+        for (without, connects) in [("", false), (Defence::AbstractSockets.name(), true)] {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "jail::system_calls::apply::tests::scoped", "--nocapture"]);
+            let output = command.env(SOCKET, &name).env(defences::VARIABLE, without).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains(&format!("connected: {connects}")), "without {without:?}: {text}");
+        }
+    }
 }

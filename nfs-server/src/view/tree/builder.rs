@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::{DeclaredNode, HostEntry, NodeKind, SourceDirectory, Tree, open_path};
 use crate::view::ViewOptions;
-use crate::view::attributes::{FileType, Permissions};
+use crate::view::attributes::{FileType, Permissions, permission_bits};
 use crate::view::blocking::ResidencyProbe;
 use crate::view::caller::AccessMask;
 use crate::view::error::OpenError;
@@ -286,7 +286,7 @@ fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<
             given => given.map_err(failed("set the owner of"))?,
         }
     }
-    let set = nix::sys::stat::fchmod(&directory, host::permission_bits(mode));
+    let set = nix::sys::stat::fchmod(&directory, permission_bits(mode));
     set.map_err(|errno| failed("set the mode of")(errno.into()))?;
     Ok(shown)
 }

@@ -30,14 +30,14 @@ const LIBRARIES: &str = "/lib/x86_64-linux-gnu";
 const WORDS: [&str; 3] = ["/attacker", "__attempts", "itself"];
 
 /// A copy of loopbox to attack, and what a view shows for the attack: at a place, a host file.
-struct Attack {
+pub struct Attack {
     loopbox: PathBuf,
     shown: Vec<(&'static str, PathBuf)>,
 }
 
 impl Attack {
     /// The file is this user's.
-    fn new(place: &Place, owner: u32) -> Attack {
+    pub fn new(place: &Place, owner: u32) -> Attack {
         let loopbox = place.path("loopbox");
         fs::copy(Loopbox::program(), &loopbox).expect("it can be copied");
         chown(&loopbox, Some(owner), Some(owner)).expect("root gives it away");
@@ -61,6 +61,26 @@ impl Attack {
         self.shown.iter().map(|(at, source)| format!("{at}={}", source.display())).collect()
     }
 
+    /// The words by which loopbox attacks itself in a backend, as this user.
+    pub fn words(&self, backend: &str, user: u32, more: &[&str]) -> Vec<String> {
+        let user = user.to_string();
+        let mut words: Vec<String> = ["run", "--backend", backend, "--uid", &user].map(String::from).into();
+        for (at, source) in &self.shown {
+            words.extend(["--ro".into(), format!("{}:{at}", source.display())]);
+        }
+        let attack = ["--", "/script"].iter().chain(&WORDS).chain(more);
+        words.extend(attack.map(|word| (*word).to_owned()));
+        words
+    }
+
+    /// Runs a command of loopbox with the copy.
+    pub fn run(&self, command: &Command) -> Ran {
+        let mut copy = Command::new(&self.loopbox);
+        copy.args(command.get_args());
+        copy.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        copy.output().expect("loopbox can be started").into()
+    }
+
     /// Runs a command of loopbox with the copy; every attempt has to be refused, and the file to be what it was.
     #[track_caller]
     fn held(&self, command: &Command) {
@@ -69,10 +89,7 @@ impl Attack {
             (meta.mode(), meta.uid(), meta.len(), meta.mtime(), meta.ctime(), meta.ctime_nsec(), meta.nlink())
         };
         let before = state(&self.loopbox);
-        let mut copy = Command::new(&self.loopbox);
-        copy.args(command.get_args());
-        copy.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let ran: Ran = copy.output().expect("loopbox can be started").into();
+        let ran = self.run(command);
         let report = format!("{}\n{}", ran.stdout, ran.stderr);
         assert_eq!(state(&self.loopbox), before, "{report}");
         assert!(report.contains("0 wrong") && !report.contains("WRONG"), "{report}");
@@ -84,13 +101,7 @@ fn a_command_cannot_change_the_program_that_runs_it(place: &Place) {
     for (backend, user) in [("nfs", 0), ("nfs", USER), ("bind", 0), ("bind", USER)] {
         let place = Place::new(place.directory(format!("{backend}-{user}")), place.ground);
         let attack = Attack::new(&place, user);
-        let user = user.to_string();
-        let mut words: Vec<String> = ["run", "--backend", backend, "--uid", &user].map(String::from).into();
-        for (at, source) in &attack.shown {
-            words.extend(["--ro".into(), format!("{}:{at}", source.display())]);
-        }
-        words.extend(["--", "/script"].iter().chain(&WORDS).map(|word| (*word).to_owned()));
-        attack.held(&Loopbox::at(&place).command(words));
+        attack.held(&Loopbox::at(&place).command(attack.words(backend, user, &[])));
     }
 }
 

@@ -47,7 +47,7 @@ fn files_that_loopbox_has_open_are_not_inherited(place: &Place) {
 }
 
 /// A command that is started by a shell, which does something first.
-fn through_shell(command: &Command, first: &str) -> Ran {
+pub fn through_shell(command: &Command, first: &str) -> Ran {
     let mut shell = Command::new("sh");
     shell.args(["-e", "-c", &format!("{first}; exec \"$@\""), "sh"]);
     shell.arg(command.get_program()).args(command.get_args());

@@ -2,7 +2,7 @@
 
 mod builds;
 mod ends;
-mod hostile;
+pub mod hostile;
 mod load;
 pub mod runs;
 mod settings;
@@ -191,9 +191,13 @@ impl<'a> Daemons<'a> {
 
 /// loopbox's daemon, with the case's own socket, policy and log.
 fn start_loopbox(place: &Place) -> Running {
+    start_as(place, &Loopbox::at(place))
+}
+
+/// The same as another loopbox.
+fn start_as(place: &Place, loopbox: &Loopbox) -> Running {
     let (socket, policy) = (socket(place), place.path("daemon.toml"));
-    let mut command =
-        Loopbox::at(place).command(["--socket".as_ref(), socket.as_os_str(), "daemon".as_ref()]);
+    let mut command = loopbox.command(["--socket".as_ref(), socket.as_os_str(), "daemon".as_ref()]);
     command.arg("--policy").arg(policy).env("LOOPBOX_LOG", "info").stderr(log(place, "loopbox"));
     Running::start(&mut command, &socket)
 }

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Memory of the daemon's, in KiB: a program of loopbox's size has some 10 MiB.
 const MEMORY_MAX: u64 = 40 << 10;
 
-fn connect(place: &Place) -> UnixStream {
+pub fn connect(place: &Place) -> UnixStream {
     try_connect(place).expect("everybody may connect")
 }
 
@@ -121,28 +121,47 @@ fn what_is_no_request_ends_the_connection(place: &Place) {
     assert_well(&lent);
 }
 
+/// A request for a view with a device.
+pub fn device_request(major: u32, minor: u32) -> Value {
+    let owner = json!({ "uid": 0, "gid": 0 });
+    let device = json!({ "at": "/d", "major": major, "minor": minor, "mode": 0o666, "owner": owner });
+    request(ORDINARY, &json!([{ "device": device }]))
+}
+
+/// What a whole request is answered with.
+pub fn answered(place: &Place, request: &Value) -> String {
+    let mut bytes = message(request);
+    bytes.extend([0; 4]);
+    let mut connection = connect(place);
+    connection.write_all(&bytes[..bytes.len() - 4]).expect("it listens");
+    let root = std::fs::File::open("/").expect("there is a root");
+    sandbox::daemon::send_descriptors(&connection, 0, &[std::os::fd::AsFd::as_fd(&root)])
+        .expect("it listens");
+    connection.set_read_timeout(Some(PATIENCE)).expect("a time");
+    let mut said = Vec::new();
+    let mut some = [0; 1024];
+    // Whoever is given a session hears no more until he has asked for the next.
+    while let Ok(count @ 1..) = connection.read(&mut some) {
+        said.extend(&some[..count]);
+        if said.windows(6).any(|word| word == b"Opened") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
 fn others_things_are_refused(place: &Place) {
     let lent = Lent::start(place);
-    let device = |major: u32, minor: u32| json!([{ "device": { "at": "/d", "major": major, "minor": minor, "mode": 0o666, "owner": { "uid": 0, "gid": 0 } } }]);
     let mut elsewhere = request(ORDINARY, &json!([]));
     elsewhere["local"] = json!(["/etc"]);
     for (request, why) in [
         (elsewhere, "is no scratch"),
         (request(0, &json!([])), "who asks"),
         (request(ORDINARY + 1, &json!([])), "who asks"),
-        (request(ORDINARY, &device(8, 0)), "would be a device"),
-        (request(ORDINARY, &device(1, 1)), "would be a device"),
+        (device_request(8, 0), "would be a device"),
+        (device_request(1, 1), "would be a device"),
     ] {
-        let mut bytes = message(&request);
-        bytes.extend([0; 4]);
-        let mut connection = connect(place);
-        connection.write_all(&bytes[..bytes.len() - 4]).expect("it listens");
-        let root = std::fs::File::open("/").expect("there is a root");
-        sandbox::daemon::send_descriptors(&connection, 0, &[std::os::fd::AsFd::as_fd(&root)])
-            .expect("it listens");
-        connection.set_read_timeout(Some(PATIENCE)).expect("a time");
-        let mut said = String::new();
-        connection.read_to_string(&mut said).expect("it answers");
+        let said = answered(place, &request);
         assert!(said.contains("Refused") && said.contains(why), "{said}");
     }
     assert_well(&lent);

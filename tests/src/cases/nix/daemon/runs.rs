@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{END, ORDINARY, Running, socket, start_loopbox};
+use super::{END, ORDINARY, Running, socket, start_as, start_loopbox};
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::cases::nix::store::ran;
 use crate::cases::program::status::sessions_until;
@@ -49,10 +49,15 @@ impl<'a> Lent<'a> {
 
     /// With these further lines of the policy.
     pub fn start_with(place: &'a Place, policy: &str) -> Lent<'a> {
+        Lent::start_as(place, &Loopbox::at(place), policy)
+    }
+
+    /// The same as another loopbox.
+    pub fn start_as(place: &'a Place, loopbox: &Loopbox, policy: &str) -> Lent<'a> {
         place.file("daemon.toml", format!("users = ['{ORDINARY}']\n{policy}"));
         let home = place.directory("home");
         chown(&home, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
-        Lent { place, daemon: start_loopbox(place), home }
+        Lent { place, daemon: start_as(place, loopbox), home }
     }
 
     /// `loopbox run` by the user, with these words.

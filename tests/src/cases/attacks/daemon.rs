@@ -1,0 +1,129 @@
+//! Other users of the machine: by the daemon, and by what root's own loopbox takes from the one who starts it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Outcome, World, attacks};
+use crate::cases::clean::traces;
+use crate::cases::loopbox::Ran;
+use crate::cases::nix::daemon::ORDINARY;
+use crate::cases::nix::daemon::hostile::{answered, connect, device_request};
+use crate::cases::nix::daemon::runs::Lent;
+use crate::cases::pty::Pty;
+
+/// More sessions than a user may have.
+const SILENT: usize = 100;
+const SESSIONS: usize = 32;
+/// What only root may read.
+const SECRET: &str = "the secret";
+
+attacks! {
+    as_root, "a user's session as root", [AskingUser], |world| {
+        let directory = world.place.directory("roots");
+        let secret = world.place.file("roots/secret", SECRET);
+        for path in [&directory, &secret] {
+            fs::set_permissions(path, Permissions::from_mode(0o700)).expect("it is root's");
+        }
+        let lent = Lent::start_as(&world.place, &world.loopbox, "");
+        let shown = format!("{}:/roots", directory.display());
+        let words = ["--uid", "0", "--gid", "0", "--ro", &shown, "--with", "/bin/busybox", "--", "/bin/busybox", "cat", "/roots/secret"];
+        let ran = output(&mut lent.run(&words));
+        Outcome::when(ran.stdout.contains(SECRET), ran.told())
+    };
+    device, "a disk of the machine's in a user's session", [Devices], |world| {
+        let _lent = Lent::start_as(&world.place, &world.loopbox, "");
+        let said = answered(&world.place, &device_request(8, 0));
+        Outcome::when(said.contains("Opened"), said)
+    };
+    sessions, "a hundred sessions of one user", [Attendants], |world| {
+        let _lent = Lent::start_as(&world.place, &world.loopbox, "");
+        let silent: Vec<UnixStream> = (0..SILENT).map(|_| connect(&world.place)).collect();
+        std::thread::sleep(Duration::from_secs(1));
+        let attendants = traces::named(traces::ATTENDANT).len();
+        drop(silent);
+        Outcome::when(attendants > SESSIONS, format!("{attendants} attendants"))
+    };
+    state, "a record of somebody else's in the state directory", [StateDirectory], forge_record;
+    stream, "the mode of a file that the caller passed as standard input", [Streams], change_stream;
+    terminal, "the settings of the caller's terminal", [Terminal, Streams], |world| {
+        let words = ["run", "--with", "bash", "--with", "stty", "--", "stty", "-echo", "rows", "17"];
+        let command = world.loopbox.command(words);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "\"$@\"; stty -a", "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let (_, shown) = Pty::start(&shell).end();
+        assert!(shown.contains("echo"), "{shown:?}");
+        Outcome::when(shown.contains("-echo ") && shown.contains("rows 17"), format!("{shown:?}"))
+    };
+    set_id_of_the_machine, "a set-id program of the machine's", [SetIdBits, MountOptions, NewPrivileges], execute_set_id;
+}
+
+/// Under sudo, `LOOPBOX_STATE_DIR` may be the user's choice: whatever records in there name would be removed.
+fn forge_record(world: &World) -> Outcome {
+    let (state, victim) = (world.place.directory("state"), world.place.directory("victim"));
+    let record = json!({
+        "owner": { "pid": 1, "started": 1 },
+        "leftovers": { "mount": null, "temporary": [victim] },
+    });
+    fs::write(state.join("1.json"), record.to_string()).expect("it can be written");
+    chown(&state, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
+    let ran = world.loopbox.run(["clean"]);
+    Outcome::when(!victim.exists(), ran.told())
+}
+
+/// What is user 0 inside may change what belongs to user 0.
+fn change_stream(world: &World) -> Outcome {
+    let file = world.place.file("input", "lines");
+    let before = fs::metadata(&file).expect("it is there").mode();
+    let words = [
+        "run",
+        "--uid",
+        "0",
+        "--with",
+        "/bin/busybox",
+        "--",
+        "/bin/busybox",
+        "chmod",
+        "0777",
+        "/proc/self/fd/0",
+    ];
+    let mut command = world.loopbox.command(words);
+    let ran = output(command.stdin(fs::File::open(&file).expect("it can be read")));
+    let now = fs::metadata(&file).expect("it is there").mode();
+    Outcome::when(now != before, format!("{}, {now:o}", ran.told()))
+}
+
+/// This program, as root's set-id program, says who it is.
+fn execute_set_id(world: &World) -> Outcome {
+    use crate::cases::hold::host::attacker;
+    let program = world.place.directory("graft").join("program");
+    fs::copy(attacker(), &program).expect("it can be copied");
+    fs::set_permissions(&program, Permissions::from_mode(0o4755)).expect("it is root's");
+    let (shown, with) = (format!("{}:/graft", world.place.path("graft").display()), attacker());
+    let user = super::USER.to_string();
+    let words = [
+        "run",
+        "--uid",
+        &user,
+        "--ro",
+        &shown,
+        "--with",
+        &with,
+        "--",
+        "/graft/program",
+        "__attempts",
+        "set-id",
+        "--one",
+        "being root",
+    ];
+    World::judge(&world.loopbox.run(words))
+}
+
+fn output(command: &mut Command) -> Ran {
+    command.output().expect("loopbox can be started").into()
+}
