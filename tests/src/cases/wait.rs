@@ -6,6 +6,7 @@ use super::Case;
 mod broken;
 mod frozen;
 mod stopped;
+mod wire;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
