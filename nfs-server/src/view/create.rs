@@ -4,9 +4,10 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
+use nix::unistd::UnlinkatFlags;
 
 use super::attributes::{Attributes, FileType, permission_bits};
-use super::caller::Caller;
+use super::caller::{AccessMask, Caller};
 use super::error::Error;
 use super::fd_cache::{OpenFile, OpenMode};
 use super::host;
@@ -44,8 +45,8 @@ impl Writable<'_> {
             return Err(Error::Exists);
         }
         let directory = match self.names(caller) {
-            // Who may not create a file may still open an existing one.
-            Err(Error::Access) if host::stat(&*self.view.directory(self.node.id())?, name).is_ok() => {
+            // Who may not create a file may still open an existing one, if it can be found.
+            Err(Error::Access) if self.finds(name, caller)? => {
                 return self.open_existing(name, create, set, caller);
             }
             directory => directory?,
@@ -63,8 +64,9 @@ impl Writable<'_> {
             Err(Errno::EEXIST) => return self.open_existing(name, create, set, caller),
             file => file?,
         };
+        let completed = self.complete(&file, mode, set, caller);
+        let stat = completed.inspect_err(|_| self.discard(&directory, name, &file, caller))?;
         inode.keep();
-        let stat = self.complete(&file, mode, set, caller)?;
         let (node, attributes) = self.admit(name, &stat)?;
         if let (Some(quota), Node::Host(node)) = (&self.view.quota, &node) {
             // Somebody who found it by its name may have written to it already.
@@ -72,6 +74,12 @@ impl Writable<'_> {
         }
         self.keep_open(&node, file, caller);
         self.set_rest(node, attributes, set, caller)
+    }
+
+    /// Whether the caller may look names up in this directory, and this one is there.
+    fn finds(&self, name: &[u8], caller: Caller<'_>) -> Result<bool, Error> {
+        let searches = self.view.allows(&self.node, caller, AccessMask::Execute)?;
+        Ok(searches && host::stat(&*self.view.directory(self.node.id())?, name).is_ok())
     }
 
     fn open_existing(
@@ -111,6 +119,22 @@ impl Writable<'_> {
         }
         nix::sys::stat::fchmod(file, permission_bits(mode))?;
         Ok(nix::sys::stat::fstat(file)?)
+    }
+
+    /// Removes a file that was just created: it cannot have the length or owner that was asked for, and a call that failed
+    /// leaves nothing.
+    fn discard(&self, directory: &OwnedFd, name: &[u8], file: &OwnedFd, caller: Caller<'_>) {
+        let (Ok(made), Ok(found)) = (nix::sys::stat::fstat(file), host::stat(directory, name)) else {
+            return;
+        };
+        let identity = host::identity(&made);
+        if host::identity(&found) == identity
+            && let Ok(_impersonation) = self.impersonate(caller)
+            && nix::unistd::unlinkat(directory, name, UnlinkatFlags::NoRemoveDir).is_ok()
+        {
+            // Somebody may have found it by its name already.
+            self.name_went(name, identity, 1);
+        }
     }
 
     /// It has no node yet that could be counted.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nix::fcntl::AtFlags;
 use nix::sys::stat::FileStat;
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Uid, UnlinkatFlags};
 
 use super::attr_cache::AttrCache;
 use super::attributes::{Attributes, FileType, permission_bits};
@@ -58,18 +58,43 @@ impl Writable<'_> {
             let _impersonation = self.impersonate(caller)?;
             self.make_on_host(&directory, name, new, mode)?;
         }
+        let completed = self.complete_made(&directory, name, new, mode, caller);
+        let stat = completed.inspect_err(|_| self.discard_made(&directory, name, new))?;
         inode.keep();
-        if let Some((uid, gid)) = self.new_owner(caller) {
-            let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
-            nix::unistd::fchownat(&*directory, name, Some(uid), Some(gid), flags)?;
-        }
-        let mut stat = host::stat(&*directory, name)?;
-        if !matches!(new, NewNode::Symlink(_)) && self.lacks_bits(&stat, mode) {
-            host::set_mode(&*directory, name, mode)?;
-            stat = host::stat(&*directory, name)?;
-        }
         let (node, attributes) = self.admit(name, &stat)?;
         self.set_rest(node, attributes, set, caller)
+    }
+
+    /// Sets owner and mode of what was just created, as far as they differ.
+    fn complete_made(
+        &self,
+        directory: &OwnedFd,
+        name: &[u8],
+        new: NewNode<'_>,
+        mode: u32,
+        caller: Caller<'_>,
+    ) -> Result<FileStat, Error> {
+        if let Some((uid, gid)) = self.new_owner(caller) {
+            let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+            nix::unistd::fchownat(directory, name, Some(uid), Some(gid), flags)?;
+        }
+        let stat = host::stat(directory, name)?;
+        if matches!(new, NewNode::Symlink(_)) || !self.lacks_bits(&stat, mode) {
+            return Ok(stat);
+        }
+        host::set_mode(directory, name, mode)?;
+        Ok(host::stat(directory, name)?)
+    }
+
+    /// Removes what was just created and cannot have the owner that was asked for: a call that failed leaves nothing. Where
+    /// other programs change the directory too, the name may be another's by now, and stays.
+    fn discard_made(&self, directory: &OwnedFd, name: &[u8], new: NewNode<'_>) {
+        let Ok(stat) = host::stat(directory, name) else { return };
+        let kind =
+            if new == NewNode::Directory { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
+        if self.view.is_exclusive(&self.node) && nix::unistd::unlinkat(directory, name, kind).is_ok() {
+            self.name_went(name, host::identity(&stat), 1);
+        }
     }
 
     fn make_on_host(

@@ -157,6 +157,37 @@ fn who_may_not_make_a_file_may_open_the_one_that_is_there() {
 }
 
 #[test]
+fn who_may_not_search_a_directory_does_not_find_a_file_by_making_it() {
+    let world = World::new();
+    let mut root = world.root();
+    let closed = root.mkdir(&world.at("build"), b"closed", mode(0o700)).unwrap().obj.unwrap();
+    root.create(&closed, b"file", guarded(0o666)).unwrap();
+    let mut client = world.builder();
+    for bits in [0o700, 0o704, 0o702, 0o706] {
+        root.setattr(&closed, mode(bits)).unwrap();
+        for how in [guarded(0o600), unchecked(mode(0o600)), unchecked(size(0)), exclusive(1)] {
+            let status = refused(client.create(&closed, b"file", how));
+            assert_eq!(status, nfsstat3::NFS3ERR_ACCES, "in a directory of mode {bits:o}");
+        }
+    }
+    root.setattr(&closed, mode(0o701)).unwrap();
+    client.create(&closed, b"file", unchecked(sattr3::default())).unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_have_its_length_is_not_made() {
+    let world = World::new();
+    let (mut client, build) = (world.builder(), world.at("build"));
+    // The directory's names are known from now on.
+    client.readdir(&build, 0, 4096).unwrap();
+    let too_large = || unchecked(sattr3 { size: Nfs3Option::Some(u64::MAX), ..mode(0o600) });
+    assert_eq!(refused(client.create(&build, b"file", too_large())), nfsstat3::NFS3ERR_FBIG);
+    assert!(!world.host("build/file").exists());
+    assert_eq!(refused(client.lookup(&build, b"file")), nfsstat3::NFS3ERR_NOENT);
+    client.create(&build, b"file", guarded(0o600)).unwrap();
+}
+
+#[test]
 fn a_file_holds_no_names() {
     let world = World::new();
     let file = world.builders_file("build/file", b"", 0o777);

@@ -62,6 +62,18 @@ fn a_large_write_is_cut_while_it_is_received() {
 }
 
 #[test]
+fn a_new_file_that_is_too_long_is_not_made_and_takes_nothing() {
+    let world = limited(10, 9);
+    let (mut client, build) = (world.root(), world.at("build"));
+    client.readdir(&build, 0, 4096).unwrap();
+    assert_eq!(refused(client.create(&build, b"it", unchecked(size(11 * BLOCK)))), NOSPC);
+    assert!(!world.host("build/it").exists());
+    assert_eq!(left(&world), (10, 9));
+    client.create(&build, b"it", unchecked(size(10 * BLOCK))).unwrap();
+    assert_eq!(left(&world), (0, 8));
+}
+
+#[test]
 fn a_hole_counts_as_if_it_were_written() {
     let world = limited(10, 9);
     let (mut client, it) = (world.root(), file(&world, "it"));
