@@ -9,10 +9,12 @@ use anyhow::{Context, Result};
 use crate::lab::Lab;
 use crate::random::Random;
 
+pub mod calls;
 pub mod drv;
 pub mod records;
 pub mod rpc;
 pub mod texts;
+mod world;
 
 /// The longest piece that one change inserts or repeats, in bytes.
 const PIECE_MAX: usize = 64;
@@ -43,7 +45,7 @@ impl Run {
 
     /// The next input, made from some of these; `None` when the time is over.
     pub fn next(&mut self, seeds: &[Vec<u8>]) -> Option<Vec<u8>> {
-        if Instant::now() >= self.end {
+        if self.is_over() {
             return None;
         }
         self.tried += 1;
@@ -53,6 +55,11 @@ impl Run {
             self.random.change(&mut input, other);
         }
         Some(input)
+    }
+
+    /// Whether the time is over.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.end
     }
 
     /// True once in so many times.

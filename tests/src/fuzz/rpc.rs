@@ -3,21 +3,16 @@
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
-use nfs_server::{Peers, Server, ServerOptions, Users};
+use nfs_server::Users;
 
+use super::world::{World, has_panicked, with_host};
 use super::{Run, records};
 use crate::lab::remove;
 
-/// An answer that takes longer never comes.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The mark of a record's last fragment.
 const LAST: u32 = 1 << 31;
 /// One record in so many has a header that lies about its length.
@@ -26,33 +21,22 @@ const LIES: usize = 50;
 const PULSE: u64 = 256;
 /// After so many inputs the writable place is made anew, and so are the handles in it: calls have removed its file.
 const ROOM: u64 = 2_000;
-
-/// Set by the panic of any thread.
-static PANICKED: AtomicBool = AtomicBool::new(false);
+/// Whatever else it does, this it may not.
+const CHANGED: &str = "the server changed what it shows read-only";
 
 /// Goes on until the time is over.
 pub fn run(run: &mut Run) -> Result<()> {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        PANICKED.store(true, Ordering::Relaxed);
-        usual(panic);
-    }));
-    let host = run.lab.path(&format!("fuzz/host-{}", std::process::id()))?;
-    let result = attack(run, &host);
-    remove(&host)?;
-    // The usual one again.
-    drop(std::panic::take_hook());
-    result
+    with_host(run, attack)
 }
 
 fn attack(run: &mut Run, host: &Path) -> Result<()> {
-    let mut world = World::make(host)?;
-    let mut seeds = world.seeds()?;
+    let mut world = World::make(host, Users::Any)?;
+    let mut seeds = seeds(&world)?;
     let mut stream = world.connect()?;
     while let Some(input) = run.next(&seeds) {
         let lie = run.once_in(LIES);
         let outcome = if lie { tell_lie(&mut stream, &input) } else { ask(&mut stream, &input) };
-        if PANICKED.swap(false, Ordering::Relaxed) {
+        if has_panicked() {
             run.keep(&input, "a thread of the server panicked")?;
         }
         match outcome {
@@ -69,13 +53,16 @@ fn attack(run: &mut Run, host: &Path) -> Result<()> {
             bail!("the server serves no more");
         }
         if run.tried.is_multiple_of(ROOM) {
+            if !world.is_untouched() {
+                bail!(CHANGED);
+            }
             // A scratch is changed by its server alone: another one, to begin again.
-            world = World::make(host)?;
-            seeds = world.seeds()?;
+            world = World::make(host, Users::Any)?;
+            seeds = self::seeds(&world)?;
             stream = world.connect()?;
         }
     }
-    world.is_untouched().then_some(()).context("the server changed what it shows read-only")
+    world.is_untouched().then_some(()).context(CHANGED)
 }
 
 /// A call and its answer.
@@ -98,99 +85,39 @@ fn tell_lie(stream: &mut TcpStream, input: &[u8]) -> io::Result<Vec<u8>> {
     Ok(replies)
 }
 
-/// A view with every kind of entry, and its server.
-struct World {
-    host: PathBuf,
-    server: Server,
+/// Every procedure, on a place that may be changed and on one that may not.
+fn seeds(world: &World) -> Result<Vec<Vec<u8>>> {
+    tidy(world)?;
+    let mut stream = world.connect()?;
+    let mut handle =
+        |record: Vec<u8>| records::handle(&ask(&mut stream, &record)?).context("the server gave no handle");
+    let root = handle(records::mount(world.export()))?;
+    let mut seeds = Vec::new();
+    for name in ["scratch", "graft"] {
+        let directory = handle(records::lookup(&root, name))?;
+        let file = handle(records::lookup(&directory, "file"))?;
+        seeds.extend(records::all(world.export(), &directory, &file));
+    }
+    // What is not understood even when it is whole would only test the first check.
+    for (number, record) in seeds.iter().enumerate() {
+        if ask(&mut stream, record)?.get(20..24) != Some(&[0; 4]) {
+            bail!("record {number} is not understood");
+        }
+    }
+    tidy(world)?;
+    seeds.extend(["link", "etc", "dev", ".."].map(|name| records::lookup(&root, name)));
+    Ok(seeds)
 }
 
-impl World {
-    fn make(host: &Path) -> Result<World> {
-        for directory in ["graft", "scratch"] {
-            fs::create_dir_all(host.join(directory))?;
-        }
-        fs::write(host.join("graft/file"), "shown")?;
-        fs::write(host.join("outside"), "not shown")?;
-        let owner = Owner { uid: 0, gid: 0 };
-        let entries = vec![
-            Entry::Directory { at: "/".into(), mode: 0o755, owner: Owner::default() },
-            Entry::Graft {
-                at: "/graft".into(),
-                source: host.join("graft"),
-                access: Access::Ro,
-                optional: false,
-            },
-            Entry::Scratch { at: "/scratch".into(), source: host.join("scratch"), mode: 0o777, owner },
-            Entry::Inline { at: "/etc/passwd".into(), contents: "root:x:0:0\n".into(), mode: 0o444 },
-            Entry::Symlink { at: "/link".into(), target: "/graft/file".into() },
-            Entry::Device {
-                at: "/dev/null".into(),
-                major: 1,
-                minor: 3,
-                mode: 0o666,
-                owner: Owner::default(),
-            },
-        ];
-        let view = View::open(&ViewSpec { entries }, None).context("the view cannot be opened")?;
-        let options = ServerOptions::new(Users::Any, Peers::Anyone);
-        let server = Server::start(Arc::new(view), options).context("the server cannot be started")?;
-        let world = World { host: host.to_owned(), server };
-        world.tidy()?;
-        Ok(world)
+/// The scratch as it was at first; the file keeps its handle.
+fn tidy(world: &World) -> Result<()> {
+    let scratch = world.scratch();
+    // A call may have made a pipe of this name, which would wait for whoever reads it.
+    let is_kept = |entry: &fs::DirEntry| {
+        entry.file_name() == "file" && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    for entry in fs::read_dir(&scratch)?.flatten().filter(|entry| !is_kept(entry)) {
+        remove(&entry.path())?;
     }
-
-    fn connect(&self) -> Result<TcpStream> {
-        let address: SocketAddr = self.server.addr();
-        let stream = TcpStream::connect(address).context("the server cannot be reached")?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    /// Every procedure, on a place that may be changed and on one that may not.
-    fn seeds(&self) -> Result<Vec<Vec<u8>>> {
-        let mut stream = self.connect()?;
-        let mut handle = |record: Vec<u8>| {
-            records::handle(&ask(&mut stream, &record)?).context("the server gave no handle")
-        };
-        let root = handle(records::mount(self.server.export()))?;
-        let mut seeds = Vec::new();
-        for name in ["scratch", "graft"] {
-            let directory = handle(records::lookup(&root, name))?;
-            let file = handle(records::lookup(&directory, "file"))?;
-            seeds.extend(records::all(self.server.export(), &directory, &file));
-        }
-        // What is not understood even when it is whole would only test the first check.
-        for (number, record) in seeds.iter().enumerate() {
-            if ask(&mut stream, record)?.get(20..24) != Some(&[0; 4]) {
-                bail!("record {number} is not understood");
-            }
-        }
-        self.tidy()?;
-        seeds.extend(["link", "etc", "dev", ".."].map(|name| records::lookup(&root, name)));
-        Ok(seeds)
-    }
-
-    /// The scratch as it was at first; the file keeps its handle.
-    fn tidy(&self) -> Result<()> {
-        let scratch = self.host.join("scratch");
-        // A call may have made a pipe of this name, which would wait for whoever reads it.
-        let is_kept = |entry: &fs::DirEntry| {
-            entry.file_name() == "file" && entry.file_type().is_ok_and(|kind| kind.is_file())
-        };
-        for entry in fs::read_dir(&scratch)?.flatten().filter(|entry| !is_kept(entry)) {
-            remove(&entry.path())?;
-        }
-        fs::write(scratch.join("file"), "contents").context("cannot write to the scratch")
-    }
-
-    fn is_untouched(&self) -> bool {
-        let names = |directory: &Path| fs::read_dir(directory).map_or(0, Iterator::count);
-        let same =
-            |name: &str, text: &str| fs::read_to_string(self.host.join(name)).is_ok_and(|is| is == text);
-        same("graft/file", "shown")
-            && same("outside", "not shown")
-            && names(&self.host.join("graft")) == 1
-            && names(&self.host) == 3
-    }
+    fs::write(scratch.join("file"), "contents").context("cannot write to the scratch")
 }
