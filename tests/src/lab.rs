@@ -13,6 +13,7 @@ pub mod browser;
 pub mod checkers;
 pub mod debian;
 pub mod kernel;
+pub mod llvm;
 mod loopbox;
 pub mod macos;
 mod mark;

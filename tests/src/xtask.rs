@@ -11,6 +11,7 @@ pub mod bench;
 mod cases;
 pub mod check_macos;
 pub mod compare;
+pub mod coverage;
 pub mod demo;
 pub mod fresh;
 pub mod fuzz;
@@ -50,6 +51,8 @@ enum What {
     Suites(crate::suites::Options),
     /// Give mutated inputs to what reads bytes from others.
     Fuzz(fuzz::Options),
+    /// Count the lines of the server that the tests on the host and the fuzzers execute.
+    Coverage(coverage::Options),
     /// Measure loopbox beside its peers: the kernel's NFS server, nfs-ganesha, and others.
     Bench(bench::Options),
     /// Measure what builds that do nothing cost, by Nix's own sandbox and by loopbox.
@@ -130,6 +133,7 @@ impl Arguments {
             What::Parity(options) => parity::run(&options),
             What::Suites(options) => suites::run(&options),
             What::Fuzz(options) => fuzz::run(&options),
+            What::Coverage(options) => coverage::run(&options),
             What::Bench(options) => bench::run(&options),
             What::BenchInside { job } => crate::bench::inside::main(&job),
             What::BenchScaling { job } => crate::bench::scaling::inside::main(&job),

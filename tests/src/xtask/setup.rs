@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::demo::Workload;
 use crate::lab::checkers::Checkers;
 use crate::lab::kernel::Kernel;
+use crate::lab::llvm::Llvm;
 use crate::lab::new_nix::NewNix;
 use crate::lab::ssh::Ssh;
 use crate::lab::suites::Tools;
@@ -23,6 +24,7 @@ pub fn run() -> Result<()> {
     Ssh::bring(&lab)?;
     Tools::bring(&lab)?;
     Checkers::bring(&lab)?;
+    Llvm::bring(&lab)?;
     say("everything is set up");
     Ok(())
 }
