@@ -112,3 +112,19 @@ impl Serialize for CallCounts {
         map.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_another_process_say_all_that_is_counted() {
+        let numbers: Vec<u64> = (1..=PROCEDURES as u64 + 5).collect();
+        let counts = CallCounts::from_numbers(&numbers);
+        assert_eq!(counts.to_numbers(), numbers);
+        let first = PROCEDURES as u64 + 1;
+        assert_eq!((counts.mount(), counts.blocking(), counts.refused()), (first, first + 1, first + 2));
+        assert_eq!((counts.bytes_read(), counts.bytes_written()), (first + 3, first + 4));
+        assert_eq!(CallCounts::from_numbers(&numbers[..2]).total(), 3, "what is missing is 0");
+    }
+}

@@ -181,3 +181,19 @@ fn no_more_written_files_are_listed_than_are_wanted() {
     assert_eq!(bytes, (6..=25).rev().collect::<Vec<u64>>());
     assert_eq!(world.entry("/scratch").files_written, 25);
 }
+
+#[test]
+fn directories_that_were_listed_are_named_as_far_as_there_is_room() {
+    let world = world();
+    let list = |path: &str| {
+        let node = world.node(path);
+        world.view.readdir(&node, 0, Caller::ROOT, Blocking::Allowed, &mut |_| true).unwrap();
+    };
+    assert_eq!(world.view.listed(PATHS), (Vec::new(), true));
+    for path in ["/tree/deep", "/", "/used"] {
+        list(path);
+    }
+    let paths = |names: &[&str]| names.iter().map(Into::into).collect::<Vec<std::path::PathBuf>>();
+    assert_eq!(world.view.listed(PATHS), (paths(&["/", "/tree/deep", "/used"]), true));
+    assert_eq!(world.view.listed("/".len() + "/tree/deep".len()), (paths(&["/", "/tree/deep"]), false));
+}
