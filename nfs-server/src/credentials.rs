@@ -7,6 +7,9 @@ use crate::xdr::{Decoder, Garbage};
 const AUTH_NONE: u32 = 0;
 const AUTH_SYS: u32 = 1;
 
+/// What stands for no user and no group (POSIX, chown(2)): system calls that set an id take it for "as it is".
+const NO_ID: u32 = u32::MAX;
+
 /// Why credentials are refused: `auth_stat` (RFC 5531, section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthStat {
@@ -80,6 +83,9 @@ impl User {
         let mut groups = [0; GROUPS_MAX];
         for group in groups.get_mut(..groups_count).ok_or(Garbage)? {
             *group = from.u32()?;
+        }
+        if [uid, gid].iter().chain(&groups[..groups_count]).any(|id| *id == NO_ID) {
+            return Err(Garbage);
         }
         Ok(User { uid, gid, groups, groups_count })
     }

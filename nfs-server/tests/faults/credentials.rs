@@ -47,6 +47,18 @@ fn a_user_that_is_refused_changes_nothing() {
 }
 
 #[test]
+fn what_is_no_id_is_nobodys() {
+    let world = World::new();
+    let of = |uid, gid, groups: &[u32]| with(&world, opaque_auth::auth_unix(&user(uid, gid, groups)));
+    assert_eq!(of(u32::MAX - 1, u32::MAX - 1, &[u32::MAX - 1]), Ok(()));
+    for refused in
+        [of(u32::MAX, 1, &[]), of(1, u32::MAX, &[]), of(1, 1, &[u32::MAX]), of(1, 1, &[1, u32::MAX])]
+    {
+        assert_eq!(refused, Err(auth_stat::AUTH_BADCRED));
+    }
+}
+
+#[test]
 fn who_does_not_say_who_calls_is_refused() {
     let world = World::new();
     assert_eq!(with(&world, opaque_auth::default()), Err(auth_stat::AUTH_TOOWEAK));
