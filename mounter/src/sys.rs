@@ -158,6 +158,19 @@ mod linux {
         Ok(())
     }
 
+    /// Whether anything to be read from a socket, and its end, ends this process: by SIGIO (fcntl(2), `F_SETOWN` and
+    /// `O_ASYNC`), which has its default action.
+    pub(crate) fn end_by(socket: BorrowedFd<'_>, ends: bool) -> io::Result<()> {
+        let fd = socket.as_raw_fd();
+        // SAFETY: no pointers.
+        check(unsafe { libc::fcntl(fd, libc::F_SETOWN, libc::getpid()) })?;
+        // SAFETY: no pointers.
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+        let flags = if ends { flags | libc::O_ASYNC } else { flags & !libc::O_ASYNC };
+        // SAFETY: no pointers.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) })
+    }
+
     /// Closes every descriptor but the standard streams and this one, those that something in this process still counts
     /// on too (close_range(2)): the caller executes a program, or leaves with exit.
     pub(crate) fn close_others(kept: BorrowedFd<'_>) -> io::Result<()> {

@@ -270,19 +270,27 @@ impl Here<'_> {
         let devices = if self.lent { public_devices(self.view) } else { devices(self.view) };
         let local = Local { places: self.provisioned.local(), as_user: self.lent };
         let request = SpawnRequest { root: self.provisioned.root(), devices, local, spec };
-        let mut jail = Jail::spawn(self.spawner, &request, stdio)
-            .map_err(|error| self.explain(error, &request.spec, own_root))?;
+        let begun = Jail::begin(self.spawner, &request, stdio).map_err(SessionError::Jail)?;
+        let killer = begun.killer();
+        let gone = self.provisioned.gone();
+        let _stopped = gone.map(|gone| gone.on_cancel(move || killer.kill_without_server()));
+        let mut jail = match begun.until_started() {
+            Ok(jail) => jail,
+            Err(error) => {
+                let error = self.explain(error, &request.spec, own_root);
+                if self.provisioned.gone().is_some_and(Cancel::is_cancelled) {
+                    // What has ended before its time says so.
+                    self.provisioned.end()?;
+                }
+                return Err(error);
+            }
+        };
         if let Some(terminal) = terminal {
             jail = jail.when_stopped(move || terminal.stopped());
         }
         let started = Instant::now();
         self.provisioned.runs(&request.spec.program);
-        let waited = {
-            let killer = jail.killer();
-            let _stopped =
-                self.provisioned.gone().map(|gone| gone.on_cancel(move || killer.kill_without_server()));
-            wait(jail, cancel, stop, worthless_on_failure)
-        };
+        let waited = wait(jail, cancel, stop, worthless_on_failure);
         let unmounted = Instant::now();
         let suspicious = matches!(waited, Ok((outcome, _)) if is_suspicious(outcome));
         let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };

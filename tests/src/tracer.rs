@@ -1,4 +1,4 @@
-//! A program whose changes to files are counted, one of which it is killed at, or refused.
+//! A program whose changes to files are counted, one of which it is killed at, or refused; or its system calls.
 //!
 //! The calls of the program itself are looked at, in all its threads, by ptrace(2); the processes that it starts go on
 //! unseen. Between two changes nothing on a disk becomes different by the program's doing: who has killed it before each of them
@@ -27,6 +27,15 @@ pub enum Fate {
     Killed,
     /// It does not happen, and fails: as on a full disk if it takes room, and as on a broken one otherwise.
     Refused,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Changes to files.
+    Changes,
+    /// All system calls from the first on by which a file is given to somebody else: what registers outputs begins by that.
+    CallsOfRegistration,
 }
 
 /// How a program ended that was looked at.
@@ -58,14 +67,17 @@ struct Tracer {
     inside: BTreeMap<Pid, Option<Errno>>,
     /// Whether it has become the program that is meant.
     executed: bool,
-    changes: usize,
+    counted: Counted,
+    /// Whether the first call that counts was seen.
+    begun: bool,
+    count: usize,
     at: usize,
     fate: Fate,
     hit: Option<Change>,
 }
 
-/// Runs the command, whose change number `at` has this fate; the first one has number 1.
-pub fn run(command: &Command, at: usize, fate: Fate) -> Result<Traced> {
+/// Runs the command, whose change, or call, number `at` has this fate; the first one has number 1. Only changes are refused.
+pub fn run(command: &Command, counted: Counted, at: usize, fate: Fate) -> Result<Traced> {
     let mut stderr = tempfile::tempfile()?;
     // It waits until it is looked at.
     let mut waiting = Command::new("/bin/sh");
@@ -88,7 +100,8 @@ pub fn run(command: &Command, at: usize, fate: Fate) -> Result<Traced> {
     ptrace::interrupt(process)?;
     child.stdin.take().context("it has a standard input")?.write_all(b"\n")?;
     let inside = BTreeMap::new();
-    let mut tracer = Tracer { process, inside, executed: false, changes: 0, at, fate, hit: None };
+    let mut tracer =
+        Tracer { process, inside, executed: false, counted, begun: false, count: 0, at, fate, hit: None };
     let status = tracer.until_ended()?;
     let mut text = String::new();
     stderr.rewind()?;
@@ -136,10 +149,10 @@ impl Tracer {
         }
         let mut refused = None;
         if self.executed
-            && let Some(change) = change(thread, &registers)
+            && let Some(change) = self.counts(thread, &registers)
         {
-            self.changes += 1;
-            if self.changes == self.at {
+            self.count += 1;
+            if self.count == self.at {
                 self.hit = Some(change.clone());
                 match self.fate {
                     Fate::Killed => {
@@ -157,6 +170,25 @@ impl Tracer {
         }
         self.inside.insert(thread, refused);
         Ok(true)
+    }
+}
+
+impl Tracer {
+    /// The call that a thread is going to make, if it counts.
+    fn counts(&mut self, thread: Pid, registers: &libc::user_regs_struct) -> Option<Change> {
+        let change = match self.counted {
+            Counted::CallsOfRegistration if self.begun => None,
+            _ => change(thread, registers),
+        };
+        self.begun |= change.as_ref().is_some_and(|change| change.call.starts_with("fchown"));
+        match self.counted {
+            Counted::Changes => change,
+            Counted::CallsOfRegistration => self.begun.then(|| Change {
+                call: "system call",
+                name: registers.orig_rax.to_string(),
+                errno: Errno::EIO,
+            }),
+        }
     }
 }
 

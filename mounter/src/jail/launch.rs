@@ -53,12 +53,20 @@ impl Jail {
     /// # Errors
     /// The step that failed. Nothing is left then.
     pub fn spawn(spawner: &Spawner, request: &SpawnRequest, stdio: Stdio3) -> Result<Jail, JailError> {
+        Jail::begin(spawner, request, stdio)?.until_started()
+    }
+
+    /// Starts a supervisor, which makes the jail. Meanwhile it can be killed; [`Jail::until_started`] waits for it.
+    ///
+    /// # Errors
+    /// The step that failed. Nothing is left then.
+    pub fn begin(spawner: &Spawner, request: &SpawnRequest, stdio: Stdio3) -> Result<Jail, JailError> {
         request.validate()?;
         let (ours, theirs) = UnixStream::pair().map_err(|source| JailError::Control { source })?;
         let supervisor = spawner.spawn(stdio, &theirs)?;
         // Its end is waited for.
         drop(theirs);
-        let mut jail = Jail {
+        let jail = Jail {
             supervisor,
             control: Arc::new(ours),
             program: None,
@@ -69,11 +77,19 @@ impl Jail {
             over: false,
         };
         control::send(&jail.control, request).map_err(|source| JailError::Control { source })?;
-        match jail.receive()? {
+        Ok(jail)
+    }
+
+    /// Waits until the program was executed.
+    ///
+    /// # Errors
+    /// The step that failed; [`JailError::SupervisorDied`] if it was killed meanwhile. Nothing is left then.
+    pub fn until_started(mut self) -> Result<Jail, JailError> {
+        match self.receive()? {
             Report::Started { pid } => {
                 // It may have ended already; then there is nothing that would have to be killed.
-                jail.program = Handle::of(Pid::from_raw(pid)).ok();
-                Ok(jail)
+                self.program = Handle::of(Pid::from_raw(pid)).ok();
+                Ok(self)
             }
             Report::Failed(error) | Report::Lost(error) => Err(error),
             Report::Stopped | Report::Ended { .. } => Err(JailError::SupervisorDied),

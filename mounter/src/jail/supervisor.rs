@@ -2,17 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Instant;
 use std::{fs, thread};
 
 use defences::Defence;
+use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::poll::PollTimeout;
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
+use nix::sys::socket::{MsgFlags, recv};
 use nix::unistd::{ForkResult, Pid};
 
 use super::control::{self, Inside, Report, SERVER_GONE, Told};
@@ -30,17 +32,21 @@ const ABORT_INTERVAL: u16 = 50;
 /// All of a jail's life; the answer is the last report.
 pub(super) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream) -> Report {
     let mut orders = Orders::new(control);
-    let started =
-        request.validate().and_then(|()| own_mounts()).and_then(|()| mount(&request.root, control)).and_then(
-            |mount| {
-                let mut program = Program::start(request, task)?;
-                program.until_executed(&request.spec.user, &mut orders)?;
-                Ok((mount, program))
-            },
-        );
-    let (mount, mut program) = match started {
-        Ok(started) => started,
+    let mounted = request.validate().and_then(|()| own_mounts()).and_then(|()| mount(&request.root, control));
+    let mount = match mounted {
+        Ok(mount) => mount,
         Err(error) => return Report::Failed(error),
+    };
+    let started = Program::start(request, task).and_then(|mut program| {
+        program.until_executed(&request.spec.user, &mut orders, mount.nfs())?;
+        Ok(program)
+    });
+    let mut program = match started {
+        Ok(program) => program,
+        Err(error) => {
+            mount.give_up(orders.server_gone);
+            return Report::Failed(error);
+        }
     };
     // A failure to send is a death of loopbox, which the wait below notices.
     let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
@@ -86,7 +92,8 @@ fn own_mounts() -> Result<(), JailError> {
 
 /// Mounting asks the server, which dies with loopbox. There is no mount yet whose calls could be aborted, but the
 /// kernel lets go of a caller that is killed: so this process dies with its parent, which ends with loopbox, until it has
-/// mounted.
+/// mounted. And it ends by whatever loopbox orders until then: there is nothing but the mount to end, and who waits for a
+/// server that has died hears nothing.
 fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
     let (source, options, mount_point) = match root {
         Root::Nfs { source, options, mount_point } => (source, options, mount_point),
@@ -94,7 +101,9 @@ fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
         Root::Directory(_) => return Ok(Mounted::Nothing),
     };
     inside::die_with_parent(control)?;
+    end_by_orders(control)?;
     let mount = Mount::new(source, mount_point, options).map_err(|source| JailError::Mount { source })?;
+    sys::end_by(control.as_fd(), false).map_err(cannot_end)?;
     prctl::set_pdeathsig(None).map_err(|errno| JailError::Arrange {
         what: "clear PR_SET_PDEATHSIG".into(),
         source: errno.into(),
@@ -103,6 +112,20 @@ fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
         .fork_guard()
         .map_err(|source| JailError::Arrange { what: "start the mount's guard".into(), source })?;
     Ok(Mounted::Nfs(mount, guard))
+}
+
+/// Has an order, or the end of them, end this process from now on.
+fn end_by_orders(control: &UnixStream) -> Result<(), JailError> {
+    sys::end_by(control.as_fd(), true).map_err(cannot_end)?;
+    match recv(control.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        Err(Errno::EAGAIN) => Ok(()),
+        // It came before.
+        _ => Err(JailError::SupervisorDied),
+    }
+}
+
+fn cannot_end(source: io::Error) -> JailError {
+    JailError::Arrange { what: "be ended by loopbox while it mounts".into(), source }
 }
 
 /// What the supervisor has mounted.
@@ -119,6 +142,14 @@ impl Mounted {
         match self {
             Mounted::Nfs(mount, _) => Some(mount),
             Mounted::Places(_) | Mounted::Nothing => None,
+        }
+    }
+
+    /// Takes it away without a program having run.
+    fn give_up(self, server_gone: bool) {
+        match self {
+            Mounted::Nfs(mount, _guard) if server_gone => mount.abandon(),
+            mounted => drop(mounted),
         }
     }
 }
@@ -164,12 +195,18 @@ impl Program {
     }
 
     /// Gives the process its users when it asks for them, until it has been executed or a step of it failed.
-    fn until_executed(&mut self, user: &User, orders: &mut Orders<'_>) -> Result<(), JailError> {
+    fn until_executed(
+        &mut self,
+        user: &User,
+        orders: &mut Orders<'_>,
+        mount: Option<&Mount>,
+    ) -> Result<(), JailError> {
         loop {
-            let ready = orders.wait_for(self.channel.as_fd(), PollTimeout::NONE)?;
+            let ready = orders.wait_for(self.channel.as_fd(), interval(orders))?;
             if ready.kill {
                 self.kill();
             }
+            abort_calls(orders, mount);
             if !ready.other {
                 continue;
             }
@@ -194,8 +231,7 @@ impl Program {
         control: &UnixStream,
     ) -> Result<Outcome, JailError> {
         loop {
-            let timeout =
-                if orders.server_gone { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE };
+            let timeout = interval(orders);
             let reports = self.reports.as_ref().map(UnixStream::as_fd);
             let ready = orders.wait_for_either(self.handle.as_fd(), reports, timeout)?;
             if ready.second {
@@ -204,11 +240,7 @@ impl Program {
             if ready.kill {
                 self.kill();
             }
-            if orders.server_gone
-                && let Some(mount) = mount
-            {
-                mount.aborter().abort_calls();
-            }
+            abort_calls(orders, mount);
             if ready.other {
                 // Whoever could write there is dead.
                 while self.reports.is_some() {
@@ -239,6 +271,20 @@ impl Program {
         {
             tracing::warn!("cannot kill the program: {error}");
         }
+    }
+}
+
+/// How long something is waited for at once.
+fn interval(orders: &Orders<'_>) -> PollTimeout {
+    if orders.server_gone { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE }
+}
+
+/// Ends the calls that nobody answers any more.
+fn abort_calls(orders: &Orders<'_>, mount: Option<&Mount>) {
+    if orders.server_gone
+        && let Some(mount) = mount
+    {
+        mount.aborter().abort_calls();
     }
 }
 

@@ -1,5 +1,5 @@
 //! `cargo xtask kills`: builds on a farm of hard links, killed at random moments, or others before each change that they make to a
-//! file; the store has to stay as it was.
+//! file and each system call of registration, or with any one process killed; the store has to stay as it was.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::vm::Vm;
 /// How long one kill may take, with the build before it and the look afterwards: some seconds on a slow machine.
 const EACH: Duration = Duration::from_secs(20);
 /// How long all changes may take.
-const CHANGES: Duration = Duration::from_secs(900);
+const CHANGES: Duration = Duration::from_secs(2400);
 /// For the machine itself.
 const REST: Duration = Duration::from_secs(120);
 
@@ -25,9 +25,13 @@ pub struct Options {
     /// How often a build is killed.
     #[arg(long, default_value_t = 100)]
     count: u32,
-    /// Kill a build instead, and what cleans up after one, before each change to a file, and have each change fail.
+    /// Kill a build instead, and what cleans up after one, before each change to a file, and before each system call of
+    /// registration; and have each change fail.
     #[arg(long, conflicts_with = "count")]
     changes: bool,
+    /// Kill any one process of a build each time, in views over NFS.
+    #[arg(long, conflicts_with = "changes")]
+    anywhere: bool,
 }
 
 /// Runs the cases in the virtual machine; their exit status is ours.
@@ -38,7 +42,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         ("clean::changes", ("LOOPBOX_CHANGES", "1".into()), CHANGES)
     } else {
         let count = ("LOOPBOX_KILLS", options.count.to_string().into());
-        ("killed_builds_of_links", count, EACH * options.count)
+        let filter = if options.anywhere { "any_process_is_killed" } else { "killed_builds_of_links" };
+        (filter, count, EACH * options.count)
     };
     let cases = Cases { group: "clean", filter, variables: vec![variable], within: Vec::new() };
     cases.run(&lab, &Vm { timeout: REST + timeout, ..Vm::default() })

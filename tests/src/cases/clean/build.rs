@@ -1,5 +1,7 @@
 //! `loopbox build` of a graph, ended at random moments by SIGINT, SIGTERM and SIGKILL.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +21,7 @@ cases![
     terminated_builds_leave_nothing,
     killed_builds_leave_nothing,
     builds_whose_supervisors_die_too_leave_nothing,
+    builds_of_which_any_process_is_killed_leave_nothing,
     killed_builds_of_links_leave_the_store_as_it_was,
 ];
 
@@ -28,9 +31,13 @@ const ASKED: usize = 13;
 const KILLED: usize = 24;
 /// How often it is killed with all its children and theirs: supervisors, and programs of Nix.
 const KILLED_WITH_SUPERVISORS: usize = 8;
+/// How often any one process of it is killed; `LOOPBOX_KILLS` says another number.
+const KILLED_ANYWHERE: usize = 8;
 /// How often it is killed when its view is made of hard links to the store; `LOOPBOX_KILLS` says another number.
 const KILLED_WITH_LINKS: usize = 6;
 const KILLS: &str = "LOOPBOX_KILLS";
+/// How long loopbox may take to end when a process of its own was killed.
+const ENDS: Duration = Duration::from_secs(30);
 /// How many outputs the graph has.
 const OUTPUTS: usize = 5;
 
@@ -40,7 +47,9 @@ fn more_kills() -> Option<usize> {
 
 /// How much longer than usual the cases may take, if somebody has asked for more: some seconds for each, on a slow machine.
 pub fn time_for_more() -> Duration {
+    let changes = if super::changes::tries_all() { 1000 } else { 0 };
     Duration::from_secs(20) * more_kills().map_or(0, |kills| kills.try_into().unwrap_or(u32::MAX))
+        + Duration::from_secs(changes)
 }
 
 fn interrupted_builds_leave_nothing(place: &Place) {
@@ -70,6 +79,27 @@ fn killed_builds_of_links_leave_the_store_as_it_was(place: &Place) {
         traces::wait_until_gone(&store.users);
         loopbox.good(["clean"]);
     });
+}
+
+/// loopbox itself, what forks its processes, a server, a supervisor, or a program in a view: whichever dies, the others end.
+fn builds_of_which_any_process_is_killed_leave_nothing(place: &Place) {
+    let choice = RefCell::new(Moments::new());
+    let killed = RefCell::new(BTreeMap::<String, usize>::new());
+    try_at_moments(place, &[], more_kills().unwrap_or(KILLED_ANYWHERE), |child, store| {
+        let own = [child.id()].into_iter().chain(traces::jailers(child.id()));
+        let all: Vec<u32> = own.chain(traces::of_users(&store.users)).collect();
+        let one = all[choice.borrow_mut().below(all.len())];
+        let name = std::fs::read_to_string(format!("/proc/{one}/comm")).unwrap_or_default();
+        println!("killed: {one} {}", name.trim());
+        *killed.borrow_mut().entry(name.trim().to_owned()).or_default() += 1;
+        // It may have ended by itself.
+        let _ = kill(Pid::from_raw(one.cast_signed()), Signal::SIGKILL);
+        let killed = Instant::now();
+        traces::wait_for_end(child, &store.users);
+        assert!(killed.elapsed() < ENDS, "{name} was killed, and loopbox ended after {:?}", killed.elapsed());
+        traces::wait_until_gone(&store.users);
+    });
+    println!("killed: {:?}", killed.into_inner());
 }
 
 fn try_to_end(place: &Place, tries: usize, signal: Signal) {

@@ -10,10 +10,11 @@ use super::store::Store;
 use super::traces;
 use crate::cases::loopbox::Loopbox;
 use crate::cases::{Place, cases};
-use crate::tracer::{self, Fate, Traced};
+use crate::tracer::{self, Counted, Fate, Traced};
 
 cases![
     a_build_killed_at_any_change_leaves_all_of_it_or_nothing,
+    a_build_killed_at_any_call_of_registration_leaves_all_of_it_or_nothing,
     a_build_that_is_refused_any_change_leaves_all_of_it_or_nothing,
     cleaning_up_can_be_killed_at_any_change,
 ];
@@ -25,25 +26,39 @@ const ATTRIBUTES: &str = "outputs = [ \"out\" \"dev\" ];";
 const OUTPUTS: usize = 2;
 /// Of so many changes one is tried, another one in each run; with `LOOPBOX_CHANGES` all are.
 const STRIDE: usize = 12;
+/// The same of system calls.
+const CALLS_STRIDE: usize = 60;
 const ALL: &str = "LOOPBOX_CHANGES";
 
 /// What Nix's database says instead of what the system says.
 const DATABASE: [&str; 2] = ["database or disk is full", "disk I/O error"];
 
-/// The changes that are tried.
-fn tried() -> impl Iterator<Item = usize> {
-    let stride = if std::env::var_os(ALL).is_some() { 1 } else { STRIDE };
+/// Whether somebody has asked for all of them.
+pub fn tries_all() -> bool {
+    std::env::var_os(ALL).is_some()
+}
+
+/// The changes that are tried: one in so many, unless all are.
+fn tried(stride: usize) -> impl Iterator<Item = usize> {
+    let stride = if tries_all() { 1 } else { stride };
     let first = 1 + std::process::id() as usize % stride;
     println!("from change {first} on, one in {stride}; {ALL}=1 tries all");
     (first..).step_by(stride)
 }
 
 fn a_build_killed_at_any_change_leaves_all_of_it_or_nothing(place: &Place) {
-    at_changes(place, Fate::Killed, |traced| assert_eq!(traced.status, None, "it goes on"));
+    let check = |traced: &Traced| assert_eq!(traced.status, None, "it goes on");
+    at_changes(place, Counted::Changes, tried(STRIDE), Fate::Killed, check);
+}
+
+/// Also where nothing on a disk becomes different: a lock may be held, a thread wait, Nix's database be read.
+fn a_build_killed_at_any_call_of_registration_leaves_all_of_it_or_nothing(place: &Place) {
+    let check = |traced: &Traced| assert_eq!(traced.status, None, "it goes on");
+    at_changes(place, Counted::CallsOfRegistration, tried(CALLS_STRIDE), Fate::Killed, check);
 }
 
 fn a_build_that_is_refused_any_change_leaves_all_of_it_or_nothing(place: &Place) {
-    at_changes(place, Fate::Refused, |traced| {
+    at_changes(place, Counted::Changes, tried(STRIDE), Fate::Refused, |traced| {
         let change = traced.hit.as_ref().expect("one was refused");
         assert!(traced.status.is_some(), "it was killed");
         let own = io::Error::from(change.errno).to_string();
@@ -59,14 +74,20 @@ fn a_build_that_is_refused_any_change_leaves_all_of_it_or_nothing(place: &Place)
 }
 
 /// Builds with each of the changes having this fate, and looks what is left.
-fn at_changes(place: &Place, fate: Fate, check: impl Fn(&Traced)) {
+fn at_changes(
+    place: &Place,
+    counted: Counted,
+    tried: impl Iterator<Item = usize>,
+    fate: Fate,
+    check: impl Fn(&Traced),
+) {
     let loopbox = Loopbox::at(place);
     let mut store = Store::make(place);
     let build = store.plain_script(place, SCRIPT, ATTRIBUTES);
     store.keep();
     let (mut hit, mut whole) = (0, 0);
-    for at in tried() {
-        let traced = tracer::run(&build, at, fate).expect("the build can be traced");
+    for at in tried {
+        let traced = tracer::run(&build, counted, at, fate).expect("the build can be traced");
         let Some(change) = &traced.hit else {
             assert_eq!(traced.status, Some(0), "{}", traced.stderr);
             assert_eq!(left(&loopbox, &store), OUTPUTS);
@@ -102,9 +123,10 @@ fn cleaning_up_can_be_killed_at_any_change(place: &Place) {
     store.keep();
     let clean = loopbox.command(["clean"]);
     let mut hit = 0;
-    for at in tried() {
+    for at in tried(STRIDE) {
         leave_everything(&mut build, &store);
-        let traced = tracer::run(&clean, at, Fate::Killed).expect("cleaning up can be traced");
+        let traced =
+            tracer::run(&clean, Counted::Changes, at, Fate::Killed).expect("cleaning up can be traced");
         let outputs = left(&loopbox, &store);
         assert_eq!(outputs, 0);
         let Some(change) = &traced.hit else { break };

@@ -20,6 +20,11 @@ impl Moments {
         Moments(Random::new(seed))
     }
 
+    /// A number below this one.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0.below(limit)
+    }
+
     /// A duration below this one.
     pub fn within(&mut self, limit: Duration) -> Duration {
         limit.mul_f64((self.0.number() >> 11) as f64 / (1_u64 << 53) as f64)

@@ -69,6 +69,12 @@ pub fn wait_for(users: &[u32], start: &str, mut ended: impl FnMut() -> bool) -> 
     }
 }
 
+/// The numbers of all processes of these users.
+pub fn of_users(users: &[u32]) -> Vec<u32> {
+    let of_one = |process: &&Process| users.contains(&process.user) && process.state != 'Z';
+    processes().iter().filter(of_one).map(|process| process.pid).collect()
+}
+
 /// The numbers of all processes, whoever's, whose command line begins so.
 pub fn all(start: &str) -> Vec<u32> {
     processes().iter().filter(|process| process.words.starts_with(start)).map(|process| process.pid).collect()

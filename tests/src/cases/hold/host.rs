@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
@@ -114,9 +115,16 @@ pub fn assert_held(ran: &Ran, attempts: usize) {
     assert!(ran.stdout.lines().count() > attempts, "{report}");
 }
 
-/// This program's own file.
+/// This program at a place where everybody may run it: a checkout may lie in a home that is closed to others.
 pub fn attacker() -> String {
-    std::env::current_exe().expect("this program has a file").display().to_string()
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    let copy = || {
+        let path = Path::new("/opt/loopbox").join("attacker");
+        fs::create_dir_all("/opt/loopbox").expect("a directory can be made");
+        fs::copy(std::env::current_exe().expect("this program has a file"), &path).expect("it can be copied");
+        path
+    };
+    COPY.get_or_init(copy).display().to_string()
 }
 
 /// All of a directory.
