@@ -23,6 +23,9 @@ pub(crate) use target::Target;
 /// The longest delay: kernels give a call up, or send it again, after a minute.
 pub const DELAY_MAX: Duration = Duration::from_secs(60);
 
+/// The longest jump of a clock, in seconds: a hundred years. Much more is beyond the times that NFSv3 can carry.
+pub const CLOCK_JUMP_MAX: u64 = 36_500 * 24 * 60 * 60;
+
 /// Which calls have what fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -37,6 +40,8 @@ pub struct Fault {
     pub delay: Option<Duration>,
     /// Most bytes that a READ or a WRITE carries.
     pub short: Option<u32>,
+    /// How far the clock that files get their times from jumps, before the call is carried out.
+    pub clock: Option<ClockJump>,
     /// Which of these calls.
     pub when: When,
 }
@@ -81,6 +86,10 @@ pub struct ErrorName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern(Glob);
 
+/// Whole seconds that a clock jumps ahead, or back; never 0, and a hundred years at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockJump(i64);
+
 /// A number from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Probability(f64);
@@ -98,7 +107,7 @@ impl Fault {
     /// Whether calls have other results by it, and not only later ones.
     #[must_use]
     pub fn changes_results(&self) -> bool {
-        self.error.is_some()
+        self.error.is_some() || self.clock.is_some()
     }
 }
 
@@ -111,6 +120,15 @@ impl PathPattern {
         }
         let glob = GlobBuilder::new(text).literal_separator(true).build();
         glob.map(PathPattern).map_err(|error| Problem::Glob(error.kind().to_string()))
+    }
+}
+
+impl ClockJump {
+    /// # Errors
+    /// [`Problem::Clock`] for none, and for more than a hundred years.
+    pub fn new(seconds: i64) -> Result<ClockJump, Problem> {
+        let is_jump = (1..=CLOCK_JUMP_MAX).contains(&seconds.unsigned_abs());
+        is_jump.then_some(ClockJump(seconds)).ok_or(Problem::Clock)
     }
 }
 

@@ -102,6 +102,9 @@ pub(crate) const DIR_CACHE_NAMES_MAX: usize = 1 << 17;
 /// tick has the same times after both changes. Twice that, as the clock is read later.
 pub(crate) const CLOCK_TICK: Duration = Duration::from_millis(20);
 
+/// Jumps of a view's clock that are kept apart: a fault in each call of a long build has no meaning that more would serve.
+pub(crate) const CLOCK_JUMPS_MAX: usize = 1024;
+
 /// Lookups in a directory before all its names are read, which makes further negative lookups free: a compiler looks for
 /// each header in every directory of its path.
 pub(crate) const LOOKUPS_BEFORE_READDIR: u32 = 4;

@@ -9,6 +9,7 @@ mod attributes;
 mod blocking;
 mod caller;
 mod case_folding;
+mod clock;
 mod commit;
 mod create;
 mod deleted;
@@ -77,6 +78,7 @@ pub use variation::{FileIdOrder, ViewVariation};
 pub use writable::Writable;
 pub use write::{WriteOutcome, WriteSource};
 
+use clock::Clock;
 use deleted::DeletedFiles;
 use dir_cache::DirCache;
 use fd_cache::FdCache;
@@ -88,7 +90,6 @@ use special_files::SpecialFileMarkers;
 #[cfg(target_os = "linux")]
 use stat_batcher::StatBatcher;
 use tree::{DeclaredNode, Tree};
-use variation::TimeShift;
 
 /// A filtered tree of the host, as a [`ViewSpec`] declares it.
 pub struct View {
@@ -113,7 +114,7 @@ pub struct View {
     /// When the view was opened.
     opened: Time,
     /// How times are shown.
-    times: TimeShift,
+    clock: Clock,
     /// How much may be written; nothing is counted without a limit.
     quota: Option<QuotaCounters>,
     observer: Option<Arc<dyn AccessObserver>>,
@@ -189,7 +190,7 @@ impl View {
             capabilities,
             changing_names: Mutex::new(()),
             setting_modes: Mutex::new(()),
-            times: TimeShift::new(opened, variation),
+            clock: Clock::new(opened, variation),
             opened,
             quota: QuotaCounters::new(quota),
             identity,

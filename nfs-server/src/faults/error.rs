@@ -55,8 +55,11 @@ pub enum Problem {
     /// It is no time.
     #[error("a time is a whole number with us, ms or s behind it, up to 60s")]
     Time,
+    /// It is no jump of a clock.
+    #[error("a clock jumps by a whole number with + or - before it and s, m, h or d behind it, up to 36500d")]
+    Clock,
     /// Nothing would happen.
-    #[error("nothing would happen: one of error, delay and short has to be there")]
+    #[error("nothing would happen: one of error, delay, short and clock has to be there")]
     NoEffect,
     /// Only two procedures carry bytes.
     #[error("only op=read and op=write carry bytes")]

@@ -38,6 +38,8 @@ pub(crate) struct Injection {
     pub(crate) status: Option<u32>,
     /// Most bytes that it carries.
     pub(crate) short: Option<u32>,
+    /// Seconds that the clock jumps.
+    pub(crate) clock: i64,
 }
 
 /// How often a fault was injected.
@@ -72,6 +74,7 @@ impl FaultInjector {
                 rule.first.get_or_init(|| target.paths.first().cloned().unwrap_or_default());
                 injection.delay += rule.fault.delay.unwrap_or_default();
                 injection.status = rule.fault.error.map(|error| error.status);
+                injection.clock += rule.fault.clock.map_or(0, |jump| jump.0);
                 injection.short = [injection.short, rule.fault.short].into_iter().flatten().min();
             }
         }

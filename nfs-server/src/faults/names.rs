@@ -1,8 +1,8 @@
 //! The words that a fault can have.
 
 /// What a part can begin with.
-pub(super) const KEYS: [&str; 10] =
-    ["op", "path", "error", "delay", "short", "after", "every", "probability", "seed", "count"];
+pub(super) const KEYS: [&str; 11] =
+    ["op", "path", "error", "delay", "short", "clock", "after", "every", "probability", "seed", "count"];
 
 /// The procedures at their numbers. NULL has no faults.
 pub const PROCEDURES: [&str; 22] = [

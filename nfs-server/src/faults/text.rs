@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::names::{ERRORS, PROCEDURES};
 use super::{
-    After, DELAY_MAX, ErrorName, Fault, FaultError, PathPattern, Probability, Problem, Procedure, When,
+    After, ClockJump, DELAY_MAX, ErrorName, Fault, FaultError, PathPattern, Probability, Problem, Procedure,
+    When,
 };
 use crate::limits::TRANSFER_MAX;
 use crate::size::parse_size;
@@ -27,6 +28,7 @@ impl FromStr for Fault {
             error: None,
             delay: None,
             short: None,
+            clock: None,
             when: When::default(),
         };
         let mut given = Vec::new();
@@ -52,6 +54,7 @@ impl Fault {
             "error" => self.error = Some(error(value)?),
             "delay" => self.delay = Some(delay(value)?),
             "short" => self.short = Some(short(value)?),
+            "clock" => self.clock = Some(clock(value)?),
             "after" => self.when.after = after(value)?,
             "every" => self.when.every = Some(positive(value)?),
             "probability" => self.when.probability = Some(probability(value)?),
@@ -65,7 +68,8 @@ impl Fault {
     /// Checks what only all parts together say.
     fn check(&self, given: &[&str]) -> Result<(), Problem> {
         let carries = self.procedure == Some(READ) || self.procedure == Some(WRITE);
-        if self.error.is_none() && self.delay.is_none() && self.short.is_none() {
+        let Fault { error, delay, short, clock, .. } = self;
+        if error.is_none() && delay.is_none() && short.is_none() && clock.is_none() {
             return Err(Problem::NoEffect);
         }
         if (self.short.is_some() || matches!(self.when.after, After::Bytes(_))) && !carries {
@@ -80,13 +84,14 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fault { procedure, path, error, delay, short, when } = self;
+        let Fault { procedure, path, error, delay, short, clock, when } = self;
         let When { after, every, probability, seed, count } = when;
         write!(f, "op={}", procedure.map_or(ANY, Procedure::name))?;
         path.iter().try_for_each(|PathPattern(glob)| write!(f, ",path={glob}"))?;
         error.iter().try_for_each(|error| write!(f, ",error={}", error.name))?;
         delay.iter().try_for_each(|delay| write!(f, ",delay={}", Time(*delay)))?;
         short.iter().try_for_each(|bytes| write!(f, ",short={}", Bytes((*bytes).into())))?;
+        clock.iter().try_for_each(|jump| write!(f, ",clock={jump}"))?;
         match after {
             After::Calls(0) => {}
             After::Calls(calls) => write!(f, ",after={calls}")?,
@@ -149,8 +154,19 @@ impl fmt::Display for Time {
     }
 }
 
+impl fmt::Display for ClockJump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClockJump(seconds) = *self;
+        let (each, unit) = JUMPS.into_iter().find(|(each, _)| seconds % each == 0).unwrap_or((1, "s"));
+        write!(f, "{:+}{unit}", seconds / each)
+    }
+}
+
 /// Units of time in microseconds, the longest first.
 const TIMES: [(u64, &str); 3] = [(1_000_000, "s"), (1_000, "ms"), (1, "us")];
+
+/// Units of a clock's jumps in seconds, the longest first.
+const JUMPS: [(i64, &str); 4] = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m"), (1, "s")];
 
 fn procedure(name: &str) -> Result<Option<Procedure>, Problem> {
     if name == ANY {
@@ -171,6 +187,16 @@ fn delay(text: &str) -> Result<Duration, Problem> {
     let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| Problem::Time)?;
     let delay = number.checked_mul(each).map(Duration::from_micros);
     delay.filter(|delay| *delay <= DELAY_MAX).ok_or(Problem::Time)
+}
+
+fn clock(text: &str) -> Result<ClockJump, Problem> {
+    let jump = || {
+        let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let (each, _) = JUMPS.into_iter().find(|(_, unit)| *unit == &text[number.len()..])?;
+        let is_signed = number.starts_with(['+', '-']);
+        number.parse::<i64>().ok().filter(|_| is_signed)?.checked_mul(each)
+    };
+    ClockJump::new(jump().ok_or(Problem::Clock)?)
 }
 
 fn short(text: &str) -> Result<u32, Problem> {
@@ -221,6 +247,8 @@ mod tests {
                 "op=lookup,error=ENOENT,probability=0.25,seed=7",
             ),
             ("op=getattr,delay=0s,after=3", "op=getattr,delay=0s,after=3"),
+            ("op=create,clock=+90m,count=1", "op=create,clock=+90m,count=1"),
+            ("clock=-86400s", "op=any,clock=-1d"),
         ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), again);
         }
@@ -234,9 +262,9 @@ mod tests {
         insta::assert_snapshot!(wrong("op=create,error=EMFILE"), @r#""error=EMFILE": this is no error that NFSv3 can carry: EPERM, ENOENT, EIO, ENXIO, EACCES, EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR, EINVAL, EFBIG, ENOSPC, EROFS, EMLINK, ENAMETOOLONG, ENOTEMPTY, EDQUOT, ESTALE, ENOTSUP, EREMOTEIO, EJUKEBOX"#);
         insta::assert_snapshot!(wrong("path=build/*,error=EIO"), @r#""path=build/*": a path in the view begins with '/'"#);
         insta::assert_snapshot!(wrong("path=/build/[,error=EIO"), @r#""path=/build/[": this is no pattern: unclosed character class; missing ']'"#);
-        insta::assert_snapshot!(wrong("op=write"), @r#""op=write": nothing would happen: one of error, delay and short has to be there"#);
-        insta::assert_snapshot!(wrong("op=write,errno=EIO"), @r#""errno=EIO": there is no such key: op, path, error, delay, short, after, every, probability, seed, count"#);
-        insta::assert_snapshot!(wrong("op=write,error"), @r#""error": a part is KEY=VALUE, with one of the keys op, path, error, delay, short, after, every, probability, seed, count"#);
+        insta::assert_snapshot!(wrong("op=write"), @r#""op=write": nothing would happen: one of error, delay, short and clock has to be there"#);
+        insta::assert_snapshot!(wrong("op=write,errno=EIO"), @r#""errno=EIO": there is no such key: op, path, error, delay, short, clock, after, every, probability, seed, count"#);
+        insta::assert_snapshot!(wrong("op=write,error"), @r#""error": a part is KEY=VALUE, with one of the keys op, path, error, delay, short, clock, after, every, probability, seed, count"#);
         insta::assert_snapshot!(wrong("error=EIO,error=EIO"), @r#""error=EIO": this key was given already"#);
         insta::assert_snapshot!(wrong("error=EIO,after=1Q"), @r#""after=1Q": a number of calls is needed here, or bytes with a letter, as in 4096B or 1M"#);
         insta::assert_snapshot!(wrong("op=lookup,error=EIO,after=1M"), @r#""op=lookup,error=EIO,after=1M": only op=read and op=write carry bytes"#);
@@ -245,10 +273,24 @@ mod tests {
         insta::assert_snapshot!(wrong("op=any,short=1K"), @r#""op=any,short=1K": only op=read and op=write carry bytes"#);
         insta::assert_snapshot!(wrong("op=read,delay=5"), @r#""delay=5": a time is a whole number with us, ms or s behind it, up to 60s"#);
         insta::assert_snapshot!(wrong("op=read,delay=61s"), @r#""delay=61s": a time is a whole number with us, ms or s behind it, up to 60s"#);
+        for wrong_clock in [
+            "clock=1h",
+            "clock=+h",
+            "clock=+1w",
+            "clock=-0s",
+            "clock=+36501d",
+            "clock=+9999999999999999d",
+            "clock=",
+        ] {
+            let said = format!(
+                "{wrong_clock:?}: a clock jumps by a whole number with + or - before it and s, m, h or d behind it, up to 36500d"
+            );
+            assert_eq!(wrong(wrong_clock), said);
+        }
         insta::assert_snapshot!(wrong("error=EIO,every=0"), @r#""every=0": a whole number is needed here, above 0"#);
         insta::assert_snapshot!(wrong("error=EIO,probability=1.5"), @r#""probability=1.5": a chance is a number from 0 to 1"#);
         insta::assert_snapshot!(wrong("error=EIO,seed=3"), @r#""error=EIO,seed=3": without a probability, a seed decides nothing"#);
-        insta::assert_snapshot!(wrong(""), @r#""": a part is KEY=VALUE, with one of the keys op, path, error, delay, short, after, every, probability, seed, count"#);
+        insta::assert_snapshot!(wrong(""), @r#""": a part is KEY=VALUE, with one of the keys op, path, error, delay, short, clock, after, every, probability, seed, count"#);
     }
 
     fn some<T: std::fmt::Debug + Clone>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
@@ -263,6 +305,7 @@ mod tests {
             error in some(prop::sample::select(&ERRORS[..])),
             delay in some((0_u64..60_000_000).prop_map(Duration::from_micros)),
             short in some(1_u32..1 << 20),
+            clock in some(prop_oneof![1_i64..1 << 31, -(1_i64 << 31)..0]),
             after in prop_oneof![any::<u64>().prop_map(After::Calls), any::<u64>().prop_map(After::Bytes)],
             (every, count, seed) in (some(1_u64..), some(1_u64..), any::<u64>()),
             probability in some(0.0..=1.0),
@@ -279,6 +322,7 @@ mod tests {
                 error: error.map(|(name, status)| ErrorName { name, status }),
                 delay: delay.or(error.is_none().then_some(Duration::ZERO)),
                 short: short.filter(|_| carries),
+                clock: clock.map(|seconds| ClockJump::new(seconds).unwrap()),
                 when: When { after, every, count, seed: probability.map_or(0, |_| seed), probability },
             }
         }

@@ -31,7 +31,10 @@ pub(super) fn run<P: Procedure>(
     if call.blocking == Blocking::Never && idempotent {
         return Ok(Reply::WouldBlock);
     }
-    let Injection { delay, status, short } = faults.inject(&target);
+    let Injection { delay, status, short, clock } = faults.inject(&target);
+    if clock != 0 {
+        service.view.jump_clock(clock);
+    }
     std::thread::sleep(delay);
     if let Some(status) = status {
         reply.u32(status);

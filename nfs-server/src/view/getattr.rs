@@ -122,7 +122,7 @@ impl View {
             NodeKind::Directory { owner, .. } | NodeKind::Device { owner, .. } => *owner,
             _ => Owner::default(),
         };
-        let opened = self.times.shown(self.opened);
+        let opened = self.clock.shown(self.opened);
         Attributes {
             kind: self.kind(&Node::Declared(index)),
             mode,

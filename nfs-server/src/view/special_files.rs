@@ -81,7 +81,7 @@ impl View {
             (attributes.size, attributes.used) = (0, 0);
         }
         for time in [&mut attributes.accessed, &mut attributes.modified, &mut attributes.changed] {
-            *time = self.times.shown(*time);
+            *time = self.clock.shown(*time);
         }
         attributes
     }

@@ -199,3 +199,20 @@ fn of_several_faults_the_first_error_counts_and_delays_add_up() {
     world.root().setattr(&file, size(0)).unwrap_err();
     assert_eq!(injected(&world), [(0, None)], "of a directory that is not meant");
 }
+
+#[test]
+fn a_clock_that_jumps_gives_later_changes_other_times() {
+    let world =
+        World::faulty(&["op=create,path=/build/late,clock=+2h", "op=mkdir,path=/build/early,clock=-1d"]);
+    let (mut client, build) = (world.root(), world.at("build"));
+    let mut made = |name: &[u8]| client.create(&build, name, guarded(0o644)).unwrap().obj_attributes.unwrap();
+    let (before, late) = (made(b"before"), made(b"late"));
+    let after = made(b"after");
+    assert!((7200..7300).contains(&(late.mtime.seconds - before.mtime.seconds)), "{before:?} {late:?}");
+    assert!((0..100).contains(&(after.ctime.seconds - late.ctime.seconds)), "{late:?} {after:?}");
+    let early = client.mkdir(&build, b"early", mode(0o755)).unwrap().obj_attributes.unwrap();
+    assert!((79_100..=79_200).contains(&(before.mtime.seconds - early.mtime.seconds)), "{before:?} {early:?}");
+    let seen = client.getattr(&world.at("build/before")).unwrap();
+    assert_eq!(seen.mtime, before.mtime, "what was there before keeps its times");
+    assert_eq!(injected(&world), [(1, Some("/build/late".into())), (1, Some("/build/early".into()))]);
+}

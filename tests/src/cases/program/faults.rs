@@ -17,6 +17,7 @@ cases![
     a_delay_takes_as_long_as_it_says,
     what_carries_less_arrives_all_the_same,
     the_same_seed_fails_the_same_calls,
+    a_clock_that_jumps_makes_files_of_another_time,
     what_was_injected_is_told_and_is_in_the_report,
     nobody_else_has_the_fault,
     a_build_that_copes_with_a_fault_is_not_registered,
@@ -24,8 +25,8 @@ cases![
 ];
 
 /// What scripts use.
-const PROGRAMS: [&str; 12] =
-    ["sh", "cat", "cmp", "chmod", "dd", "ln", "ls", "mkdir", "mv", "readlink", "rm", "touch"];
+const PROGRAMS: [&str; 13] =
+    ["sh", "cat", "cmp", "chmod", "dd", "ln", "ls", "mkdir", "mv", "readlink", "rm", "stat", "touch"];
 
 fn words(place: &Place, faults: &[&str], script: &str) -> Vec<String> {
     if !place.path("shown").exists() {
@@ -149,6 +150,22 @@ fn the_same_seed_fails_the_same_calls(place: &Place) {
     assert_ne!(seen(2), one);
     let lines = one.lines().count();
     assert!((5..35).contains(&lines), "{one}");
+}
+
+fn a_clock_that_jumps_makes_files_of_another_time(place: &Place) {
+    let script = "cd /tmp; echo > source; echo > product; test source -nt product && echo newer
+                  echo > next; mkdir dir; touch -d @1000000 old; stat -c %Y source product next dir old";
+    for (jump, newer, ahead) in [("+1h", false, 3600), ("-1h", true, -3600)] {
+        let ran = shell(place, &[&format!("op=create,path=/tmp/product,clock={jump}")], script);
+        assert_eq!(ran.status, 0, "{}", ran.told());
+        assert_eq!(ran.stdout.starts_with("newer\n"), newer, "{}", ran.stdout);
+        let times: Vec<i64> = ran.stdout.lines().filter_map(|line| line.parse().ok()).collect();
+        let [source, others @ .., old] = &times[..] else { panic!("{}", ran.stdout) };
+        let jumped = |time: &i64| (ahead..ahead + 60).contains(&(time - source));
+        assert!(others.len() == 3 && others.iter().all(jumped), "{}", ran.stdout);
+        assert_eq!(*old, 1_000_000, "what a program sets is what it sees");
+        assert!(ran.stderr.contains("in 1 call, first at /tmp/product"), "{}", ran.stderr);
+    }
 }
 
 fn what_was_injected_is_told_and_is_in_the_report(place: &Place) {
