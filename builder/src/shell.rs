@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sandbox::cancel::Cancel;
-use sandbox::command::unused_directory;
 use sandbox::jail::{Files, JailSpec, Mac, Profile, Stdio3, User};
-use sandbox::{Ended, Privilege, Program, SessionProvider, SessionTerminal};
+use sandbox::{Ended, Privilege, Program, SessionProvider, SessionTerminal, unused_directory};
 
 use crate::attempt::kill_processes;
 use crate::build::{BuildError, BuildRequest, Builder};
@@ -105,7 +104,7 @@ impl Builder {
                 if let (Some(uid), Some(path)) = (owner.filter(|uid| *uid != user.uid), &session.build) {
                     return Err(BuildError::OthersDirectory { path: path.clone(), uid });
                 }
-                let (privilege, top) = (Privilege::Other(provider), unused_directory());
+                let (privilege, top) = (Privilege::Other(provider), unused_directory()?);
                 self.shell_as(SessionSetup { user, privilege, top }, job, session)
             }
         }

@@ -21,7 +21,7 @@ use sandbox::program::{ProgramError, ShowError};
 use sandbox::recovery::StateError;
 use sandbox::report::allow_list::AllowListError;
 use sandbox::view::{OpenError, SpecError};
-use sandbox::{MountError, NetworkError};
+use sandbox::{MountError, NetworkError, WorkDirError};
 
 use crate::exit::{CANNOT_EXECUTE, NIX_ERROR, NOT_FOUND, USAGE};
 use crate::failures::{RunError, UsageError};
@@ -71,6 +71,7 @@ pub fn of(error: &Any) -> Vec<String> {
         .or_else(|| error.downcast_ref().and_then(open))
         .or_else(|| error.downcast_ref().and_then(server))
         .or_else(|| error.downcast_ref().and_then(state))
+        .or_else(|| error.downcast_ref().and_then(work_dir))
         .or_else(|| error.downcast_ref().and_then(plan))
         .or_else(|| error.downcast_ref().and_then(store))
         .or_else(|| error.downcast_ref().and_then(settings))
@@ -301,7 +302,18 @@ fn server(error: &ServerError) -> Option<String> {
 
 fn state(error: &StateError) -> Option<String> {
     match error {
-        StateError::NotOurs { .. } => Some("--state-dir names another one".into()),
+        StateError::NotOurs { .. } | StateError::Exchangeable { .. } => {
+            Some("--state-dir names another one".into())
+        }
+        _ => None,
+    }
+}
+
+fn work_dir(error: &WorkDirError) -> Option<String> {
+    match error {
+        WorkDirError::Exchangeable { .. } => {
+            Some("unset TMPDIR, or have it name a directory of root's, such as /tmp".into())
+        }
         _ => None,
     }
 }

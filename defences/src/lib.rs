@@ -50,11 +50,15 @@ defences! {
     ExportPath = "export-path",
     /// There are only so many connections to a server.
     Connections = "connections",
+    /// A call that is longer than any may be is not waited for.
+    RecordSize = "record-size",
     /// What a program may write has an end.
     Quotas = "quotas",
 
     /// Server and mount are in a network of their own.
     ServerNetwork = "server-network",
+    /// The kernel's client of a view talks to nobody when the view's server has gone.
+    EndedClients = "ended-clients",
     /// The server is the user that the view is for, without capabilities.
     ServerUser = "server-user",
     /// The server opens only files of its view (landlock).
@@ -96,6 +100,8 @@ defences! {
     Streams = "streams",
     /// The terminal of who watches is not a program's controlling terminal.
     Terminal = "terminal",
+    /// A program is in a session of its own, which the terminal of who watches does not control.
+    OwnSession = "own-session",
     /// All processes of a build user are killed when his build has ended.
     KilledUser = "killed-user",
 
@@ -112,6 +118,8 @@ defences! {
 
     /// Directories with run records are written by root alone.
     StateDirectory = "state-directory",
+    /// Root makes temporary directories and records where nobody else can exchange them.
+    SafeDirectories = "safe-directories",
     /// The daemon does for somebody what he could do himself: as this user, with his groups.
     AskingUser = "asking-user",
     /// The daemon shows no devices but the usual ones.

@@ -10,6 +10,7 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::path::Path;
 use std::process::{self, Child, Command, ExitCode, Stdio};
 
+use defences::Defence;
 use nix::sys::prctl;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
@@ -60,7 +61,7 @@ impl Guard {
     pub(crate) fn start(program: &Path, switch: &File) -> io::Result<Guard> {
         let (end, alive) = io::pipe()?;
         let mut command = Command::new(program);
-        command.arg(WORD).env_clear().current_dir("/");
+        command.arg(WORD).env_clear().envs(defences::passed_on()).current_dir("/");
         command.stdin(Stdio::from(end)).stdout(switch.try_clone()?).stderr(Stdio::null());
         sys::in_own_session(&mut command);
         Ok(Guard { alive: Some(alive), ready: None, process: Process::Started(command.spawn()?) })
@@ -113,6 +114,9 @@ fn wait_and_shut_down() -> io::Result<()> {
     SigSet::all().thread_block()?;
     prctl::set_name(NAME)?;
     io::stdin().read_to_end(&mut Vec::new())?;
+    if !Defence::EndedClients.stands() {
+        return Ok(());
+    }
     let mut switch = io::stdout();
     switch.write_all(b"1")?;
     switch.flush()

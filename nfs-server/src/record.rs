@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use defences::Defence;
 use memmap2::MmapMut;
 
 use crate::limits::{CALL_HEAD_MAX, FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECEIVE_CHUNK, RECORD_MAX};
@@ -105,7 +106,7 @@ impl RecordReader {
             let header = u32::from_be_bytes(*header);
             let length = (header & !LAST_FRAGMENT) as usize;
             total += length;
-            if total > RECORD_MAX {
+            if total > RECORD_MAX && Defence::RecordSize.stands() {
                 return Err(RecordError::TooLong);
             }
             fragments.push(length)?;

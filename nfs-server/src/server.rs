@@ -261,10 +261,10 @@ impl Shared {
             if let Some(untold) = self.log_limit.tell() {
                 tracing::warn!(%peer, reason, untold, "refused a connection");
             }
-            return;
-        }
-        if let Err(error) = self.start(stream) {
-            tracing::warn!(%peer, %error, "cannot serve a connection");
+        } else if let Err(error) = self.start(stream)
+            && let Some(untold) = self.log_limit.tell()
+        {
+            tracing::warn!(%peer, %error, untold, "cannot serve a connection");
         }
     }
 

@@ -108,14 +108,6 @@ pub enum RequestError {
     NoProgram(PathBuf),
 }
 
-/// A path for a session's directory, in TMPDIR.
-#[must_use]
-pub fn unused_directory() -> PathBuf {
-    // The profiles of macOS know paths without links only.
-    let within = if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() };
-    within.join(mounter::unguessable("loopbox"))
-}
-
 /// An empty directory with the mode and the owner of this machine's at the same place, or root's if it has none.
 pub(crate) fn directory(at: &Path) -> Entry {
     let (mode, owner) = at.metadata().ok().filter(std::fs::Metadata::is_dir).map_or_else(

@@ -27,6 +27,7 @@ mod phantom;
 pub mod program;
 pub mod recovery;
 pub mod report;
+mod safe_place;
 mod server;
 pub mod session;
 pub mod status;
@@ -41,7 +42,7 @@ pub use session::{
     Ended, PhaseSeconds, Privilege, Program, ProvidedSession, Session, SessionError, SessionProvider,
     SessionTerminal, Setup,
 };
-pub use work_dir::{Layout, Top, WorkDir, WorkDirError};
+pub use work_dir::{Layout, Top, WorkDir, WorkDirError, temporary_directory, unused_directory};
 
 /// What a program sees, as plain data.
 pub mod view {

@@ -10,6 +10,8 @@ use mounter::process::{self, Process};
 use mounter::{Source, farm, options, tree};
 use serde::{Deserialize, Serialize};
 
+use crate::safe_place::exchangeable;
+
 /// The longest record that is read, in bytes: one names a handful of paths.
 const RECORD_MAX: u64 = 1 << 16;
 
@@ -69,6 +71,14 @@ pub enum StateError {
         /// The directory.
         path: PathBuf,
     },
+    /// Somebody else could put another directory in its place.
+    #[error("root cannot rely on the state directory {path:?}: others can exchange what is in {directory:?}")]
+    Exchangeable {
+        /// The directory.
+        path: PathBuf,
+        /// One on the way there.
+        directory: PathBuf,
+    },
     /// A record cannot be written.
     #[error("cannot write the run record {path:?}")]
     Write {
@@ -109,10 +119,14 @@ impl StateDir {
         let ours = metadata.is_dir()
             && metadata.uid() == nix::unistd::geteuid().as_raw()
             && metadata.mode() & 0o022 == 0;
-        if ours || !Defence::StateDirectory.stands() {
-            Ok(StateDir { path: path.into() })
-        } else {
-            Err(StateError::NotOurs { path: path.into() })
+        if !ours && Defence::StateDirectory.stands() {
+            return Err(StateError::NotOurs { path: path.into() });
+        }
+        let is_roots = nix::unistd::geteuid().is_root() && Defence::SafeDirectories.stands();
+        let around = path.parent().filter(|_| is_roots);
+        match around.map(exchangeable).transpose().map_err(make)?.flatten() {
+            Some(directory) => Err(StateError::Exchangeable { path: path.into(), directory }),
+            None => Ok(StateDir { path: path.into() }),
         }
     }
 

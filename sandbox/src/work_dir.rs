@@ -5,7 +5,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use defences::Defence;
+
 use crate::recovery::{Leftovers, RunRecord, StateDir, StateError};
+use crate::safe_place::exchangeable;
 
 /// The name of a mount point that everybody sees. Spotlight skips directories whose names end so.
 const VISIBLE: &str = "view.noindex";
@@ -58,6 +61,16 @@ pub enum WorkDirError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Somebody else could have root work elsewhere.
+    #[error(
+        "root cannot rely on the temporary directory {path:?}: others can exchange what is in {directory:?}"
+    )]
+    Exchangeable {
+        /// TMPDIR.
+        path: PathBuf,
+        /// It, or a directory on the way there.
+        directory: PathBuf,
     },
 }
 
@@ -136,6 +149,29 @@ impl Drop for WorkDir {
             }
         }
     }
+}
+
+/// The directory for what is there for a while: TMPDIR, if root may rely on it. Under sudo it may be the choice of a user, who must
+/// not be able to put something else in the place of what root makes there.
+///
+/// # Errors
+/// [`WorkDirError::Exchangeable`] for root if others could; [`WorkDirError::Make`] if there is no such directory.
+pub fn temporary_directory() -> Result<PathBuf, WorkDirError> {
+    // The profiles of macOS know paths without links only.
+    let path = if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() };
+    let is_roots = nix::unistd::geteuid().is_root() && Defence::SafeDirectories.stands();
+    match is_roots.then(|| exchangeable(&path)).transpose().map_err(while_making(&path))?.flatten() {
+        Some(directory) => Err(WorkDirError::Exchangeable { path, directory }),
+        None => Ok(path),
+    }
+}
+
+/// A path for a session's directory in there.
+///
+/// # Errors
+/// As [`temporary_directory`].
+pub fn unused_directory() -> Result<PathBuf, WorkDirError> {
+    Ok(temporary_directory()?.join(mounter::unguessable("loopbox")))
 }
 
 /// Where a view is mounted in a top directory. On Linux nobody but root can look into the directory; on macOS everybody

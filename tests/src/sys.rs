@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -84,6 +84,14 @@ pub fn open_by_handle(path: &Path) -> io::Result<()> {
     // SAFETY: the descriptor was just opened and belongs to nobody else.
     drop(unsafe { OwnedFd::from_raw_fd(opened) });
     Ok(())
+}
+
+/// Types into a terminal, as somebody at its keys would.
+pub fn type_into_terminal(terminal: impl AsFd, text: &str) -> io::Result<()> {
+    text.bytes().try_for_each(|byte| {
+        // SAFETY: TIOCSTI reads one byte, which outlives the call.
+        check(unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSTI, &raw const byte) }.into())
+    })
 }
 
 /// Makes a mount read-only or writable, and all mounts below it too if `recursive` (mount_setattr(2), Linux 5.12).

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use sandbox::access::Recording;
 use sandbox::backend::{BackendError, Kind};
 use sandbox::cancel::Cancel;
-use sandbox::command::{Command, Request, unused_directory};
+use sandbox::command::{Command, Request};
 use sandbox::entry::MacHost;
 use sandbox::jail::{JailError, Outcome, StreamError, Streams};
 use sandbox::{
     Ended, Layout, Program, ServeError, ServeOptions, SessionError, SessionTerminal, Setup, Top, WorkDir,
-    phantom,
+    WorkDirError, phantom, unused_directory,
 };
 
 use super::entering;
@@ -57,8 +57,16 @@ pub struct Over {
 
 impl<'a> InView<'a> {
     /// Nothing is made yet.
-    pub fn new(request: &'a Request, backend: Kind, recording: Recording, walks_hidden: bool) -> InView<'a> {
-        InView { request, backend, recording, walks_hidden, base: unused_directory() }
+    ///
+    /// # Errors
+    /// There is no place where something could be made.
+    pub fn new(
+        request: &'a Request,
+        backend: Kind,
+        recording: Recording,
+        walks_hidden: bool,
+    ) -> Result<InView<'a>, WorkDirError> {
+        Ok(InView { request, backend, recording, walks_hidden, base: unused_directory()? })
     }
 
     /// The command as a plan that is only looked at.

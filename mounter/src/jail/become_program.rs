@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::process;
 
+use defences::Defence;
+
 use super::control::{self, Inside};
 use super::{JailError, JailSpec};
 
@@ -34,7 +36,7 @@ pub(super) fn or_report(taken: Result<Infallible, JailError>, channel: &UnixStre
 
 /// Starts a new session, if the program is to have one, with its controlling terminal.
 pub(super) fn start_session(spec: &JailSpec) -> Result<(), JailError> {
-    if spec.new_session {
+    if spec.new_session && Defence::OwnSession.stands() {
         nix::unistd::setsid().map_err(|errno| JailError::Session { source: errno.into() })?;
         if spec.terminal {
             let stdin = rustix::stdio::stdin();

@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use defences::Defence;
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
@@ -215,7 +216,7 @@ fn become_forked(
             Ok(Some(Forked::Server(control.into())))
         }
         (Kind::ForkServer, [Some(socket), None, None, None]) => {
-            nix::unistd::setsid()?;
+            leave_session()?;
             serve(socket.into())
         }
         (Kind::Killer, [Some(asked), None, None, None]) => kill_all_of(asked.into()).map(|()| None),
@@ -234,10 +235,14 @@ fn become_attendant(stderr: &OwnedFd) -> io::Result<()> {
 fn become_supervisor(stdin: &OwnedFd, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<()> {
     sys::set_ignored(Signal::SIGCHLD, false)?;
     prctl::set_name(c"loopbox-jail")?;
-    nix::unistd::setsid()?;
+    leave_session()?;
     nix::unistd::dup2_stdin(stdin)?;
     nix::unistd::dup2_stdout(stdout)?;
     Ok(nix::unistd::dup2_stderr(stderr)?)
+}
+
+fn leave_session() -> nix::Result<()> {
+    if Defence::OwnSession.stands() { nix::unistd::setsid().map(drop) } else { Ok(()) }
 }
 
 /// The kernel signals all that this user may signal, but for the caller itself (kill(2)).

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use defences::Defence;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, major, minor};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
@@ -70,7 +71,7 @@ impl Client {
     /// Ends every call that waits for the server, and every call to come, with EIO, for good: nothing is sent to
     /// anybody any more. Where the mount is still in use somewhere, that is the end of its use.
     pub(crate) fn shut_down(&self) {
-        if let Some(switch) = &self.switch
+        if let Some(switch) = self.switch.as_ref().filter(|_| Defence::EndedClients.stands())
             && let Err(error) = (&**switch).write_all(b"1")
             // The kernel has no client any more: nobody uses the mount.
             && error.raw_os_error() != Some(libc::ENODEV)

@@ -211,7 +211,10 @@ fn a_clock_that_jumps_gives_later_changes_other_times() {
     assert!((7200..7300).contains(&(late.mtime.seconds - before.mtime.seconds)), "{before:?} {late:?}");
     assert!((0..100).contains(&(after.ctime.seconds - late.ctime.seconds)), "{late:?} {after:?}");
     let early = client.mkdir(&build, b"early", mode(0o755)).unwrap().obj_attributes.unwrap();
-    assert!((79_100..=79_200).contains(&(before.mtime.seconds - early.mtime.seconds)), "{before:?} {early:?}");
+    assert!(
+        (79_100..=79_200).contains(&(before.mtime.seconds - early.mtime.seconds)),
+        "{before:?} {early:?}"
+    );
     let seen = client.getattr(&world.at("build/before")).unwrap();
     assert_eq!(seen.mtime, before.mtime, "what was there before keeps its times");
     assert_eq!(injected(&world), [(1, Some("/build/late".into())), (1, Some("/build/early".into()))]);

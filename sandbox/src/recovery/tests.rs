@@ -65,6 +65,19 @@ fn a_directory_that_others_may_write_is_refused() {
 }
 
 #[test]
+fn a_directory_that_others_may_exchange_is_refused_to_root() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let opened = StateDir::open(&place.path().join("state"));
+    assert_eq!(
+        matches!(opened, Err(StateError::Exchangeable { .. })),
+        nix::unistd::geteuid().is_root(),
+        "{opened:?}"
+    );
+}
+
+#[test]
 fn a_record_that_was_being_written_is_removed_once_its_writer_is_dead() {
     let place = tempfile::tempdir().unwrap();
     let state = StateDir::open(&place.path().join("state")).unwrap();

@@ -28,7 +28,7 @@ impl Behind {
     pub fn mount(self, at: &Path) -> Result<()> {
         match self {
             Behind::Tmpfs => {
-                let options = format!("size={SIZE}M,mode=777");
+                let options = format!("size={SIZE}M,mode=1777");
                 mount(Some("backing"), at, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
                     .context("cannot mount tmpfs")
             }
@@ -40,7 +40,7 @@ impl Behind {
                 quiet(command("mkfs.ext4", ["-q", "-i", "8192"]).arg(&image))?;
                 quiet(command("mount", ["-o", "loop"]).arg(&image).arg(at))?;
                 fs::remove_dir(at.join("lost+found")).context("cannot empty the new file system")?;
-                fs::set_permissions(at, Permissions::from_mode(0o777)).context("cannot open it to everybody")
+                fs::set_permissions(at, Permissions::from_mode(0o1777)).context("cannot open it to everybody")
             }
         }
     }

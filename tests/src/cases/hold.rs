@@ -10,7 +10,7 @@ pub(in crate::cases) mod outside;
 mod port;
 mod programs;
 mod race;
-mod take_over;
+pub mod take_over;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {

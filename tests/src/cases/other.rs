@@ -22,7 +22,7 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 
-use crate::sys::Shared;
+use crate::sys::{Shared, type_into_terminal};
 
 /// The part of a file that is mapped.
 const MAPPED: NonZeroUsize = NonZeroUsize::new(3 * 4096).expect("not zero");
@@ -60,6 +60,8 @@ pub enum Act {
     Exchange { directory: PathBuf, file: String, made: String },
     /// Hands a descriptor of a file, open for writing, to whoever listens on the abstract socket of this name.
     Hand { socket: String, file: PathBuf },
+    /// Types into the terminal that is its standard input, as ioctl_tty(2) has it for TIOCSTI.
+    Type { text: String },
     /// Gives a file an extended attribute.
     Attribute { file: PathBuf },
     /// Locks one byte, says so, and then waits for the lock of another.
@@ -95,6 +97,7 @@ pub fn main(act: &Act) -> Result<ExitCode> {
         Act::Attribute { file } => {
             rustix::fs::setxattr(file, "user.attack", b"kept", rustix::fs::XattrFlags::empty())?;
         }
+        Act::Type { text } => type_into_terminal(std::io::stdin(), text)?,
         Act::Deep { directory, depth } => deep(directory, *depth)?,
         Act::Lock { file, at } => {
             let file = open(file)?;

@@ -12,6 +12,7 @@ use sandbox::compare::{Surroundings, compare_views};
 use sandbox::jail::Spawner;
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
+use sandbox::temporary_directory;
 
 use super::{Arguments, Report, html, table};
 use crate::commands::build::progress::waiting_for;
@@ -97,7 +98,7 @@ impl Arguments {
         // Hard links are made on the store's volume, if there is a store.
         let store = Store::from_environment();
         let builds = store.state().join("builds");
-        let base = if store.directory().is_dir() { builds } else { std::env::temp_dir() };
+        let base = if store.directory().is_dir() { builds } else { temporary_directory()? };
         std::fs::create_dir_all(&base)?;
         let spawner = Spawner::new(itself::program()?);
         let cancel = interrupt.cancel();

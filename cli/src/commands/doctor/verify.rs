@@ -8,7 +8,7 @@ mod large;
 mod report;
 mod server;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use sandbox::causes;
 use sandbox::recovery::StateDir;
+use sandbox::temporary_directory;
 
 use super::{Arguments, UNFIT};
 use crate::commands::need_root;
@@ -86,7 +87,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let interrupt = Interrupt::watch()?;
     let state = StateDir::open(&globals.state_dir)?;
     state.sweep()?;
-    let within = arguments.dir.clone().unwrap_or_else(usual_place);
+    let within = arguments.dir.clone().map_or_else(temporary_directory, Ok)?;
     let mut report = Report::of_this_machine();
     let made = Instant::now();
     match Ground::make(&std::path::absolute(within)?, &state, globals, arguments.quick) {
@@ -106,11 +107,6 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         output::print(report.for_people())?;
     }
     Ok(if report.is_good() { Status::Done } else { Status::Exited(UNFIT) })
-}
-
-/// Where the self-test makes its directory: without links, which the profiles of macOS do not follow.
-fn usual_place() -> PathBuf {
-    if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() }
 }
 
 /// Until it is to stop: the item that takes long is left alone then, the others end by themselves.

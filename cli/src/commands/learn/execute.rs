@@ -45,7 +45,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let request = arguments.declared.request(beside_the_machine(&declared), &arguments.command)?;
     // A server alone sees what is asked for.
     let request = Request { whole_machine: true, scratches: Scratches::Nfs, ..request };
-    let in_view = InView::new(&request, Kind::Nfs, Recording::Found, false);
+    let in_view = InView::new(&request, Kind::Nfs, Recording::Found, false)?;
     let plan = in_view.plan()?;
     let over = match in_view.run(plan, globals)? {
         Ran::Interrupted(status) => return Ok(status),

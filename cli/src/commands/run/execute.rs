@@ -31,7 +31,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let allowed = arguments.report.allowed()?;
     let request = arguments.request()?;
     let recording = if arguments.report.is_needed() { Recording::Hidden } else { Recording::Nothing };
-    let in_view = InView::new(&request, arguments.provided.backend, recording, arguments.report.is_deep());
+    let in_view = InView::new(&request, arguments.provided.backend, recording, arguments.report.is_deep())?;
     let plan = in_view.plan()?;
     if arguments.dry_run {
         output::print_json(&plan)?;

@@ -1,15 +1,17 @@
 //! Other users of the machine: by the daemon, and by what root's own loopbox takes from the one who starts it.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Outcome, World, attacks};
+use super::{Outcome, USER, World, attacks};
 use crate::cases::clean::traces;
+use crate::cases::hold::host::attacker;
 use crate::cases::loopbox::Ran;
 use crate::cases::nix::daemon::ORDINARY;
 use crate::cases::nix::daemon::hostile::{answered, connect, device_request};
@@ -60,6 +62,8 @@ attacks! {
         assert!(shown.contains("echo"), "{shown:?}");
         Outcome::when(shown.contains("-echo ") && shown.contains("rows 17"), format!("{shown:?}"))
     };
+    typed, "what somebody types at the caller's terminal", [Terminal, Streams, OwnSession], type_for_others;
+    exchanged_session, "the directory of a session of root's, in a user's directory", [SafeDirectories], exchange_session;
     set_id_of_the_machine, "a set-id program of the machine's", [SetIdBits, MountOptions, NewPrivileges], execute_set_id;
 }
 
@@ -74,6 +78,62 @@ fn forge_record(world: &World) -> Outcome {
     chown(&state, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
     let ran = world.loopbox.run(["clean"]);
     Outcome::when(!victim.exists(), ran.told())
+}
+
+/// A shell reads from its terminal after a command, as if somebody had typed.
+fn type_for_others(world: &World) -> Outcome {
+    // Since Linux 6.2 a machine can refuse it to everybody; not all do.
+    let refused = "/proc/sys/dev/tty/legacy_tiocsti";
+    if fs::exists(refused).expect("it can be looked for") {
+        fs::write(refused, "1").expect("root can set it");
+    }
+    let program = attacker();
+    let words =
+        ["run", "--uid", &USER.to_string(), "--with", &program, "--", &program, "__other", "type", "OWNED\n"];
+    let command = world.loopbox.command(words);
+    let mut shell = Command::new("bash");
+    let script = "stty -echo; \"$@\"; echo \"exit status $?\"; read -t 3 line; echo \"read: $line.\"";
+    shell.args(["-c", script, "bash"]).arg(command.get_program()).args(command.get_args());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let (_, shown) = Pty::start(&shell).end();
+    assert!(shown.contains("read: "), "{shown:?}");
+    Outcome::when(shown.contains("read: OWNED."), format!("{shown:?}"))
+}
+
+/// Under sudo, `TMPDIR` may be the user's choice. Whoever may rename what lies there can have root remove something else.
+fn exchange_session(world: &World) -> Outcome {
+    let users = world.place.directory("users");
+    chown(&users, Some(ORDINARY), Some(ORDINARY)).expect("root gives it away");
+    let roots = world.place.directory("users/roots");
+    fs::set_permissions(&roots, Permissions::from_mode(0o755)).expect("it is root's");
+    let victim = world.place.file("users/roots/file", "root's");
+    let mut command = world.loopbox.command(["run", "--with", "/bin/busybox", "--", "/bin/busybox", "cat"]);
+    command.env("TMPDIR", &users).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = command.spawn().expect("loopbox can be started");
+    let mut stdin = running.stdin.take().expect("it is a pipe");
+    // Who has been refused reads nothing.
+    let _ = stdin.write_all(b"begun\n");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(running.stdout.take().expect("it is a pipe"));
+    stdout.read_line(&mut line).expect("it can be read");
+    let session = fs::read_dir(&users).expect("it can be listed").flatten();
+    let session = session.map(|entry| entry.path()).find(|path| !path.ends_with("roots"));
+    if let Some(session) = session {
+        fs::rename(&session, world.place.path("users/aside")).expect("its owner can rename it");
+        fs::rename(&roots, &session).expect("its owner can rename it");
+    }
+    drop(stdin);
+    let ran = Ran::from(running.wait_with_output().expect("it ends"));
+    let is_left = victim.exists()
+        || fs::read_dir(&users)
+            .expect("it can be listed")
+            .flatten()
+            .any(|entry| entry.path().join("file").exists());
+    match (is_left, ran.stderr.contains("others can exchange what is in")) {
+        (false, _) => Outcome::Succeeded(ran.told()),
+        (true, true) => Outcome::Held(ran.told()),
+        (true, false) => Outcome::Failed(ran.told()),
+    }
 }
 
 /// What is user 0 inside may change what belongs to user 0.
@@ -100,12 +160,11 @@ fn change_stream(world: &World) -> Outcome {
 
 /// This program, as root's set-id program, says who it is.
 fn execute_set_id(world: &World) -> Outcome {
-    use crate::cases::hold::host::attacker;
     let program = world.place.directory("graft").join("program");
     fs::copy(attacker(), &program).expect("it can be copied");
     fs::set_permissions(&program, Permissions::from_mode(0o4755)).expect("it is root's");
     let (shown, with) = (format!("{}:/graft", world.place.path("graft").display()), attacker());
-    let user = super::USER.to_string();
+    let user = USER.to_string();
     let words = [
         "run",
         "--uid",

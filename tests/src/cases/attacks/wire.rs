@@ -2,24 +2,41 @@
 //! had got there.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, socket};
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
 
 use super::{Outcome, USER, World, attacks};
 use crate::attempts::port;
 use crate::cases::clean::traces;
 use crate::cases::hold::host::attacker;
+use crate::cases::hold::take_over::mounted_for_all;
 use crate::fuzz::records;
 
 /// More than a server takes at once, and fewer than a process may have.
 const CONNECTIONS: usize = 200;
 /// What a server takes at once, and some more.
 const TAKEN_MAX: usize = 40;
+/// Connections that have sent a part of a call, and those that were not waited for.
+const SLOW: usize = 100;
+const HALF_OPEN: usize = 10_000;
+/// How many files who makes those may have.
+const FILES: u64 = 20_000;
+/// How long the client is given to come to who waits on its server's port.
+const COMES: Duration = Duration::from_secs(3);
 /// A server that keeps silent for so long does not answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// A user that no view is for.
@@ -87,6 +104,22 @@ attacks! {
         let handle = handle.expect("the session's own handle");
         other.call(move |stream| ask(stream, &records::getattr(&handle)))
     };
+    endless_record, "a call of 2^31 bytes", [RecordSize], |world| {
+        let session = Session::start(world);
+        let ended = session.within({
+            let address = session.address;
+            move || endless(&mut port::privileged(address)?)
+        });
+        Outcome::when(ended.as_ref().is_ok_and(|ended| !ended), format!("{ended:?}"))
+    };
+    slow_senders, "connections that send a call's first bytes, and wait", [PeerPorts], |world| crowd(world, |address| {
+        let send = |_| TcpStream::connect(address).and_then(|mut stream| stream.write_all(&[0x80, 0]).map(|()| stream.into()));
+        (0..SLOW).flat_map(send).collect()
+    });
+    half_open, "ten thousand connections, none of which is waited for", [PeerPorts],
+        |world| crowd(world, |address| (0..HALF_OPEN).map(|_| begun(address)).collect());
+    hijacked, "an answer to a client whose server has ended", [ServerNetwork, EndedClients], |world| hijack(world, Signal::SIGTERM);
+    hijacked_at_once, "an answer to a client whose server was killed", [ServerNetwork], |world| hijack(world, Signal::SIGKILL);
     many_connections, "two hundred connections at once", [Connections], |world| {
         let session = Session::start(world);
         let address = session.address;
@@ -97,6 +130,85 @@ attacks! {
         });
         Outcome::when(taken > TAKEN_MAX, format!("{taken} of {CONNECTIONS} were answered"))
     };
+}
+
+/// Sends the beginning of a record that is the longest that can be announced; whether the server has ended the connection.
+fn endless(stream: &mut TcpStream) -> std::io::Result<bool> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&u32::MAX.to_be_bytes())?;
+    stream.write_all(&[0; 4096])?;
+    match stream.read(&mut [0]) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Ok(1..) => Err(ErrorKind::InvalidData.into()),
+        Ok(0) | Err(_) => Ok(true),
+    }
+}
+
+/// A connection that was asked for, whatever becomes of it.
+fn begun(address: SocketAddr) -> OwnedFd {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let own = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
+    let server = SockaddrIn::new(127, 0, 0, 1, address.port());
+    assert!(matches!(connect(own.as_raw_fd(), &server), Ok(()) | Err(Errno::EINPROGRESS)));
+    own
+}
+
+/// Whether connections of everybody's keep who has a port of the kernel's from an answer.
+fn crowd(world: &World, connect: fn(SocketAddr) -> Vec<OwnedFd>) -> Outcome {
+    setrlimit(Resource::RLIMIT_NOFILE, FILES, FILES).expect("root can have more files");
+    let session = Session::start(world);
+    let address = session.address;
+    let answer = session.within(move || {
+        let held = connect(address);
+        let answer = ask(&mut port::privileged(address)?, &records::null());
+        drop(held);
+        answer
+    });
+    Outcome::when(answer.is_err(), format!("{answer:x?}"))
+}
+
+/// Ends the server of a mount, and listens where it did: what the client sends then is answered by whoever gets it.
+fn hijack(world: &World, end: Signal) -> Outcome {
+    world.place.directory("shown");
+    let (mut serving, line) = mounted_for_all(&world.place, &world.loopbox);
+    let (server, _) = port::at(&line).expect("the table names the server");
+    let at = world.place.path("mnt");
+    let kept = File::open(at.join("shown")).expect("it can be opened");
+    kill(Pid::from_raw(serving.id().cast_signed()), end).expect("it runs");
+    serving.wait().expect("it can be waited for");
+    let false_server = TcpListener::bind(server).expect("the port is free");
+    false_server.set_nonblocking(true).expect("it need not wait");
+    let asking = thread::spawn(move || openat(&kept, "other", OFlag::O_RDONLY, Mode::empty()).map(drop));
+    let start = Instant::now();
+    let mut heard = None;
+    while heard.is_none() && start.elapsed() < COMES {
+        heard = false_server.accept().ok().and_then(|(stream, _)| answer_falsely(stream).ok());
+        thread::sleep(Duration::from_millis(20));
+    }
+    let succeeded = heard.is_some();
+    while !asking.is_finished() && start.elapsed() < COMES + PATIENCE {
+        // It is gone already, or it is the only way to end what waits for a server that nobody is.
+        let _ = umount2(&at, MntFlags::MNT_FORCE);
+        heard =
+            heard.or_else(|| false_server.accept().ok().and_then(|(stream, _)| answer_falsely(stream).ok()));
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = umount2(&at, MntFlags::MNT_DETACH);
+    // Where a client still waits, this process's end is what ends it.
+    let answer = asking.is_finished().then(|| asking.join().expect("it does not panic"));
+    Outcome::when(succeeded, format!("{answer:?}"))
+}
+
+/// Says of the first call that there is no such procedure.
+fn answer_falsely(mut stream: TcpStream) -> std::io::Result<TcpStream> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut head = [0; 8];
+    stream.read_exact(&mut head)?;
+    let words: [u32; 7] =
+        [1 << 31 | 24, u32::from_be_bytes([head[4], head[5], head[6], head[7]]), 1, 0, 0, 0, 3];
+    stream.write_all(&words.map(u32::to_be_bytes).concat())?;
+    Ok(stream)
 }
 
 /// A program that waits in a view, and what serves that. Dropped, it ends.

@@ -32,11 +32,16 @@ const COMES: Duration = Duration::from_secs(5);
 
 /// A view that is mounted for everybody, and its line in the table of mounts.
 fn mounted(place: &Place) -> (std::process::Child, String) {
+    mounted_for_all(place, &Loopbox::at(place))
+}
+
+/// The same with a loopbox of one's own.
+pub fn mounted_for_all(place: &Place, loopbox: &Loopbox) -> (std::process::Child, String) {
     place.file("shown/file", "shown");
     let entry = json!({ "graft": { "at": "/shown", "source": place.path("shown"), "access": "ro" } });
     let spec = place.file("spec.json", json!({ "entries": [entry] }).to_string());
     let at = place.directory("mnt");
-    let mut serving = Loopbox::at(place)
+    let mut serving = loopbox
         .command(["mount".as_ref(), spec.as_os_str(), at.as_os_str()])
         .stderr(Stdio::piped())
         .spawn()
