@@ -27,6 +27,7 @@ pub fn cases() -> Vec<Case> {
         deep::CASES,
         handed::CASES,
         changes::CASES,
+        changes::power::CASES,
     ]
     .concat()
 }

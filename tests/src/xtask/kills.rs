@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long, default_value_t = 100)]
     count: u32,
     /// Kill a build instead, and what cleans up after one, before each change to a file, and before each system call of
-    /// registration; and have each change fail.
+    /// registration; have each change fail; and have the power fail before each.
     #[arg(long, conflicts_with = "count")]
     changes: bool,
     /// Kill any one process of a build each time, in views over NFS.

@@ -1,5 +1,7 @@
 //! A build, and what cleans up after one, killed at each change that they make to a file, and refused each of them.
 
+pub mod power;
+
 use std::process::{Command, Stdio};
 use std::{fs, io};
 

@@ -165,7 +165,14 @@ impl Store {
 
     /// Asks a program of Nix.
     pub fn ask<'a>(&self, program: &str, words: impl IntoIterator<Item = &'a str>) -> String {
-        text(command(program, words).env("NIX_CONF_DIR", &self.configuration)).expect("Nix answers")
+        text(&mut self.asking(program, words)).expect("Nix answers")
+    }
+
+    /// The command that does so.
+    pub fn asking<'a>(&self, program: &str, words: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut asking = command(program, words);
+        self.configure(&mut asking);
+        asking
     }
 }
 
