@@ -19,18 +19,15 @@ mod unix {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    use defences::Defence;
     use nix::unistd::ForkResult;
 
     /// Makes the command's process the leader of a new session, and lets it inherit this one descriptor.
     pub(crate) fn in_own_session_with(command: &mut Command, kept: RawFd) {
-        let own = Defence::OwnSession.stands();
+        let own = defences::Defence::OwnSession.stands();
         // SAFETY: setsid(2) and fcntl(2) are async-signal-safe and touch no memory of this process.
         unsafe {
             command.pre_exec(move || {
-                if own {
-                    nix::unistd::setsid()?;
-                }
+                own.then(nix::unistd::setsid).transpose()?;
                 check(libc::fcntl(kept, libc::F_SETFD, 0))
             });
         }
