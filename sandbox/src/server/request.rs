@@ -152,3 +152,62 @@ impl From<Failure> for ServeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use nix::errno::Errno;
+
+    use super::*;
+    use crate::causes::in_a_line;
+
+    /// What the process that started the server says of what the server told it.
+    fn on_the_other_side(failure: &Failure) -> ServeError {
+        let sent = serde_json::to_vec(failure).unwrap();
+        serde_json::from_slice::<Failure>(&sent).unwrap().into()
+    }
+
+    #[test]
+    fn what_keeps_a_view_from_being_opened_is_the_same_on_both_sides() {
+        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+        let (at, source_path) = (path(b"/at\xff"), path(b"/source\xfe"));
+        let errors = [
+            OpenError::Missing { at: at.clone(), source_path: source_path.clone() },
+            OpenError::NotDirectory { at: at.clone(), source_path: source_path.clone() },
+            OpenError::Case { first: at.clone(), second: path(b"/AT\xff") },
+            OpenError::Source { step: "open".into(), at, source_path, source: Errno::ELOOP.into() },
+        ];
+        for error in errors {
+            let here = in_a_line(&error);
+            let there = on_the_other_side(&error.into());
+            assert_eq!(in_a_line(&there), format!("cannot open the view: {here}"));
+        }
+    }
+
+    #[test]
+    fn a_step_that_failed_keeps_its_error_number() {
+        let error = || io::Error::from(Errno::EMFILE);
+        for (failure, step) in [
+            (Failure::from(ServerError::Random(error())), "get random numbers from the system"),
+            (Failure::from(ServerError::Listen(error())), "listen on a port of 127.0.0.1"),
+            (Failure::from(ServerError::Thread(error())), "start a thread"),
+            (Failure::of("become its user", error()), "become its user"),
+        ] {
+            let ServeError::Step { step: told, source } = on_the_other_side(&failure) else {
+                panic!("{failure:?} is no step");
+            };
+            assert_eq!((told.as_str(), source.raw_os_error()), (step, Some(Errno::EMFILE as i32)));
+        }
+    }
+
+    #[test]
+    fn why_connections_cannot_be_told_apart_is_told() {
+        let error = on_the_other_side(&ServerError::Peers("no /proc".into()).into());
+        assert_eq!(
+            in_a_line(&error),
+            "cannot serve the view: cannot tell the kernel's connections from those of other programs: no /proc"
+        );
+    }
+}
