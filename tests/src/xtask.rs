@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 pub mod attacks;
 pub mod bench;
+mod boots;
 mod cases;
 pub mod check_macos;
 pub mod compare;
@@ -51,7 +52,7 @@ enum What {
     Suites(crate::suites::Options),
     /// Give mutated inputs to what reads bytes from others.
     Fuzz(fuzz::Options),
-    /// Count the lines of the server that the tests on the host and the fuzzers execute.
+    /// Count the lines that tests on the host and in the virtual machine and the fuzzers execute.
     Coverage(coverage::Options),
     /// Measure loopbox beside its peers: the kernel's NFS server, nfs-ganesha, and others.
     Bench(bench::Options),

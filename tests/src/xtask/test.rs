@@ -3,17 +3,14 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{check_macos, compare, fuzz, parity, probe, report, setup};
+use super::{boots, check_macos, compare, fuzz, parity, probe, report, setup};
 use crate::command::command;
-use crate::demo::Workload;
-use crate::demo::ways::machine;
 use crate::lab::checkers::Checkers;
 use crate::lab::macos::Toolchain;
 use crate::lab::new_nix::NewNix;
@@ -21,11 +18,7 @@ use crate::lab::ssh::Ssh;
 use crate::lab::suites::Tools;
 use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
-use crate::vm::{Output, Vm};
 
-/// How many machines run at once: each has one CPU and up to 4 GiB. More than a small machine has CPUs, as the first does
-/// little but wait, and others wait at times.
-const MACHINES: usize = 4;
 /// One boot's worth of cases takes about two minutes; a slow machine may need some times that.
 const BOOT_LIMIT: Duration = Duration::from_secs(900);
 
@@ -48,13 +41,6 @@ const BOOTS: &[&[&str]] = &[
     &["__vm-cases", "backends", "--on", "tmpfs"],
     &["__vm-suites", "--only", "fsx", "--only", "fio", "--on", "loopbox", "--ops", "20000", "--size", "16"],
 ];
-
-/// Sets whose cases build: their machine has the demonstration's store.
-const WITH_STORE: [&str; 6] = ["graph", "hide", "hold", "shell", "backends", VERIFY];
-
-/// Its machine has little memory, in MiB, so that writing more than that takes seconds.
-const VERIFY: &str = "verify";
-const LITTLE_MEMORY: u32 = 512;
 
 /// Which tests.
 #[derive(Debug, Args)]
@@ -97,7 +83,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         (Part::Style, style),
         (Part::Host, |lab| Ok([host(lab)?, fuzz::briefly(lab)?].into_iter().sum())),
         (Part::Macos, check_macos::check_briefly),
-        (Part::Vm, boots),
+        (Part::Vm, machines),
         (Part::Report, report::check),
         (Part::Compare, compare::run),
         (Part::Parity, |lab| {
@@ -185,59 +171,15 @@ fn host(lab: &Lab) -> Result<Tally> {
     Ok(tally)
 }
 
-/// The cases and the outside suites, some machines at a time.
-fn boots(lab: &Lab) -> Result<Tally> {
-    say(&format!(
-        "cases in the virtual machine, {MACHINES} at a time; the results of each come when it has ended"
-    ));
-    let program = lab.own_program()?;
+/// The cases and the outside suites.
+fn machines(lab: &Lab) -> Result<Tally> {
     let mut loopbox = OsString::from("LOOPBOX_PROGRAM=");
     loopbox.push(lab.loopbox()?);
-    let words = ["env".into(), loopbox, program.into()];
+    let command = ["env".into(), loopbox, lab.own_program()?.into()];
     Tools::bring(lab)?;
     NewNix::bring(lab)?;
     Ssh::bring(lab)?;
-    let queue = Mutex::new(BOOTS.iter());
-    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
-    let work = || {
-        let mut tally = Tally::default();
-        while let Some(arguments) = next() {
-            tally.add(boot(lab, &words, arguments));
-        }
-        tally
-    };
-    let tally = thread::scope(|scope| {
-        let machines: Vec<_> = (0..MACHINES).map(|_| scope.spawn(work)).collect();
-        machines.into_iter().map(|machine| machine.join().unwrap_or(Tally::one(false))).sum()
-    });
-    Ok(tally)
-}
-
-/// One boot; its output comes out whole when it has ended.
-fn boot(lab: &Lab, words: &[OsString], arguments: &[&str]) -> Tally {
-    say(&format!("starting a machine for {}", arguments.join(" ").replace("__vm-", "")));
-    let mut words = words.to_vec();
-    words.extend(arguments.iter().map(OsString::from));
-    let machine = if arguments.iter().any(|word| WITH_STORE.contains(word)) {
-        Workload::prepare(lab).map(|workload| machine(&workload))
-    } else {
-        Ok(Vm::default())
-    };
-    let memory = |vm: &Vm| if arguments.contains(&VERIFY) { LITTLE_MEMORY } else { vm.memory };
-    let run =
-        |vm: Vm| Vm { timeout: BOOT_LIMIT, memory: memory(&vm), ..vm }.run(lab, &words, Output::Capture);
-    match machine.and_then(run) {
-        Ok(finished) => {
-            let text = String::from_utf8_lossy(&finished.stdout);
-            print!("{text}{}", String::from_utf8_lossy(&finished.stderr));
-            let counted = text.lines().rev().find_map(Tally::parse);
-            counted.filter(|tally| finished.status == 0 || tally.failed > 0).unwrap_or(Tally::one(false))
-        }
-        Err(error) => {
-            println!("{arguments:?}: {error:#}");
-            Tally::one(false)
-        }
-    }
+    Ok(boots::run(lab, &command, BOOTS, BOOT_LIMIT))
 }
 
 fn cargo(lab: &Lab, arguments: &[&str]) -> Command {

@@ -76,6 +76,12 @@ impl Lines {
     }
 }
 
+/// Whether this module, which the source file declares, is compiled for tests alone.
+pub fn is_for_tests(source: &str, module: &str) -> bool {
+    let Some((before, _)) = source.split_once(&format!("mod {module};")) else { return false };
+    before.lines().rev().take_while(|line| line.starts_with("#[")).any(|line| line == "#[cfg(test)]")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +102,12 @@ mod tests {
         let one = Lines::parse(REPORT).unwrap().remove(&PathBuf::from("/a.rs")).unwrap();
         let source = "one\ntwo\n\n#[cfg(test)]\nmod tests {\nsix\n";
         assert_eq!(one.without_tests(source).missing(), "2");
+    }
+
+    #[test]
+    fn a_module_is_for_tests_by_its_attributes() {
+        let source = "mod a;\n#[cfg(test)]\n#[cfg(unix)]\nmod tests;\n\nmod b;\n";
+        assert!(is_for_tests(source, "tests"));
+        assert!(!is_for_tests(source, "a") && !is_for_tests(source, "b") && !is_for_tests(source, "c"));
     }
 }
