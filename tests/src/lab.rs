@@ -12,6 +12,7 @@ pub mod apt;
 pub mod browser;
 pub mod checkers;
 pub mod debian;
+pub mod emulator;
 pub mod kernel;
 pub mod llvm;
 mod loopbox;

@@ -1,4 +1,5 @@
-//! The virtual machine: User-Mode Linux on the host's own files, to run a program as root beside a real NFS client.
+//! The virtual machine: Linux on the host's own files, to run a program as root beside a real NFS client. The kernel is
+//! User-Mode Linux's, or a stock one on an emulated processor.
 //!
 //! The program sees the host's files at their own paths. What it writes to the lab's `kept` directory is kept; all else
 //! that it writes, renames or removes is so in the machine alone. Everything is in one pid namespace whose death is tied to ours, so that nothing is left.
@@ -13,16 +14,22 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::lab::Lab;
+use crate::lab::emulator::Emulator;
 use crate::lab::kernel::Kernel;
 
+pub mod emulator;
 pub mod enter;
+mod host;
 pub mod init;
 pub mod knfsd;
+mod line;
 pub mod processor;
 pub mod root;
+mod uml;
 
 /// How long between two looks at whether the machine has ended.
 const POLL: Duration = Duration::from_millis(20);
@@ -33,9 +40,33 @@ const KEPT: &str = "LOOPBOX_KEPT";
 /// How much of the kernel's messages an error repeats.
 const CONSOLE_TAIL: usize = 3000;
 
+/// What a machine's kernel runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub enum Platform {
+    /// User-Mode Linux: the kernel is a program of the host's. Quick, but a system call is an exchange between two programs.
+    #[default]
+    Uml,
+    /// A processor in software, with a kernel as distributions have it: everything is slow, and a system call not slower
+    /// than everything else.
+    Emulator,
+}
+
+/// A kernel that was brought, to be started on its platform.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Boot {
+    /// User-Mode Linux's.
+    Uml(Kernel),
+    /// The emulator with its own.
+    Emulator(Emulator),
+}
+
 /// A machine that can be started.
 #[derive(Clone, Debug)]
 pub struct Vm {
+    /// What its kernel runs on.
+    pub platform: Platform,
+    /// Whether its clock counts instructions and not time: a nanosecond each. Of the emulator alone.
+    pub counts_instructions: bool,
     /// Memory in MiB.
     pub memory: u32,
     /// Disk images; a run's writes to one that is not `keep` are forgotten.
@@ -82,7 +113,8 @@ pub enum Output {
 /// All that the helpers on both sides need to know; written to a file that they read.
 #[derive(Debug, Serialize, Deserialize)]
 struct Job {
-    kernel: PathBuf,
+    boot: Boot,
+    counts_instructions: bool,
     checkout: PathBuf,
     /// The one directory of the host that the program can write to.
     kept: PathBuf,
@@ -98,26 +130,31 @@ struct Job {
 
 impl Default for Vm {
     fn default() -> Vm {
-        Vm { memory: 4096, disks: Vec::new(), timeout: Duration::from_secs(600), helper: None }
+        Vm {
+            platform: Platform::default(),
+            counts_instructions: false,
+            memory: 4096,
+            disks: Vec::new(),
+            timeout: Duration::from_secs(600),
+            helper: None,
+        }
     }
 }
 
 impl Vm {
     /// Boots, runs the program as root in the checkout's directory, powers off.
     pub fn run(&self, lab: &Lab, program: &[OsString], output: Output) -> Result<Finished> {
-        self.run_kernel(lab, &Kernel::bring(lab)?, program, output)
+        let boot = match self.platform {
+            Platform::Uml => Boot::Uml(Kernel::bring(lab)?),
+            Platform::Emulator => Boot::Emulator(Emulator::bring(lab)?),
+        };
+        self.run_boot(lab, &boot, program, output)
     }
 
     /// The same with any kernel.
-    pub fn run_kernel(
-        &self,
-        lab: &Lab,
-        kernel: &Kernel,
-        program: &[OsString],
-        output: Output,
-    ) -> Result<Finished> {
+    pub fn run_boot(&self, lab: &Lab, boot: &Boot, program: &[OsString], output: Output) -> Result<Finished> {
         let directory = RunDirectory::make(lab)?;
-        let job = self.job(lab, kernel, program, &directory.0)?;
+        let job = self.job(lab, boot, program, &directory.0)?;
         let spec = directory.0.join("job.json");
         fs::write(&spec, serde_json::to_vec_pretty(&job)?).context("cannot write the job")?;
 
@@ -138,13 +175,14 @@ impl Vm {
         Ok(Finished { status, stdout, stderr })
     }
 
-    fn job(&self, lab: &Lab, kernel: &Kernel, program: &[OsString], directory: &Path) -> Result<Job> {
+    fn job(&self, lab: &Lab, boot: &Boot, program: &[OsString], directory: &Path) -> Result<Job> {
         let helper = match &self.helper {
             Some(helper) => helper.clone(),
             None => lab.own_program()?,
         };
         Ok(Job {
-            kernel: kernel.root.clone(),
+            boot: boot.clone(),
+            counts_instructions: self.counts_instructions,
             checkout: lab.checkout().to_owned(),
             kept: lab.kept("")?,
             memory: self.memory,
@@ -156,6 +194,33 @@ impl Vm {
             console: directory.join("console"),
             directory: directory.to_owned(),
         })
+    }
+}
+
+impl Boot {
+    /// The directory below which the kernel's modules are, as `modprobe -d` takes it.
+    fn modules_root(&self) -> PathBuf {
+        match self {
+            Boot::Uml(kernel) => kernel.root.clone(),
+            Boot::Emulator(emulator) => emulator.kernel(),
+        }
+    }
+
+    /// Where they are: a directory for each release.
+    fn modules(&self) -> PathBuf {
+        match self {
+            Boot::Uml(kernel) => kernel.root.join("usr/lib/uml/modules"),
+            Boot::Emulator(emulator) => emulator.kernel().join("usr/lib/modules"),
+        }
+    }
+
+    /// The device that is the machine's disk with this number.
+    fn disk(&self, number: usize) -> String {
+        let letter = char::from(b'a' + u8::try_from(number % 26).unwrap_or_default());
+        match self {
+            Boot::Uml(_) => format!("/dev/ubd{letter}"),
+            Boot::Emulator(_) => format!("/dev/vd{letter}"),
+        }
     }
 }
 

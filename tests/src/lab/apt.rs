@@ -84,6 +84,13 @@ impl Suite {
         Ok(versions)
     }
 
+    /// The packages that one depends on, as one that is only another name for the newest of its kind does.
+    pub fn depends(&self, package: &str) -> Result<Vec<String>> {
+        let tree = text(self.apt("apt-cache", ["depends", "--important"]).arg(package))?;
+        let names = tree.lines().filter_map(|line| line.trim_start().strip_prefix("Depends: "));
+        Ok(names.map(str::to_owned).collect())
+    }
+
     /// Brings the source packages' files into `into`, without unpacking.
     pub fn sources(&self, packages: &[&str], into: &Path) -> Result<()> {
         say(&format!("bringing the sources of {} from Debian {}", packages.join(", "), self.name));

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::Lab;
 use super::versions::{self, Purpose, Wanted};
-use crate::vm::{Output, Vm};
+use crate::vm::{Boot, Output, Vm};
 
 /// Of a newer suite. Debian 12's own (6.1) dies at its first process on CPUs whose register state is larger than it
 /// expects (AMX), and has no seccomp mode, which halves the cost of a system call.
@@ -19,7 +20,7 @@ const PACKAGES: Wanted<'_> =
 const TRIAL: Duration = Duration::from_secs(60);
 
 /// An unpacked kernel with its modules and the C library that it was linked with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kernel {
     /// The directory that becomes the kernel program's own root.
     pub root: PathBuf,
@@ -37,10 +38,10 @@ impl Kernel {
 
 /// Starts a machine with it, which has the NFS client and the kernel's NFS server.
 fn try_out(lab: &Lab, root: &Path) -> Result<()> {
-    let kernel = Kernel { root: root.to_owned() };
+    let boot = Boot::Uml(Kernel { root: root.to_owned() });
     let machine = Vm { memory: 512, timeout: TRIAL, ..Vm::default() };
     let words = ["modprobe", "--all", "nfs", "nfsv3", "nfsd", "overlay", "loop"].map(Into::into);
-    let finished = machine.run_kernel(lab, &kernel, &words, Output::Capture)?;
+    let finished = machine.run_boot(lab, &boot, &words, Output::Capture)?;
     let said = String::from_utf8_lossy(&finished.stderr);
     ensure!(finished.status == 0, "the machine's modules cannot be loaded: {said}");
     Ok(())

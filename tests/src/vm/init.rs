@@ -1,6 +1,6 @@
 //! The machine's inside: process 1, which makes a usual Linux root, runs the program and powers off.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -13,11 +13,11 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, chdir, pivot_root, sync};
 use rustix::process::{WaitOptions, wait};
 
-use super::{INSIDE, Job, KEPT};
+use super::host::{Host, Stream};
+use super::{Boot, INSIDE, Job, KEPT, emulator};
 use crate::command::{command, quiet};
 
 /// How long output that is still on its way may take once the program has ended; daemons may hold the pipe for ever.
@@ -26,8 +26,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const STAGE: &str = "/mnt";
 /// What stays of the modules that the tests need, loaded before anything runs.
 const MODULES: [&str; 4] = ["nfs", "nfsv3", "overlay", "loop"];
-/// Where Debian's package of the kernel has its modules, and where programs look for those of the running kernel.
-const MODULES_OF_KERNEL: &str = "usr/lib/uml/modules";
+/// Where programs look for modules of the running kernel.
 const MODULES_AT: &str = "/lib/modules";
 
 /// Process 1. Never returns: the machine is off at the end.
@@ -42,12 +41,12 @@ pub fn main(spec: &Path) -> Result<ExitCode> {
 
 fn live(spec: &Path) -> Result<()> {
     let job: Job = serde_json::from_slice(&fs::read(spec)?).context("the job cannot be read")?;
-    // In the host's root, which is left: a descriptor stays, and no program in the machine finds the file.
-    let mut status_file = File::create(&job.status).context("cannot create the status file")?;
+    let status_file = Host::status_file(&job)?;
     build_root(&job)?;
     bring_up(&job)?;
     more_descriptors()?;
-    let status = run(&job)?;
+    let host = Host::connect(status_file)?;
+    let status = run(&job, &host)?;
     // Nothing may hold a disk any more; the answer is that there was nobody left.
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     for disk in job.disks.iter().rev() {
@@ -56,8 +55,7 @@ fn live(spec: &Path) -> Result<()> {
             let _ = umount2(&disk.at, MntFlags::MNT_DETACH);
         }
     }
-    writeln!(status_file, "{status}")?;
-    status_file.sync_all().context("cannot write the status file")
+    host.end(status)
 }
 
 /// Puts an overlay over the host's files, so that only what is to be kept changes any, and makes it the root.
@@ -65,7 +63,7 @@ fn build_root(job: &Job) -> Result<()> {
     put("proc", "/proc", "proc", "")?;
     // The host's /lib/modules, if it has one, is not this kernel's.
     for module in MODULES {
-        quiet(command("/sbin/modprobe", ["-d"]).arg(&job.kernel).arg(module))?;
+        quiet(command("/sbin/modprobe", ["-d"]).arg(job.boot.modules_root()).arg(module))?;
     }
     put("stage", STAGE, "tmpfs", "mode=755")?;
     for name in ["upper", "work", "root"] {
@@ -84,8 +82,11 @@ fn build_root(job: &Job) -> Result<()> {
         }
     }
     let kept = root.join(job.kept.strip_prefix("/").unwrap_or(&job.kept));
-    mount(Some(&job.kept), &kept, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .with_context(|| format!("cannot bind {}", job.kept.display()))?;
+    match job.boot {
+        Boot::Uml(_) => mount(Some(&job.kept), &kept, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .with_context(|| format!("cannot bind {}", job.kept.display()))?,
+        Boot::Emulator(_) => put(emulator::KEPT_TAG, &kept, "9p", emulator::MOUNT_OPTIONS)?,
+    }
     fs::create_dir_all(root.join("mnt/host"))?;
     pivot_root(&root, &root.join("mnt/host")).context("cannot enter the new root")?;
     chdir("/")?;
@@ -104,20 +105,19 @@ fn bring_up(job: &Job) -> Result<()> {
     put("devpts", "/dev/pts", "devpts", "ptmxmode=666,mode=620,gid=5")?;
     put("shm", "/dev/shm", "tmpfs", "mode=1777")?;
     put("cgroup2", "/sys/fs/cgroup", "cgroup2", "")?;
-    show_modules(&job.kernel)?;
+    show_modules(&job.boot.modules())?;
     quiet(&mut command("/sbin/ip", ["link", "set", "lo", "up"]))?;
-    for (disk, letter) in job.disks.iter().zip('a'..='z') {
+    for (number, disk) in job.disks.iter().enumerate() {
         fs::create_dir_all(&disk.at)?;
-        put(&format!("/dev/ubd{letter}"), &disk.at, "ext4", "")?;
+        put(&job.boot.disk(number), &disk.at, "ext4", "")?;
     }
     Ok(())
 }
 
 /// Puts this kernel's modules where modprobe looks for them, whoever calls it: a program, or the kernel by itself.
-fn show_modules(kernel: &Path) -> Result<()> {
-    let modules = kernel.join(MODULES_OF_KERNEL);
+fn show_modules(modules: &Path) -> Result<()> {
     fs::create_dir_all(MODULES_AT)?;
-    mount(Some(&modules), MODULES_AT, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    mount(Some(modules), MODULES_AT, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .with_context(|| format!("cannot show {} at {MODULES_AT}", modules.display()))
 }
 
@@ -127,8 +127,8 @@ fn more_descriptors() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, FILES, FILES).context("cannot raise the limit of open files")
 }
 
-/// Runs the program with its output carried to the host through two raw terminals.
-fn run(job: &Job) -> Result<i32> {
+/// Runs the program with its output carried to the host.
+fn run(job: &Job, host: &Host) -> Result<i32> {
     let [program, arguments @ ..] = job.program.as_slice() else {
         anyhow::bail!("the job names no program");
     };
@@ -149,13 +149,11 @@ fn run(job: &Job) -> Result<i32> {
         Ok(child) => (child.stdout.take(), child.stderr.take()),
         Err(error) => {
             // As a shell would: the program that cannot be started is the caller's mistake, not the machine's.
-            let terminal = terminal("/dev/tty2")?;
-            writeln!(&terminal, "{error:#}")?;
-            tcdrain(&terminal)?;
+            host.stream(Stream::Error)?.write_all(format!("{error:#}\n").as_bytes())?;
             return Ok(127);
         }
     };
-    let carriers = [carry(stdout, "/dev/tty1")?, carry(stderr, "/dev/tty2")?];
+    let carriers = [carry(stdout, host.stream(Stream::Output)?), carry(stderr, host.stream(Stream::Error)?)];
     let status = reap(&child?)?;
     for done in carriers {
         // Err: somebody still holds the pipe, and what he says now is of no interest.
@@ -182,14 +180,13 @@ pub fn reap(program: &Child) -> Result<i32> {
 }
 
 /// Carries bytes until the pipe's end; the receiver hears of the end.
-fn carry(from: Option<impl Read + Send + 'static>, to: &str) -> Result<Receiver<()>> {
-    let mut terminal = terminal(to)?;
+fn carry(from: Option<impl Read + Send + 'static>, mut to: Box<dyn Write + Send>) -> Receiver<()> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let mut buffer = [0; 16 * 1024];
         if let Some(mut from) = from {
             while let Ok(count @ 1..) = from.read(&mut buffer) {
-                if terminal.write_all(&buffer[..count]).is_err() || tcdrain(&terminal).is_err() {
+                if to.write_all(&buffer[..count]).is_err() {
                     break;
                 }
             }
@@ -197,17 +194,7 @@ fn carry(from: Option<impl Read + Send + 'static>, to: &str) -> Result<Receiver<
         // Nobody listens any more when the program's end was waited for too long.
         let _ = sender.send(());
     });
-    Ok(receiver)
-}
-
-/// A terminal that changes no byte.
-fn terminal(path: &str) -> Result<File> {
-    let terminal =
-        OpenOptions::new().write(true).open(path).with_context(|| format!("cannot open {path}"))?;
-    let mut settings = tcgetattr(&terminal)?;
-    cfmakeraw(&mut settings);
-    tcsetattr(&terminal, SetArg::TCSANOW, &settings)?;
-    Ok(terminal)
+    receiver
 }
 
 fn put(source: &str, at: impl AsRef<Path>, kind: &str, options: &str) -> Result<()> {

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::demo::Workload;
 use crate::lab::checkers::Checkers;
+use crate::lab::emulator::Emulator;
 use crate::lab::kernel::Kernel;
 use crate::lab::llvm::Llvm;
 use crate::lab::new_nix::NewNix;
@@ -21,6 +22,7 @@ pub fn run() -> Result<()> {
     packages::browser()?;
     Workload::prepare(&lab)?;
     NewNix::bring(&lab)?;
+    Emulator::bring(&lab)?;
     Ssh::bring(&lab)?;
     Tools::bring(&lab)?;
     Checkers::bring(&lab)?;
