@@ -20,11 +20,14 @@ use super::subjects::{Server, Workload};
 use super::wire::processor_time;
 use super::work::{self, LARGE, Measured, SCRATCH, Session, TREE, compile, large_file, tree};
 use crate::lab::{self, Lab};
+use crate::vm::Platform;
 
 /// What all servers serve.
 const BACKING: &str = "/mnt/backing";
 /// Where one of them is mounted.
 const MOUNTED: &str = "/mnt/mounted";
+/// Where the clock counts instructions, one is a nanosecond.
+const MILLIONS_IN_SECOND: f64 = 1000.0;
 /// Between two looks at whether work has ended.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -37,6 +40,8 @@ pub struct Job {
     pub workloads: Vec<Workload>,
     /// How often.
     pub rounds: usize,
+    /// What the machine's kernel runs on. Where that is the emulator, instructions are counted.
+    pub platform: Platform,
     /// Where to write what the client asks for instead of measuring.
     pub record: Option<PathBuf>,
     /// Milliseconds for which one kind of call is counted, where there is no kernel in between.
@@ -54,6 +59,8 @@ pub fn main(job: &str) -> Result<ExitCode> {
     }
     let job: Job = serde_json::from_str(job).context("the job cannot be read")?;
     eprintln!("in the machine a system call takes {:?}", work::system_call());
+    // So that no page of it comes from the host while something is measured.
+    fs::read(std::env::current_exe()?).context("cannot read this program")?;
     let offer = make_files(&job)?;
     if let Some(directory) = &job.record {
         record(&job, &offer, directory)?;
@@ -111,7 +118,7 @@ fn one_round(job: &Job, round: usize, offer: &Offer, given_up: &mut Vec<(Server,
                 Ok(measured) => {
                     report(job, server, &measured)?;
                     if let Some(running) = running.as_ref().filter(|_| job.processor) {
-                        report_processor(session, server, spent(running)?.saturating_sub(before))?;
+                        report_processor(job, session, server, spent(running)?.saturating_sub(before))?;
                     }
                 }
                 Err(error) => {
@@ -263,16 +270,25 @@ fn ended(process: &mut Child, limit: Duration) -> Result<bool> {
 
 fn report(job: &Job, server: Server, measured: &BTreeMap<Workload, Measured>) -> Result<()> {
     for (workload, measured) in measured.iter().filter(|(workload, _)| job.workloads.contains(workload)) {
-        let (workload, value) = (workload.to_string(), measured.seconds);
+        let workload = workload.to_string();
         if let Some(calls) = measured.calls {
             for (sort, count) in [("asking", calls.asking), ("changing", calls.changing)] {
                 let (workload, value) = (format!("{workload}-{sort}"), count as f64);
                 print(&Event::Sample { workload, server, unit: Unit::Calls, value })?;
             }
         }
-        print(&Event::Sample { workload, server, unit: Unit::Seconds, value })?;
+        let (unit, value) = duration(job, measured.seconds);
+        print(&Event::Sample { workload, server, unit, value })?;
     }
     Ok(())
+}
+
+/// What the seconds of the machine's clock stand for.
+fn duration(job: &Job, seconds: f64) -> (Unit, f64) {
+    match job.platform {
+        Platform::Uml => (Unit::Seconds, seconds),
+        Platform::Emulator => (Unit::Instructions, seconds * MILLIONS_IN_SECOND),
+    }
 }
 
 /// The processor time that a server has taken so far; none of one in the kernel.
@@ -280,9 +296,9 @@ fn spent(running: &Running) -> Result<Duration> {
     running.process().map_or(Ok(Duration::ZERO), processor_time)
 }
 
-fn report_processor(session: Session, server: Server, spent: Duration) -> Result<()> {
-    let (workload, value) = (format!("{session}-cpu"), spent.as_secs_f64());
-    print(&Event::Sample { workload, server, unit: Unit::Seconds, value })
+fn report_processor(job: &Job, session: Session, server: Server, spent: Duration) -> Result<()> {
+    let (unit, value) = duration(job, spent.as_secs_f64());
+    print(&Event::Sample { workload: format!("{session}-cpu"), server, unit, value })
 }
 
 fn give_up(job: &Job, server: Server, session: Session, error: &anyhow::Error) -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::inside::Job;
 use super::results::{Event, Results};
 use crate::lab::Lab;
-use crate::vm::{Output, Vm};
+use crate::vm::{Output, Platform, Vm};
 
 /// In MiB: the files, and what the client keeps of them.
 const MEMORY: u32 = 6144;
@@ -23,7 +23,9 @@ pub fn run(lab: &Lab, job: &Job, results: &mut Results) -> Result<()> {
         serde_json::to_string(job)?.into(),
     ];
     let timeout = ROUND * u32::try_from(job.rounds)?;
-    let vm = Vm { memory: MEMORY, timeout, ..Vm::default() };
+    let platform = job.platform;
+    let counts_instructions = platform == Platform::Emulator;
+    let vm = Vm { platform, counts_instructions, memory: MEMORY, timeout, ..Vm::default() };
     let finished = vm.run(lab, &words, Output::Results)?;
     for line in String::from_utf8_lossy(&finished.stdout).lines() {
         let event: Event = serde_json::from_str(line)

@@ -25,12 +25,19 @@ struct Part {
     references: &'static [Server],
 }
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part {
         title: "Seconds through the kernel's client",
         unit: Unit::Seconds,
         played: false,
         references: &[Server::Knfsd, Server::Local, Server::Loopbox],
+    },
+    Part {
+        title: "Millions of instructions through the kernel's client, all of the emulated processor's \
+                until the work was done (counts, not times)",
+        unit: Unit::Instructions,
+        played: false,
+        references: &[Server::Knfsd, Server::Local],
     },
     Part {
         title: "Calls of the kernel's client: those that only ask, and those that change something",
@@ -175,6 +182,9 @@ mod tests {
             {
                 results.add(sample("find-cold", server, Unit::Seconds, seconds));
             }
+        }
+        for (server, count) in [(Server::Knfsd, 400.0), (Server::Loopbox, 600.0)] {
+            results.add(sample("tar-cold", server, Unit::Instructions, count));
         }
         results.add(sample("wire-getattr", Server::Loopbox, Unit::Rate, 1_234_567.0));
         results.add(sample("wire-getattr", Server::Nfsserve, Unit::Rate, 46_000.0));

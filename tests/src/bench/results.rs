@@ -10,6 +10,9 @@ pub enum Unit {
     /// Seconds.
     #[serde(rename = "s")]
     Seconds,
+    /// Millions of instructions of a machine whose clock counts them.
+    #[serde(rename = "Minstr")]
+    Instructions,
     /// Calls answered in a second.
     #[serde(rename = "calls/s")]
     Rate,

@@ -109,9 +109,23 @@ impl Server {
         Server::Nfs3Server,
         Server::Nfsserve,
     ];
+
+    /// Those whose instructions are counted if nobody is named.
+    pub const COUNTED: [Server; 2] = [Server::Knfsd, Server::Loopbox];
 }
 
 impl Workload {
+    /// Those whose instructions are counted if nobody is named, on a ground where everything is slow.
+    pub const COUNTED: [Workload; 7] = [
+        Workload::FindCold,
+        Workload::TarCold,
+        Workload::Create,
+        Workload::Rm,
+        Workload::Write,
+        Workload::ReadCold,
+        Workload::Random,
+    ];
+
     /// Those that are measured if nobody is named.
     pub fn usual() -> impl Iterator<Item = Workload> {
         Workload::value_variants().iter().copied().filter(|workload| *workload != Workload::CompileLarge)

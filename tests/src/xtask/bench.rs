@@ -18,11 +18,14 @@ use crate::bench::{machine, plot, replay, report, scaling, wire, work};
 use crate::command::{command, run as run_command};
 use crate::demo::Workload as Demonstration;
 use crate::lab::{Lab, say};
+use crate::vm::Platform;
 
 /// Rounds of a full run.
 const ROUNDS: usize = 5;
 /// Rounds of the sizes of closures: what does not grow takes some hundredths of a second, and is to be told from chance.
 const ROUNDS_OF_SIZES: usize = 9;
+/// Rounds of counted instructions, which hardly differ.
+const ROUNDS_OF_COUNTS: usize = 3;
 /// Seconds that one session may take in a full run, and in a quick one: slow peers take up to a minute.
 const LIMIT: u64 = 60;
 const QUICK_LIMIT: u64 = 10;
@@ -54,6 +57,10 @@ pub struct Options {
     /// What it costs that builds record what they ask for, and nothing else: wall time, and the server's processor time.
     #[arg(long, conflicts_with_all = ["only", "servers", "scaling"])]
     recording: bool,
+    /// What the kernel with the client runs on. On the emulator, instructions are counted: of the kernel's server and of
+    /// loopbox, if nobody is named.
+    #[arg(long = "ground", value_enum, default_value_t, value_name = "GROUND", conflicts_with_all = ["scaling", "svg"])]
+    platform: Platform,
     /// Rounds, each with all servers.
     #[arg(long)]
     rounds: Option<usize>,
@@ -141,6 +148,7 @@ impl Options {
     fn servers(&self) -> &[Server] {
         match &self.servers[..] {
             [] if self.recording => &[Server::Loopbox, Server::Recording],
+            [] if self.platform == Platform::Emulator => &Server::COUNTED,
             [] => &Server::ALL,
             named => named,
         }
@@ -150,6 +158,7 @@ impl Options {
     fn job(&self, stage: Stage) -> Option<Job> {
         let chosen = match &self.only[..] {
             [] if self.recording => vec![Workload::TarCold, Workload::CompileLarge],
+            [] if self.platform == Platform::Emulator => Workload::COUNTED.to_vec(),
             [] => Workload::usual().collect(),
             named => named.to_vec(),
         };
@@ -158,9 +167,13 @@ impl Options {
         if workloads.is_empty() {
             return None;
         }
-        let rounds = self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS });
-        let (limit, length) = if self.quick { (QUICK_LIMIT, QUICK_LENGTH) } else { (LIMIT, LENGTH) };
-        let (servers, processor) = (self.servers().to_vec(), self.recording);
-        Some(Job { servers, workloads, rounds, limit, length, record: None, processor })
+        let counts = self.platform == Platform::Emulator;
+        let usual = if counts { ROUNDS_OF_COUNTS } else { ROUNDS };
+        let rounds = self.rounds.unwrap_or(if self.quick { 1 } else { usual });
+        // Where the clock counts instructions, a second of it is short.
+        let limit = if self.quick && !counts { QUICK_LIMIT } else { LIMIT };
+        let length = if self.quick { QUICK_LENGTH } else { LENGTH };
+        let (servers, processor, platform) = (self.servers().to_vec(), self.recording, self.platform);
+        Some(Job { servers, workloads, rounds, platform, limit, length, record: None, processor })
     }
 }
