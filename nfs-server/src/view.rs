@@ -177,11 +177,16 @@ impl View {
                 (identity, HostChecks::of_this_process(identity))
             }
         };
+        let fds = FdCache::new();
+        #[cfg(target_os = "linux")]
+        if becomes.is_some() {
+            fds.make_room();
+        }
         Ok(View {
             fileids: FileIds::new(tree.device, variation.fileids),
             tree,
             nodes: NodeTable::new(),
-            fds: FdCache::new(),
+            fds,
             dir_cache: DirCache::new(variation.readdir_order),
             #[cfg(target_os = "linux")]
             stat_batcher: StatBatcher::on(capabilities, becomes.is_some()),

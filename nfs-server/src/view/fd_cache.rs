@@ -58,6 +58,18 @@ impl FdCache {
         }
     }
 
+    /// Has the kernel make room for all of these at once, in a process that has no other thread yet. Otherwise it doubles
+    /// the room each time that it runs out, and where there are threads it waits then until none can be looking at the old
+    /// table any more: some 10 ms on a kernel for more than one processor (`expand_fdtable`, fs/file.c).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn make_room(&self) {
+        let most = self.directories.capacity() + self.sources.capacity() + self.files.capacity();
+        if let (Ok(root), Ok(last)) = (std::fs::File::open("/"), i32::try_from(most)) {
+            // It fails where so many are not allowed: there is room for each when it is opened, then.
+            let _ = rustix::io::fcntl_dupfd_cloexec(&root, last);
+        }
+    }
+
     /// Closes the descriptors of a removed node.
     pub(crate) fn forget(&self, id: NodeId) {
         self.directories.remove(&id);
@@ -110,6 +122,11 @@ impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
     fn new(capacity: usize) -> Cache<K, V> {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         Cache(Mutex::new(LruCache::with_hasher(capacity, FxBuildHasher)))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn capacity(&self) -> usize {
+        self.0.lock().cap().get()
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
@@ -169,6 +186,21 @@ mod tests {
         assert!(cache.get(&1).is_none() && cache.get(&3).is_some());
         cache.clear();
         assert!(cache.get(&3).is_none());
+    }
+
+    /// As the kernel tells it (`FDSize`, proc(5)).
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn there_is_room_for_all_descriptors_before_the_first_is_opened() {
+        let room = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+            line.trim().parse::<usize>().unwrap()
+        };
+        let fds = FdCache::new();
+        fds.make_room();
+        let most = fds.directories.capacity() + fds.sources.capacity() + fds.files.capacity();
+        assert!(room() > most || most >= descriptors_allowed(), "{} of {most}", room());
     }
 
     #[test]
