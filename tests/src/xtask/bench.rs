@@ -24,8 +24,8 @@ use crate::vm::Platform;
 const ROUNDS: usize = 5;
 /// Rounds of the sizes of closures: what does not grow takes some hundredths of a second, and is to be told from chance.
 const ROUNDS_OF_SIZES: usize = 9;
-/// Rounds of counted instructions, which hardly differ.
-const ROUNDS_OF_COUNTS: usize = 3;
+/// Rounds of counted instructions, which hardly differ: each of two servers is first in one of them.
+const ROUNDS_OF_COUNTS: usize = 2;
 /// Seconds that one session may take in a full run, and in a quick one: slow peers take up to a minute.
 const LIMIT: u64 = 60;
 const QUICK_LIMIT: u64 = 10;
