@@ -12,6 +12,7 @@ use clap::Args;
 use super::{boots, check_macos, compare, fuzz, parity, probe, report, setup};
 use crate::command::command;
 use crate::lab::checkers::Checkers;
+use crate::lab::emulator::Emulator;
 use crate::lab::macos::Toolchain;
 use crate::lab::new_nix::NewNix;
 use crate::lab::ssh::Ssh;
@@ -113,6 +114,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 
 /// Downloads what later parts need while the first ones compile. What fails is tried again, and told, by the part itself.
 fn bring_ahead(lab: &Lab) {
+    let _ = Emulator::bring(lab);
     let _ = Toolchain::bring(lab);
     let _ = NewNix::bring(lab);
     let _ = Ssh::bring(lab);
@@ -153,6 +155,8 @@ fn host(lab: &Lab) -> Result<Tally> {
         tally.add(Tally::one(false));
         return Ok(tally);
     }
+    // A machine is tried out by what runs in it as process 1: by this program, and by no test.
+    Emulator::bring(lab)?;
     say("tests on the host");
     let mut child = cargo(lab, &["test", "--quiet", "--workspace", "--no-fail-fast"])
         .stdout(Stdio::piped())
