@@ -123,7 +123,8 @@ impl StateDir {
             return Err(StateError::NotOurs { path: path.into() });
         }
         let is_roots = nix::unistd::geteuid().is_root() && Defence::SafeDirectories.stands();
-        let around = path.parent().filter(|_| is_roots);
+        let whole = std::path::absolute(path).map_err(make)?;
+        let around = whole.parent().filter(|_| is_roots);
         match around.map(exchangeable).transpose().map_err(make)?.flatten() {
             Some(directory) => Err(StateError::Exchangeable { path: path.into(), directory }),
             None => Ok(StateDir { path: path.into() }),

@@ -25,7 +25,7 @@ pub fn exchangeable(path: &Path) -> io::Result<Option<PathBuf>> {
 
 fn exchangeable_by(path: &Path, is_ours: &dyn Fn(&Metadata) -> bool) -> io::Result<Option<PathBuf>> {
     let mut at = PathBuf::from("/");
-    let mut rest = parts(path);
+    let mut rest = parts(&std::path::absolute(path)?);
     let mut links = 0;
     loop {
         let metadata = at.symlink_metadata()?;
@@ -100,6 +100,14 @@ mod tests {
         let path = directory(&place.path().canonicalize().unwrap(), "his", 0o755);
         let his = path.metadata().unwrap().ino();
         assert_eq!(exchangeable_by(&path, &|metadata| metadata.ino() != his).unwrap(), Some(path));
+    }
+
+    #[test]
+    fn a_relative_path_begins_where_this_process_is() {
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let his = here.metadata().unwrap().ino();
+        let found = exchangeable_by(Path::new("."), &|metadata| metadata.ino() != his);
+        assert_eq!(found.unwrap(), Some(here));
     }
 
     #[test]
