@@ -107,6 +107,8 @@ fn bring_up(job: &Job) -> Result<()> {
     put("cgroup2", "/sys/fs/cgroup", "cgroup2", "")?;
     show_modules(&job.boot.modules())?;
     quiet(&mut command("/sbin/ip", ["link", "set", "lo", "up"]))?;
+    // Where cases mount their stores; a machine that has not used Nix has none.
+    fs::create_dir_all("/nix")?;
     for (number, disk) in job.disks.iter().enumerate() {
         fs::create_dir_all(&disk.at)?;
         put(&job.boot.disk(number), &disk.at, "ext4", "")?;

@@ -41,8 +41,6 @@ type Listing = BTreeMap<PathBuf, (u32, i64, u64, u32, u64)>;
 impl Store {
     /// Makes it.
     pub fn make(place: &Place) -> Store {
-        // A machine that has not used Nix yet has none.
-        fs::create_dir_all("/nix").expect("root can make a directory");
         mount(Some("store"), "/nix", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
             .expect("a tmpfs at /nix");
         Store::make_in_volume(place)
