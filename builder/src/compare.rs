@@ -136,7 +136,7 @@ pub enum CompareError {
     Aside {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

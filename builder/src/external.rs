@@ -66,7 +66,7 @@ pub enum ExternalError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The description is not one.
@@ -74,7 +74,7 @@ pub enum ExternalError {
     Json {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: serde_json::Error,
     },
     /// The description is of another version.
@@ -106,7 +106,7 @@ pub enum ExternalError {
     Move {
         /// Where.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

@@ -72,7 +72,7 @@ pub enum BuildError {
     KeptDirectory {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// The directory of a failed build belongs to somebody else.

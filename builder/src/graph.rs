@@ -69,7 +69,7 @@ pub enum GraphError {
     Kind {
         /// The derivation.
         derivation: StorePath,
-        /// Why.
+        /// The underlying error.
         source: KindError,
     },
     /// A derivation is asked for an output that it does not have.

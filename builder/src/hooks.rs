@@ -35,7 +35,7 @@ pub enum HookError {
     Run {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It failed.
@@ -51,7 +51,7 @@ pub enum HookError {
     Wish {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: WishError,
     },
     /// The settings that it is given could not be had.
@@ -59,7 +59,7 @@ pub enum HookError {
     Settings {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: SettingsError,
     },
 }

@@ -27,7 +27,7 @@ pub enum InPlaceError {
     Move {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

@@ -51,7 +51,7 @@ pub enum OutputError {
     Open {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The directory for copies of the outputs cannot be made, or what was kept in it meanwhile not be removed.
@@ -59,7 +59,7 @@ pub enum OutputError {
     Copies {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The builder ended well, but an output is not there.
@@ -134,7 +134,7 @@ pub enum OutputError {
     Compare {
         /// The output's name.
         output: String,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It could not be moved into the store.
@@ -142,7 +142,7 @@ pub enum OutputError {
     Move {
         /// The output's name.
         output: String,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The store would not register them.

@@ -59,7 +59,7 @@ pub enum PlanError {
     Read {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

@@ -26,7 +26,7 @@ pub enum SweepError {
     Read {
         /// The list or the directory they are in.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The outputs could not be locked.
@@ -40,7 +40,7 @@ pub enum SweepError {
     Remove {
         /// The output.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

@@ -79,7 +79,7 @@ pub enum ThroughNixError {
     Run {
         /// The program.
         program: String,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Nix said something else than what it has built.

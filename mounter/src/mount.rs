@@ -100,7 +100,7 @@ pub enum MountError {
     Point {
         /// The mount point.
         at: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -127,7 +127,7 @@ pub enum MountError {
     Namespace {
         /// The namespace.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -147,7 +147,7 @@ pub enum MountError {
     WriteBack {
         /// The mount point.
         at: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -175,7 +175,7 @@ pub enum MountError {
     /// Changes of the mount table cannot be watched.
     #[error("cannot watch the mounts of this machine")]
     Watch {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },

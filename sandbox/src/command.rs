@@ -94,7 +94,7 @@ pub enum RequestError {
     Machine {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// A program of this machine cannot be shown.

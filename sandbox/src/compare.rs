@@ -27,7 +27,7 @@ pub enum WalkError {
     View {
         /// Which.
         backend: Kind,
-        /// Why.
+        /// The underlying error.
         source: SessionError,
     },
     /// A walk failed, or its answer cannot be read.
@@ -35,7 +35,7 @@ pub enum WalkError {
     Walk {
         /// Which.
         backend: Kind,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It was asked to stop.

@@ -31,7 +31,7 @@ pub enum PatternError {
         path: PathBuf,
         /// The line's number, from 1.
         line: usize,
-        /// Why.
+        /// The underlying error.
         source: globset::Error,
     },
     /// There are more patterns, or longer ones, than can be matched at once.

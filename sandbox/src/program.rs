@@ -119,7 +119,7 @@ pub enum ShowError {
     Links {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

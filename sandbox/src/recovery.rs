@@ -62,7 +62,7 @@ pub enum StateError {
     Make {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Somebody else could write records into it, and have paths of his choice removed.
@@ -84,7 +84,7 @@ pub enum StateError {
     Write {
         /// The record.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The records cannot be listed.
@@ -92,7 +92,7 @@ pub enum StateError {
     Read {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

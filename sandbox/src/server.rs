@@ -92,7 +92,7 @@ pub enum ServeError {
     Step {
         /// What failed.
         step: String,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It ended before it was asked to.

@@ -59,7 +59,7 @@ pub enum WorkDirError {
     Make {
         /// The directory or file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Somebody else could have root work elsewhere.

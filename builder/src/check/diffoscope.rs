@@ -37,7 +37,7 @@ pub enum DiffoscopeError {
     Run {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It failed.

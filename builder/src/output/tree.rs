@@ -52,7 +52,7 @@ pub enum TreeError {
         verb: &'static str,
         /// The path from the directory that outputs are in.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It is neither a plain file nor a directory nor a symbolic link.

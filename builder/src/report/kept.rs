@@ -25,7 +25,7 @@ pub enum KeptError {
     Write {
         /// Where.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The store does not say what it is about.
@@ -36,7 +36,7 @@ pub enum KeptError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It is something else.
@@ -44,7 +44,7 @@ pub enum KeptError {
     Form {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: serde_json::Error,
     },
 }

@@ -63,7 +63,7 @@ pub enum FilesError {
     Write {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// One cannot be restored.
@@ -71,7 +71,7 @@ pub enum FilesError {
     Restore {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The record of what was written is not one.
@@ -79,7 +79,7 @@ pub enum FilesError {
     Record {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Somebody has changed a file since.

@@ -26,7 +26,7 @@ pub enum ProofError {
     Read {
         /// It.
         path: String,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// Somebody else ran it.

@@ -53,7 +53,7 @@ pub enum UserError {
         what: &'static str,
         /// Its name.
         name: String,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The group does not exist.
@@ -89,7 +89,7 @@ pub enum UserError {
     Lock {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

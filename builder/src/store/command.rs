@@ -25,7 +25,7 @@ pub enum CommandError {
     Run {
         /// The program.
         program: &'static str,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The program failed.

@@ -58,7 +58,7 @@ pub enum DatabaseError {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: rusqlite::Error,
     },
     /// The lock of the whole database could not be taken.
@@ -66,7 +66,7 @@ pub enum DatabaseError {
     Lock {
         /// The lock's file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// A newer Nix has changed the schema meanwhile.

@@ -44,7 +44,7 @@ pub enum StoreError {
     Evaluate {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: CommandError,
     },
     /// Nix's settings could not be read.
@@ -64,7 +64,7 @@ pub enum StoreError {
     ReadDerivation {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// A file that should be a derivation is not one.
@@ -72,7 +72,7 @@ pub enum StoreError {
     ParseDerivation {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: ParseError,
     },
 }

@@ -28,7 +28,7 @@ pub enum RootsError {
     Lock {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Nix's daemon does not hold them either.
@@ -39,7 +39,7 @@ pub enum RootsError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

@@ -28,7 +28,7 @@ pub enum WritableError {
     Look {
         /// The store directory.
         store: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: Errno,
     },
     /// There can be no mounts of this process alone.
@@ -36,7 +36,7 @@ pub enum WritableError {
     Namespace {
         /// The store directory.
         store: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: Errno,
     },
     /// The kernel does not allow it.
@@ -44,7 +44,7 @@ pub enum WritableError {
     Remount {
         /// The store directory.
         store: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: Errno,
     },
     /// Not the mount is read-only, but what is mounted.

@@ -38,7 +38,7 @@ pub enum SpecFileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The file is not JSON, or not a valid view.

@@ -14,7 +14,7 @@ pub enum FarmError {
     List {
         /// The list.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// A step failed.
@@ -24,7 +24,7 @@ pub enum FarmError {
         step: &'static str,
         /// With what.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// A link is the file itself, so who may write the file may write it through the link.

@@ -23,14 +23,14 @@ pub enum JailError {
     Launch {
         /// The binary.
         program: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// Communication with the supervisor failed.
     #[error("cannot communicate with the supervisor of the jail")]
     Control {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -40,14 +40,14 @@ pub enum JailError {
     /// unshare(2) of the mount namespace failed.
     #[error("cannot make a mount namespace")]
     MountNamespace {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// The view cannot be mounted.
     #[error("cannot mount the view")]
     Mount {
-        /// Why.
+        /// The underlying error.
         source: MountError,
     },
     /// A place of a root that is put together of mounts cannot be made.
@@ -57,21 +57,21 @@ pub enum JailError {
         at: PathBuf,
         /// What could not be done.
         step: String,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// unshare(2) of the pid namespace, or fork(2), failed.
     #[error("cannot start the first process of the jail")]
     Fork {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// unshare(2) of the mount, IPC, UTS or network namespace failed.
     #[error("cannot make namespaces for mounts, IPC, host name and network")]
     Namespaces {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -80,7 +80,7 @@ pub enum JailError {
     Root {
         /// The host directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -89,7 +89,7 @@ pub enum JailError {
     Pivot {
         /// The host directory.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -98,7 +98,7 @@ pub enum JailError {
     Devices {
         /// The place on the host.
         at: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -107,14 +107,14 @@ pub enum JailError {
     Device {
         /// The place inside.
         at: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// There is no file system in memory to make devices in.
     #[error("cannot mount a file system in memory for devices")]
     Stage {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -125,7 +125,7 @@ pub enum JailError {
         image: PathBuf,
         /// The place on the host.
         at: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -138,7 +138,7 @@ pub enum JailError {
     /// The loopback interface cannot be brought up.
     #[error("cannot bring the loopback interface up")]
     Loopback {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -147,7 +147,7 @@ pub enum JailError {
     Name {
         /// The name.
         name: String,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -158,7 +158,7 @@ pub enum JailError {
         kind: String,
         /// The place inside.
         at: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -167,7 +167,7 @@ pub enum JailError {
     Knob {
         /// The place inside.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -176,14 +176,14 @@ pub enum JailError {
     Limit {
         /// The limit.
         limit: Limit,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// unshare(2) of the user namespace failed.
     #[error("cannot make a user namespace")]
     UserNamespace {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -192,7 +192,7 @@ pub enum JailError {
     IdMap {
         /// The kernel's file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -203,28 +203,28 @@ pub enum JailError {
         uid: u32,
         /// The group, as seen inside.
         gid: u32,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// `PR_SET_NO_NEW_PRIVS` failed.
     #[error("cannot set no_new_privs")]
     NoNewPrivs {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// The seccomp filter, landlock or personality(2) cannot be set.
     #[error("cannot install the filter of system calls")]
     SystemCalls {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// setsid(2), or taking the controlling terminal, failed.
     #[error("cannot start a new session")]
     Session {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -233,7 +233,7 @@ pub enum JailError {
     WorkingDirectory {
         /// The directory inside.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -242,7 +242,7 @@ pub enum JailError {
     Arrange {
         /// What.
         what: String,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
@@ -251,21 +251,21 @@ pub enum JailError {
     Exec {
         /// The program inside.
         program: PathBuf,
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// Waiting for the program failed.
     #[error("cannot wait for the program")]
     Wait {
-        /// Why.
+        /// The I/O error.
         #[serde(with = "errno")]
         source: io::Error,
     },
     /// The program has ended, and the view cannot be unmounted in order: what it wrote may not be complete.
     #[error("cannot unmount the view")]
     Unmount {
-        /// Why.
+        /// The underlying error.
         source: MountError,
     },
 }

@@ -14,7 +14,7 @@ pub enum KillError {
     Kill {
         /// The user.
         uid: u32,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

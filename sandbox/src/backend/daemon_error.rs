@@ -12,7 +12,7 @@ pub enum DaemonError {
     Connect {
         /// Where.
         socket: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It may not be had.

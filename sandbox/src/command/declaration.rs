@@ -69,7 +69,7 @@ pub enum DeclarationError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It is something else.
@@ -77,7 +77,7 @@ pub enum DeclarationError {
     Form {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: serde_json::Error,
     },
     /// Another loopbox has written it.
@@ -93,7 +93,7 @@ pub enum DeclarationError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

@@ -53,7 +53,7 @@ pub enum ListenError {
     Listen {
         /// Where.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Connections cannot be accepted any more.

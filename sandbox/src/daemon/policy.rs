@@ -43,7 +43,7 @@ pub enum PolicyError {
     Read {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Somebody else than root could change it.
@@ -57,7 +57,7 @@ pub enum PolicyError {
     Toml {
         /// It.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: Box<toml::de::Error>,
     },
 }

@@ -25,7 +25,7 @@ pub enum AllowListError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// It is no such list.

@@ -33,7 +33,7 @@ use super::Rights;
 pub struct Confined {
     /// What failed.
     pub step: &'static str,
-    /// Why.
+    /// The I/O error.
     pub source: io::Error,
 }
 
