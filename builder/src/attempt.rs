@@ -8,7 +8,7 @@ use sandbox::access::Recording;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
 use sandbox::conditions::Conditions;
-use sandbox::jail::{Outcome, Spawner, Stdio3};
+use sandbox::jail::{ExitOutcome, Spawner, StdioFds};
 use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::report::{HASHED_BY_THE_WAY, HASHED_MAX, Report};
 use sandbox::{Ended, Privilege, Program, ServeOptions, Setup, WorkDir, phantom};
@@ -57,7 +57,7 @@ pub(crate) fn attempt(
     let stop = Cancel::default();
     let watch = LimitWatch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
     let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop, job.is_trial())?;
-    let stdio = Stdio3 {
+    let stdio = StdioFds {
         stdin: log::no_input().map_err(BuildError::Terminal)?,
         stdout: terminal.stdout,
         stderr: terminal.stderr,
@@ -98,7 +98,7 @@ pub(crate) fn attempt(
         (false, false) => HASHED_BY_THE_WAY,
     };
     let access = Report::of(&plan.view, store, &made, &ended, hashed_max);
-    if exceeded.is_some() || outcome != Outcome::Exited(0) {
+    if exceeded.is_some() || outcome != ExitOutcome::Exited(0) {
         // Before the directories are removed.
         let disk_full = place.is_disk_full();
         let transient = plan.jail.network || disk_full;

@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
 use sandbox::conditions::{Conditions, Imposed};
-use sandbox::jail::{Outcome, StreamError, Streams};
+use sandbox::jail::{ExitOutcome, StreamError, Streams};
 use sandbox::recovery::StateDir;
 use sandbox::report::{HASHED_BY_THE_WAY, Report};
 use sandbox::{Ended, Layout, Privilege, Program, Scratches, Top, WorkDir};
@@ -134,7 +134,7 @@ pub struct External<'a> {
 /// What came of such a build.
 pub struct ExternalRun {
     /// How its builder ended.
-    pub outcome: Outcome,
+    pub outcome: ExitOutcome,
     /// What it asked its view for, if the store says what that needs to be told.
     pub report: Option<BuildReport>,
     /// What came of the conditions.
@@ -245,7 +245,7 @@ impl Description {
         let ended = ended?;
         carried?;
         let report = self.report(&plan, first, &ended);
-        if ended.outcome == Outcome::Exited(0) {
+        if ended.outcome == ExitOutcome::Exited(0) {
             let exposed = external.backend.exposes_host_files() || !plan.jail.changes_root();
             let copies = beside.join("outputs");
             let from = if exposed && Defence::OutputCopies.stands() {
@@ -263,7 +263,7 @@ impl Description {
         let store = Store::from_environment();
         let made: Vec<PathBuf> = plan.outputs.iter().map(|output| store.locate(&output.path)).collect();
         let access = Report::of(&plan.view, &self.store_dir, &made, ended, HASHED_BY_THE_WAY);
-        let outputs = (ended.outcome == Outcome::Exited(0)).then(BTreeMap::new);
+        let outputs = (ended.outcome == ExitOutcome::Exited(0)).then(BTreeMap::new);
         let report = BuildReport::of(&store, output, &BTreeSet::new(), access, outputs.as_ref());
         let report = report.inspect_err(|error| debug(error, "what a build asked for is not told")).ok()?;
         if let Err(error) = report.keep(&store, output) {

@@ -6,7 +6,7 @@ use sandbox::backend::BackendError;
 #[cfg(target_os = "linux")]
 use sandbox::backend::DaemonError;
 use sandbox::conditions::Imposed;
-use sandbox::jail::{JailError, KillError, Outcome, signal_text};
+use sandbox::jail::{ExitOutcome, JailError, KillError, signal_text};
 use sandbox::limits::Exceeded;
 use sandbox::program::ProgramError;
 use sandbox::{SessionError, WorkDirError};
@@ -193,7 +193,7 @@ pub struct MissingDependency(#[source] pub ProgramError);
 #[derive(Debug)]
 pub struct Failure {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: ExitOutcome,
     /// The limit for which it was killed.
     pub exceeded: Option<Exceeded>,
     /// Where all that it wrote is kept.
@@ -211,11 +211,11 @@ pub struct Failure {
 }
 
 /// How it ended.
-fn in_words(outcome: Outcome, exceeded: Option<Exceeded>) -> String {
+fn in_words(outcome: ExitOutcome, exceeded: Option<Exceeded>) -> String {
     match outcome {
         _ if let Some(exceeded) = exceeded => exceeded.to_string(),
-        Outcome::Exited(status) => format!("failed with exit code {status}"),
-        Outcome::Signaled(signal) => {
+        ExitOutcome::Exited(status) => format!("failed with exit code {status}"),
+        ExitOutcome::Signaled(signal) => {
             format!("failed due to signal {signal} ({})", signal_text(signal))
         }
     }
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn signals_have_the_system_s_names_as_in_nix() {
         let words = |outcome| in_words(outcome, None);
-        assert_eq!(words(Outcome::Signaled(9)), "failed due to signal 9 (Killed)");
-        assert_eq!(words(Outcome::Signaled(34)), "failed due to signal 34 (Real-time signal 0)");
+        assert_eq!(words(ExitOutcome::Signaled(9)), "failed due to signal 9 (Killed)");
+        assert_eq!(words(ExitOutcome::Signaled(34)), "failed due to signal 34 (Real-time signal 0)");
     }
 }

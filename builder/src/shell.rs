@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sandbox::cancel::Cancel;
-use sandbox::jail::{Files, JailSpec, Mac, Profile, Stdio3, User};
+use sandbox::jail::{Files, JailSpec, Mac, Profile, StdioFds, User};
 use sandbox::{Ended, Privilege, Program, SessionProvider, SessionTerminal, unused_directory};
 
 use crate::attempt::kill_processes;
@@ -49,7 +49,7 @@ pub struct Session<'a> {
     /// The directory of a failed build, to go on in; without it, the build directory is a new one.
     pub build: Option<PathBuf>,
     /// What it reads and writes.
-    pub stdio: Stdio3,
+    pub stdio: StdioFds,
     /// The terminal that these are for this session alone; none where they are something else.
     pub terminal: Option<Arc<dyn SessionTerminal>>,
 }

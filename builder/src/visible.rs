@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use sandbox::tree::{DirStack, Entry, Left, Mounts};
+use sandbox::tree::{DirStack, Entry, LeaveOutcome, Mounts};
 
 use crate::build::BuildRequest;
 use crate::store::Store;
@@ -57,7 +57,7 @@ fn walk(top: &Path) -> u64 {
             Some(Some(name)) => next = Some(name),
             Some(None) => {
                 levels.pop();
-                if !matches!(stack.leave(), Ok(Left::Directory { .. })) {
+                if !matches!(stack.leave(), Ok(LeaveOutcome::Directory { .. })) {
                     return count;
                 }
             }

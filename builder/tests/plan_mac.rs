@@ -11,7 +11,7 @@ use builder::store_path::StorePath;
 use sandbox::entry::MacHost;
 use sandbox::jail::EntryMode;
 use sandbox::jail::User;
-use sandbox::jail::{Files, Network};
+use sandbox::jail::{Files, NetworkAccess};
 use sandbox::view::Entry;
 
 const DERIVATION: &str = "86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv";
@@ -260,13 +260,13 @@ fn a_path_cannot_be_shown_elsewhere_where_the_machine_s_root_stays() {
 #[test]
 fn whom_a_build_may_talk_to_is_its_derivation_s_to_say() {
     let network = |plan: &Plan| plan.jail.mac.as_ref().unwrap().profile.network;
-    assert_eq!(network(&Case::of(EntryMode::Profile).plan().unwrap()), Network::None);
+    assert_eq!(network(&Case::of(EntryMode::Profile).plan().unwrap()), NetworkAccess::None);
     let environment = vec![("__darwinAllowLocalNetworking", "1")];
     let local = Case { environment, ..Case::of(EntryMode::Profile) };
-    assert_eq!(network(&local.plan().unwrap()), Network::Local);
+    assert_eq!(network(&local.plan().unwrap()), NetworkAccess::Local);
     let fixed = Case { hash: "00ff", ..Case::of(EntryMode::Chroot) }.plan().unwrap();
     assert!(places(&fixed).contains("/private/etc/resolv.conf graft <- /private/var/run/resolv.conf\n"));
-    assert_eq!(network(&fixed), Network::All);
+    assert_eq!(network(&fixed), NetworkAccess::All);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const WHICHEVER: WaitOptions = WaitOptions::empty();
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum ExitOutcome {
     /// By itself, with this status.
     Exited(i32),
     /// By this signal.
@@ -95,7 +95,7 @@ impl Handle {
 
 /// Waits for a child's end and takes its status, after which its number may be another's. The signal may be any of the
 /// system's, real-time signals too: `nix` takes the status of a child that one of those ended, and knows no name for it.
-pub(crate) fn reap(child: Pid) -> io::Result<Outcome> {
+pub(crate) fn reap(child: Pid) -> io::Result<ExitOutcome> {
     let child = rustix::process::Pid::from_raw(child.as_raw());
     loop {
         let status = match waitpid(child, WHICHEVER) {
@@ -110,9 +110,9 @@ pub(crate) fn reap(child: Pid) -> io::Result<Outcome> {
 }
 
 /// What a status says of the end of a process, if it says that it has ended.
-pub(crate) fn outcome(status: WaitStatus) -> Option<Outcome> {
-    let exited = status.exit_status().map(Outcome::Exited);
-    exited.or_else(|| status.terminating_signal().map(Outcome::Signaled))
+pub(crate) fn outcome(status: WaitStatus) -> Option<ExitOutcome> {
+    let exited = status.exit_status().map(ExitOutcome::Exited);
+    exited.or_else(|| status.terminating_signal().map(ExitOutcome::Signaled))
 }
 
 /// What a descriptor of the kernel's stands for (pidfd_open(2)).
@@ -151,7 +151,7 @@ mod tests {
         for signal in [libc::SIGTERM, libc::SIGKILL, highest] {
             let child = Command::new("sh").args(["-c", &format!("kill -{signal} $$")]).spawn().unwrap();
             let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-            assert_eq!(reap(pid).unwrap(), Outcome::Signaled(signal));
+            assert_eq!(reap(pid).unwrap(), ExitOutcome::Signaled(signal));
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Wire {
+enum SerializedError {
     Number(i32),
     Text(String),
 }
@@ -16,8 +16,10 @@ enum Wire {
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(error: &io::Error, serializer: S) -> Result<S::Ok, S::Error> {
-    let wire = error.raw_os_error().map_or_else(|| Wire::Text(error.to_string()), Wire::Number);
-    wire.serialize(serializer)
+    let serialized = error
+        .raw_os_error()
+        .map_or_else(|| SerializedError::Text(error.to_string()), SerializedError::Number);
+    serialized.serialize(serializer)
 }
 
 /// Deserializes it.
@@ -25,8 +27,8 @@ pub fn serialize<S: Serializer>(error: &io::Error, serializer: S) -> Result<S::O
 /// # Errors
 /// Those of the deserializer.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<io::Error, D::Error> {
-    Ok(match Wire::deserialize(deserializer)? {
-        Wire::Number(number) => io::Error::from_raw_os_error(number),
-        Wire::Text(text) => io::Error::other(text),
+    Ok(match SerializedError::deserialize(deserializer)? {
+        SerializedError::Number(number) => io::Error::from_raw_os_error(number),
+        SerializedError::Text(text) => io::Error::other(text),
     })
 }

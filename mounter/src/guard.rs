@@ -31,11 +31,11 @@ pub struct Guard {
     alive: Option<PipeWriter>,
     /// Is at its end once the process has closed what it had of its parent's.
     ready: Option<PipeReader>,
-    process: Process,
+    process: GuardProcess,
 }
 
 #[derive(Debug)]
-enum Process {
+enum GuardProcess {
     Forked(Pid),
     Started(Child),
 }
@@ -52,7 +52,7 @@ impl Guard {
             }
             ForkResult::Parent { child } => {
                 drop(not_ready);
-                Ok(Guard { alive: Some(alive), ready: Some(ready), process: Process::Forked(child) })
+                Ok(Guard { alive: Some(alive), ready: Some(ready), process: GuardProcess::Forked(child) })
             }
         }
     }
@@ -64,7 +64,7 @@ impl Guard {
         command.arg(WORD).env_clear().envs(defences::passed_on()).current_dir("/");
         command.stdin(Stdio::from(end)).stdout(switch.try_clone()?).stderr(Stdio::null());
         sys::in_own_session(&mut command);
-        Ok(Guard { alive: Some(alive), ready: None, process: Process::Started(command.spawn()?) })
+        Ok(Guard { alive: Some(alive), ready: None, process: GuardProcess::Started(command.spawn()?) })
     }
 }
 
@@ -83,8 +83,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         drop(self.alive.take());
         let ended = match &mut self.process {
-            Process::Forked(child) => reap(*child).map(drop),
-            Process::Started(child) => child.wait().map(drop),
+            GuardProcess::Forked(child) => reap(*child).map(drop),
+            GuardProcess::Started(child) => child.wait().map(drop),
         };
         if let Err(error) = ended {
             tracing::warn!("cannot wait for the guard of a mount: {error}");

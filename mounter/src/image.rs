@@ -14,7 +14,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mount_table::Entry;
+use crate::mount_table::MountEntry;
 
 /// The beginning of every disk's name; a number follows, and `sN` where it is a part of one.
 const DISK: &str = "/dev/disk";
@@ -37,19 +37,19 @@ pub(crate) struct Image {
 
 /// What `hdiutil attach -plist` prints.
 #[derive(Deserialize)]
-struct Attached {
+struct HdiutilAttach {
     #[serde(rename = "system-entities")]
     entities: Vec<Entity>,
 }
 
 /// What `hdiutil info -plist` prints.
 #[derive(Deserialize)]
-struct Known {
-    images: Vec<KnownImage>,
+struct HdiutilInfo {
+    images: Vec<HdiutilImage>,
 }
 
 #[derive(Deserialize)]
-struct KnownImage {
+struct HdiutilImage {
     #[serde(rename = "image-path")]
     file: Option<PathBuf>,
     #[serde(rename = "system-entities", default)]
@@ -68,7 +68,7 @@ impl Image {
     /// # Errors
     /// When it is no such text, or names no disk.
     pub(crate) fn attached(self, said: &[u8]) -> io::Result<Image> {
-        let Attached { entities } = plist::from_bytes(said).map_err(io::Error::other)?;
+        let HdiutilAttach { entities } = plist::from_bytes(said).map_err(io::Error::other)?;
         let attached = Image { devices: devices(entities), ..self };
         if attached.disk().is_none() {
             return Err(io::Error::other("hdiutil names no disk"));
@@ -89,7 +89,7 @@ impl Image {
     /// # Errors
     /// When it is no such text.
     pub(crate) fn known(&self, said: &[u8]) -> io::Result<Option<Image>> {
-        let Known { images } = plist::from_bytes(said).map_err(io::Error::other)?;
+        let HdiutilInfo { images } = plist::from_bytes(said).map_err(io::Error::other)?;
         let same_file = images.into_iter().filter(|image| image.file.as_ref() == Some(&self.file));
         let mut found = same_file.map(|image| Image { devices: devices(image.entities), ..self.clone() });
         Ok(found.find(|image| self.disk().is_none_or(|disk| image.disk() == Some(disk))))
@@ -97,8 +97,8 @@ impl Image {
 
     /// What of it is mounted in the view, the uppermost first. The source of a mount is a disk, or a snapshot on one
     /// (`NAME@DISK`).
-    pub(crate) fn mounts<Id: Clone>(&self, table: &[Entry<Id>]) -> Vec<Entry<Id>> {
-        let is_ours = |entry: &&Entry<Id>| {
+    pub(crate) fn mounts<Id: Clone>(&self, table: &[MountEntry<Id>]) -> Vec<MountEntry<Id>> {
+        let is_ours = |entry: &&MountEntry<Id>| {
             let disk = entry.device.rsplit_once('@').map_or(&*entry.device, |(_, disk)| disk);
             entry.at.starts_with(&self.within) && self.devices.iter().any(|device| device == disk)
         };
@@ -143,7 +143,7 @@ mod tests {
     use std::fs;
 
     use super::Image;
-    use crate::mount_table::Entry;
+    use crate::mount_table::MountEntry;
 
     /// In the form that `hdiutil attach -plist` prints: an image with an APFS container, whose volume is mounted.
     const ATTACHED: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn only_what_of_the_image_is_in_the_view_is_unmounted() {
-        let entry = |id, at: &str, device: &str| Entry {
+        let entry = |id, at: &str, device: &str| MountEntry {
             at: at.into(),
             kind: "apfs".into(),
             device: device.into(),

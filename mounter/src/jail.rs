@@ -11,6 +11,7 @@
 //! what is left of the program, by its user where that does nothing else.
 
 mod become_program;
+mod commands;
 pub mod control;
 mod device;
 mod enter;
@@ -31,7 +32,6 @@ mod limits;
 mod local;
 #[cfg(any(test, not(target_os = "linux")))]
 mod mac;
-mod orders;
 mod place;
 mod resource;
 mod spawner;
@@ -54,26 +54,26 @@ use mac::supervisor;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use mac::sys::start_time;
 
-pub use crate::child::Outcome;
+pub use crate::child::ExitOutcome;
 pub use device::{Device, DeviceNode};
 pub use enter::enter;
 pub use entry::{Architecture, EntryMode, Mac};
 pub use error::JailError;
-pub use launch::{End, Jail, Killer};
+pub use launch::{Jail, JailExit, Killer};
 pub use local::{Local, LocalPlace};
 #[cfg(not(target_os = "linux"))]
 pub use mac::enter_profile;
-pub use place::{Place, Places, What};
+pub use place::{Place, PlaceKind, Places};
 pub use resource::{Limit, Resource};
 #[cfg(target_os = "linux")]
 pub use spawner::AttendantProcess;
 pub use spawner::{ServerProcess, Spawner};
 pub use spec::{Ids, JailSpec, Root, SpawnRequest, User};
-pub use stdio::Stdio3;
+pub use stdio::StdioFds;
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};
 #[cfg(target_os = "linux")]
-pub use task::{Attend, Attendance};
+pub use task::{Attend, AttendantContext};
 pub use task::{Roles, Serve, Task};
 pub use users::KillError;
 

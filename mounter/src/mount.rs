@@ -46,7 +46,7 @@ pub(crate) const ABORT_INTERVAL: Duration = Duration::from_millis(50);
 /// The server has to answer until the mount is gone: unmounting writes back what is still in the client's cache.
 #[derive(Debug)]
 pub struct Mount {
-    place: system::Place,
+    place: system::MountId,
     mounted: bool,
     /// Open from the beginning, so that syncfs(2) reports every write that failed since.
     root: Option<File>,

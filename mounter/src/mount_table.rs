@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// A mount in the kernel's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry<Id> {
+pub(crate) struct MountEntry<Id> {
     /// Where it is.
     pub(crate) at: PathBuf,
     /// The file system's type.

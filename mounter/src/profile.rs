@@ -24,7 +24,7 @@ pub struct Profile {
     /// Which files.
     pub files: Files,
     /// Which other machines and programs.
-    pub network: Network,
+    pub network: NetworkAccess,
     /// More text of the same kind, which is put after all that this profile allows: what a derivation says for itself.
     #[serde(default)]
     pub extra: String,
@@ -52,7 +52,7 @@ pub enum Files {
 /// Which network peers a program may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Network {
+pub enum NetworkAccess {
     /// None.
     #[default]
     None,
@@ -143,11 +143,11 @@ impl Profile {
         }
         text += NO_SET_ID;
         text += match self.network {
-            Network::None => "",
-            Network::Local => LOCAL,
-            Network::All => ALL,
+            NetworkAccess::None => "",
+            NetworkAccess::Local => LOCAL,
+            NetworkAccess::All => ALL,
         };
-        if self.network != Network::None {
+        if self.network != NetworkAccess::None {
             text += RESOLVER;
         }
         text += &self.extra;

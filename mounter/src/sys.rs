@@ -301,7 +301,7 @@ mod macos {
     use std::ptr;
 
     use super::unix::check;
-    use crate::mount_table::Entry;
+    use crate::mount_table::MountEntry;
 
     /// `VFS_CTL_VERS1` of `sys/mount.h`.
     const VERSION: c_int = 1;
@@ -358,7 +358,7 @@ mod macos {
     }
 
     /// All mounts, later ones last, without asking any server (getfsstat(2) with `MNT_NOWAIT`).
-    pub(crate) fn mounts() -> Vec<Entry<FsId>> {
+    pub(crate) fn mounts() -> Vec<MountEntry<FsId>> {
         for _ in 0..GROWN_MAX {
             // SAFETY: a null buffer asks for the number of mounts.
             let count = unsafe { libc::getfsstat(ptr::null_mut(), 0, libc::MNT_NOWAIT) };
@@ -377,16 +377,16 @@ mod macos {
         Vec::new()
     }
 
-    fn entry(of: &libc::statfs) -> Entry<FsId> {
+    fn entry(of: &libc::statfs) -> MountEntry<FsId> {
         let lossy = |field| text(field).to_string_lossy().into_owned();
         let (kind, device) = (lossy(&of.f_fstypename), lossy(&of.f_mntfromname));
         // SAFETY: two numbers in a struct, whose field the crate does not show.
         let id = unsafe { std::mem::transmute::<libc::fsid_t, FsId>(of.f_fsid) };
-        Entry { at: text(&of.f_mntonname).into(), kind, device, flags: of.f_flags, id }
+        MountEntry { at: text(&of.f_mntonname).into(), kind, device, flags: of.f_flags, id }
     }
 
     /// Whether the volume of a directory tells names apart that differ in case only (pathconf(2)).
-    pub(crate) fn tells_case(directory: &Path) -> io::Result<bool> {
+    pub(crate) fn is_case_sensitive(directory: &Path) -> io::Result<bool> {
         let path = CString::new(directory.as_os_str().as_bytes())?;
         // SAFETY: a path that ends with a NUL.
         let answer = unsafe { libc::pathconf(path.as_ptr(), libc::_PC_CASE_SENSITIVE) };

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub use remove::remove;
 pub(crate) use remove::remove_if;
 pub use set_id::clear_set_id;
-pub use stack::{DirStack, Entry, Left, Mounts};
+pub use stack::{DirStack, Entry, LeaveOutcome, Mounts};
 
 /// Why a tree could not be walked or removed. The message is one line, with the cause.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mounter::tree::{DirStack, Left, Mounts, remove};
+use mounter::tree::{DirStack, LeaveOutcome, Mounts, remove};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
 /// More levels than a thread has stack for, by far more than a process may have descriptors, and 75 times `PATH_MAX`.
@@ -92,7 +92,7 @@ fn few_directories_are_open_however_deep_the_walk_is() {
     let told = stack.path_of(OsStr::new("x"));
     assert!(told.ends_with("deep/d/d/d/[1994 directories]/d/d/d/x"), "{told:?}");
     let mut left = 0;
-    while let Left::Directory { name, .. } = stack.leave().unwrap() {
+    while let LeaveOutcome::Directory { name, .. } = stack.leave().unwrap() {
         assert_eq!(&*name, OsStr::new("d"));
         left += 1;
     }
@@ -225,11 +225,11 @@ fn a_directory_that_was_moved_is_not_left_into_another() {
     let mut depth = 40;
     let ended = loop {
         match stack.leave().unwrap() {
-            Left::Directory { .. } => depth -= 1,
+            LeaveOutcome::Directory { .. } => depth -= 1,
             ended => break ended,
         }
     };
-    assert!(matches!(ended, Left::Moved) && depth == 11, "{ended:?} at {depth}");
+    assert!(matches!(ended, LeaveOutcome::Moved) && depth == 11, "{ended:?} at {depth}");
     stack.return_to_top();
     assert_eq!((stack.depth(), stack.names().unwrap()), (0, vec!["d".into()]));
 }

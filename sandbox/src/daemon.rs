@@ -17,7 +17,7 @@ mod peer;
 mod policy;
 mod request;
 
-pub use attendant::{Briefing, attend};
+pub use attendant::{AttendantConfig, attend};
 pub use client::Daemon;
 pub use listener::{ListenError, Listening, serve};
 pub use mounter::jail::control::send_descriptors;

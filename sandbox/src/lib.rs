@@ -57,13 +57,13 @@ pub mod jail {
     #[cfg(target_os = "linux")]
     pub use mounter::guard;
     #[cfg(target_os = "linux")]
-    pub use mounter::jail::Attendance;
+    pub use mounter::jail::AttendantContext;
     pub use mounter::jail::{
-        Architecture, EntryMode, Ids, JailError, JailSpec, KillError, Limit, Mac, Outcome, Resource, Roles,
-        Root, Spawner, Stdio3, StreamError, Streams, SystemCalls, Task, User, WORD,
+        Architecture, EntryMode, ExitOutcome, Ids, JailError, JailSpec, KillError, Limit, Mac, Resource,
+        Roles, Root, Spawner, StdioFds, StreamError, Streams, SystemCalls, Task, User, WORD,
         can_scope_abstract_sockets, enter,
     };
-    pub use mounter::profile::{Files, Network, Profile};
+    pub use mounter::profile::{Files, NetworkAccess, Profile};
     pub use mounter::signal_text;
 }
 

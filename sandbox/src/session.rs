@@ -13,7 +13,9 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use mounter::MountError;
-use mounter::jail::{self, End, Jail, JailError, JailSpec, Local, Outcome, SpawnRequest, Spawner, Stdio3};
+use mounter::jail::{
+    self, ExitOutcome, Jail, JailError, JailExit, JailSpec, Local, SpawnRequest, Spawner, StdioFds,
+};
 use nfs_server::view::{OpenError, View, ViewSpec};
 
 use crate::access::Accesses;
@@ -111,7 +113,7 @@ pub struct Program<'a> {
     /// Who runs what, and with which limits.
     pub jail: JailSpec,
     /// What it reads and writes.
-    pub stdio: Stdio3,
+    pub stdio: StdioFds,
     /// The terminal that these are, for this session alone; none where they are something else.
     pub terminal: Option<Arc<dyn SessionTerminal>>,
     /// Ends the program, and with it the session, which is then interrupted.
@@ -138,7 +140,7 @@ pub trait SessionTerminal: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Ended {
     /// How its program did.
-    pub outcome: Outcome,
+    pub outcome: ExitOutcome,
     /// How long its parts took.
     pub times: PhaseTimes,
     /// What the view took.
@@ -333,8 +335,8 @@ impl SessionError {
 }
 
 /// Whether a program may have ended so because something was not there.
-pub(crate) fn is_suspicious(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Exited(NOT_FOUND) | Outcome::Signaled(libc::SIGABRT))
+pub(crate) fn is_suspicious(outcome: ExitOutcome) -> bool {
+    matches!(outcome, ExitOutcome::Exited(NOT_FOUND) | ExitOutcome::Signaled(libc::SIGABRT))
 }
 
 /// What a program lacks in its view.
@@ -353,19 +355,19 @@ fn wait(
     cancel: &Cancel,
     stop: &Cancel,
     worthless_on_failure: bool,
-) -> Result<(Outcome, Duration), SessionError> {
+) -> Result<(ExitOutcome, Duration), SessionError> {
     let kill_on = |cancel: &Cancel| {
         let killer = jail.killer();
         cancel.on_cancel(move || killer.kill())
     };
     let _stoppable = [kill_on(cancel), kill_on(stop)];
-    let end = jail.wait_for_both().map_err(SessionError::Jail);
+    let end = jail.wait_for_exit().map_err(SessionError::Jail);
     if cancel.is_cancelled() {
         return Err(SessionError::Interrupted);
     }
-    let End { outcome, unmounted, unmounting } = end?;
+    let JailExit { outcome, unmounted, unmounting } = end?;
     match unmounted {
-        Err(MountError::WriteBack { .. }) if worthless_on_failure && outcome != Outcome::Exited(0) => {}
+        Err(MountError::WriteBack { .. }) if worthless_on_failure && outcome != ExitOutcome::Exited(0) => {}
         unmounted => unmounted.map_err(|source| SessionError::Jail(JailError::Unmount { source }))?,
     }
     Ok((outcome, unmounting))

@@ -8,7 +8,7 @@ use sandbox::backend::{BackendError, Kind};
 use sandbox::cancel::Cancel;
 use sandbox::command::{Command, Request};
 use sandbox::entry::MacHost;
-use sandbox::jail::{JailError, Outcome, StreamError, Streams};
+use sandbox::jail::{ExitOutcome, JailError, StreamError, Streams};
 use sandbox::{
     Ended, Layout, Program, ServeError, ServeOptions, SessionError, SessionTerminal, Setup, Top, WorkDir,
     WorkDirError, phantom, unused_directory,
@@ -158,8 +158,8 @@ impl Over {
             | Err(SessionError::Execute { missing: Some(missing), .. }) => {
                 return Err(RunError::CannotStart(program, missing).into());
             }
-            Ok(Ended { outcome: Outcome::Exited(code), .. }) => Status::Exited(code),
-            Ok(Ended { outcome: Outcome::Signaled(signal), .. }) => Status::Signaled(signal),
+            Ok(Ended { outcome: ExitOutcome::Exited(code), .. }) => Status::Exited(code),
+            Ok(Ended { outcome: ExitOutcome::Signaled(signal), .. }) => Status::Signaled(signal),
             Err(SessionError::Execute { program, error, missing: None }) => {
                 return Err(JailError::Exec { program, source: error }.into());
             }

@@ -13,7 +13,7 @@ use nix::unistd::{LinkatFlags, linkat, symlinkat};
 
 use super::copy::Names;
 use super::{DIRECTORY, Farm, FarmError, Reader, copy, failed, kind, own};
-use crate::tree::{DirStack, Left, Mounts};
+use crate::tree::{DirStack, LeaveOutcome, Mounts};
 
 /// What is copied since it cannot be linked: it is on another volume; has as many links as there can be; may have no more
 /// of them (immutable, or in a bundle of macOS, whose .app and .lproj are refused); is of a kind, or on a file system,
@@ -93,7 +93,7 @@ impl<'a> Linker<'a> {
         let cannot = |step, error| failed(step, &path, error);
         let sides = self.from.leave().and_then(|from| Ok((from, self.to.leave()?)));
         match (sides.map_err(|error| cannot("leave", error))?, self.levels.pop()) {
-            ((Left::Directory { .. }, Left::Directory { open, .. }), Some((status, _))) => {
+            ((LeaveOutcome::Directory { .. }, LeaveOutcome::Directory { open, .. }), Some((status, _))) => {
                 let made = open.fd().map_err(io::Error::from);
                 made.and_then(|made| copy::attributes(made, &status))
                     .map_err(|error| cannot("set the attributes of", error))

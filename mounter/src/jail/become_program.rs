@@ -10,14 +10,14 @@ use std::process;
 
 use defences::Defence;
 
-use super::control::{self, Inside};
+use super::control::{self, SetupReport};
 use super::{JailError, JailSpec};
 
 /// Exit status of a process that did not execute the program. It is not shown: the error is reported before.
 const NEVER_EXECUTED: i32 = 127;
 
 /// A program with its arguments and its environment, as the kernel takes them.
-pub(super) struct Image {
+pub(super) struct ExecArgs {
     pub program: CString,
     pub argv: Vec<CString>,
     pub env: Vec<CString>,
@@ -30,7 +30,7 @@ pub(super) fn or_report(taken: Result<Infallible, JailError>, channel: &UnixStre
         Err(error) => error,
     };
     // If the supervisor is gone, there is nobody to tell.
-    let _ = control::send(channel, &Inside::Failed(error));
+    let _ = control::send(channel, &SetupReport::Failed(error));
     process::exit(NEVER_EXECUTED)
 }
 
@@ -50,14 +50,14 @@ pub(super) fn start_session(spec: &JailSpec) -> Result<(), JailError> {
 /// Executes the program by `exec`, which returns only on failure.
 pub(super) fn execute(
     spec: &JailSpec,
-    exec: impl FnOnce(&Image) -> io::Error,
+    exec: impl FnOnce(&ExecArgs) -> io::Error,
 ) -> Result<Infallible, JailError> {
     let executed = image(spec).map(|image| exec(&image));
     let source = executed.unwrap_or_else(|error| error);
     Err(JailError::Exec { program: spec.program.clone(), source })
 }
 
-fn image(spec: &JailSpec) -> io::Result<Image> {
+fn image(spec: &JailSpec) -> io::Result<ExecArgs> {
     let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
     let mut env = Vec::with_capacity(spec.env.len());
     for (name, value) in &spec.env {
@@ -67,5 +67,5 @@ fn image(spec: &JailSpec) -> io::Result<Image> {
         env.push(text(&line)?);
     }
     let argv = spec.argv.iter().map(|word| text(word)).collect::<io::Result<_>>()?;
-    Ok(Image { program: text(spec.program.as_os_str())?, argv, env })
+    Ok(ExecArgs { program: text(spec.program.as_os_str())?, argv, env })
 }

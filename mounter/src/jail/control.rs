@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JailError;
 use crate::MountError;
-use crate::child::Outcome;
+use crate::child::ExitOutcome;
 
 /// The longest message, in bytes: a specification carries arguments and environment, for which Linux has a limit of
 /// a quarter of the stack, 6 MiB at most; JSON needs up to six bytes for one.
@@ -35,14 +35,14 @@ pub(super) enum Report {
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "sent by process 1 of a namespace"))]
     Stopped,
     /// It ended, and the view is unmounted as well as it could be.
-    Ended { outcome: Outcome, unmounted: Result<(), MountError>, unmounting: Duration },
+    Ended { outcome: ExitOutcome, unmounted: Result<(), MountError>, unmounting: Duration },
     /// It ended, and waiting for it failed.
     Lost(JailError),
 }
 
-/// From the first process inside to the supervisor. The end of the stream says that it was executed.
+/// From the first process inside to the supervisor, before it executes the program; the end of the stream says that it has.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Inside {
+pub(super) enum SetupReport {
     /// It is in its user namespace and waits for the users; the answer is one byte.
     #[cfg(target_os = "linux")]
     WantsIds,
@@ -53,11 +53,11 @@ pub(super) enum Inside {
 /// From a process 1 of loopbox's own ([`JailSpec::own_init`](super::JailSpec)) to the supervisor, of the program.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Told {
+pub(super) enum InitReport {
     /// It has stopped.
     Stopped,
     /// It has ended.
-    Ended(Outcome),
+    Ended(ExitOutcome),
 }
 
 /// The most descriptors that are sent at once.

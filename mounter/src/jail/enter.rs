@@ -11,7 +11,7 @@ use super::control::{self, Report};
 #[cfg(target_os = "linux")]
 use super::fork_server::Forked;
 #[cfg(target_os = "linux")]
-use super::{Attendance, Spawner};
+use super::{AttendantContext, Spawner};
 use super::{JailError, Roles, SpawnRequest, supervisor};
 use crate::sys;
 
@@ -26,8 +26,8 @@ pub fn enter(roles: &Roles) -> ExitCode {
     let control = match super::fork_server::serve(control) {
         Ok(Some(Forked::Supervisor(control))) => control,
         Ok(Some(Forked::Server(control))) => return (roles.serve)(&control),
-        Ok(Some(Forked::Attendant { connection, told, forks })) => {
-            return (roles.attend)(Attendance { connection, told, spawner: Spawner::of(forks) });
+        Ok(Some(Forked::Attendant { connection, config, forks })) => {
+            return (roles.attend)(AttendantContext { connection, config, spawner: Spawner::of(forks) });
         }
         Ok(None) => return ExitCode::SUCCESS,
         Err(_) => return ExitCode::FAILURE,

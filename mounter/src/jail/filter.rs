@@ -18,7 +18,7 @@ const SET_ID: u32 = 0o6000;
 const FCHMODAT2: c_long = 452;
 
 /// The system calls of an architecture; `libc` has the numbers of the one that is compiled for only.
-struct Architecture {
+struct SyscallNumbers {
     /// `AUDIT_ARCH_…` of linux/audit.h.
     audit: u32,
     /// Bits of a call's number that say nothing of which call it is.
@@ -31,8 +31,8 @@ struct Architecture {
 
 /// Nix lets `removexattr` and its kin be, whose numbers follow.
 #[cfg(target_arch = "x86_64")]
-const ARCHITECTURES: &[Architecture] = &[
-    Architecture {
+const ARCHITECTURES: &[SyscallNumbers] = &[
+    SyscallNumbers {
         audit: 0xc000_003e,
         // x32 has the same numbers with this bit (`__X32_SYSCALL_BIT` of asm/unistd.h).
         ignored: 0x4000_0000,
@@ -40,7 +40,7 @@ const ARCHITECTURES: &[Architecture] = &[
         attributes: (libc::SYS_setxattr, libc::SYS_flistxattr),
     },
     // i386 (asm/unistd_32.h): chmod, fchmod, fchmodat; setxattr to flistxattr.
-    Architecture {
+    SyscallNumbers {
         audit: 0x4000_0003,
         ignored: 0,
         modes: &[(15, 1), (94, 1), (306, 2), (FCHMODAT2, 2)],
@@ -49,15 +49,15 @@ const ARCHITECTURES: &[Architecture] = &[
 ];
 
 #[cfg(target_arch = "aarch64")]
-const ARCHITECTURES: &[Architecture] = &[
-    Architecture {
+const ARCHITECTURES: &[SyscallNumbers] = &[
+    SyscallNumbers {
         audit: 0xc000_00b7,
         ignored: 0,
         modes: &[(libc::SYS_fchmod, 1), (libc::SYS_fchmodat, 2), (FCHMODAT2, 2)],
         attributes: (libc::SYS_setxattr, libc::SYS_flistxattr),
     },
     // ARM of 32 bits: chmod, fchmod, fchmodat; setxattr to flistxattr.
-    Architecture {
+    SyscallNumbers {
         audit: 0x4000_0028,
         ignored: 0,
         modes: &[(15, 1), (94, 1), (333, 2), (FCHMODAT2, 2)],
@@ -66,7 +66,7 @@ const ARCHITECTURES: &[Architecture] = &[
 ];
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const ARCHITECTURES: &[Architecture] = &[];
+const ARCHITECTURES: &[SyscallNumbers] = &[];
 
 /// The filter.
 ///
@@ -89,7 +89,7 @@ pub(super) fn program() -> io::Result<Vec<sock_filter>> {
 }
 
 /// What is done with a call of this architecture. It always returns.
-fn block(architecture: &Architecture) -> Vec<sock_filter> {
+fn block(architecture: &SyscallNumbers) -> Vec<sock_filter> {
     let (first, last) = architecture.attributes;
     let mut block = vec![load(NUMBER), statement(libc::BPF_ALU | libc::BPF_AND, !architecture.ignored)];
     block.extend([

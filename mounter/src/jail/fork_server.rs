@@ -20,7 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{ForkResult, Pid, Uid};
 
 use super::executable::Executable;
-use super::{Stdio3, WORD};
+use super::{StdioFds, WORD};
 use crate::sys;
 
 /// The number of an answer that is not an error's.
@@ -28,14 +28,14 @@ const FORKED: i32 = 0;
 
 /// What a process is to be that is asked for, with the descriptors that it gets. The answer has a pidfd for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ProcessKind {
     /// The supervisor of a jail: its three streams, and its end of a control socket.
     Supervisor,
     /// One that serves a view: its end of a control socket, the network namespace that it is to be in, and the root directory
     /// that it is to have, if not the machine's.
     Server,
-    /// One that attends to a connection: that, its end of a socket on which it is told more, its end of the socket of a
-    /// process like this one, and its standard error.
+    /// An attendant of the daemon: the connection, its end of the socket with its configuration, its end of the socket of
+    /// another fork server, and its standard error.
     Attendant,
     /// One like this: its end of the socket on which it is asked.
     ForkServer,
@@ -43,15 +43,21 @@ enum Kind {
     Killer,
 }
 
-impl Kind {
-    const ALL: [Kind; 5] = [Kind::Supervisor, Kind::Server, Kind::Attendant, Kind::ForkServer, Kind::Killer];
+impl ProcessKind {
+    const ALL: [ProcessKind; 5] = [
+        ProcessKind::Supervisor,
+        ProcessKind::Server,
+        ProcessKind::Attendant,
+        ProcessKind::ForkServer,
+        ProcessKind::Killer,
+    ];
 
     fn number(self) -> i32 {
         self as i32
     }
 
-    fn of(number: i32) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.number() == number)
+    fn of(number: i32) -> Option<ProcessKind> {
+        ProcessKind::ALL.into_iter().find(|kind| kind.number() == number)
     }
 }
 
@@ -90,10 +96,10 @@ impl ForkServer {
     }
 
     /// Has a supervisor forked that has these streams and this end of a control socket; its pidfd.
-    pub fn fork(&self, stdio: &Stdio3, control: &UnixStream) -> io::Result<OwnedFd> {
-        let Stdio3 { stdin, stdout, stderr } = stdio;
+    pub fn fork(&self, stdio: &StdioFds, control: &UnixStream) -> io::Result<OwnedFd> {
+        let StdioFds { stdin, stdout, stderr } = stdio;
         let sent = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), control.as_fd()];
-        self.ask(Kind::Supervisor, &sent)
+        self.ask(ProcessKind::Supervisor, &sent)
     }
 
     /// Has a process forked that serves a view, in a network namespace, and has this end of a control socket; its pidfd.
@@ -104,22 +110,22 @@ impl ForkServer {
         root: Option<BorrowedFd<'_>>,
     ) -> io::Result<OwnedFd> {
         let sent: Vec<_> = [control.as_fd(), network].into_iter().chain(root).collect();
-        self.ask(Kind::Server, &sent)
+        self.ask(ProcessKind::Server, &sent)
     }
 
-    /// Has a process forked that attends to a connection, and another one that forks what that needs; the attendant's pidfd.
+    /// Has an attendant forked for a connection, and another fork server for what it needs; the attendant's pidfd.
     /// It logs to this process's standard error.
-    pub fn fork_attendant(&self, connection: BorrowedFd<'_>, told: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    pub fn fork_attendant(&self, connection: BorrowedFd<'_>, config: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         let (asks, forks) = UnixStream::pair()?;
-        self.ask(Kind::ForkServer, &[forks.as_fd()])?;
+        self.ask(ProcessKind::ForkServer, &[forks.as_fd()])?;
         drop(forks);
-        self.ask(Kind::Attendant, &[connection, told, asks.as_fd(), io::stderr().as_fd()])
+        self.ask(ProcessKind::Attendant, &[connection, config, asks.as_fd(), io::stderr().as_fd()])
     }
 
     /// Has all processes of a user killed, by a process that becomes this user.
     pub fn kill_user(&self, uid: u32) -> io::Result<()> {
         let (mut killer, theirs) = UnixStream::pair()?;
-        self.ask(Kind::Killer, &[theirs.as_fd()])?;
+        self.ask(ProcessKind::Killer, &[theirs.as_fd()])?;
         drop(theirs);
         let mut errno = Vec::new();
         killer.write_all(&uid.to_ne_bytes())?;
@@ -131,7 +137,7 @@ impl ForkServer {
         }
     }
 
-    fn ask(&self, kind: Kind, sent: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+    fn ask(&self, kind: ProcessKind, sent: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
         sys::send_descriptors(&self.socket, kind.number(), sent)?;
         match sys::receive_descriptors(&self.socket)? {
             Some((FORKED, [Some(process), ..])) => Ok(process),
@@ -158,8 +164,8 @@ pub(super) enum Forked {
     Supervisor(UnixStream),
     /// One that serves a view.
     Server(UnixStream),
-    /// One that attends to a connection, is told more on another socket, and asks a process like this one.
-    Attendant { connection: UnixStream, told: UnixStream, forks: ForkServer },
+    /// An attendant of the daemon, with the socket of its configuration and another fork server.
+    Attendant { connection: UnixStream, config: UnixStream, forks: ForkServer },
 }
 
 /// The process itself, which has one thread. Returns in each process that it has forked; and in the process itself with
@@ -175,7 +181,7 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
         let forked = sys::fork_single_threaded();
         if let Ok(ForkResult::Child) = forked {
             drop(socket);
-            let kind = Kind::of(number).ok_or(io::ErrorKind::InvalidData)?;
+            let kind = ProcessKind::of(number).ok_or(io::ErrorKind::InvalidData)?;
             return become_forked(kind, received);
         }
         // Whoever has the other ends waits to see these closed.
@@ -193,20 +199,20 @@ pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
 }
 
 fn become_forked(
-    kind: Kind,
+    kind: ProcessKind,
     received: [Option<OwnedFd>; sys::DESCRIPTORS_MAX],
 ) -> io::Result<Option<Forked>> {
     match (kind, received) {
-        (Kind::Supervisor, [Some(stdin), Some(stdout), Some(stderr), Some(control)]) => {
+        (ProcessKind::Supervisor, [Some(stdin), Some(stdout), Some(stderr), Some(control)]) => {
             become_supervisor(&stdin, &stdout, &stderr)?;
             Ok(Some(Forked::Supervisor(control.into())))
         }
-        (Kind::Attendant, [Some(connection), Some(told), Some(asks), Some(stderr)]) => {
+        (ProcessKind::Attendant, [Some(connection), Some(config), Some(asks), Some(stderr)]) => {
             become_attendant(&stderr)?;
-            let (connection, told, forks) = (connection.into(), told.into(), asks.into());
-            Ok(Some(Forked::Attendant { connection, told, forks }))
+            let (connection, config, forks) = (connection.into(), config.into(), asks.into());
+            Ok(Some(Forked::Attendant { connection, config, forks }))
         }
-        (Kind::Server, [Some(control), Some(network), root, None]) => {
+        (ProcessKind::Server, [Some(control), Some(network), root, None]) => {
             nix::sched::setns(network, CloneFlags::CLONE_NEWNET)?;
             if let Some(root) = root {
                 nix::unistd::fchdir(root)?;
@@ -215,11 +221,11 @@ fn become_forked(
             prctl::set_name(c"loopbox-server")?;
             Ok(Some(Forked::Server(control.into())))
         }
-        (Kind::ForkServer, [Some(socket), None, None, None]) => {
+        (ProcessKind::ForkServer, [Some(socket), None, None, None]) => {
             leave_session()?;
             serve(socket.into())
         }
-        (Kind::Killer, [Some(asked), None, None, None]) => kill_all_of(asked.into()).map(|()| None),
+        (ProcessKind::Killer, [Some(asked), None, None, None]) => kill_all_of(asked.into()).map(|()| None),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }

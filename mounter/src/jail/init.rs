@@ -13,7 +13,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{ForkResult, Pid};
 use rustix::process::{WaitOptions, wait};
 
-use super::control::{self, Told};
+use super::control::{self, InitReport};
 use super::{JailError, JailSpec};
 use crate::child::{WHICHEVER, outcome};
 use crate::sys;
@@ -62,9 +62,9 @@ fn serve(program: Pid, reports: &UnixStream) -> io::Result<Infallible> {
             continue;
         }
         if status.stopped() {
-            control::send(&reports, &Told::Stopped)?;
+            control::send(&reports, &InitReport::Stopped)?;
         } else if let Some(outcome) = outcome(status) {
-            control::send(&reports, &Told::Ended(outcome))?;
+            control::send(&reports, &InitReport::Ended(outcome))?;
             // The kernel kills what else is inside.
             process::exit(0);
         }

@@ -20,7 +20,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
 use super::become_program::{execute, or_report, start_session};
-use super::control::{self, Inside};
+use super::control::{self, SetupReport};
 use super::init::fork_program;
 use super::limits::limit;
 use super::stage::Stage;
@@ -199,7 +199,7 @@ fn become_user(user: &User, mut channel: &UnixStream, knobs: &OwnedFd) -> Result
         nix::sched::unshare(CloneFlags::CLONE_NEWUSER)
             .map_err(|errno| JailError::UserNamespace { source: errno.into() })?;
         let refused = |source: io::Error| JailError::Control { source };
-        control::send(channel, &Inside::WantsIds).map_err(refused)?;
+        control::send(channel, &SetupReport::WantsIds).map_err(refused)?;
         channel.read_exact(&mut [0]).map_err(refused)?;
         if user.uid == 0 && Defence::MountNamespaces.stands() {
             forbid_mount_namespaces(knobs).map_err(cannot_limit)?;

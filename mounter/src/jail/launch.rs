@@ -9,10 +9,10 @@ use nix::unistd::Pid;
 
 use super::control::{self, KILL, Report, SERVER_GONE};
 use super::spawner::{Spawned, Spawner};
-use super::stdio::Stdio3;
+use super::stdio::StdioFds;
 use super::{JailError, SpawnRequest};
 use crate::MountError;
-use crate::child::{Handle, Outcome};
+use crate::child::{ExitOutcome, Handle};
 
 /// A jail whose program runs. Dropping it kills everything inside and waits until the mount is gone.
 #[derive(Debug)]
@@ -20,15 +20,15 @@ pub struct Jail {
     supervisor: Spawned,
     control: Arc<UnixStream>,
     program: Option<Handle>,
-    stopped: Option<Stopped>,
+    on_stop: Option<StopCallback>,
     /// Where everybody sees the view, which its supervisor takes away unless it is killed.
     #[cfg(not(target_os = "linux"))]
     mount_point: Option<std::path::PathBuf>,
     over: bool,
 }
 
-/// Is called when the program of a jail has stopped.
-struct Stopped(Box<dyn Fn() + Send>);
+/// Called whenever the program of a jail is stopped by a signal.
+struct StopCallback(Box<dyn Fn() + Send>);
 
 /// Kills everything inside a jail, from any thread. It may outlive the jail, and then does nothing.
 #[derive(Clone, Debug)]
@@ -38,10 +38,10 @@ pub struct Killer {
 
 /// How a jail ended.
 #[derive(Debug)]
-pub struct End {
-    /// How its program did.
-    pub outcome: Outcome,
-    /// Whether its mount was taken away in order.
+pub struct JailExit {
+    /// The exit status of its program, or the signal that ended it.
+    pub outcome: ExitOutcome,
+    /// Whether its mount was unmounted with all that was written.
     pub unmounted: Result<(), MountError>,
     /// How long it took to take the root away once the program had ended.
     pub unmounting: Duration,
@@ -52,7 +52,7 @@ impl Jail {
     ///
     /// # Errors
     /// The step that failed. Nothing is left then.
-    pub fn spawn(spawner: &Spawner, request: &SpawnRequest, stdio: Stdio3) -> Result<Jail, JailError> {
+    pub fn spawn(spawner: &Spawner, request: &SpawnRequest, stdio: StdioFds) -> Result<Jail, JailError> {
         Jail::begin(spawner, request, stdio)?.until_started()
     }
 
@@ -60,7 +60,7 @@ impl Jail {
     ///
     /// # Errors
     /// The step that failed. Nothing is left then.
-    pub fn begin(spawner: &Spawner, request: &SpawnRequest, stdio: Stdio3) -> Result<Jail, JailError> {
+    pub fn begin(spawner: &Spawner, request: &SpawnRequest, stdio: StdioFds) -> Result<Jail, JailError> {
         request.validate()?;
         let (ours, theirs) = UnixStream::pair().map_err(|source| JailError::Control { source })?;
         let supervisor = spawner.spawn(stdio, &theirs)?;
@@ -70,7 +70,7 @@ impl Jail {
             supervisor,
             control: Arc::new(ours),
             program: None,
-            stopped: None,
+            on_stop: None,
             #[cfg(not(target_os = "linux"))]
             mount_point: matches!(request.root, super::Root::Nfs { .. })
                 .then(|| request.root.path().into_owned()),
@@ -100,7 +100,7 @@ impl Jail {
     /// end. Only a program that is not process 1 ([`JailSpec::own_init`](super::JailSpec::own_init)) stops so.
     #[must_use]
     pub fn when_stopped(mut self, stopped: impl Fn() + Send + 'static) -> Jail {
-        self.stopped = Some(Stopped(Box::new(stopped)));
+        self.on_stop = Some(StopCallback(Box::new(stopped)));
         self
     }
 
@@ -115,8 +115,8 @@ impl Jail {
     ///
     /// # Errors
     /// [`JailError::Unmount`] if what the program wrote may not be complete; [`JailError::SupervisorDied`].
-    pub fn wait(self) -> Result<Outcome, JailError> {
-        let end = self.wait_for_both()?;
+    pub fn wait(self) -> Result<ExitOutcome, JailError> {
+        let end = self.wait_for_exit()?;
         end.unmounted.map_err(|source| JailError::Unmount { source })?;
         Ok(end.outcome)
     }
@@ -126,12 +126,12 @@ impl Jail {
     ///
     /// # Errors
     /// [`JailError::SupervisorDied`], and whatever else leaves the outcome unknown.
-    pub fn wait_for_both(mut self) -> Result<End, JailError> {
+    pub fn wait_for_exit(mut self) -> Result<JailExit, JailError> {
         loop {
             match self.receive()? {
-                Report::Stopped => self.stopped.iter().for_each(|Stopped(stopped)| stopped()),
+                Report::Stopped => self.on_stop.iter().for_each(|StopCallback(stopped)| stopped()),
                 Report::Ended { outcome, unmounted, unmounting } => {
-                    return Ok(End { outcome, unmounted, unmounting });
+                    return Ok(JailExit { outcome, unmounted, unmounting });
                 }
                 Report::Failed(error) | Report::Lost(error) => return Err(error),
                 Report::Started { .. } => return Err(JailError::SupervisorDied),
@@ -176,9 +176,9 @@ impl Drop for Jail {
     }
 }
 
-impl std::fmt::Debug for Stopped {
+impl std::fmt::Debug for StopCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Stopped")
+        f.write_str("StopCallback")
     }
 }
 

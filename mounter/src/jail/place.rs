@@ -21,16 +21,16 @@ pub struct Places {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// Where it is.
+    /// Its path inside.
     pub at: PathBuf,
     /// What is there.
-    pub what: What,
+    pub what: PlaceKind,
 }
 
-/// What is at a place.
+/// What is at a place: a node of the tree's own, or a host path mounted there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum What {
+pub enum PlaceKind {
     /// A directory of the tree's own.
     Directory {
         /// Permission bits, the sticky bit included.
@@ -71,14 +71,14 @@ impl Places {
         if self.in_memory { self.mount_point.join("root") } else { self.mount_point.clone() }
     }
 
-    /// The first place that is not a plain absolute path.
+    /// The first place whose path is not absolute and normalized.
     pub(super) fn first_wrong(&self) -> Option<&Path> {
-        self.places.iter().map(|place| place.at.as_path()).find(|at| !is_plain(at))
+        self.places.iter().map(|place| place.at.as_path()).find(|at| !is_normalized(at))
     }
 }
 
-/// Whether a path is absolute, and goes down only.
-pub(super) fn is_plain(path: &Path) -> bool {
+/// Whether a path is absolute and normalized: without `.` and `..`.
+pub(super) fn is_normalized(path: &Path) -> bool {
     path.is_absolute()
         && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
 }

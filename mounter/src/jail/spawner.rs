@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use defences::Defence;
 
-use super::{JailError, KillError, Stdio3};
+use super::{JailError, KillError, StdioFds};
 use crate::Network;
 
 /// Starts the supervisors of jails and the servers of their views: this very binary, in sessions of their own.
@@ -36,8 +36,8 @@ impl Spawner {
         Spawner { loopbox: "/proc/self/exe".into(), server: std::sync::Mutex::new(Some(server)) }
     }
 
-    /// Starts a process that attends to a connection, with its end of a socket on which it is told more. It goes on when this
-    /// process has ended.
+    /// Starts an attendant for a connection, with its end of a socket from which it reads its configuration. It goes on when
+    /// this process has ended.
     ///
     /// # Errors
     /// [`JailError::Launch`].
@@ -45,16 +45,16 @@ impl Spawner {
     pub fn spawn_attendant(
         &self,
         connection: &UnixStream,
-        told: &UnixStream,
+        config: &UnixStream,
     ) -> Result<AttendantProcess, JailError> {
         let process = self
-            .start_attendant(connection, told)
+            .start_attendant(connection, config)
             .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })?;
         Ok(AttendantProcess(process))
     }
 
     /// Starts a supervisor with the program's streams, which are closed here then.
-    pub(super) fn spawn(&self, stdio: Stdio3, control: &UnixStream) -> Result<Spawned, JailError> {
+    pub(super) fn spawn(&self, stdio: StdioFds, control: &UnixStream) -> Result<Spawned, JailError> {
         self.start(stdio, control)
             .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })
     }
@@ -146,7 +146,7 @@ mod forked {
     use std::os::fd::AsFd;
     use std::sync::PoisonError;
 
-    use super::{BorrowedFd, Network, Spawner, Stdio3, UnixStream, io};
+    use super::{BorrowedFd, Network, Spawner, StdioFds, UnixStream, io};
     use crate::child::Handle;
     use crate::jail::fork_server::ForkServer;
 
@@ -156,7 +156,7 @@ mod forked {
 
     impl Spawner {
         #[allow(clippy::needless_pass_by_value, reason = "the caller must not keep the streams open")]
-        pub(super) fn start(&self, stdio: Stdio3, control: &UnixStream) -> io::Result<Spawned> {
+        pub(super) fn start(&self, stdio: StdioFds, control: &UnixStream) -> io::Result<Spawned> {
             Ok(Spawned(Handle::from(self.ask(|server| server.fork(&stdio, control))?)))
         }
 
@@ -173,9 +173,9 @@ mod forked {
         pub(super) fn start_attendant(
             &self,
             connection: &UnixStream,
-            told: &UnixStream,
+            config: &UnixStream,
         ) -> io::Result<Spawned> {
-            let fork = |server: &ForkServer| server.fork_attendant(connection.as_fd(), told.as_fd());
+            let fork = |server: &ForkServer| server.fork_attendant(connection.as_fd(), config.as_fd());
             Ok(Spawned(Handle::from(self.ask(fork)?)))
         }
 
@@ -216,7 +216,7 @@ mod spawned {
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
 
-    use super::{BorrowedFd, Network, Spawner, Stdio3, UnixStream, io};
+    use super::{BorrowedFd, Network, Spawner, StdioFds, UnixStream, io};
     use crate::jail::{SERVER, WORD};
     use crate::sys;
 
@@ -225,7 +225,7 @@ mod spawned {
     pub struct Spawned(Child);
 
     impl Spawner {
-        pub(super) fn start(&self, stdio: Stdio3, control: &UnixStream) -> io::Result<Spawned> {
+        pub(super) fn start(&self, stdio: StdioFds, control: &UnixStream) -> io::Result<Spawned> {
             let mut command = self.command(control);
             command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
             Ok(Spawned(command.spawn()?))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::is_plain;
+use super::place::is_normalized;
 use super::{Device, JailError, Limit, Local, Mac, Places, SystemCalls, text};
 use crate::{MountOptions, Source};
 
@@ -146,8 +146,8 @@ impl SpawnRequest {
         };
         let devices = self.devices.iter().map(|device| &*device.at);
         let mut places = devices.chain(self.local.places.iter().map(|place| &*place.at));
-        if let Some(at) = wrong.or_else(|| places.find(|at| !is_plain(at))) {
-            let problem = format!("the place {at:?} is not a plain absolute path");
+        if let Some(at) = wrong.or_else(|| places.find(|at| !is_normalized(at))) {
+            let problem = format!("the place {at:?} is not an absolute, normalized path");
             return Err(JailError::Spec { problem });
         }
         if cfg!(target_os = "macos") && !self.devices.is_empty() {

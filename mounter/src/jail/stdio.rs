@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 /// The standard streams of the program, made for it alone: what the caller has itself is carried
 /// ([`Streams`](super::Streams)).
 #[derive(Debug)]
-pub struct Stdio3 {
+pub struct StdioFds {
     /// Descriptor 0.
     pub stdin: OwnedFd,
     /// Descriptor 1.
@@ -16,13 +16,17 @@ pub struct Stdio3 {
     pub stderr: OwnedFd,
 }
 
-impl Stdio3 {
+impl StdioFds {
     /// Nothing to read, and what is written is thrown away.
     ///
     /// # Errors
     /// If the system has no `/dev/null`.
-    pub fn null() -> io::Result<Stdio3> {
+    pub fn null() -> io::Result<StdioFds> {
         let null = File::options().read(true).write(true).open("/dev/null")?;
-        Ok(Stdio3 { stdin: null.try_clone()?.into(), stdout: null.try_clone()?.into(), stderr: null.into() })
+        Ok(StdioFds {
+            stdin: null.try_clone()?.into(),
+            stdout: null.try_clone()?.into(),
+            stderr: null.into(),
+        })
     }
 }

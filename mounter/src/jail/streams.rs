@@ -20,9 +20,9 @@ use nix::unistd::Uid;
 
 #[cfg(target_os = "linux")]
 pub(super) use self::kind::is_pure;
-use self::kind::{Identity, Kind};
+use self::kind::{OpenFileId, StreamKind};
 use self::terminal::Terminal;
-use super::Stdio3;
+use super::StdioFds;
 
 /// What the three are called.
 const NAMES: [&str; 3] = ["standard input", "standard output", "standard error"];
@@ -45,25 +45,25 @@ pub struct StreamError {
     source: io::Error,
 }
 
-/// What three streams have become so far.
-struct Carrier {
+/// Builds [`Streams`] from the caller's descriptors, one after the other.
+struct StreamsBuilder {
     streams: Streams,
     user: Option<u32>,
     own_terminal: bool,
     terminal: Option<Terminal>,
     /// What is written to, and where the program writes in its place.
-    outputs: Vec<(Identity, OwnedFd)>,
+    outputs: Vec<(OpenFileId, OwnedFd)>,
     /// Called when the last of those who carry output has ended; each of them has it.
-    closed: Option<Arc<OnEnd>>,
+    closed: Option<Arc<CallOnDrop>>,
 }
 
 /// What is called when nobody has the outputs open any more.
 type Closed = Box<dyn Fn() + Send + Sync>;
 
-/// Calls it when it is dropped.
-struct OnEnd(Closed);
+/// Calls the function when it is dropped.
+struct CallOnDrop(Closed);
 
-impl Drop for OnEnd {
+impl Drop for CallOnDrop {
     fn drop(&mut self) {
         (self.0)();
     }
@@ -75,9 +75,9 @@ impl Streams {
     ///
     /// # Errors
     /// The first that is neither to be read nor to be written, or cannot be carried.
-    pub fn carry(user: Option<u32>, own_terminal: bool) -> Result<(Streams, Stdio3), StreamError> {
+    pub fn carry(user: Option<u32>, own_terminal: bool) -> Result<(Streams, StdioFds), StreamError> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        Streams::carry_these([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], user, own_terminal)
+        Streams::carry_fds([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], user, own_terminal)
     }
 
     /// Its output and errors alone; there is nothing to read. `closed` is called once nobody has them open any more in what
@@ -88,46 +88,48 @@ impl Streams {
     pub fn carry_output(
         user: Option<u32>,
         closed: impl Fn() + Send + Sync + 'static,
-    ) -> Result<(Streams, Stdio3), StreamError> {
+    ) -> Result<(Streams, StdioFds), StreamError> {
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|source| StreamError { name: NAMES[0], source })?;
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let outer = [null.as_fd(), stdout.as_fd(), stderr.as_fd()];
-        Streams::carry_told(outer, user, false, Some(Box::new(closed)))
+        Streams::carry_with(outer, user, false, Some(Box::new(closed)))
     }
 
-    fn carry_these(
+    fn carry_fds(
         outer: [BorrowedFd<'_>; 3],
         user: Option<u32>,
         own_terminal: bool,
-    ) -> Result<(Streams, Stdio3), StreamError> {
-        Streams::carry_told(outer, user, own_terminal, None)
+    ) -> Result<(Streams, StdioFds), StreamError> {
+        Streams::carry_with(outer, user, own_terminal, None)
     }
 
-    fn carry_told(
+    fn carry_with(
         outer: [BorrowedFd<'_>; 3],
         user: Option<u32>,
         own_terminal: bool,
         closed: Option<Closed>,
-    ) -> Result<(Streams, Stdio3), StreamError> {
+    ) -> Result<(Streams, StdioFds), StreamError> {
         let failed = |name| move |source| StreamError { name, source };
         let over = io::pipe().map_err(failed(NAMES[0]))?;
         let streams = Streams { pumps: Vec::new(), reopened: Vec::new(), over: Some(over) };
         let mut carried = true;
         for index in [1, 2] {
-            carried &=
-                !matches!(Kind::of(outer[index], false).map_err(failed(NAMES[index]))?, Kind::Harmless);
+            carried &= !matches!(
+                StreamKind::of(outer[index], false).map_err(failed(NAMES[index]))?,
+                StreamKind::Harmless
+            );
         }
         // Who closes what is passed on as it is, is not known here.
-        let closed = closed.filter(|_| carried).map(|closed| Arc::new(OnEnd(closed)));
-        let mut carrier =
-            Carrier { streams, user, own_terminal, terminal: None, outputs: Vec::new(), closed };
+        let closed = closed.filter(|_| carried).map(|closed| Arc::new(CallOnDrop(closed)));
+        let mut builder =
+            StreamsBuilder { streams, user, own_terminal, terminal: None, outputs: Vec::new(), closed };
         let mut inner = |index: usize| {
-            let carried = outer[index].try_clone_to_owned().and_then(|outer| carrier.carry(index, outer));
+            let carried = outer[index].try_clone_to_owned().and_then(|outer| builder.carry(index, outer));
             carried.map_err(failed(NAMES[index]))
         };
-        let stdio = Stdio3 { stdin: inner(0)?, stdout: inner(1)?, stderr: inner(2)? };
-        Ok((carrier.streams, stdio))
+        let stdio = StdioFds { stdin: inner(0)?, stdout: inner(1)?, stderr: inner(2)? };
+        Ok((builder.streams, stdio))
     }
 
     /// Carries the last of what was written. The program has ended, and all that came of it.
@@ -162,16 +164,16 @@ impl Drop for Streams {
     }
 }
 
-impl Carrier {
+impl StreamsBuilder {
     /// What the program gets in place of a stream.
     fn carry(&mut self, index: usize, outer: OwnedFd) -> io::Result<OwnedFd> {
-        match Kind::of(outer.as_fd(), index == 0)? {
+        match StreamKind::of(outer.as_fd(), index == 0)? {
             _ if !Defence::Streams.stands() => Ok(outer),
-            Kind::Harmless => Ok(outer),
-            Kind::Input { is_file } => self.read(index, outer, is_file),
-            Kind::Output(identity) => self.write(index, outer, identity),
-            Kind::Terminal if self.own_terminal => Ok(outer),
-            Kind::Terminal => self.connect(index, outer),
+            StreamKind::Harmless => Ok(outer),
+            StreamKind::Input { is_file } => self.read(index, outer, is_file),
+            StreamKind::Output(identity) => self.write(index, outer, identity),
+            StreamKind::Terminal if self.own_terminal => Ok(outer),
+            StreamKind::Terminal => self.connect(index, outer),
         }
     }
 
@@ -191,7 +193,7 @@ impl Carrier {
     }
 
     /// Two streams that write to the same file, share what they write through, so that lines stay in their order.
-    fn write(&mut self, index: usize, outer: OwnedFd, identity: Identity) -> io::Result<OwnedFd> {
+    fn write(&mut self, index: usize, outer: OwnedFd, identity: OpenFileId) -> io::Result<OwnedFd> {
         if let Some((_, inner)) = self.outputs.iter().find(|(known, _)| *known == identity) {
             return inner.try_clone();
         }
@@ -282,7 +284,7 @@ mod tests {
 
     /// Runs a script with three streams in place of which it gets what they become.
     fn run(script: &str, outer: [BorrowedFd<'_>; 3]) -> Result<(), StreamError> {
-        let (streams, Stdio3 { stdin, stdout, stderr }) = Streams::carry_these(outer, None, false)?;
+        let (streams, StdioFds { stdin, stdout, stderr }) = Streams::carry_fds(outer, None, false)?;
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(stdin).stdout(stdout).stderr(stderr);
         command.status().unwrap();
@@ -358,7 +360,7 @@ mod tests {
         let closed = |outer: [BorrowedFd<'_>; 3]| {
             let (sender, told) = std::sync::mpsc::channel();
             let closed: Closed = Box::new(move || sender.send(()).unwrap_or_default());
-            let (streams, stdio) = Streams::carry_told(outer, None, false, Some(closed)).unwrap();
+            let (streams, stdio) = Streams::carry_with(outer, None, false, Some(closed)).unwrap();
             assert!(told.recv_timeout(std::time::Duration::from_millis(50)).is_err(), "it is open");
             drop(stdio);
             let is_told = told.recv_timeout(std::time::Duration::from_secs(5)).is_ok();

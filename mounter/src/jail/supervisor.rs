@@ -17,10 +17,10 @@ use nix::sys::prctl;
 use nix::sys::socket::{MsgFlags, recv};
 use nix::unistd::{ForkResult, Pid};
 
-use super::control::{self, Inside, Report, SERVER_GONE, Told};
-use super::orders::{self, Orders};
+use super::commands::{self, Commands};
+use super::control::{self, InitReport, Report, SERVER_GONE, SetupReport};
 use super::tree::Tree;
-use super::{Ids, JailError, Outcome, Root, SpawnRequest, Task, User, inside};
+use super::{ExitOutcome, Ids, JailError, Root, SpawnRequest, Task, User, inside};
 use crate::child::{Handle, forget_streams, reap};
 use crate::guard::Guard;
 use crate::{Mount, sys};
@@ -31,29 +31,29 @@ const ABORT_INTERVAL: u16 = 50;
 
 /// All of a jail's life; the answer is the last report.
 pub(super) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream) -> Report {
-    let mut orders = Orders::new(control);
+    let mut commands = Commands::new(control);
     let mounted = request.validate().and_then(|()| own_mounts()).and_then(|()| mount(&request.root, control));
     let mount = match mounted {
         Ok(mount) => mount,
         Err(error) => return Report::Failed(error),
     };
     let started = Program::start(request, task).and_then(|mut program| {
-        program.until_executed(&request.spec.user, &mut orders, mount.nfs())?;
+        program.until_executed(&request.spec.user, &mut commands, mount.nfs())?;
         Ok(program)
     });
     let mut program = match started {
         Ok(program) => program,
         Err(error) => {
-            mount.give_up(orders.server_gone);
+            mount.give_up(commands.server_gone);
             return Report::Failed(error);
         }
     };
     // A failure to send is a death of loopbox, which the wait below notices.
     let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
-    let outcome = program.wait(&mut orders, mount.nfs(), control);
+    let outcome = program.wait(&mut commands, mount.nfs(), control);
     let ended = Instant::now();
     let unmounted = match mount {
-        Mounted::Nfs(mount, _guard) if orders.server_gone => {
+        Mounted::Nfs(mount, _guard) if commands.server_gone => {
             mount.abandon();
             Ok(())
         }
@@ -92,7 +92,7 @@ fn own_mounts() -> Result<(), JailError> {
 
 /// Mounting asks the server, which dies with loopbox. There is no mount yet whose calls could be aborted, but the
 /// kernel lets go of a caller that is killed: so this process dies with its parent, which ends with loopbox, until it has
-/// mounted. And it ends by whatever loopbox orders until then: there is nothing but the mount to end, and who waits for a
+/// mounted. And any command of loopbox ends it until then: there is nothing but the mount to end, and who waits for a
 /// server that has died hears nothing.
 fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
     let (source, options, mount_point) = match root {
@@ -101,7 +101,7 @@ fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
         Root::Directory(_) => return Ok(Mounted::Nothing),
     };
     inside::die_with_parent(control)?;
-    end_by_orders(control)?;
+    end_by_commands(control)?;
     let mount = Mount::new(source, mount_point, options).map_err(|source| JailError::Mount { source })?;
     sys::end_by(control.as_fd(), false).map_err(cannot_end)?;
     prctl::set_pdeathsig(None).map_err(|errno| JailError::Arrange {
@@ -114,8 +114,8 @@ fn mount(root: &Root, control: &UnixStream) -> Result<Mounted, JailError> {
     Ok(Mounted::Nfs(mount, guard))
 }
 
-/// Has an order, or the end of them, end this process from now on.
-fn end_by_orders(control: &UnixStream) -> Result<(), JailError> {
+/// Lets a command, or the end of the control socket, end this process from now on.
+fn end_by_commands(control: &UnixStream) -> Result<(), JailError> {
     sys::end_by(control.as_fd(), true).map_err(cannot_end)?;
     match recv(control.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
         Err(Errno::EAGAIN) => Ok(()),
@@ -160,10 +160,10 @@ struct Program {
     handle: Handle,
     /// Its messages until it is executed.
     channel: UnixStream,
-    /// What a process 1 of loopbox's own tells of the program; at its end at once if there is none.
+    /// What a process 1 of loopbox's own reports of the program; at its end at once if there is none.
     reports: Option<UnixStream>,
-    /// How the program ended, if process 1 has told.
-    told: Option<Outcome>,
+    /// How the program ended, if process 1 has reported it.
+    reported: Option<ExitOutcome>,
     reaped: bool,
 }
 
@@ -171,7 +171,7 @@ impl Program {
     fn start(request: &SpawnRequest, task: Task) -> Result<Program, JailError> {
         let failed = |source: io::Error| JailError::Fork { source };
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
-        let (reports, told) = UnixStream::pair().map_err(failed)?;
+        let (reports, init_reports) = UnixStream::pair().map_err(failed)?;
         let own_processes = File::open("/proc/self/ns/pid").map_err(failed)?;
         if Defence::ProcessNamespace.stands() {
             nix::sched::unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| failed(errno.into()))?;
@@ -179,12 +179,12 @@ impl Program {
         match sys::fork_single_threaded().map_err(failed)? {
             ForkResult::Child => {
                 drop((channel, reports));
-                inside::become_program(request, task, &theirs, &told)
+                inside::become_program(request, task, &theirs, &init_reports)
             }
             ForkResult::Parent { child } => {
                 let handle = Handle::of(child).map_err(failed)?;
                 let reports = Some(reports);
-                let program = Program { pid: child, handle, channel, reports, told: None, reaped: false };
+                let program = Program { pid: child, handle, channel, reports, reported: None, reaped: false };
                 // Children of this process, its threads included, are born where it is itself again.
                 nix::sched::setns(own_processes, CloneFlags::CLONE_NEWPID)
                     .map_err(|errno| failed(errno.into()))?;
@@ -198,22 +198,22 @@ impl Program {
     fn until_executed(
         &mut self,
         user: &User,
-        orders: &mut Orders<'_>,
+        commands: &mut Commands<'_>,
         mount: Option<&Mount>,
     ) -> Result<(), JailError> {
         loop {
-            let ready = orders.wait_for(self.channel.as_fd(), interval(orders))?;
+            let ready = commands.wait_for(self.channel.as_fd(), interval(commands))?;
             if ready.kill {
                 self.kill();
             }
-            abort_calls(orders, mount);
+            abort_calls(commands, mount);
             if !ready.other {
                 continue;
             }
             match control::receive(&self.channel).map_err(|source| JailError::Control { source })? {
                 None => return Ok(()),
-                Some(Inside::Failed(error)) => return Err(error),
-                Some(Inside::WantsIds) => {
+                Some(SetupReport::Failed(error)) => return Err(error),
+                Some(SetupReport::WantsIds) => {
                     let inside = user.inside.unwrap_or(Ids { uid: user.uid, gid: user.gid });
                     write_id_maps(self.pid, user, inside)?;
                     // A failure is the death of the process, and the end of the stream follows.
@@ -226,41 +226,41 @@ impl Program {
     /// Waits for the end of the program, and so of everything inside, and kills it when loopbox says so or dies.
     fn wait(
         &mut self,
-        orders: &mut Orders<'_>,
+        commands: &mut Commands<'_>,
         mount: Option<&Mount>,
         control: &UnixStream,
-    ) -> Result<Outcome, JailError> {
+    ) -> Result<ExitOutcome, JailError> {
         loop {
-            let timeout = interval(orders);
+            let timeout = interval(commands);
             let reports = self.reports.as_ref().map(UnixStream::as_fd);
-            let ready = orders.wait_for_either(self.handle.as_fd(), reports, timeout)?;
+            let ready = commands.wait_for_either(self.handle.as_fd(), reports, timeout)?;
             if ready.second {
-                self.hear(control);
+                self.receive_report(control);
             }
             if ready.kill {
                 self.kill();
             }
-            abort_calls(orders, mount);
+            abort_calls(commands, mount);
             if ready.other {
                 // Whoever could write there is dead.
                 while self.reports.is_some() {
-                    self.hear(control);
+                    self.receive_report(control);
                 }
                 self.reaped = true;
                 let ended = reap(self.pid).map_err(|source| JailError::Wait { source })?;
-                return Ok(self.told.unwrap_or(ended));
+                return Ok(self.reported.unwrap_or(ended));
             }
         }
     }
 
-    /// Takes one report of process 1.
-    fn hear(&mut self, control: &UnixStream) {
-        match self.reports.as_ref().map(control::receive::<Told>) {
-            Some(Ok(Some(Told::Stopped))) => {
-                // A failure to send is a death of loopbox, which the orders tell.
+    /// Receives one report of process 1.
+    fn receive_report(&mut self, control: &UnixStream) {
+        match self.reports.as_ref().map(control::receive::<InitReport>) {
+            Some(Ok(Some(InitReport::Stopped))) => {
+                // A failure to send is a death of loopbox, which the control socket tells.
                 let _ = control::send(control, &Report::Stopped);
             }
-            Some(Ok(Some(Told::Ended(outcome)))) => self.told = Some(outcome),
+            Some(Ok(Some(InitReport::Ended(outcome)))) => self.reported = Some(outcome),
             _ => self.reports = None,
         }
     }
@@ -275,13 +275,13 @@ impl Program {
 }
 
 /// How long something is waited for at once.
-fn interval(orders: &Orders<'_>) -> PollTimeout {
-    if orders.server_gone { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE }
+fn interval(commands: &Commands<'_>) -> PollTimeout {
+    if commands.server_gone { PollTimeout::from(ABORT_INTERVAL) } else { PollTimeout::NONE }
 }
 
 /// Ends the calls that nobody answers any more.
-fn abort_calls(orders: &Orders<'_>, mount: Option<&Mount>) {
-    if orders.server_gone
+fn abort_calls(commands: &Commands<'_>, mount: Option<&Mount>) {
+    if commands.server_gone
         && let Some(mount) = mount
     {
         mount.aborter().abort_calls();
@@ -303,7 +303,7 @@ fn abort_calls_if_the_server_goes(control: &UnixStream, mount: &Mount) {
     let aborter = mount.aborter();
     thread::spawn(move || {
         // Requests to kill come too late and mean nothing.
-        while orders::order(&control).is_some_and(|order| order != SERVER_GONE) {}
+        while commands::next(&control).is_some_and(|command| command != SERVER_GONE) {}
         loop {
             aborter.abort_calls();
             thread::sleep(std::time::Duration::from_millis(ABORT_INTERVAL.into()));

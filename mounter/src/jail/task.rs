@@ -10,19 +10,19 @@ pub type Task = fn(&[OsString]) -> i32;
 /// What serves a view in a process of its own: it gets its end of a control socket.
 pub type Serve = fn(&UnixStream) -> ExitCode;
 
-/// What attends to a connection, for somebody else, in a process of its own.
+/// What serves one connection to the daemon, in a process of its own (an attendant).
 #[cfg(target_os = "linux")]
-pub type Attend = fn(Attendance) -> ExitCode;
+pub type Attend = fn(AttendantContext) -> ExitCode;
 
-/// A connection, and what it takes to attend to it.
+/// What an attendant starts with.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
-pub struct Attendance {
-    /// Who asks.
+pub struct AttendantContext {
+    /// The client's connection to the daemon.
     pub connection: UnixStream,
-    /// What was to be said to this process by the one that had it forked.
-    pub told: UnixStream,
-    /// What forks supervisors and servers for it.
+    /// Where the daemon sends the attendant's configuration.
+    pub config: UnixStream,
+    /// Forks supervisors and servers for it.
     pub spawner: super::Spawner,
 }
 

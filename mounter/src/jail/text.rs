@@ -7,58 +7,61 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Wire {
+enum SerializedString {
     Text(String),
     Bytes(Vec<u8>),
 }
 
-impl From<&OsString> for Wire {
-    fn from(string: &OsString) -> Wire {
+impl From<&OsString> for SerializedString {
+    fn from(string: &OsString) -> SerializedString {
         match string.to_str() {
-            Some(text) => Wire::Text(text.into()),
-            None => Wire::Bytes(string.clone().into_vec()),
+            Some(text) => SerializedString::Text(text.into()),
+            None => SerializedString::Bytes(string.clone().into_vec()),
         }
     }
 }
 
-impl From<Wire> for OsString {
-    fn from(wire: Wire) -> OsString {
+impl From<SerializedString> for OsString {
+    fn from(wire: SerializedString) -> OsString {
         match wire {
-            Wire::Text(text) => text.into(),
-            Wire::Bytes(bytes) => OsString::from_vec(bytes),
+            SerializedString::Text(text) => text.into(),
+            SerializedString::Bytes(bytes) => OsString::from_vec(bytes),
         }
     }
 }
 
 pub(super) mod list {
-    use super::{Deserialize, Deserializer, OsString, Serialize, Serializer, Wire};
+    use super::{Deserialize, Deserializer, OsString, Serialize, SerializedString, Serializer};
 
     pub(in crate::jail) fn serialize<S: Serializer>(strings: &[OsString], to: S) -> Result<S::Ok, S::Error> {
-        strings.iter().map(Wire::from).collect::<Vec<_>>().serialize(to)
+        strings.iter().map(SerializedString::from).collect::<Vec<_>>().serialize(to)
     }
 
     pub(in crate::jail) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<OsString>, D::Error> {
-        Ok(Vec::<Wire>::deserialize(from)?.into_iter().map(OsString::from).collect())
+        Ok(Vec::<SerializedString>::deserialize(from)?.into_iter().map(OsString::from).collect())
     }
 }
 
 pub(super) mod pairs {
-    use super::{Deserialize, Deserializer, OsString, Serialize, Serializer, Wire};
+    use super::{Deserialize, Deserializer, OsString, Serialize, SerializedString, Serializer};
 
     pub(in crate::jail) fn serialize<S: Serializer>(
         pairs: &[(OsString, OsString)],
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (Wire::from(name), Wire::from(value))).collect();
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| (SerializedString::from(name), SerializedString::from(value)))
+            .collect();
         pairs.serialize(to)
     }
 
     pub(in crate::jail) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<(OsString, OsString)>, D::Error> {
-        let pairs = Vec::<(Wire, Wire)>::deserialize(from)?;
+        let pairs = Vec::<(SerializedString, SerializedString)>::deserialize(from)?;
         Ok(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
@@ -66,13 +69,13 @@ pub(super) mod pairs {
 pub(super) mod path {
     use std::path::{Path, PathBuf};
 
-    use super::{Deserialize, Deserializer, OsString, Serialize, Serializer, Wire};
+    use super::{Deserialize, Deserializer, OsString, Serialize, SerializedString, Serializer};
 
     pub(in crate::jail) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-        Wire::from(&path.as_os_str().to_owned()).serialize(to)
+        SerializedString::from(&path.as_os_str().to_owned()).serialize(to)
     }
 
     pub(in crate::jail) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-        Ok(OsString::from(Wire::deserialize(from)?).into())
+        Ok(OsString::from(SerializedString::deserialize(from)?).into())
     }
 }

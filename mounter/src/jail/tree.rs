@@ -18,7 +18,7 @@ use nix::sys::stat::{self, FchmodatFlags, FileStat, Mode, SFlag};
 use nix::unistd::{Gid, Uid, UnlinkatFlags};
 
 use super::JailError;
-use super::place::{Place, Places, What};
+use super::place::{Place, PlaceKind, Places};
 use crate::sources::Sources;
 use crate::sys;
 
@@ -55,7 +55,7 @@ struct Placeholder {
 }
 
 /// A directory of the tree to put something into.
-struct Holder {
+struct ParentDir {
     directory: OwnedFd,
     /// The writable host directory that it is, if it is one.
     writable: Option<usize>,
@@ -106,25 +106,25 @@ impl Tree {
     fn put(&mut self, place: &Place) -> Result<(), JailError> {
         let at = place.at.as_path();
         let step = |step: &'static str| move |source: io::Error| failed(at, step, source);
-        let Some((holder, name)) = at.parent().zip(at.file_name()) else {
+        let Some((parent, name)) = at.parent().zip(at.file_name()) else {
             return self.put_root(&place.what).map_err(step("make"));
         };
-        let holder = self.holder(holder).map_err(step("make the directory of"))?;
+        let parent = self.open_parent(parent).map_err(step("make the directory of"))?;
         let source = match &place.what {
-            What::Shown { source } | What::Writable { source } => {
+            PlaceKind::Shown { source } | PlaceKind::Writable { source } => {
                 Some(self.open_source(source).map_err(step("open the source of"))?)
             }
             _ => None,
         };
-        self.put_in(&holder, name, at, &place.what, source).map_err(step("make"))
+        self.put_in(&parent, name, at, &place.what, source).map_err(step("make"))
     }
 
     /// The root is there already.
-    fn put_root(&mut self, what: &What) -> io::Result<()> {
+    fn put_root(&mut self, what: &PlaceKind) -> io::Result<()> {
         let root = nix::fcntl::open(&self.root, DIRECTORY, Mode::empty())?;
         match what {
-            What::Directory { mode, uid, gid } => own(root, ".".as_ref(), *mode, *uid, *gid),
-            What::Shown { source } | What::Writable { source } => {
+            PlaceKind::Directory { mode, uid, gid } => own(root, ".".as_ref(), *mode, *uid, *gid),
+            PlaceKind::Shown { source } | PlaceKind::Writable { source } => {
                 let source = self.open_source(source)?;
                 self.show(&source, &root, "/".as_ref(), what)
             }
@@ -134,27 +134,27 @@ impl Tree {
 
     fn put_in(
         &mut self,
-        holder: &Holder,
+        parent: &ParentDir,
         name: &OsStr,
         at: &Path,
-        what: &What,
+        what: &PlaceKind,
         source: Option<OwnedFd>,
     ) -> io::Result<()> {
         if let Some(source) = source {
             let status = stat::fstat(&source)?;
             if kind(&status) == SFlag::S_IFLNK {
                 let target = readlinkat(&source, "")?;
-                self.link(holder, name, &target)?;
-                return like(&holder.directory, name, &status);
+                self.link(parent, name, &target)?;
+                return like(&parent.directory, name, &status);
             }
-            let point = self.point(holder, name, kind(&status) == SFlag::S_IFDIR)?;
+            let point = self.point(parent, name, kind(&status) == SFlag::S_IFDIR)?;
             return self.show(&source, &point, at, what);
         }
-        match (what, holder.writable) {
-            (What::Symlink { target }, _) => self.link(holder, name, target.as_os_str()),
-            (_, None) => make(&holder.directory, name, what),
+        match (what, parent.writable) {
+            (PlaceKind::Symlink { target }, _) => self.link(parent, name, target.as_os_str()),
+            (_, None) => make(&parent.directory, name, what),
             (_, Some(_)) => {
-                let point = self.point(holder, name, matches!(what, What::Directory { .. }))?;
+                let point = self.point(parent, name, matches!(what, PlaceKind::Directory { .. }))?;
                 let aside = nix::fcntl::open(&self.mount_point.join(ASIDE), DIRECTORY, Mode::empty())?;
                 let unused = self.aside.to_string();
                 self.aside += 1;
@@ -167,8 +167,8 @@ impl Tree {
     }
 
     /// Mounts a host file or directory.
-    fn show(&mut self, source: &OwnedFd, point: &OwnedFd, at: &Path, what: &What) -> io::Result<()> {
-        let writable = matches!(what, What::Writable { .. });
+    fn show(&mut self, source: &OwnedFd, point: &OwnedFd, at: &Path, what: &PlaceKind) -> io::Result<()> {
+        let writable = matches!(what, PlaceKind::Writable { .. });
         let attributes = if writable { sys::NO_DEVICES } else { sys::NO_DEVICES | sys::READ_ONLY };
         sys::mount_tree(sys::clone_tree(source.as_fd(), attributes)?.as_fd(), point.as_fd())?;
         if writable {
@@ -179,36 +179,36 @@ impl Tree {
     }
 
     /// The directory at a place in the tree; what is missing on the way to it is made.
-    fn holder(&mut self, at: &Path) -> io::Result<Holder> {
+    fn open_parent(&mut self, at: &Path) -> io::Result<ParentDir> {
         let root = nix::fcntl::open(&self.root, DIRECTORY, Mode::empty())?;
-        let mut holder = Holder { directory: root, writable: self.writable.get(Path::new("/")).copied() };
+        let mut parent = ParentDir { directory: root, writable: self.writable.get(Path::new("/")).copied() };
         let mut path = PathBuf::from("/");
         for name in at.iter().skip(1) {
             path.push(name);
-            let directory = match openat(&holder.directory, name, DIRECTORY, Mode::empty()) {
+            let directory = match openat(&parent.directory, name, DIRECTORY, Mode::empty()) {
                 Err(Errno::ENOENT) => {
-                    let parent = What::Directory { mode: PARENT_MODE, uid: 0, gid: 0 };
-                    self.put_in(&holder, name, &path, &parent, None)?;
-                    openat(&holder.directory, name, DIRECTORY, Mode::empty())
+                    let kind = PlaceKind::Directory { mode: PARENT_MODE, uid: 0, gid: 0 };
+                    self.put_in(&parent, name, &path, &kind, None)?;
+                    openat(&parent.directory, name, DIRECTORY, Mode::empty())
                 }
                 opened => opened,
             }?;
-            holder = Holder { directory, writable: self.writable.get(&path).copied() };
+            parent = ParentDir { directory, writable: self.writable.get(&path).copied() };
         }
-        Ok(holder)
+        Ok(parent)
     }
 
     /// A file or directory to mount on.
-    fn point(&mut self, holder: &Holder, name: &OsStr, directory: bool) -> io::Result<OwnedFd> {
+    fn point(&mut self, parent: &ParentDir, name: &OsStr, directory: bool) -> io::Result<OwnedFd> {
         let made = if directory {
-            stat::mkdirat(&holder.directory, name, Mode::from_bits_truncate(0o700))
+            stat::mkdirat(&parent.directory, name, Mode::from_bits_truncate(0o700))
         } else {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-            openat(&holder.directory, name, flags, Mode::empty()).map(drop)
+            openat(&parent.directory, name, flags, Mode::empty()).map(drop)
         };
-        let point = openat(&holder.directory, name, ITSELF, Mode::empty());
+        let point = openat(&parent.directory, name, ITSELF, Mode::empty());
         match made {
-            Ok(()) => self.remember(holder, name)?,
+            Ok(()) => self.remember(parent, name)?,
             // What a writable directory has at this name is hidden by the mount, if it is of the right kind.
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno.into()),
@@ -216,9 +216,9 @@ impl Tree {
         Ok(point?)
     }
 
-    fn link(&mut self, holder: &Holder, name: &OsStr, target: &OsStr) -> io::Result<()> {
-        if holder.writable.is_some() {
-            let status = stat::fstat(&holder.directory)?;
+    fn link(&mut self, parent: &ParentDir, name: &OsStr, target: &OsStr) -> io::Result<()> {
+        if parent.writable.is_some() {
+            let status = stat::fstat(&parent.directory)?;
             // Nothing can be mounted on a link, so only the sticky bit keeps its name (unlink(2)).
             let others_write = status.st_mode & 0o022 != 0 && status.st_mode & 0o1000 == 0;
             if status.st_uid != 0 || others_write {
@@ -226,14 +226,14 @@ impl Tree {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }
         }
-        nix::unistd::symlinkat(target, &holder.directory, name)?;
-        self.remember(holder, name)
+        nix::unistd::symlinkat(target, &parent.directory, name)?;
+        self.remember(parent, name)
     }
 
     /// Notes a name that was made in a writable host directory.
-    fn remember(&mut self, holder: &Holder, name: &OsStr) -> io::Result<()> {
-        if let Some(writable) = holder.writable {
-            let status = stat::fstatat(&holder.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    fn remember(&mut self, parent: &ParentDir, name: &OsStr) -> io::Result<()> {
+        if let Some(writable) = parent.writable {
+            let status = stat::fstatat(&parent.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
             let directory = kind(&status) == SFlag::S_IFDIR;
             self.placeholders.push(Placeholder {
                 writable,
@@ -249,11 +249,11 @@ impl Tree {
     fn remove_placeholders(&mut self) {
         for placeholder in self.placeholders.drain(..).rev() {
             let Placeholder { writable, name, inode, directory } = placeholder;
-            let Some(holder) = self.writable_sources.get(writable) else { continue };
-            let ours = stat::fstatat(holder, &name, AtFlags::AT_SYMLINK_NOFOLLOW)
+            let Some(parent) = self.writable_sources.get(writable) else { continue };
+            let ours = stat::fstatat(parent, &name, AtFlags::AT_SYMLINK_NOFOLLOW)
                 .is_ok_and(|status| status.st_ino == inode);
             let flag = if directory { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
-            if ours && let Err(errno) = nix::unistd::unlinkat(holder, &name, flag) {
+            if ours && let Err(errno) = nix::unistd::unlinkat(parent, &name, flag) {
                 tracing::warn!("cannot remove {name:?}, which was mounted on: {errno}");
             }
         }
@@ -261,8 +261,8 @@ impl Tree {
 
     /// The source itself may be a link, and is opened as one.
     fn open_source(&mut self, source: &Path) -> io::Result<OwnedFd> {
-        let (holder, name) = self.sources.holder(source)?;
-        Ok(openat(holder, name, ITSELF, Mode::empty())?)
+        let (parent, name) = self.sources.holder(source)?;
+        Ok(openat(parent, name, ITSELF, Mode::empty())?)
     }
 }
 
@@ -281,23 +281,25 @@ impl Drop for Tree {
 }
 
 /// Makes what is not of the host.
-fn make(directory: &OwnedFd, name: &OsStr, what: &What) -> io::Result<()> {
+fn make(directory: &OwnedFd, name: &OsStr, what: &PlaceKind) -> io::Result<()> {
     match what {
-        What::Directory { mode, uid, gid } => {
+        PlaceKind::Directory { mode, uid, gid } => {
             match stat::mkdirat(directory, name, Mode::from_bits_truncate(PARENT_MODE)) {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(errno.into()),
             }
             own(directory, name, *mode, *uid, *gid)
         }
-        What::File { contents, mode } => {
+        PlaceKind::File { contents, mode } => {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
             let file = openat(directory, name, flags, Mode::empty())?;
             File::from(file).write_all(contents.as_bytes())?;
             own(directory, name, *mode, 0, 0)
         }
         // These go through the tree, which opens their sources and minds who may remove them.
-        What::Symlink { .. } | What::Shown { .. } | What::Writable { .. } => Err(Errno::EINVAL.into()),
+        PlaceKind::Symlink { .. } | PlaceKind::Shown { .. } | PlaceKind::Writable { .. } => {
+            Err(Errno::EINVAL.into())
+        }
     }
 }
 

@@ -32,15 +32,15 @@ const STACK: usize = 16;
 /// to fail by themselves. A writer makes a call or two more after the one that failed, before it is gone.
 const ABORTS: usize = 20;
 
-/// A mount of ours: paths have one spelling.
-pub(crate) type Place = PathBuf;
+/// Identifies a mount of ours by its path, which has one spelling.
+pub(crate) type MountId = PathBuf;
 
 /// The mount's root, and the client behind it, which lives where the server is.
 pub(crate) fn mount(
     source: &Source,
     at: &Path,
     options: &MountOptions,
-) -> Result<(Place, Option<File>, Client), MountError> {
+) -> Result<(MountId, Option<File>, Client), MountError> {
     let make = || mount_here(source, at, options);
     let (root, client) = match &source.namespace {
         None => make()?,
@@ -111,7 +111,7 @@ fn attach(source: &Source, at: &Path, options: &MountOptions, recovery: Recovery
 }
 
 /// Where it is.
-pub(crate) fn path_of(place: &Place) -> &Path {
+pub(crate) fn path_of(place: &MountId) -> &Path {
     place
 }
 

@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::order;
 use super::{MountError, nfsstat};
 use crate::Source;
-use crate::mount_table::Entry;
+use crate::mount_table::MountEntry;
 use crate::options::{self, MountOptions};
 use crate::sys::{self, FsId};
 
@@ -33,8 +33,9 @@ const TRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Milliseconds between two looks at the table of mounts: a person waits for the end of a command.
 const LOOK_INTERVAL: u16 = 300;
 
-/// A mount of ours, as the kernel's table has it: its path may be written otherwise than the one that was asked for.
-pub(crate) type Place = Entry<FsId>;
+/// Identifies a mount of ours by its entry in the kernel's table: its path may be spelled otherwise than the one that was
+/// asked for.
+pub(crate) type MountId = MountEntry<FsId>;
 
 /// The client of a mount. There is no way to end it and keep the mount.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +55,7 @@ pub(crate) fn mount(
     source: &Source,
     at: &Path,
     options: &MountOptions,
-) -> Result<(Place, Option<File>, Client), MountError> {
+) -> Result<(MountId, Option<File>, Client), MountError> {
     let device = options::device(source);
     let failed = |source: io::Error| MountError::Mount { device: device.clone(), at: at.into(), source };
     let output = Command::new(MOUNT_NFS)
@@ -78,7 +79,7 @@ pub(crate) fn mount(
 }
 
 /// What a server offers has a name that no other server's has.
-fn find(device: &str) -> io::Result<Place> {
+fn find(device: &str) -> io::Result<MountId> {
     let table = sys::mounts();
     let place = order::served(&table, device).next().cloned();
     place.ok_or_else(|| io::Error::other("the kernel's table does not have the mount"))
@@ -86,7 +87,7 @@ fn find(device: &str) -> io::Result<Place> {
 
 /// `/etc/nfs.conf` adds options to every mount, and a mount with another version, or one that gives up on a slow server,
 /// is not the one that was asked for.
-fn check(place: &Place, source: &Source) -> io::Result<()> {
+fn check(place: &MountId, source: &Source) -> io::Result<()> {
     // Asked of all mounts: given a path, it would look at the mount itself.
     let output = Command::new(NFSSTAT).arg("-m").stdin(Stdio::null()).output()?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -99,7 +100,7 @@ fn check(place: &Place, source: &Source) -> io::Result<()> {
 }
 
 /// Where it is.
-pub(crate) fn path_of(place: &Place) -> &Path {
+pub(crate) fn path_of(place: &MountId) -> &Path {
     &place.at
 }
 
@@ -125,11 +126,11 @@ pub(crate) fn unmount(at: &Path) -> Result<(), MountError> {
 }
 
 /// The same for a mount of ours, whatever lies at its path by now.
-pub(crate) fn unmount_place(place: &Place) -> Result<(), MountError> {
+pub(crate) fn unmount_place(place: &MountId) -> Result<(), MountError> {
     in_order(&order::to_unmount_one(&sys::mounts(), &place.id), &place.at)
 }
 
-fn in_order(mounts: &[Place], at: &Path) -> Result<(), MountError> {
+fn in_order(mounts: &[MountId], at: &Path) -> Result<(), MountError> {
     if mounts.is_empty() {
         return Err(MountError::NotMounted { at: at.into() });
     }
@@ -141,7 +142,7 @@ fn in_order(mounts: &[Place], at: &Path) -> Result<(), MountError> {
     })
 }
 
-fn unmount_one(mount: &Place) -> io::Result<()> {
+fn unmount_one(mount: &MountId) -> io::Result<()> {
     for _ in 1..TRIES {
         match sys::unmount(mount.id, false) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => thread::sleep(TRY_INTERVAL),
@@ -152,7 +153,7 @@ fn unmount_one(mount: &Place) -> io::Result<()> {
 }
 
 /// Nothing there tells of mounts but the table itself, so it is looked at every now and then.
-pub(crate) fn wait_until_gone(place: &Place, stop: BorrowedFd<'_>) -> Result<(), MountError> {
+pub(crate) fn wait_until_gone(place: &MountId, stop: BorrowedFd<'_>) -> Result<(), MountError> {
     while sys::mounts().iter().any(|entry| entry.id == place.id) {
         let mut events = [PollFd::new(stop, PollFlags::POLLIN)];
         if matches!(poll(&mut events, PollTimeout::from(LOOK_INTERVAL)), Ok(1..)) {
@@ -169,7 +170,7 @@ pub fn force_unmount(at: &Path) {
     }
 }
 
-pub(crate) fn force_unmount_place(place: &Place) {
+pub(crate) fn force_unmount_place(place: &MountId) {
     by_force(&order::to_unmount_one(&sys::mounts(), &place.id));
 }
 
@@ -186,7 +187,7 @@ pub fn take_away_served(device: &str) {
 }
 
 /// `MNT_FORCE` ends the calls that wait for a server and takes the mount away, in use or not.
-pub(crate) fn by_force(mounts: &[Place]) {
+pub(crate) fn by_force(mounts: &[MountId]) {
     for mount in mounts {
         if let Err(error) = sys::unmount(mount.id, true) {
             tracing::warn!("cannot unmount {:?}: {error}", mount.at);
@@ -220,7 +221,8 @@ pub(crate) fn resolve(at: &Path) -> PathBuf {
         return at.to_path_buf();
     };
     // What does not say is taken for the system's own volumes.
-    let tells_case = sys::tells_case(&parent).unwrap_or(false);
+    let case_sensitive = sys::is_case_sensitive(&parent).unwrap_or(false);
     let table = sys::mounts();
-    order::spelling(&table, &parent, name, tells_case).map_or_else(|| parent.join(name), Path::to_path_buf)
+    order::spelling(&table, &parent, name, case_sensitive)
+        .map_or_else(|| parent.join(name), Path::to_path_buf)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::mount_table::Entry;
+use crate::mount_table::MountEntry;
 
 /// Flags that decide what programs can do with a mount of loopbox's, and whether they have to be set.
 const FLAGS: [(u32, bool, &str); 6] = [
@@ -19,25 +19,28 @@ const FLAGS: [(u32, bool, &str); 6] = [
 
 /// The uppermost mount at a place and those below it, in the order in which they can be taken away: one that others lie
 /// on is busy, and later ones lie on earlier ones.
-pub(crate) fn to_unmount<Id: Clone>(table: &[Entry<Id>], at: &Path) -> Vec<Entry<Id>> {
+pub(crate) fn to_unmount<Id: Clone>(table: &[MountEntry<Id>], at: &Path) -> Vec<MountEntry<Id>> {
     table.iter().rposition(|entry| entry.at == at).map_or_else(Vec::new, |from| with_those_below(table, from))
 }
 
 /// The same for one mount, also when others lie at the same place.
-pub(crate) fn to_unmount_one<Id: Clone + PartialEq>(table: &[Entry<Id>], id: &Id) -> Vec<Entry<Id>> {
+pub(crate) fn to_unmount_one<Id: Clone + PartialEq>(
+    table: &[MountEntry<Id>],
+    id: &Id,
+) -> Vec<MountEntry<Id>> {
     table.iter().position(|entry| entry.id == *id).map_or_else(Vec::new, |from| with_those_below(table, from))
 }
 
-fn with_those_below<Id: Clone>(table: &[Entry<Id>], from: usize) -> Vec<Entry<Id>> {
+fn with_those_below<Id: Clone>(table: &[MountEntry<Id>], from: usize) -> Vec<MountEntry<Id>> {
     let at = &table[from].at;
     table[from..].iter().rev().filter(|entry| entry.at.starts_with(at)).cloned().collect()
 }
 
 /// Where what a server offered is mounted, the uppermost first.
 pub(crate) fn served<'a, Id>(
-    table: &'a [Entry<Id>],
+    table: &'a [MountEntry<Id>],
     device: &'a str,
-) -> impl Iterator<Item = &'a Entry<Id>> + use<'a, Id> {
+) -> impl Iterator<Item = &'a MountEntry<Id>> + use<'a, Id> {
     table.iter().rev().filter(move |entry| entry.kind == "nfs" && entry.device == device)
 }
 
@@ -45,26 +48,26 @@ pub(crate) fn served<'a, Id>(
 /// `view`, and the two forms of `é`, for the same name, and the table has the one that the directory was made with.
 /// The directory that it is in is given as the table would write it.
 pub(crate) fn spelling<'a, Id>(
-    table: &'a [Entry<Id>],
+    table: &'a [MountEntry<Id>],
     parent: &Path,
     name: &OsStr,
-    tells_case: bool,
+    case_sensitive: bool,
 ) -> Option<&'a Path> {
     let places = || table.iter().rev().map(|entry| entry.at.as_path());
     let exact = parent.join(name);
     places().find(|at| *at == exact).or_else(|| {
         places().find(|at| {
             at.parent() == Some(parent)
-                && at.file_name().is_some_and(|found| same_name(found, name, tells_case))
+                && at.file_name().is_some_and(|found| same_name(found, name, case_sensitive))
         })
     })
 }
 
 /// Whether a volume takes two names for one. APFS does not tell forms of Unicode apart, and cases where it was not asked
 /// to. Lower case stands for its folding of case: they differ in a handful of letters.
-fn same_name(one: &OsStr, other: &OsStr, tells_case: bool) -> bool {
+fn same_name(one: &OsStr, other: &OsStr, case_sensitive: bool) -> bool {
     let (Some(one), Some(other)) = (one.to_str(), other.to_str()) else { return one == other };
-    if tells_case {
+    if case_sensitive {
         return one.nfd().eq(other.nfd());
     }
     let folded = |name: &str| name.nfd().flat_map(char::to_lowercase).nfd().collect::<String>();
@@ -84,11 +87,11 @@ pub(crate) fn fault(flags: u32) -> Option<String> {
 mod tests {
     use std::path::Path;
 
-    use super::{Entry, fault, served, spelling, to_unmount, to_unmount_one};
+    use super::{MountEntry, fault, served, spelling, to_unmount, to_unmount_one};
 
-    fn table(entries: &[(&str, &str)]) -> Vec<Entry<usize>> {
+    fn table(entries: &[(&str, &str)]) -> Vec<MountEntry<usize>> {
         let numbered = entries.iter().enumerate();
-        let entry = |(id, (at, kind)): (usize, &(&str, &str))| Entry {
+        let entry = |(id, (at, kind)): (usize, &(&str, &str))| MountEntry {
             at: at.into(),
             kind: (*kind).into(),
             device: format!("127.0.0.1:{at}"),
@@ -98,7 +101,7 @@ mod tests {
         numbered.map(entry).collect()
     }
 
-    fn numbers(entries: &[Entry<usize>]) -> Vec<usize> {
+    fn numbers(entries: &[MountEntry<usize>]) -> Vec<usize> {
         entries.iter().map(|entry| entry.id).collect()
     }
 
@@ -143,10 +146,10 @@ mod tests {
     fn a_place_is_found_however_its_name_is_typed() {
         let table =
             table(&[("/Users", "apfs"), ("/p/View", "nfs"), ("/p/caf\u{e9}", "nfs"), ("/q/x", "nfs")]);
-        let found = |parent: &str, name: &str, tells_case| {
-            spelling(&table, parent.as_ref(), name.as_ref(), tells_case).map(Path::to_path_buf)
+        let found = |parent: &str, name: &str, case_sensitive| {
+            spelling(&table, parent.as_ref(), name.as_ref(), case_sensitive).map(Path::to_path_buf)
         };
-        for (name, tells_case, place) in [
+        for (name, case_sensitive, place) in [
             ("View", true, Some("/p/View")),
             ("VIEW", true, None),
             ("VIEW", false, Some("/p/View")),
@@ -155,7 +158,7 @@ mod tests {
             ("CAFE\u{301}", false, Some("/p/caf\u{e9}")),
             ("x", false, None),
         ] {
-            assert_eq!(found("/p", name, tells_case), place.map(Into::into), "{name}");
+            assert_eq!(found("/p", name, case_sensitive), place.map(Into::into), "{name}");
         }
     }
 

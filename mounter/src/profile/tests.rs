@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ALL, COMMON, Files, LOCAL, NO_FLAGS, NO_SET_ID, Network, Profile, RESOLVER, SYSTEM, VIEW};
+use super::{ALL, COMMON, Files, LOCAL, NO_FLAGS, NO_SET_ID, NetworkAccess, Profile, RESOLVER, SYSTEM, VIEW};
 
 /// What libsandbox refuses to make an object of.
 const OBJECT_MAX: usize = 65_535;
@@ -15,7 +15,7 @@ fn listed(fixed: Vec<PathBuf>) -> Profile {
         write: vec![build.into(), "/nix/store/mmmm-hello".into()],
         lists_above: true,
     };
-    Profile { files, network: Network::None, extra: String::new() }
+    Profile { files, network: NetworkAccess::None, extra: String::new() }
 }
 
 /// The forms of a text, each from its first parenthesis to the one that closes it.
@@ -45,7 +45,7 @@ fn forms(text: &str) -> Vec<&str> {
 
 #[test]
 fn in_a_view_the_view_decides_about_files_and_the_server_cannot_be_reached() {
-    let profile = Profile { files: Files::View, network: Network::None, extra: String::new() };
+    let profile = Profile { files: Files::View, network: NetworkAccess::None, extra: String::new() };
     let server = "(deny network-outbound (remote ip \"localhost:40123\"))\n";
     assert_eq!(profile.text(Some(40123)), [COMMON, VIEW, NO_SET_ID, server].concat());
 }
@@ -85,13 +85,13 @@ fn without_a_view_every_path_is_named() {
 fn what_is_above_a_person_s_files_is_not_listed() {
     let read = vec!["/Users/me/src".into()];
     let files = Files::Listed { fixed: Vec::new(), read, write: Vec::new(), lists_above: false };
-    let text = Profile { files, network: Network::None, extra: String::new() }.text(None);
+    let text = Profile { files, network: NetworkAccess::None, extra: String::new() }.text(None);
     assert!(text.contains("(allow file-read-metadata\n  (literal \"/\")\n  (literal \"/Users\")"), "{text}");
 }
 
 #[test]
 fn whatever_may_be_reached_the_server_may_not() {
-    for network in [Network::None, Network::Local, Network::All] {
+    for network in [NetworkAccess::None, NetworkAccess::Local, NetworkAccess::All] {
         let extra = "(allow network*) ; all of it".into();
         let text = Profile { network, extra, ..listed(Vec::new()) }.text(Some(2049));
         assert!(text.ends_with(
@@ -103,10 +103,10 @@ fn whatever_may_be_reached_the_server_may_not() {
 #[test]
 fn the_network_brings_the_resolver_with_it() {
     let text = |network| Profile { network, ..listed(Vec::new()) }.text(None);
-    let none = text(Network::None);
+    let none = text(NetworkAccess::None);
     assert!(none.ends_with(&[NO_FLAGS, NO_SET_ID].concat()), "{none}");
-    assert_eq!(text(Network::Local), [&none, LOCAL, RESOLVER].concat());
-    assert_eq!(text(Network::All), [&none, ALL, RESOLVER].concat());
+    assert_eq!(text(NetworkAccess::Local), [&none, LOCAL, RESOLVER].concat());
+    assert_eq!(text(NetworkAccess::All), [&none, ALL, RESOLVER].concat());
 }
 
 #[test]

@@ -11,12 +11,12 @@ use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 use super::TreeError;
-use super::stack::{DirStack, Entry, Left, Mounts};
+use super::stack::{DirStack, Entry, LeaveOutcome, Mounts};
 
-/// How often something that changed under the walk is looked at again before that is an error: what a system leaves out of
-/// a listing while names are removed from it needs some of them, and somebody who fills directories as fast as they are
-/// emptied would need more.
-const AGAIN_MAX: u32 = 1 << 16;
+/// Retries after something changed under the walk, before that is an error: names that a system leaves out of a listing
+/// while others are removed from it need some, and somebody who fills directories as fast as they are emptied would need
+/// more.
+const RETRIES_MAX: u32 = 1 << 16;
 
 /// Removes whatever is at a path, a whole tree too; whether there was anything. What is mounted in the tree stays, and so
 /// does the tree then. Directories that are closed to their owner are opened.
@@ -25,26 +25,26 @@ const AGAIN_MAX: u32 = 1 << 16;
 /// The first thing that cannot be removed, and why, as a [`TreeError`]. What was removed before is gone.
 pub fn remove(path: &Path) -> io::Result<bool> {
     let failed = |error: io::Error| TreeError::Step { step: "remove", path: path.into(), error };
-    let (holder, name) = path.parent().zip(path.file_name()).ok_or_else(|| failed(Errno::INVAL.into()))?;
-    let holder = if holder.as_os_str().is_empty() { Path::new(".") } else { holder };
-    match DirStack::open(holder, Mounts::Refuse) {
-        Ok(stack) => Ok(Remover { stack, may_enter: None, again: 0 }.remove(name)?),
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(|| failed(Errno::INVAL.into()))?;
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    match DirStack::open(parent, Mounts::Refuse) {
+        Ok(stack) => Ok(Remover { stack, may_enter: None, retries: 0 }.remove(name)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed(error).into()),
     }
 }
 
-/// The same of a name in an open directory, whose path is `holder`, where only some directories may be entered. Others are
+/// The same of a name in an open directory, whose path is `parent`, where only some directories may be entered. Others are
 /// removed if they are empty, and of links to directories (HFS+ has them) the links are removed.
 pub(crate) fn remove_if(
     opened: OwnedFd,
-    holder: &Path,
+    parent: &Path,
     name: &OsStr,
     may_enter: &MayEnter<'_>,
 ) -> Result<bool, TreeError> {
-    match DirStack::of(opened, holder, Mounts::Refuse) {
-        Ok(stack) => Remover { stack, may_enter: Some(may_enter), again: 0 }.remove(name),
-        Err(error) => Err(TreeError::Step { step: "list", path: holder.into(), error }),
+    match DirStack::of(opened, parent, Mounts::Refuse) {
+        Ok(stack) => Remover { stack, may_enter: Some(may_enter), retries: 0 }.remove(name),
+        Err(error) => Err(TreeError::Step { step: "list", path: parent.into(), error }),
     }
 }
 
@@ -54,10 +54,11 @@ struct Remover<'a> {
     /// Its top holds what is removed, and only that.
     stack: DirStack,
     may_enter: Option<&'a MayEnter<'a>>,
-    again: u32,
+    retries: u32,
 }
 
-enum Taken {
+/// What became of a name in the current directory.
+enum RemoveOutcome {
     /// It is gone.
     Removed,
     /// It was not there.
@@ -69,17 +70,17 @@ enum Taken {
 impl Remover<'_> {
     fn remove(mut self, name: &OsStr) -> Result<bool, TreeError> {
         loop {
-            match self.take(name, None)? {
-                Taken::Removed => return Ok(true),
-                Taken::Absent => return Ok(self.again > 0),
-                Taken::Entered => {}
+            match self.remove_or_enter(name, None)? {
+                RemoveOutcome::Removed => return Ok(true),
+                RemoveOutcome::Absent => return Ok(self.retries > 0),
+                RemoveOutcome::Entered => {}
             }
             if self.empty()? {
                 return Ok(true);
             }
             // Directories were moved, and what led here is not known any more.
             self.stack.return_to_top();
-            self.count(name)?;
+            self.count_retry(name)?;
         }
     }
 
@@ -88,13 +89,13 @@ impl Remover<'_> {
         while self.stack.depth() > 0 {
             match self.stack.next_entry() {
                 Some(Ok(Entry { name, is_directory })) => {
-                    self.take(&name, is_directory)?;
+                    self.remove_or_enter(&name, is_directory)?;
                 }
                 Some(Err(error)) => return Err(self.failed("list", OsStr::new(""), error)),
                 None => match self.leave()? {
-                    Left::Directory { name, .. } => self.remove_emptied(&name)?,
-                    Left::Moved => return Ok(false),
-                    Left::Top => {}
+                    LeaveOutcome::Directory { name, .. } => self.remove_emptied(&name)?,
+                    LeaveOutcome::Moved => return Ok(false),
+                    LeaveOutcome::Top => {}
                 },
             }
         }
@@ -102,13 +103,17 @@ impl Remover<'_> {
     }
 
     /// Removes a name in the current directory, or enters it. What it is may be unknown, or have changed.
-    fn take(&mut self, name: &OsStr, is_directory: Option<bool>) -> Result<Taken, TreeError> {
+    fn remove_or_enter(
+        &mut self,
+        name: &OsStr,
+        is_directory: Option<bool>,
+    ) -> Result<RemoveOutcome, TreeError> {
         let known = is_directory == Some(true) && self.may_enter.is_none();
         let mut unlink = !known && Defence::RemovedLinks.stands();
         loop {
             let refused = match unlink.then(|| self.unlink(name, AtFlags::empty())) {
-                Some(Ok(())) => return Ok(Taken::Removed),
-                Some(Err(Errno::NOENT)) => return Ok(Taken::Absent),
+                Some(Ok(())) => return Ok(RemoveOutcome::Removed),
+                Some(Err(Errno::NOENT)) => return Ok(RemoveOutcome::Absent),
                 // A directory: Linux says the first, macOS the second.
                 Some(Err(errno @ (Errno::ISDIR | Errno::PERM))) => Some(errno),
                 Some(Err(errno)) => return Err(self.failed("remove", name, errno.into())),
@@ -116,12 +121,12 @@ impl Remover<'_> {
             };
             match self.enter(name) {
                 Ok(()) => return self.entered(),
-                Err(Errno::NOENT) => return Ok(Taken::Absent),
+                Err(Errno::NOENT) => return Ok(RemoveOutcome::Absent),
                 Err(Errno::NOTDIR | Errno::LOOP) if refused == Some(Errno::PERM) => {
                     return Err(self.failed("remove", name, Errno::PERM.into()));
                 }
                 // It has become something else.
-                Err(Errno::NOTDIR | Errno::LOOP) => self.count(name)?,
+                Err(Errno::NOTDIR | Errno::LOOP) => self.count_retry(name)?,
                 Err(Errno::XDEV) => return Err(TreeError::Mounted { path: self.stack.path_of(name) }),
                 Err(errno) => return Err(self.failed("enter", name, errno.into())),
             }
@@ -130,17 +135,17 @@ impl Remover<'_> {
     }
 
     /// Leaves a directory again that must not have been entered, and removes it if it is empty.
-    fn entered(&mut self) -> Result<Taken, TreeError> {
-        let Some(may_enter) = self.may_enter else { return Ok(Taken::Entered) };
+    fn entered(&mut self) -> Result<RemoveOutcome, TreeError> {
+        let Some(may_enter) = self.may_enter else { return Ok(RemoveOutcome::Entered) };
         let may = self.stack.fd().and_then(may_enter);
         if may.map_err(|error| self.failed("look at", OsStr::new(""), error))? {
-            return Ok(Taken::Entered);
+            return Ok(RemoveOutcome::Entered);
         }
-        let Left::Directory { name, .. } = self.leave()? else {
+        let LeaveOutcome::Directory { name, .. } = self.leave()? else {
             return Err(TreeError::Changing { path: self.stack.path_of(OsStr::new("")) });
         };
         match self.unlink(&name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(Taken::Removed),
+            Ok(()) | Err(Errno::NOENT) => Ok(RemoveOutcome::Removed),
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 Err(TreeError::Foreign { path: self.stack.path_of(&name) })
             }
@@ -154,8 +159,8 @@ impl Remover<'_> {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             // Something was added, or a listing left something out.
             Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {
-                self.count(name)?;
-                self.take(name, None).map(|_| ())
+                self.count_retry(name)?;
+                self.remove_or_enter(name, None).map(|_| ())
             }
             Err(Errno::BUSY) => Err(TreeError::Mounted { path: self.stack.path_of(name) }),
             Err(errno) => Err(self.failed("remove", name, errno.into())),
@@ -183,7 +188,7 @@ impl Remover<'_> {
         }
     }
 
-    fn leave(&mut self) -> Result<Left, TreeError> {
+    fn leave(&mut self) -> Result<LeaveOutcome, TreeError> {
         let left = match self.stack.leave() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.open_up() => {
                 self.stack.leave()
@@ -199,10 +204,10 @@ impl Remover<'_> {
         self.stack.depth() > 0 && changed().is_some()
     }
 
-    /// Counts one more look at something that has changed.
-    fn count(&mut self, name: &OsStr) -> Result<(), TreeError> {
-        self.again += 1;
-        if self.again > AGAIN_MAX {
+    /// Counts one more retry after a change.
+    fn count_retry(&mut self, name: &OsStr) -> Result<(), TreeError> {
+        self.retries += 1;
+        if self.retries > RETRIES_MAX {
             return Err(TreeError::Changing { path: self.stack.path_of(name) });
         }
         Ok(())

@@ -9,7 +9,7 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat};
 
 use super::TreeError;
-use super::stack::{DirStack, Entry, Left, Mounts};
+use super::stack::{DirStack, Entry, LeaveOutcome, Mounts};
 
 const SET_ID: Mode = Mode::S_ISUID.union(Mode::S_ISGID);
 
@@ -30,7 +30,7 @@ pub fn clear_set_id(directory: &Path, uid: u32) -> Result<(), TreeError> {
             Some(Err(error)) => (OsString::new(), Err(error)),
             None if stack.depth() == 0 => return Ok(()),
             None => match stack.leave() {
-                Ok(Left::Moved) => return Err(TreeError::Changing { path: directory.into() }),
+                Ok(LeaveOutcome::Moved) => return Err(TreeError::Changing { path: directory.into() }),
                 left => (OsString::new(), left.map(drop)),
             },
         };

@@ -54,18 +54,18 @@ struct Level {
     open: Option<Box<Dir>>,
 }
 
-/// A name in a directory.
+/// An entry of a directory.
 #[derive(Debug)]
 pub struct Entry {
-    /// It.
+    /// Its name.
     pub name: OsString,
     /// Whether it is a directory; `None` where the file system does not say that in listings.
     pub is_directory: Option<bool>,
 }
 
-/// What was left on the way up.
+/// What [`DirStack::leave`] left.
 #[derive(Debug)]
-pub enum Left {
+pub enum LeaveOutcome {
     /// The directory of this name, whose parent is the current one now.
     Directory {
         /// Its name there.
@@ -171,20 +171,20 @@ impl DirStack {
     ///
     /// # Errors
     /// Of openat(2): EACCES if the current directory may not be searched. It is the current one still.
-    pub fn leave(&mut self) -> io::Result<Left> {
+    pub fn leave(&mut self) -> io::Result<LeaveOutcome> {
         if self.closed > 0 && self.closed + 1 == self.below.len() {
             let parent = open_below(self.fd()?, OsStr::new(".."), Mounts::Enter)?;
             let level = &mut self.below[self.closed - 1];
             if Identity::of(&parent)? != level.identity {
-                return Ok(Left::Moved);
+                return Ok(LeaveOutcome::Moved);
             }
             level.open = Some(Box::new(Dir::new(parent)?));
             self.closed -= 1;
         }
         match self.below.pop() {
-            Some(Level { name, open: Some(open), .. }) => Ok(Left::Directory { name, open }),
+            Some(Level { name, open: Some(open), .. }) => Ok(LeaveOutcome::Directory { name, open }),
             Some(_) => unreachable!("the current directory is closed"),
-            None => Ok(Left::Top),
+            None => Ok(LeaveOutcome::Top),
         }
     }
 

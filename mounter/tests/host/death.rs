@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::support::{Place, SPAWNER, USER, spawn};
-use mounter::jail::Outcome;
+use mounter::jail::ExitOutcome;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -20,7 +20,7 @@ fn a_killed_jail_leaves_no_process() {
     let jail = spawn(&place.spec(FOREVER)).unwrap();
     wait_until_ready(&place);
     jail.killer().kill();
-    assert_eq!(jail.wait().unwrap(), Outcome::Signaled(libc::SIGKILL));
+    assert_eq!(jail.wait().unwrap(), ExitOutcome::Signaled(libc::SIGKILL));
     assert_eq!(processes_in(place.root()), 0);
 }
 
@@ -37,7 +37,7 @@ fn a_dropped_jail_leaves_no_process() {
 fn what_the_program_leaves_running_is_killed_when_it_ends() {
     let place = Place::new();
     let jail = spawn(&place.spec("sleep 1000 & sleep 1000 & exit 3")).unwrap();
-    assert_eq!(jail.wait().unwrap(), Outcome::Exited(3));
+    assert_eq!(jail.wait().unwrap(), ExitOutcome::Exited(3));
     assert_eq!(processes_in(place.root()), 0);
 }
 
@@ -64,7 +64,7 @@ fn a_killer_that_outlives_its_jail_does_nothing() {
     let place = Place::new();
     let jail = spawn(&place.spec("exit 0")).unwrap();
     let killer = jail.killer();
-    assert_eq!(jail.wait().unwrap(), Outcome::Exited(0));
+    assert_eq!(jail.wait().unwrap(), ExitOutcome::Exited(0));
     killer.kill();
 }
 
@@ -78,7 +78,7 @@ fn all_processes_of_a_user_are_killed() {
     let jail = spawn(&spec).unwrap();
     wait_until_ready(&place);
     SPAWNER.kill_user(30077).unwrap();
-    assert_eq!(jail.wait().unwrap(), Outcome::Signaled(libc::SIGKILL));
+    assert_eq!(jail.wait().unwrap(), ExitOutcome::Signaled(libc::SIGKILL));
 }
 
 #[test]

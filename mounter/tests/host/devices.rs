@@ -69,5 +69,5 @@ fn a_device_that_cannot_be_shown_is_named() {
     spec.devices = devices();
     insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"cannot show the device "/work/zero""#);
     spec.devices[1].at = "/work/../x".into();
-    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"invalid jail specification: the place "/work/../x" is not a plain absolute path"#);
+    insta::assert_snapshot!(run(&spec).unwrap_err(), @r#"invalid jail specification: the place "/work/../x" is not an absolute, normalized path"#);
 }

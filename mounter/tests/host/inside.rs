@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::support::{MAPPED, Place, ROOT, USER, run};
-use mounter::jail::{JailError, Limit, Outcome, Resource, Root, SystemCalls, User};
+use mounter::jail::{ExitOutcome, JailError, Limit, Resource, Root, SystemCalls, User};
 
 #[test]
 fn the_status_of_the_program_comes_through() {
     let place = Place::new();
-    assert_eq!(run(&place.spec("exit 7")).unwrap().1, Outcome::Exited(7));
+    assert_eq!(run(&place.spec("exit 7")).unwrap().1, ExitOutcome::Exited(7));
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn the_signal_that_ends_the_program_comes_through() {
     let place = Place::new();
     let mut spec = place.spec("while :; do :; done");
     spec.limits = vec![Limit { resource: Resource::Cpu, soft: Some(1), hard: Some(1) }];
-    assert_eq!(run(&spec).unwrap().1, Outcome::Signaled(libc::SIGKILL));
+    assert_eq!(run(&spec).unwrap().1, ExitOutcome::Signaled(libc::SIGKILL));
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn every_step_that_fails_is_named() {
 #[test]
 fn a_missing_supervisor_is_named() {
     let place = Place::new();
-    let stdio = mounter::jail::Stdio3::null().unwrap();
+    let stdio = mounter::jail::StdioFds::null().unwrap();
     let absent = mounter::jail::Spawner::new("/absent".into());
     let error = mounter::jail::Jail::spawn(&absent, &place.spec("true").request(), stdio);
     insta::assert_snapshot!(error.unwrap_err(), @r#"cannot start the supervisor of the jail, "/absent""#);
@@ -353,18 +353,18 @@ fn a_missing_supervisor_is_named() {
 fn a_program_that_is_not_process_1_is_ended_by_signals_and_leaves_no_orphans() {
     let place = Place::new();
     let mut spec = place.spec("echo $$; kill -TERM $$; echo not ended");
-    assert_eq!(run(&spec).unwrap(), ("1\nnot ended\n".into(), Outcome::Exited(0)));
+    assert_eq!(run(&spec).unwrap(), ("1\nnot ended\n".into(), ExitOutcome::Exited(0)));
     spec.own_init = true;
-    assert_eq!(run(&spec).unwrap(), ("2\n".into(), Outcome::Signaled(15)));
+    assert_eq!(run(&spec).unwrap(), ("2\n".into(), ExitOutcome::Signaled(15)));
     for script in
         ["kill -34 $$", "exit 5", "(exit 3 & exit 0); sleep 0.1; ls /proc | grep -c '^[0-9]'; exit 6"]
     {
         let mut spec = place.spec(script);
         spec.own_init = true;
         let expected = match script {
-            "kill -34 $$" => Outcome::Signaled(34),
-            "exit 5" => Outcome::Exited(5),
-            _ => Outcome::Exited(6),
+            "kill -34 $$" => ExitOutcome::Signaled(34),
+            "exit 5" => ExitOutcome::Exited(5),
+            _ => ExitOutcome::Exited(6),
         };
         assert_eq!(run(&spec).unwrap().1, expected, "{script}");
     }

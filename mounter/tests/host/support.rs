@@ -11,8 +11,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use mounter::jail::{
-    Device, Ids, Jail, JailError, JailSpec, Local, Outcome, Root, SpawnRequest, Spawner, Stdio3, SystemCalls,
-    User,
+    Device, ExitOutcome, Ids, Jail, JailError, JailSpec, Local, Root, SpawnRequest, Spawner, StdioFds,
+    SystemCalls, User,
 };
 
 /// A user and a group that own nothing here.
@@ -124,15 +124,15 @@ impl Place {
 /// Starts a jail whose output is collected.
 pub fn spawn(spec: &Prepared) -> Result<Jail, JailError> {
     let stderr = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
-    let silent = Stdio3 { stderr, ..Stdio3::null().unwrap() };
+    let silent = StdioFds { stderr, ..StdioFds::null().unwrap() };
     Jail::spawn(&SPAWNER, &spec.request(), silent)
 }
 
 /// Runs a jail to its end; the answer is what its program printed, and how it ended.
-pub fn run(spec: &Prepared) -> Result<(String, Outcome), JailError> {
+pub fn run(spec: &Prepared) -> Result<(String, ExitOutcome), JailError> {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let errors = writer.try_clone().unwrap();
-    let stdio = Stdio3 { stdout: writer.into(), stderr: errors.into(), ..Stdio3::null().unwrap() };
+    let stdio = StdioFds { stdout: writer.into(), stderr: errors.into(), ..StdioFds::null().unwrap() };
     let jail = Jail::spawn(&SPAWNER, &spec.request(), stdio)?;
     let mut output = String::new();
     reader.read_to_string(&mut output).unwrap();

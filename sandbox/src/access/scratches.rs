@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use mounter::tree::{DirStack, Entry as Name, Left, Mounts};
+use mounter::tree::{DirStack, Entry as Name, LeaveOutcome, Mounts};
 use nfs_server::view::{Entry, EntryUsage, ViewSpec, WrittenFile};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
@@ -56,7 +56,7 @@ fn each_file(top: &Path, mut note: impl FnMut(&Path, u64)) -> io::Result<()> {
             }
             Some(_) => {}
             None if stack.depth() == 0 => break,
-            None if matches!(stack.leave()?, Left::Moved) => break,
+            None if matches!(stack.leave()?, LeaveOutcome::Moved) => break,
             None => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mounter::jail::{Place, Places, Root, What};
+use mounter::jail::{Place, PlaceKind, Places, Root};
 use nfs_server::view::{Access, Entry, OpenError, View};
 
 use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, present};
@@ -38,7 +38,8 @@ impl Provisioned for Bound {
     }
 
     fn end(self: Box<Self>) -> Result<Spent, BackendError> {
-        let shows = |place: &&Place| matches!(place.what, What::Shown { .. } | What::Writable { .. });
+        let shows =
+            |place: &&Place| matches!(place.what, PlaceKind::Shown { .. } | PlaceKind::Writable { .. });
         let mounted = self.places.places.iter().filter(shows).count() as u64;
         // What is mounted below a writable directory needs a name in it to be mounted on.
         let writable: Vec<&Path> =
@@ -52,23 +53,23 @@ impl Provisioned for Bound {
 }
 
 fn is_writable(place: &Place) -> bool {
-    matches!(place.what, What::Writable { .. })
+    matches!(place.what, PlaceKind::Writable { .. })
 }
 
 fn place(entry: &Entry) -> Place {
     let what = match entry {
         Entry::Graft { source, access: Access::Rw, .. } | Entry::Scratch { source, .. } => {
-            What::Writable { source: source.clone() }
+            PlaceKind::Writable { source: source.clone() }
         }
         // Nobody is asked what is looked for.
-        Entry::Graft { access: Access::Phantom, .. } => What::Directory { mode: 0o755, uid: 0, gid: 0 },
-        Entry::Graft { source, .. } => What::Shown { source: source.clone() },
-        Entry::Inline { contents, mode, .. } => What::File { contents: contents.clone(), mode: *mode },
-        Entry::Symlink { target, .. } => What::Symlink { target: target.clone() },
+        Entry::Graft { access: Access::Phantom, .. } => PlaceKind::Directory { mode: 0o755, uid: 0, gid: 0 },
+        Entry::Graft { source, .. } => PlaceKind::Shown { source: source.clone() },
+        Entry::Inline { contents, mode, .. } => PlaceKind::File { contents: contents.clone(), mode: *mode },
+        Entry::Symlink { target, .. } => PlaceKind::Symlink { target: target.clone() },
         // The jail mounts the device on it.
-        Entry::Device { .. } => What::File { contents: String::new(), mode: 0 },
+        Entry::Device { .. } => PlaceKind::File { contents: String::new(), mode: 0 },
         Entry::Directory { mode, owner, .. } => {
-            What::Directory { mode: *mode, uid: owner.uid, gid: owner.gid }
+            PlaceKind::Directory { mode: *mode, uid: owner.uid, gid: owner.gid }
         }
     };
     Place { at: entry.at().into(), what }

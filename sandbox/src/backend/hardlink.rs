@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use mounter::farm::{Farm, Reader};
-use mounter::jail::{Place, Places, Root, What};
+use mounter::jail::{Place, PlaceKind, Places, Root};
 use nfs_server::view::{Access, Entry, OpenError, View};
 
 use super::{
@@ -148,7 +148,7 @@ impl Grower<'_> {
     /// Leaves a writable path to the jail, which binds it.
     fn show(&mut self, place: &Path, source: &Path, (top, at): (&Path, &Path)) -> Result<(), BackendError> {
         self.point(source, (top, at))?;
-        self.places.push(Place { at: place.into(), what: What::Writable { source: source.into() } });
+        self.places.push(Place { at: place.into(), what: PlaceKind::Writable { source: source.into() } });
         Ok(())
     }
 

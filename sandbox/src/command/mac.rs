@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mounter::jail::{EntryMode, Mac};
-use mounter::profile::{Files, Network, Profile};
+use mounter::profile::{Files, NetworkAccess, Profile};
 use nfs_server::view::{Access, Entry, Owner};
 
 use super::{RequestError, defaults};
@@ -55,7 +55,7 @@ pub fn enter(
         }
         listed(own, tmp)?
     };
-    let network = if net { Network::All } else { Network::None };
+    let network = if net { NetworkAccess::All } else { NetworkAccess::None };
     Ok(Mac {
         way: host.way,
         profile: Profile { files, network, extra: String::new() },

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use mounter::jail::{JailSpec, Outcome, Stdio3};
+use mounter::jail::{ExitOutcome, JailSpec, StdioFds};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -132,7 +132,7 @@ impl Walker<'_> {
         let seen = thread::spawn(move || read(reader));
         let ended = session.run(Program {
             jail,
-            stdio: Stdio3 { stdout: writer.into(), stderr, ..Stdio3::null().map_err(failed)? },
+            stdio: StdioFds { stdout: writer.into(), stderr, ..StdioFds::null().map_err(failed)? },
             terminal: None,
             cancel: self.cancel,
             stop: &Cancel::default(),
@@ -145,9 +145,13 @@ impl Walker<'_> {
         let seen = seen.join().unwrap_or_else(|_| Err(io::Error::other("its reader panicked")));
         let seen = seen.map_err(failed)?;
         match ended.outcome {
-            Outcome::Exited(0) => Ok((ended, seen)),
-            Outcome::Exited(code) => Err(failed(io::Error::other(format!("it ended with status {code}")))),
-            Outcome::Signaled(signal) => Err(failed(io::Error::other(format!("signal {signal} ended it")))),
+            ExitOutcome::Exited(0) => Ok((ended, seen)),
+            ExitOutcome::Exited(code) => {
+                Err(failed(io::Error::other(format!("it ended with status {code}"))))
+            }
+            ExitOutcome::Signaled(signal) => {
+                Err(failed(io::Error::other(format!("signal {signal} ended it"))))
+            }
         }
     }
 

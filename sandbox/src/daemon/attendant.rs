@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
 
-use mounter::jail::{JailError, Spawner, Stdio3, control};
+use mounter::jail::{JailError, Spawner, StdioFds, control};
 use mounter::unguessable;
 use nfs_server::view::{Quota, path_text};
 use serde::{Deserialize, Serialize};
@@ -27,10 +27,10 @@ use crate::work_dir::{Layout, Top, WorkDir};
 /// How long a process that has closed its connection may take to end, if that is why.
 const DYING: Duration = Duration::from_secs(2);
 
-/// What an attendant is told by the daemon.
+/// What the daemon sends to an attendant that it starts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Briefing {
-    /// Where it notes what it could leave behind.
+pub struct AttendantConfig {
+    /// Where it keeps its run record.
     #[serde(with = "path_text")]
     pub state_dir: PathBuf,
     /// What it logs, as a filter of `tracing-subscriber`.
@@ -39,13 +39,13 @@ pub struct Briefing {
     pub quota: Quota,
 }
 
-impl Briefing {
-    /// What is told there.
+impl AttendantConfig {
+    /// Receives it from the daemon.
     ///
     /// # Errors
-    /// The daemon died while it told it.
-    pub fn receive(told: &UnixStream) -> io::Result<Briefing> {
-        control::receive(told)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    /// The daemon died while it sent it.
+    pub fn receive(config: &UnixStream) -> io::Result<AttendantConfig> {
+        control::receive(config)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -133,7 +133,7 @@ fn attend_view(
     let program = run.jail.program.clone();
     tracing::info!(user = peer.name(), ?program, "a session begins");
     let gone = Cancel::default();
-    let ended = run_in(session, run, Stdio3 { stdin, stdout, stderr }, connection, &gone)?;
+    let ended = run_in(session, run, StdioFds { stdin, stdout, stderr }, connection, &gone)?;
     drop(work_dir);
     tracing::info!(user = peer.name(), ?program, "a session has ended");
     if gone.is_cancelled() { Ok(Attended::Gone) } else { tell(&ended) }
@@ -142,7 +142,7 @@ fn attend_view(
 fn run_in(
     session: Session<'_>,
     RunRequest { jail, worthless_on_failure }: RunRequest,
-    stdio: Stdio3,
+    stdio: StdioFds,
     connection: &UnixStream,
     gone: &Cancel,
 ) -> io::Result<Reply> {

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mounter::jail::{JailError, JailSpec, Stdio3, control};
+use mounter::jail::{JailError, JailSpec, StdioFds, control};
 use nfs_server::CallCounts;
 use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 
@@ -111,7 +111,7 @@ impl ProvidedSession for DaemonSession<'_> {
             terminal.begin(jail.user.uid).map_err(SessionError::Terminal)?;
         }
         let request = RunRequest { jail, worthless_on_failure };
-        let Stdio3 { stdin, stdout, stderr } = &stdio;
+        let StdioFds { stdin, stdout, stderr } = &stdio;
         let sent = control::send(&self.connection, &request).and_then(|()| {
             control::send_descriptors(&self.connection, 0, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
         });

@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
 use super::request::Reply;
-use super::{Briefing, Peer, Policy};
+use super::{AttendantConfig, Peer, Policy};
 use crate::cancel::Cancel;
 
 /// How often attendants that have ended are reaped while nobody connects, in milliseconds.
@@ -106,7 +106,7 @@ impl Drop for Listening {
     }
 }
 
-/// Serves until it is asked to stop. Attendants are told what they are to know, and are not stopped.
+/// Serves until it is asked to stop. Attendants that it has started go on.
 ///
 /// # Errors
 /// [`ListenError::Accept`].
@@ -114,7 +114,7 @@ pub fn serve(
     listening: &Listening,
     policy: &Policy,
     spawner: &Spawner,
-    briefing: &Briefing,
+    config: &AttendantConfig,
     stop: &Cancel,
 ) -> Result<(), ListenError> {
     let (stopped, wake) = io::pipe().map_err(ListenError::Accept)?;
@@ -134,7 +134,7 @@ pub fn serve(
         }
         sessions.reap();
         match listening.listener.accept() {
-            Ok((connection, _)) => sessions.begin(&connection, policy, (spawner, briefing)),
+            Ok((connection, _)) => sessions.begin(&connection, policy, (spawner, config)),
             // Nobody is there, or has gone again; or this process has too much open for the moment.
             Err(error) if is_passing(&error) => {}
             Err(error) => return Err(ListenError::Accept(error)),
@@ -165,7 +165,7 @@ impl Sessions {
         &mut self,
         connection: &UnixStream,
         policy: &Policy,
-        (spawner, briefing): (&Spawner, &Briefing),
+        (spawner, config): (&Spawner, &AttendantConfig),
     ) {
         let begun = connection.set_nonblocking(false).and_then(|()| Peer::of(connection)).and_then(|peer| {
             if let Some(refused) = self.refuses(&peer, policy) {
@@ -174,10 +174,10 @@ impl Sessions {
             if has_gone(connection) {
                 return Ok(());
             }
-            let (tells, told) = UnixStream::pair()?;
+            let (sends, receives) = UnixStream::pair()?;
             // It fits what the kernel keeps for a socket.
-            control::send(&tells, briefing)?;
-            let attendant = spawner.spawn_attendant(connection, &told).map_err(io::Error::other)?;
+            control::send(&sends, config)?;
+            let attendant = spawner.spawn_attendant(connection, &receives).map_err(io::Error::other)?;
             self.0.push((peer.uid, attendant));
             Ok(())
         });

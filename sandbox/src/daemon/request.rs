@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use mounter::MountOptions;
-use mounter::jail::{JailError, JailSpec, Outcome, User, control};
+use mounter::jail::{ExitOutcome, JailError, JailSpec, User, control};
 use nfs_server::view::{ViewSpec, ViewVariation, path_text};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ pub(super) enum Reply {
     Stopped,
     /// Nothing is left of the session.
     Ended {
-        outcome: Outcome,
+        outcome: ExitOutcome,
         seconds: PhaseSeconds,
         calls: Vec<u64>,
         mounts: u64,

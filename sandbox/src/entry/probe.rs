@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mounter::jail::{EntryMode, Outcome};
+use mounter::jail::{EntryMode, ExitOutcome};
 
 use crate::recovery::{StateDir, StateError};
 
@@ -131,13 +131,17 @@ pub fn attempt_private_cache(state: &StateDir, loopbox: &Path) -> Trial {
 
 fn judge(attempt: &Attempt<'_>, program: Program) -> Trial {
     match attempt.run(program) {
-        Ok((Outcome::Exited(0), arrived)) if arrived || !program.writes() => Trial::Works,
-        Ok((Outcome::Exited(0), _)) => Trial::Fails("what was written did not arrive".into()),
-        Ok((Outcome::Exited(status), _)) => Trial::Fails(format!("the program ended with status {status}")),
-        Ok((Outcome::Signaled(libc::SIGKILL), _)) => Trial::Fails(
+        Ok((ExitOutcome::Exited(0), arrived)) if arrived || !program.writes() => Trial::Works,
+        Ok((ExitOutcome::Exited(0), _)) => Trial::Fails("what was written did not arrive".into()),
+        Ok((ExitOutcome::Exited(status), _)) => {
+            Trial::Fails(format!("the program ended with status {status}"))
+        }
+        Ok((ExitOutcome::Signaled(libc::SIGKILL), _)) => Trial::Fails(
             "the program was killed, as the kernel does with those that it does not let start".into(),
         ),
-        Ok((Outcome::Signaled(signal), _)) => Trial::Fails(format!("the program ended by signal {signal}")),
+        Ok((ExitOutcome::Signaled(signal), _)) => {
+            Trial::Fails(format!("the program ended by signal {signal}"))
+        }
         Err(error) => Trial::Fails(causes::in_a_line(&error)),
     }
 }
@@ -151,7 +155,7 @@ pub fn port_is_closed(state: &StateDir, loopbox: &Path) -> Result<(), PortError>
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(PortError::Listen)?;
     let other = listener.local_addr().map_err(PortError::Listen)?.port();
     let connects = |port| match attempt.run(Program::Connect(port)) {
-        Ok((outcome, _)) => Ok(outcome == Outcome::Exited(0)),
+        Ok((outcome, _)) => Ok(outcome == ExitOutcome::Exited(0)),
         Err(error) => Err(PortError::Trial(causes::in_a_line(&error))),
     };
     match (connects(Some(other))?, connects(None)?) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sandbox::entry::MacHost;
 use sandbox::entry::system::{CRYPTEX, PRIVATE, beyond_links, links, system_paths};
-use sandbox::jail::{Architecture, EntryMode, Files, Ids, Mac, Network, Profile};
+use sandbox::jail::{Architecture, EntryMode, Files, Ids, Mac, NetworkAccess, Profile};
 use sandbox::view::{Entry, Owner};
 
 use super::super::{PlanError, PlannedOutput, Request, SandboxPath};
@@ -55,9 +55,9 @@ pub(super) fn add(
         listed(request, outputs, &shown)?
     };
     let network = match request.derivation.is_fixed() {
-        true => Network::All,
-        false if attributes.flag("__darwinAllowLocalNetworking")? => Network::Local,
-        false => Network::None,
+        true => NetworkAccess::All,
+        false if attributes.flag("__darwinAllowLocalNetworking")? => NetworkAccess::Local,
+        false => NetworkAccess::None,
     };
     Ok(Mac {
         way: host.way,

@@ -10,7 +10,7 @@ use builder::status::Failures;
 use builder::store::{PathInfo, Store, StoreError};
 use builder::store_path::StorePath;
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
-use sandbox::jail::Outcome;
+use sandbox::jail::ExitOutcome;
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
@@ -185,8 +185,8 @@ fn of_failed(store: &Store, path: &StorePath, error: &BuildError) -> Value {
     });
     if let BuildError::Builder(failure) = error {
         match failure.outcome {
-            Outcome::Exited(status) => value["exitStatus"] = status.into(),
-            Outcome::Signaled(signal) => value["signal"] = signal.into(),
+            ExitOutcome::Exited(status) => value["exitStatus"] = status.into(),
+            ExitOutcome::Signaled(signal) => value["signal"] = signal.into(),
         }
         value["exceeded"] = json!(failure.exceeded.map(|limit| limit.to_string()));
         value["log"] = json!(failure.log);

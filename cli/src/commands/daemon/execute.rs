@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use sandbox::daemon::{Briefing, Listening, Policy, serve};
+use sandbox::daemon::{AttendantConfig, Listening, Policy, serve};
 use sandbox::inherited;
-use sandbox::jail::{Attendance, Spawner};
+use sandbox::jail::{AttendantContext, Spawner};
 use sandbox::recovery::StateDir;
 
 use super::Arguments;
@@ -29,18 +29,18 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         true => Listening::on(inherited(PASSED)?),
         false => Listening::at(&globals.socket)?,
     };
-    let briefing =
-        Briefing { state_dir: globals.state_dir.clone(), log: log::filter(), quota: policy.quota() };
-    serve(&listening, &policy, &Spawner::new(itself::program()?), &briefing, interrupt.cancel())?;
+    let config =
+        AttendantConfig { state_dir: globals.state_dir.clone(), log: log::filter(), quota: policy.quota() };
+    serve(&listening, &policy, &Spawner::new(itself::program()?), &config, interrupt.cancel())?;
     // A service that is asked to stop, and does, has not failed.
     Ok(Status::Done)
 }
 
 /// One of its attendants, in a process of its own.
-pub fn attend(attendance: Attendance) -> ExitCode {
-    let Attendance { connection, told, spawner } = attendance;
-    let attended = Briefing::receive(&told).map_err(CommandError::from).and_then(
-        |Briefing { state_dir, log, quota }| {
+pub fn attend(context: AttendantContext) -> ExitCode {
+    let AttendantContext { connection, config, spawner } = context;
+    let attended = AttendantConfig::receive(&config).map_err(CommandError::from).and_then(
+        |AttendantConfig { state_dir, log, quota }| {
             log::to_stderr(&log);
             Ok(sandbox::daemon::attend(&connection, &StateDir::open(&state_dir)?, &spawner, quota)?)
         },

@@ -8,7 +8,7 @@ use builder::plan::SandboxPath;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{User, geteuid};
 use sandbox::backend::Nfs;
-use sandbox::jail::Outcome;
+use sandbox::jail::ExitOutcome;
 use sandbox::recovery::StateDir;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -68,8 +68,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     report.iter().flat_map(|report| listed::hidden_of_build(report, None)).for_each(output::tell);
     conditions::lines("the build", &imposed, arguments.quota.quota()).iter().for_each(output::tell);
     match outcome {
-        Outcome::Exited(status) => Ok(Status::Exited(status)),
-        Outcome::Signaled(signal) => {
+        ExitOutcome::Exited(status) => Ok(Status::Exited(status)),
+        ExitOutcome::Signaled(signal) => {
             end_by(signal);
             Ok(Status::Signaled(signal))
         }

@@ -12,7 +12,7 @@ use builder::store_path::StorePath;
 #[cfg(target_os = "linux")]
 use builder::through_nix::realise_inputs;
 use sandbox::SessionTerminal;
-use sandbox::jail::{Outcome, Streams};
+use sandbox::jail::{ExitOutcome, Streams};
 
 use super::Arguments;
 use crate::commands::build::{progress::Progress, results};
@@ -72,8 +72,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let asked = arguments.conditions.quota();
     conditions::lines("the shell", &ended.imposed, asked).iter().for_each(output::tell);
     match ended.outcome {
-        Outcome::Exited(code) => Ok(Status::Exited(code)),
-        Outcome::Signaled(signal) => Ok(Status::Signaled(signal)),
+        ExitOutcome::Exited(code) => Ok(Status::Exited(code)),
+        ExitOutcome::Signaled(signal) => Ok(Status::Signaled(signal)),
     }
 }
 

@@ -10,10 +10,10 @@ use crate::{Mount, MountError};
 
 /// The mounts, innermost last. Dropping it takes them away, the last one first, by force if need be.
 #[derive(Debug, Default)]
-pub(super) struct Mounts {
+pub(super) struct JailMounts {
     view: Option<Mount>,
     devices: Option<Devices>,
-    image: Option<Attached>,
+    image: Option<ImageGuard>,
 }
 
 /// Where the kernel's table has the devices: once the view is dead, looking for them would hang.
@@ -22,15 +22,15 @@ struct Devices(PathBuf);
 
 /// A disk image, and where it is written down.
 #[derive(Debug)]
-struct Attached {
+struct ImageGuard {
     image: Image,
     record: Option<PathBuf>,
 }
 
-impl Mounts {
+impl JailMounts {
     /// Mounts what the jail asks for.
-    pub(super) fn make(root: &Root, mac: &Mac) -> Result<Mounts, JailError> {
-        let mut mounts = Mounts::default();
+    pub(super) fn make(root: &Root, mac: &Mac) -> Result<JailMounts, JailError> {
+        let mut mounts = JailMounts::default();
         match root {
             Root::Nfs { source, options, mount_point } => {
                 let mounted = Mount::new(source, mount_point, options);
@@ -52,7 +52,7 @@ impl Mounts {
             let (at, record) = (below(&view, at), mac.record.clone());
             let image = Image::attach(file, &view, &at, record.as_deref());
             let image = image.map_err(|source| JailError::Image { image: file.clone(), at, source })?;
-            mounts.image = Some(Attached { image, record });
+            mounts.image = Some(ImageGuard { image, record });
         }
         Ok(mounts)
     }
@@ -70,7 +70,7 @@ impl Mounts {
     }
 }
 
-impl Drop for Mounts {
+impl Drop for JailMounts {
     fn drop(&mut self) {
         // In this order, and the view by its own drop.
         (self.image, self.devices) = (None, None);
@@ -83,7 +83,7 @@ impl Drop for Devices {
     }
 }
 
-impl Drop for Attached {
+impl Drop for ImageGuard {
     fn drop(&mut self) {
         let detached = self.image.detach();
         // The record of what is left stays, for a sweep.

@@ -9,28 +9,28 @@ use nix::poll::PollTimeout;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{ForkResult, Pid};
 
-use super::mounts::Mounts;
+use super::mounts::JailMounts;
 use super::{inside, users::kill_all_of};
 use crate::child::{Handle, forget_streams, reap};
-use crate::jail::control::{self, Inside, Report};
-use crate::jail::orders::Orders;
-use crate::jail::{JailError, Mac, Outcome, SpawnRequest, Task};
+use crate::jail::commands::Commands;
+use crate::jail::control::{self, Report, SetupReport};
+use crate::jail::{ExitOutcome, JailError, Mac, SpawnRequest, Task};
 use crate::sys;
 
 /// All of a jail's life; the answer is the last report.
 pub(in crate::jail) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream) -> Report {
-    let mut orders = Orders::new(control);
-    let (mounts, mut program) = match start(request, task, &mut orders) {
+    let mut commands = Commands::new(control);
+    let (mounts, mut program) = match start(request, task, &mut commands) {
         Ok(started) => started,
         Err(error) => return Report::Failed(error),
     };
     // A failure to send is a death of loopbox, which the wait below notices.
     let _ = control::send(control, &Report::Started { pid: program.pid.as_raw() });
-    let outcome = program.wait(&mut orders);
+    let outcome = program.wait(&mut commands);
     let ended = Instant::now();
     // What is left of the program would keep the mount busy.
     drop(program);
-    let unmounted = if orders.server_gone {
+    let unmounted = if commands.server_gone {
         mounts.abandon();
         Ok(())
     } else {
@@ -45,14 +45,14 @@ pub(in crate::jail) fn supervise(request: &SpawnRequest, task: Task, control: &U
 fn start(
     request: &SpawnRequest,
     task: Task,
-    orders: &mut Orders<'_>,
-) -> Result<(Mounts, Program), JailError> {
+    commands: &mut Commands<'_>,
+) -> Result<(JailMounts, Program), JailError> {
     request.validate()?;
     let missing = || JailError::Spec { problem: "it says nothing of macOS".into() };
     let mac = request.spec.mac.as_ref().ok_or_else(missing)?;
-    let mounts = Mounts::make(&request.root, mac)?;
+    let mounts = JailMounts::make(&request.root, mac)?;
     let mut program = Program::start(request, mac, task)?;
-    program.until_executed(orders)?;
+    program.until_executed(commands)?;
     Ok((mounts, program))
 }
 
@@ -89,9 +89,9 @@ impl Program {
     }
 
     /// Waits until it has been executed or a step of it failed.
-    fn until_executed(&mut self, orders: &mut Orders<'_>) -> Result<(), JailError> {
+    fn until_executed(&mut self, commands: &mut Commands<'_>) -> Result<(), JailError> {
         loop {
-            let ready = orders.wait_for(self.channel.as_fd(), PollTimeout::NONE)?;
+            let ready = commands.wait_for(self.channel.as_fd(), PollTimeout::NONE)?;
             if ready.kill {
                 self.kill();
             }
@@ -99,16 +99,16 @@ impl Program {
                 let said = control::receive(&self.channel);
                 return match said.map_err(|source| JailError::Control { source })? {
                     None => Ok(()),
-                    Some(Inside::Failed(error)) => Err(error),
+                    Some(SetupReport::Failed(error)) => Err(error),
                 };
             }
         }
     }
 
     /// Waits for its end, and kills it when loopbox says so or dies.
-    fn wait(&mut self, orders: &mut Orders<'_>) -> Result<Outcome, JailError> {
+    fn wait(&mut self, commands: &mut Commands<'_>) -> Result<ExitOutcome, JailError> {
         loop {
-            let ready = orders.wait_for(self.handle.as_fd(), PollTimeout::NONE)?;
+            let ready = commands.wait_for(self.handle.as_fd(), PollTimeout::NONE)?;
             if ready.kill {
                 self.kill();
             }
@@ -118,7 +118,7 @@ impl Program {
         }
     }
 
-    fn reap(&mut self) -> Result<Outcome, JailError> {
+    fn reap(&mut self) -> Result<ExitOutcome, JailError> {
         let outcome = reap(self.pid).map_err(|source| JailError::Wait { source })?;
         self.reaped = true;
         Ok(outcome)

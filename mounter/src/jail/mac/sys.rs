@@ -10,7 +10,7 @@ use std::ptr;
 use nix::unistd::Pid;
 
 use crate::jail::Architecture;
-use crate::jail::become_program::Image;
+use crate::jail::become_program::ExecArgs;
 use crate::sys::check;
 
 /// What libsystem_sandbox loads to compile profiles.
@@ -86,14 +86,14 @@ pub(super) fn set_groups(groups: &[libc::gid_t]) -> io::Result<()> {
 
 /// Becomes the program, with signals as they were in the beginning, three descriptors and no more; it returns only to
 /// say why not. posix_spawn(2) with `POSIX_SPAWN_SETEXEC` is an execve(2) that takes wishes.
-pub(super) fn exec(image: &Image, architecture: Option<Architecture>) -> io::Error {
+pub(super) fn exec(image: &ExecArgs, architecture: Option<Architecture>) -> io::Error {
     match try_exec(image, architecture) {
         Ok(()) => io::Error::other("posix_spawn came back"),
         Err(error) => error,
     }
 }
 
-fn try_exec(image: &Image, architecture: Option<Architecture>) -> io::Result<()> {
+fn try_exec(image: &ExecArgs, architecture: Option<Architecture>) -> io::Result<()> {
     let flags = libc::POSIX_SPAWN_SETEXEC
         | libc::POSIX_SPAWN_CLOEXEC_DEFAULT
         | libc::POSIX_SPAWN_SETSIGDEF

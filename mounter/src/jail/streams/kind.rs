@@ -7,7 +7,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
 /// How a stream is carried.
-pub(super) enum Kind {
+pub(super) enum StreamKind {
     /// As it is. A pipe or a socket is nothing but what goes through it. A device that only computes is replaced by the
     /// jail with its own.
     Harmless,
@@ -17,17 +17,17 @@ pub(super) enum Kind {
         is_file: bool,
     },
     /// It is written.
-    Output(Identity),
+    Output(OpenFileId),
     /// It is a terminal.
     Terminal,
 }
 
 /// Which file it is, and how it is open: the same for two streams of which one was made of the other, as of `2>&1`.
-pub(super) type Identity = (libc::dev_t, libc::ino_t, OFlag);
+pub(super) type OpenFileId = (libc::dev_t, libc::ino_t, OFlag);
 
-impl Kind {
+impl StreamKind {
     /// Looks at a stream that is usually read, or else written.
-    pub(super) fn of(stream: BorrowedFd<'_>, is_read: bool) -> io::Result<Kind> {
+    pub(super) fn of(stream: BorrowedFd<'_>, is_read: bool) -> io::Result<StreamKind> {
         let (status, flags) = (fstat(stream)?, OFlag::from_bits_retain(fcntl(stream, FcntlArg::F_GETFL)?));
         let access = flags & OFlag::O_ACCMODE;
         let reads = if is_read { access != OFlag::O_WRONLY } else { access == OFlag::O_RDONLY };
@@ -35,12 +35,12 @@ impl Kind {
             // Not even to be read.
             _ if is_path(flags) => Err(ErrorKind::InvalidInput.into()),
             SFlag::S_IFDIR => Err(ErrorKind::IsADirectory.into()),
-            SFlag::S_IFSOCK => Ok(Kind::Harmless),
-            SFlag::S_IFIFO if is_pipe(stream)? => Ok(Kind::Harmless),
-            SFlag::S_IFCHR if is_pure(&status) => Ok(Kind::Harmless),
-            SFlag::S_IFCHR if stream.is_terminal() => Ok(Kind::Terminal),
-            kind if reads => Ok(Kind::Input { is_file: kind == SFlag::S_IFREG }),
-            _ => Ok(Kind::Output((status.st_dev, status.st_ino, flags))),
+            SFlag::S_IFSOCK => Ok(StreamKind::Harmless),
+            SFlag::S_IFIFO if is_pipe(stream)? => Ok(StreamKind::Harmless),
+            SFlag::S_IFCHR if is_pure(&status) => Ok(StreamKind::Harmless),
+            SFlag::S_IFCHR if stream.is_terminal() => Ok(StreamKind::Terminal),
+            kind if reads => Ok(StreamKind::Input { is_file: kind == SFlag::S_IFREG }),
+            _ => Ok(StreamKind::Output((status.st_dev, status.st_ino, flags))),
         }
     }
 }

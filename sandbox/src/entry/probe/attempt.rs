@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mounter::jail::{EntryMode, JailSpec, Mac, Outcome, Spawner, Stdio3, User};
-use mounter::profile::{Files, Network, Profile};
+use mounter::jail::{EntryMode, ExitOutcome, JailSpec, Mac, Spawner, StdioFds, User};
+use mounter::profile::{Files, NetworkAccess, Profile};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 
 use crate::backend::Nfs;
@@ -75,7 +75,7 @@ pub(super) enum AttemptError {
 
 impl Attempt<'_> {
     /// How the program ended, and whether it left something.
-    pub(super) fn run(&self, program: Program) -> Result<(Outcome, bool), AttemptError> {
+    pub(super) fn run(&self, program: Program) -> Result<(ExitOutcome, bool), AttemptError> {
         let base = Path::new(PLACE).join(mounter::unguessable("loopbox-trial"));
         let written = base.join("written");
         let top = Top { children: vec![written.clone()], ..Top::new(base) };
@@ -97,7 +97,7 @@ impl Attempt<'_> {
         let jail = self.jail(program, work_dir.mount_point(), session.port());
         let ended = session.run(session::Program {
             jail,
-            stdio: Stdio3::null().map_err(AttemptError::Quiet)?,
+            stdio: StdioFds::null().map_err(AttemptError::Quiet)?,
             terminal: None,
             cancel: &Cancel::default(),
             stop: &Cancel::default(),
@@ -202,10 +202,10 @@ impl Program {
         directory.into_iter().chain([("DYLD_SHARED_REGION".into(), "private".into())]).collect()
     }
 
-    fn network(self) -> Network {
+    fn network(self) -> NetworkAccess {
         match self {
-            Program::Connect(_) => Network::Local,
-            Program::Touch | Program::Shell | Program::Own => Network::None,
+            Program::Connect(_) => NetworkAccess::Local,
+            Program::Touch | Program::Shell | Program::Own => NetworkAccess::None,
         }
     }
 }

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use mounter::jail::{End, Jail, JailSpec, Local, Outcome, Root, SpawnRequest, Spawner, Stdio3, User};
+use mounter::jail::{
+    ExitOutcome, Jail, JailExit, JailSpec, Local, Root, SpawnRequest, Spawner, StdioFds, User,
+};
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
 use sandbox::ServeOptions;
@@ -112,22 +114,22 @@ fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
     };
     let provisioned = kind.backend().provision(wanted)?;
     let (stdin, input) = std::io::pipe()?;
-    let stdio = Stdio3 {
+    let stdio = StdioFds {
         stdin: stdin.into(),
         stderr: std::io::stderr().as_fd().try_clone_to_owned()?,
-        ..Stdio3::null()?
+        ..StdioFds::null()?
     };
     let jail = Jail::spawn(&spawner, &request(provisioned.root()), stdio)?;
     let setup = began.elapsed();
     let memory = held()? - before;
     // The builder reads until then.
     drop(input);
-    let End { outcome, unmounted, unmounting } = jail.wait_for_both()?;
+    let JailExit { outcome, unmounted, unmounting } = jail.wait_for_exit()?;
     unmounted?;
     let ended = Instant::now();
     provisioned.end()?;
     let teardown = unmounting + ended.elapsed();
-    if outcome != Outcome::Exited(0) {
+    if outcome != ExitOutcome::Exited(0) {
         bail!("the builder ended with {outcome:?}");
     }
     drop(record);

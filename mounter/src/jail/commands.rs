@@ -1,4 +1,4 @@
-//! What a supervisor hears from loopbox while it waits for something else.
+//! The commands that a supervisor gets from loopbox while it waits for something else.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,22 +10,23 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::JailError;
 use super::control::SERVER_GONE;
 
-/// loopbox's orders: that what is inside has to go, because somebody says so or because the server is gone.
-pub(super) struct Orders<'a> {
+/// Reads loopbox's commands from the control socket: to kill what is inside, because somebody asks for it or because the
+/// server is gone.
+pub(super) struct Commands<'a> {
     control: &'a UnixStream,
-    /// Nobody is there any more to give some.
-    ended: bool,
+    /// loopbox has closed its end, or died.
+    closed: bool,
     /// The server is gone.
     pub server_gone: bool,
 }
 
-/// Which of the things that were waited for has happened.
-pub(super) struct Ready {
-    /// What is inside has to go.
+/// Which of the descriptors that were polled have an event.
+pub(super) struct PollEvents {
+    /// A command came: what is inside is to be killed.
     pub kill: bool,
-    /// Something else.
+    /// The descriptor that was given can be read.
     pub other: bool,
-    /// Yet something else.
+    /// The second descriptor can be read.
     #[cfg_attr(
         not(target_os = "linux"),
         allow(dead_code, reason = "only a process 1 of Linux waits for two")
@@ -33,13 +34,13 @@ pub(super) struct Ready {
     pub second: bool,
 }
 
-impl Orders<'_> {
-    pub fn new(control: &UnixStream) -> Orders<'_> {
-        Orders { control, ended: false, server_gone: false }
+impl Commands<'_> {
+    pub fn new(control: &UnixStream) -> Commands<'_> {
+        Commands { control, closed: false, server_gone: false }
     }
 
-    /// Waits until there is an order, the other descriptor can be read from, or that took too long. The order is taken.
-    pub fn wait_for(&mut self, other: BorrowedFd<'_>, timeout: PollTimeout) -> Result<Ready, JailError> {
+    /// Waits until there is a command, the other descriptor can be read, or the timeout has passed. The command is read.
+    pub fn wait_for(&mut self, other: BorrowedFd<'_>, timeout: PollTimeout) -> Result<PollEvents, JailError> {
         self.wait_for_either(other, None, timeout)
     }
 
@@ -49,10 +50,10 @@ impl Orders<'_> {
         other: BorrowedFd<'_>,
         second: Option<BorrowedFd<'_>>,
         timeout: PollTimeout,
-    ) -> Result<Ready, JailError> {
+    ) -> Result<PollEvents, JailError> {
         let unread = |fd| PollFd::new(fd, PollFlags::POLLIN);
         // At its end it would be readable for ever.
-        let control = (!self.ended).then(|| self.control.as_fd());
+        let control = (!self.closed).then(|| self.control.as_fd());
         let mut waiting = vec![unread(other)];
         waiting.extend(control.map(unread));
         waiting.extend(second.map(unread));
@@ -61,25 +62,25 @@ impl Orders<'_> {
             Err(errno) => return Err(JailError::Wait { source: errno.into() }),
         }
         let happened = |at: usize| waiting.get(at).and_then(PollFd::any).unwrap_or(false);
-        let ready = Ready {
+        let events = PollEvents {
             kill: control.is_some() && happened(1),
             other: happened(0),
             second: second.is_some() && happened(1 + usize::from(control.is_some())),
         };
-        if ready.kill {
-            match order(self.control) {
-                Some(order) => self.server_gone |= order == SERVER_GONE,
-                None => (self.ended, self.server_gone) = (true, true),
+        if events.kill {
+            match next(self.control) {
+                Some(command) => self.server_gone |= command == SERVER_GONE,
+                None => (self.closed, self.server_gone) = (true, true),
             }
         }
-        Ok(ready)
+        Ok(events)
     }
 }
 
-/// The next order; none at the end of the stream.
-pub(super) fn order(mut control: &UnixStream) -> Option<u8> {
-    let mut order = [0];
-    matches!(control.read(&mut order), Ok(1..)).then(|| order[0])
+/// The next command; none at the end of the stream.
+pub(super) fn next(mut control: &UnixStream) -> Option<u8> {
+    let mut command = [0];
+    matches!(control.read(&mut command), Ok(1..)).then(|| command[0])
 }
 
 #[cfg(test)]
@@ -89,17 +90,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_a_byte_and_the_end_of_the_stream_is_the_last_one() {
+    fn a_command_is_a_byte_and_the_end_of_the_stream_is_the_last_one() {
         let (mut loopbox, ours) = UnixStream::pair().unwrap();
         let (mut program, other) = UnixStream::pair().unwrap();
-        let mut orders = Orders::new(&ours);
+        let mut commands = Commands::new(&ours);
         let mut wait = |happened: &str| {
-            let ready = orders.wait_for(other.as_fd(), PollTimeout::ZERO).unwrap();
+            let events = commands.wait_for(other.as_fd(), PollTimeout::ZERO).unwrap();
             assert_eq!(
-                (ready.kill, ready.other, orders.server_gone),
+                (events.kill, events.other, commands.server_gone),
                 match happened {
                     "nothing" => (false, false, false),
-                    "an order" => (true, false, false),
+                    "a command" => (true, false, false),
                     "the server's end" => (true, false, true),
                     "the end" => (true, false, true),
                     _ => (false, true, true),
@@ -108,13 +109,13 @@ mod tests {
         };
         wait("nothing");
         loopbox.write_all(b"K").unwrap();
-        wait("an order");
+        wait("a command");
         wait("nothing");
         loopbox.write_all(&[SERVER_GONE]).unwrap();
         wait("the server's end");
         drop(loopbox);
         wait("the end");
         program.write_all(b"x").unwrap();
-        wait("something else, and no order any more");
+        wait("something else, and no command any more");
     }
 }
