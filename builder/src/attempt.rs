@@ -11,7 +11,7 @@ use sandbox::conditions::Conditions;
 use sandbox::jail::{ExitOutcome, Spawner, StdioFds};
 use sandbox::limits::{LimitWatch, LogMonitor};
 use sandbox::report::{HASHED_BY_THE_WAY, HASHED_MAX, Report};
-use sandbox::{Ended, Privilege, Program, ServeOptions, Setup, WorkDir, phantom};
+use sandbox::{Privilege, Program, ServeOptions, SessionOutcome, Setup, WorkDir, phantom};
 
 use crate::build::{BuildError, BuildRequest, Builder, Event, Failure, Purpose};
 use crate::build_dirs::BuildDirectories;
@@ -24,7 +24,7 @@ use crate::store::{BuildUser, log_path};
 /// A build that ended well. Its outputs are where it wrote them.
 pub(crate) struct BuildRun {
     pub plan: Plan,
-    pub ended: Ended,
+    pub ended: SessionOutcome,
     pub access: Report,
     pub began: Instant,
     /// Where its outputs have to be copied to before anybody may rely on them.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sandbox::jail::User;
 use sandbox::recovery::StateDir;
 use sandbox::work_dir::{mount_point, while_making};
-use sandbox::{Layout, Top, WorkDir, WorkDirError};
+use sandbox::{Layout, TopDir, WorkDir, WorkDirError};
 
 use crate::plan::{Plan, Scratch};
 use crate::store::{Settings, Store};
@@ -78,9 +78,9 @@ impl BuildDirectories {
         fs::create_dir_all(builds).map_err(while_making(builds))?;
         let own = if given { Vec::new() } else { vec![scratch.build.clone()] };
         let tops = vec![
-            Top { children: own, ..Top::new(top.clone()) },
+            TopDir { children: own, ..TopDir::new(top.clone()) },
             // What is there is left from a build that died: the outputs are locked by us.
-            Top {
+            TopDir {
                 path: beside.clone(),
                 replace: true,
                 children: vec![scratch.store.clone(), scratch.tmp.clone()],

@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use sandbox::backend::{Kind, ResourceUsage};
-use sandbox::compare::{WalkError, Walks};
+use sandbox::compare::{WalkComparison, WalkError};
 use sandbox::{PhaseSeconds, WorkDirError};
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ pub struct Comparison {
     /// How outputs differ from the first ones.
     pub outputs: Vec<OutputDifference>,
     /// What a process in the view sees differently.
-    pub probe: Option<Walks>,
+    pub probe: Option<WalkComparison>,
 }
 
 /// Whether the outputs are the same.

@@ -11,11 +11,11 @@ use defences::Defence;
 use nix::unistd::Uid;
 use sandbox::backend::Backend;
 use sandbox::cancel::Cancel;
-use sandbox::conditions::{Conditions, Imposed};
+use sandbox::conditions::{ConditionReport, Conditions};
 use sandbox::jail::{ExitOutcome, StreamError, Streams};
 use sandbox::recovery::StateDir;
 use sandbox::report::{HASHED_BY_THE_WAY, Report};
-use sandbox::{Ended, Layout, Privilege, Program, Scratches, Top, WorkDir};
+use sandbox::{Layout, Privilege, Program, Scratches, SessionOutcome, TopDir, WorkDir};
 use serde::Deserialize;
 
 use crate::build::BuildError;
@@ -138,7 +138,7 @@ pub struct ExternalRun {
     /// What it asked its view for, if the store says what that needs to be told.
     pub report: Option<BuildReport>,
     /// What came of the conditions.
-    pub imposed: Imposed,
+    pub imposed: ConditionReport,
 }
 
 impl Description {
@@ -188,7 +188,7 @@ impl Description {
         let first = outputs.first().ok_or(ExternalError::NoOutputs)?;
         // Named after an output, which Nix protects from its garbage collector meanwhile.
         let beside = self.real_store_dir.join(format!("{first}.chroot"));
-        let top = Top {
+        let top = TopDir {
             path: beside.clone(),
             replace: true,
             children: vec![beside.join("store"), beside.join("tmp")],
@@ -259,7 +259,7 @@ impl Description {
     }
 
     /// What the build asked for. It is kept beside Nix's logs, where whoever builds may write there.
-    fn report(&self, plan: &Plan, output: &StorePath, ended: &Ended) -> Option<BuildReport> {
+    fn report(&self, plan: &Plan, output: &StorePath, ended: &SessionOutcome) -> Option<BuildReport> {
         let store = Store::from_environment();
         let made: Vec<PathBuf> = plan.outputs.iter().map(|output| store.locate(&output.path)).collect();
         let access = Report::of(&plan.view, &self.store_dir, &made, ended, HASHED_BY_THE_WAY);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sandbox::backend::BackendError;
 #[cfg(target_os = "linux")]
 use sandbox::backend::DaemonError;
-use sandbox::conditions::Imposed;
+use sandbox::conditions::ConditionReport;
 use sandbox::jail::{ExitOutcome, JailError, KillError, signal_text};
 use sandbox::limits::Exceeded;
 use sandbox::program::ProgramError;
@@ -106,11 +106,11 @@ pub enum BuildError {
     #[error("some of what the builder wrote was refused on purpose, and it has not noticed")]
     NotStored {
         /// What came of the conditions.
-        imposed: Imposed,
+        imposed: ConditionReport,
     },
     /// The builder has coped with faults, but what it made may be otherwise by them.
     #[error("the builder succeeded, though faults were injected; what it made is not registered")]
-    Injected(Imposed),
+    Injected(ConditionReport),
     /// The builder said that it failed.
     #[error("the builder {}", in_words(.0.outcome, .0.exceeded))]
     Builder(Box<Failure>),

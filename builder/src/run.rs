@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use sandbox::Ended;
+use sandbox::SessionOutcome;
 
 use crate::attempt::{BuildRun, attempt};
 use crate::build::{
@@ -151,7 +151,7 @@ fn run(
     }
     let infos = take(builder, job, &plan, made, user, turn)?;
     drop(place);
-    let Ended { times, usage, .. } = ended;
+    let SessionOutcome { times, usage, .. } = ended;
     let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
     let stats = BuildStats { files_visible: None, spent: usage, seconds, view: times.seconds(), report };
     Ok((infos, stats))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sandbox::cancel::Cancel;
 use sandbox::jail::{Files, JailSpec, Mac, Profile, StdioFds, User};
-use sandbox::{Ended, Privilege, Program, SessionProvider, SessionTerminal, unused_directory};
+use sandbox::{Privilege, Program, SessionOutcome, SessionProvider, SessionTerminal, unused_directory};
 
 use crate::attempt::kill_processes;
 use crate::build::{BuildError, BuildRequest, Builder};
@@ -82,7 +82,7 @@ impl Builder {
         path: &StorePath,
         derivation: &Derivation<'_>,
         session: Session<'_>,
-    ) -> Result<Ended, BuildError> {
+    ) -> Result<SessionOutcome, BuildError> {
         derivation.check_buildable(self.store.directory())?;
         let inputs = self.inputs(derivation)?;
         self.store.hold(&inputs, &BTreeSet::new())?;
@@ -115,7 +115,7 @@ impl Builder {
         SessionSetup { user, privilege, top }: SessionSetup<'_>,
         mut job: BuildRequest<'_>,
         session: Session<'_>,
-    ) -> Result<Ended, BuildError> {
+    ) -> Result<SessionOutcome, BuildError> {
         let given = session.build.is_some();
         let place = BuildDirectories::for_shell(&self.state, top, session.build)?;
         job.hook_paths = self.hook_paths(job.path, place.work_dir.mount_point())?;

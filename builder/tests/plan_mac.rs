@@ -30,7 +30,7 @@ const CLOSURE: [&str; 8] = [
 
 /// What differs from test to test.
 struct Case {
-    way: EntryMode,
+    mode: EntryMode,
     hash: &'static str,
     environment: Vec<(&'static str, &'static str)>,
     sandbox_paths: Vec<&'static str>,
@@ -39,9 +39,9 @@ struct Case {
 }
 
 impl Case {
-    fn of(way: EntryMode) -> Case {
+    fn of(mode: EntryMode) -> Case {
         Case {
-            way,
+            mode,
             hash: "",
             environment: Vec::new(),
             sandbox_paths: Vec::new(),
@@ -90,7 +90,7 @@ impl Case {
                     "/etc/resolv.conf".into(),
                     "/private/var/run/resolv.conf".into(),
                 )]),
-                mac: Some(MacHost { way: self.way, image: Some("/System/os.dmg".into()) }),
+                mac: Some(MacHost { mode: self.mode, image: Some("/System/os.dmg".into()) }),
                 ..Host::default()
             },
             user: &User::new(351, 350),

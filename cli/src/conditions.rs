@@ -1,7 +1,7 @@
 //! Words that limit what a program may write or have its calls fail, and what is said of it in the end.
 
 use indicatif::BinaryBytes;
-use sandbox::conditions::{Conditions, Fault, Imposed, InjectedFault, QuotaUsage, parse_size};
+use sandbox::conditions::{ConditionReport, Conditions, Fault, InjectedFault, QuotaUsage, parse_size};
 use sandbox::view::Quota;
 
 use crate::backend_arguments::BackendArguments;
@@ -112,7 +112,7 @@ fn check(word: &str, conditions: &Conditions, provided: &BackendArguments) -> Re
 }
 
 /// A line for each limit that somebody has met, who was to have this quota, and for each fault.
-pub fn lines(of: &str, imposed: &Imposed, asked: Quota) -> Vec<String> {
+pub fn lines(of: &str, imposed: &ConditionReport, asked: Quota) -> Vec<String> {
     let mut lines = limits_met(of, imposed.quota, asked);
     lines.extend(imposed.faults.iter().map(|injected| in_words(of, injected)));
     lines

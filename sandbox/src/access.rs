@@ -13,18 +13,18 @@ use serde::{Deserialize, Serialize};
 /// Bytes of paths that are remembered of each kind. The server sends them in one message, in which a byte may take six.
 const BYTES_REMEMBERED: usize = 3 << 20;
 /// As much of what is hidden. A configure script asks for some thousands that no machine has.
-const HIDDEN_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED };
+const HIDDEN_MAX: RecordLimit = RecordLimit { paths: 20_000, bytes: BYTES_REMEMBERED };
 /// As much of what may not be reached, and of what may not be changed.
-const REFUSED_MAX: Most = Most { paths: 20_000, bytes: BYTES_REMEMBERED / 2 };
+const REFUSED_MAX: RecordLimit = RecordLimit { paths: 20_000, bytes: BYTES_REMEMBERED / 2 };
 /// As much of what is found, where that is remembered and hardly anything else.
-const FOUND_MAX: Most = Most { paths: 200_000, bytes: 2 * BYTES_REMEMBERED };
+const FOUND_MAX: RecordLimit = RecordLimit { paths: 200_000, bytes: 2 * BYTES_REMEMBERED };
 
 /// Files that are listed as those that most was written to: more than a person reads, and 800 KiB of paths at most.
 const WRITTEN_MAX: usize = 200;
 
-/// How much is remembered.
+/// How many paths, and bytes of them, are remembered.
 #[derive(Clone, Copy)]
-struct Most {
+struct RecordLimit {
     paths: usize,
     bytes: usize,
 }
@@ -87,7 +87,7 @@ struct Paths {
 }
 
 impl Paths {
-    fn insert(&mut self, path: PathBuf, most: Most) {
+    fn insert(&mut self, path: PathBuf, most: RecordLimit) {
         if self.paths.contains(&path) {
             return;
         }

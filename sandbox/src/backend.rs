@@ -5,11 +5,11 @@ mod bind;
 mod daemon_error;
 mod devices;
 mod hardlink;
+#[cfg(feature = "nfsserve")]
+pub mod inode_view;
 mod nfs;
 #[cfg(feature = "nfsserve")]
 pub mod nfsserve;
-#[cfg(feature = "nfsserve")]
-pub mod numbered;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -27,13 +27,13 @@ use serde::Serialize;
 
 use crate::access::Accesses;
 use crate::cancel::Cancel;
-use crate::conditions::{Conditions, Imposed};
+use crate::conditions::{ConditionReport, Conditions};
 use crate::recovery::{RunRecord, StateError};
 use crate::server::{ServeError, ServeOptions};
 
 pub use bind::Bind;
 #[cfg(target_os = "linux")]
-pub use daemon_error::{DaemonError, Told};
+pub use daemon_error::{DaemonError, RemoteError};
 pub use devices::devices;
 pub(crate) use devices::public_devices;
 pub use hardlink::Hardlink;
@@ -109,24 +109,24 @@ pub trait Provisioned: Send {
     ///
     /// # Errors
     /// When something of it is left, or it has ended before its time.
-    fn end(self: Box<Self>) -> Result<Spent, BackendError>;
+    fn end(self: Box<Self>) -> Result<ViewSummary, BackendError>;
 }
 
-/// What is left to say of a view that was real.
+/// What a view has used and was asked for, once it has ended.
 #[derive(Debug, Default)]
-pub struct Spent {
+pub struct ViewSummary {
     /// What it took.
     pub usage: ResourceUsage,
     /// What it was asked for and did not show, as far as that was to be remembered.
     pub accesses: Accesses,
-    /// What came of the conditions.
-    pub imposed: Imposed,
+    /// How often the conditions were met.
+    pub imposed: ConditionReport,
 }
 
-impl From<ResourceUsage> for Spent {
-    /// Of what nobody could ask.
-    fn from(usage: ResourceUsage) -> Spent {
-        Spent { usage, ..Spent::default() }
+impl From<ResourceUsage> for ViewSummary {
+    /// Of a backend that records no accesses and imposes no conditions.
+    fn from(usage: ResourceUsage) -> ViewSummary {
+        ViewSummary { usage, ..ViewSummary::default() }
     }
 }
 
@@ -226,7 +226,7 @@ pub enum BackendError {
         backend: Kind,
         /// The entry's place in the view.
         at: PathBuf,
-        /// Why.
+        /// Why the backend cannot show it.
         reason: &'static str,
     },
 }
@@ -249,12 +249,12 @@ impl Kind {
     /// The backend of this name.
     #[must_use]
     pub fn backend(self) -> Box<dyn Backend> {
-        self.serving(Changes::default())
+        self.backend_with(Changes::default())
     }
 
     /// The same for views whose contents others change as well, or nobody: an NFS client caches accordingly.
     #[must_use]
-    pub fn serving(self, changes: Changes) -> Box<dyn Backend> {
+    pub fn backend_with(self, changes: Changes) -> Box<dyn Backend> {
         let options = MountOptions { changes, ..MountOptions::default() };
         match self {
             Kind::Nfs => Box::new(Nfs { options }),

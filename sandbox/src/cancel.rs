@@ -22,8 +22,8 @@ struct State {
     stops: Vec<(u64, Box<dyn Fn() + Send>)>,
 }
 
-/// Something that is stopped for as long as this lives.
-pub struct Stoppable {
+/// Keeps a function registered with [`Cancel::on_cancel`] until it is dropped.
+pub struct CancelGuard {
     cancel: Cancel,
     number: u64,
 }
@@ -71,7 +71,7 @@ impl Cancel {
     }
 
     /// Calls `stop` when it is asked for, at once if it has been already. `stop` must not block.
-    pub fn on_cancel(&self, stop: impl Fn() + Send + 'static) -> Stoppable {
+    pub fn on_cancel(&self, stop: impl Fn() + Send + 'static) -> CancelGuard {
         let mut state = self.lock();
         if state.cancelled {
             stop();
@@ -80,7 +80,7 @@ impl Cancel {
         state.next += 1;
         state.stops.push((number, Box::new(stop)));
         drop(state);
-        Stoppable { cancel: self.clone(), number }
+        CancelGuard { cancel: self.clone(), number }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -88,7 +88,7 @@ impl Cancel {
     }
 }
 
-impl Drop for Stoppable {
+impl Drop for CancelGuard {
     fn drop(&mut self) {
         self.cancel.lock().stops.retain(|(number, _)| *number != self.number);
     }

@@ -155,7 +155,7 @@ impl Command {
             None => defaults::entries(user, hostname, &tmp),
             Some(host) => mac::entries(host, user, hostname, &tmp),
         };
-        let own_root = mac.as_ref().is_none_or(|host| host.way.changes_root());
+        let own_root = mac.as_ref().is_none_or(|host| host.mode.changes_root());
         let mut entries = defaults::without_replaced(defaults, &own);
         if entries.iter().any(|entry| matches!(entry, Entry::Scratch { source, .. } if *source == tmp)) {
             scratch.push(tmp);

@@ -11,9 +11,9 @@ use crate::backend::Kind;
 use crate::session::SessionError;
 use crate::work_dir::WorkDirError;
 
-pub use differ::{Difference, Walks};
-pub use view::{Surroundings, ViewComparison, Walked, compare_views};
-pub use walk::{Seen, Walker, inside};
+pub use differ::{Difference, WalkComparison};
+pub use view::{ViewComparison, WalkContext, WalkStats, compare_views};
+pub use walk::{ObservedFile, Walker, inside};
 
 /// Why views could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum WalkError {
     /// A view cannot be made or entered.
     #[error("cannot walk the view in the {backend} backend")]
     View {
-        /// Which.
+        /// The backend.
         backend: Kind,
         /// The underlying error.
         source: SessionError,
@@ -33,7 +33,7 @@ pub enum WalkError {
     /// A walk failed, or its answer cannot be read.
     #[error("the walk through the view in the {backend} backend failed")]
     Walk {
-        /// Which.
+        /// The backend.
         backend: Kind,
         /// The I/O error.
         source: io::Error,

@@ -22,10 +22,10 @@ pub struct Conditions {
     pub faults: Vec<Fault>,
 }
 
-/// What came of the conditions.
+/// How often the conditions were met.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Imposed {
+pub struct ConditionReport {
     /// How often the quota was met.
     pub quota: QuotaUsage,
     /// How often each fault was injected.
@@ -54,7 +54,7 @@ impl Conditions {
     }
 }
 
-impl Imposed {
+impl ConditionReport {
     /// Whether nothing was refused.
     #[must_use]
     pub fn is_nothing(&self) -> bool {

@@ -19,7 +19,7 @@ mod request;
 
 pub use attendant::{AttendantConfig, attend};
 pub use client::Daemon;
-pub use listener::{ListenError, Listening, serve};
+pub use listener::{DaemonListener, ListenError, serve};
 pub use mounter::jail::control::send_descriptors;
 pub use peer::Peer;
 pub use policy::{Policy, PolicyError};

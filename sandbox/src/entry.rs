@@ -1,4 +1,4 @@
-//! How programs on a Mac enter their views. Linux has one way, and nothing to choose.
+//! How programs on a Mac enter their views. Linux has one entry mode, and nothing to choose.
 
 pub mod decision;
 #[cfg(target_os = "macos")]
@@ -13,8 +13,9 @@ use serde::Serialize;
 /// A Mac.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MacHost {
-    /// How builds get into their views.
-    pub way: EntryMode,
-    /// The system's disk image, for the way that takes one.
+    /// How programs enter their views.
+    #[serde(rename = "way")]
+    pub mode: EntryMode,
+    /// The system's disk image, for the mode that takes one.
     pub image: Option<PathBuf>,
 }

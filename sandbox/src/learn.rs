@@ -15,11 +15,11 @@ use crate::access::{Accesses, PathList};
 use crate::command::{Bind, Command, Declaration};
 
 pub use secrets::Secrets;
-use tree::{Tree, Wholes};
+use tree::{Tree, WholeDirs};
 
-/// What a command is known to need.
+/// The view that a command was found to need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Learnt {
+pub struct LearnedView {
     /// What it is to be shown. Paths that never change are in `closure`.
     pub view: Declaration,
     /// What it used and is not shown, since nobody should see it.
@@ -31,7 +31,7 @@ pub struct Learnt {
 }
 
 /// Paths that were used, and what is there.
-type Found = BTreeMap<PathBuf, Metadata>;
+type UsedPaths = BTreeMap<PathBuf, Metadata>;
 
 /// What decides about a view besides what was used.
 #[derive(Debug)]
@@ -44,10 +44,10 @@ pub struct Rules<'a> {
     pub secrets: &'a Secrets,
 }
 
-impl Learnt {
+impl LearnedView {
     /// From what a command found in a view with the whole machine in it.
     #[must_use]
-    pub fn of(command: &Command, accesses: &Accesses, rules: &Rules<'_>) -> Learnt {
+    pub fn of(command: &Command, accesses: &Accesses, rules: &Rules<'_>) -> LearnedView {
         let PathList { paths, incomplete } = accesses.found();
         let own = own(command);
         let is_own = |path: &Path| path.ancestors().any(|above| own.contains(above));
@@ -67,12 +67,12 @@ fn own(command: &Command) -> BTreeSet<&Path> {
     own.filter(|at| !machine.contains(at)).collect()
 }
 
-fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_>) -> Learnt {
+fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_>) -> LearnedView {
     let (fixed, rest): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
         used.into_iter().partition(|path| path.starts_with(rules.immutable));
     // Some have gone since.
     let found = |path: PathBuf| path.symlink_metadata().ok().map(|found| (path, found));
-    let rest: Found = rest.into_iter().filter_map(found).collect();
+    let rest: UsedPaths = rest.into_iter().filter_map(found).collect();
     let closure: BTreeSet<PathBuf> = fixed
         .iter()
         .filter_map(|path| {
@@ -80,12 +80,12 @@ fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_
             Some(rules.immutable.join(name))
         })
         .collect();
-    let (secrets, rest): (Found, Found) =
+    let (secrets, rest): (UsedPaths, UsedPaths) =
         rest.into_iter().partition(|(path, found)| rules.secrets.has(path, found));
     // A directory of secrets is named by what was used in it.
     let secrets = secrets.into_iter().filter(|(path, _)| !path.is_dir()).map(|(path, _)| path).collect();
     let tree = Tree::of(&rest, listed);
-    let Wholes { whole, in_part } = tree.wholes(rules);
+    let WholeDirs { whole, in_part } = tree.whole_dirs(rules);
     let is_inside = |path: &Path| path.ancestors().any(|above| whole.contains(above));
     let single: BTreeSet<PathBuf> = rest.keys().filter(|path| !is_inside(path)).cloned().collect();
     let programs::Folded { with, rest: alone } = programs::fold(&single, &whole);
@@ -103,5 +103,5 @@ fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_
         }
     }
     view.fold();
-    Learnt { view, secrets, in_part, incomplete: false }
+    LearnedView { view, secrets, in_part, incomplete: false }
 }

@@ -37,12 +37,12 @@ pub use local::{Scratches, UnknownScratches};
 pub use phantom::phantom;
 #[cfg(target_os = "linux")]
 pub use server::can_restrict_files;
-pub use server::{Capability, Confined, Rights, ServeError, ServeOptions, confine, serve};
+pub use server::{Capability, ConfineError, Rights, ServeError, ServeOptions, confine, serve};
 pub use session::{
-    Ended, PhaseSeconds, Privilege, Program, ProvidedSession, Session, SessionError, SessionProvider,
-    SessionTerminal, Setup,
+    PhaseSeconds, Privilege, Program, ProvidedSession, Session, SessionError, SessionOutcome,
+    SessionProvider, SessionTerminal, Setup,
 };
-pub use work_dir::{Layout, Top, WorkDir, WorkDirError, temporary_directory, unused_directory};
+pub use work_dir::{Layout, TopDir, WorkDir, WorkDirError, temporary_directory, unused_directory};
 
 /// What a program sees, as plain data.
 pub mod view {

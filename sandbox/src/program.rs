@@ -20,7 +20,7 @@ use nfs_server::view::{Access, Entry, View};
 
 use files::Host;
 pub(crate) use search::CACHE as LOADER_CACHE;
-use walk::Walk;
+use walk::LibraryWalk;
 
 /// What keeps a program from starting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +91,7 @@ pub enum ProgramError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         problem: String,
     },
 }
@@ -151,8 +151,9 @@ pub fn which(word: &Path) -> Result<PathBuf, ShowError> {
 pub fn entries(program: &Path) -> Result<Vec<Entry>, ShowError> {
     let incomplete = |source| ShowError::Incomplete { program: program.into(), source };
     let path = env::var_os("PATH").unwrap_or_default();
-    let found =
-        Walk::new(&Host, env::split_paths(&path).collect(), Vec::new()).all(program).map_err(incomplete)?;
+    let found = LibraryWalk::new(&Host, env::split_paths(&path).collect(), Vec::new())
+        .all(program)
+        .map_err(incomplete)?;
     let mut entries = BTreeMap::new();
     for path in &found.files {
         link_path::add(path, &mut entries)?;
@@ -176,7 +177,7 @@ pub fn check(
     search_path: Vec<PathBuf>,
     library_path: Vec<PathBuf>,
 ) -> Result<(), ProgramError> {
-    Walk::new(view, search_path, library_path).all(program).map(|_| ())
+    LibraryWalk::new(view, search_path, library_path).all(program).map(|_| ())
 }
 
 fn graft(path: PathBuf) -> Entry {

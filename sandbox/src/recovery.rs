@@ -35,21 +35,21 @@ pub struct Leftovers {
 #[derive(Debug)]
 pub struct RunRecord {
     file: PathBuf,
-    written: Written,
+    written: RecordFile,
     /// Directories that could not be removed.
     left: Mutex<Vec<PathBuf>>,
 }
 
-/// What was found of one dead run.
+/// What was removed of one run that was killed.
 #[derive(Debug, Serialize)]
-pub struct Swept {
+pub struct RecoveredRun {
     /// The mount that was taken away.
     pub mount: Option<PathBuf>,
     /// The disk image that was detached.
     pub detached: Option<PathBuf>,
     /// The directories that were removed.
     pub removed: Vec<PathBuf>,
-    /// What could not be removed, and why.
+    /// What could not be removed, with the error.
     pub left: Vec<(PathBuf, String)>,
 }
 
@@ -98,7 +98,7 @@ pub enum StateError {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Written {
+struct RecordFile {
     owner: Process,
     leftovers: Leftovers,
     /// What is served to a jail, as the kernel's table of mounts names it.
@@ -142,7 +142,7 @@ impl StateDir {
     /// # Errors
     /// If the record cannot be written.
     pub fn record(&self, leftovers: Leftovers) -> Result<RunRecord, StateError> {
-        let written = Written { owner: Process::current(), leftovers, device: None };
+        let written = RecordFile { owner: Process::current(), leftovers, device: None };
         let record = RunRecord::new(self.unused_name(), written);
         record.write(&record.written)?;
         Ok(record)
@@ -171,9 +171,9 @@ impl StateDir {
     /// Takes away what dead runs left.
     ///
     /// # Errors
-    /// If the records cannot be listed. What a single record names and cannot be removed is in its [`Swept`], and the
+    /// If the records cannot be listed. What a single record names and cannot be removed is in its [`RecoveredRun`], and the
     /// record stays for the next sweep.
-    pub fn sweep(&self) -> Result<Vec<Swept>, StateError> {
+    pub fn sweep(&self) -> Result<Vec<RecoveredRun>, StateError> {
         self.remove_unfinished()?;
         let dead = self.records()?.into_iter().filter(|(_, written)| !written.owner.is_alive());
         Ok(dead
@@ -214,7 +214,7 @@ impl StateDir {
         Ok(())
     }
 
-    fn records(&self) -> Result<Vec<(PathBuf, Written)>, StateError> {
+    fn records(&self) -> Result<Vec<(PathBuf, RecordFile)>, StateError> {
         let read = |source| StateError::Read { path: self.path.clone(), source };
         let mut records = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(read)? {
@@ -237,8 +237,8 @@ impl StateDir {
 }
 
 impl Leftovers {
-    fn sweep(&self, farm: &Path) -> Swept {
-        let mut swept = Swept { mount: None, detached: None, removed: Vec::new(), left: Vec::new() };
+    fn sweep(&self, farm: &Path) -> RecoveredRun {
+        let mut swept = RecoveredRun { mount: None, detached: None, removed: Vec::new(), left: Vec::new() };
         if let Err(error) = farm::take_apart(farm) {
             // What follows would go down into it, through links that may be directories' too.
             swept.left.push((farm.into(), error.to_string()));
@@ -271,7 +271,7 @@ impl RunRecord {
     /// # Errors
     /// If the record cannot be written.
     pub fn serves(&self, source: &Source) -> Result<(), StateError> {
-        self.write(&Written { device: Some(options::device(source)), ..self.written.clone() })
+        self.write(&RecordFile { device: Some(options::device(source)), ..self.written.clone() })
     }
 
     /// Says where the mount is in the kernel's words, by which it is looked for from now on: on a volume that takes several
@@ -324,11 +324,11 @@ impl RunRecord {
         removed
     }
 
-    fn new(file: PathBuf, written: Written) -> RunRecord {
+    fn new(file: PathBuf, written: RecordFile) -> RunRecord {
         RunRecord { file, written, left: Mutex::default() }
     }
 
-    fn write(&self, written: &Written) -> Result<(), StateError> {
+    fn write(&self, written: &RecordFile) -> Result<(), StateError> {
         let text = serde_json::to_vec(written).map_err(io::Error::other);
         // Written aside and renamed, so that a sweep never reads half a record.
         let aside = self.file.with_extension("json.new");
@@ -348,7 +348,7 @@ impl Drop for RunRecord {
         let left = std::mem::take(self.left.get_mut().unwrap_or_else(PoisonError::into_inner));
         if !left.is_empty() {
             let leftovers = Leftovers { mount: None, temporary: left };
-            if let Err(error) = self.write(&Written { leftovers, ..self.written.clone() }) {
+            if let Err(error) = self.write(&RecordFile { leftovers, ..self.written.clone() }) {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot record what is left");
             }
             return;
@@ -387,7 +387,7 @@ fn sweep_image(_record: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// A record that cannot be read is none: it was removed meanwhile, or is not of our making.
-fn read_record(file: &Path) -> Option<Written> {
+fn read_record(file: &Path) -> Option<RecordFile> {
     let small =
         file.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= RECORD_MAX);
     if !small {

@@ -12,8 +12,8 @@ use nfs_server::{CallCounts, SlowCall};
 use serde::{Deserialize, Serialize};
 
 use crate::access::PathList;
-use crate::conditions::Imposed;
-use crate::session::{Ended, PhaseSeconds};
+use crate::conditions::ConditionReport;
+use crate::session::{PhaseSeconds, SessionOutcome};
 
 pub use host_files::{HASHED_BY_THE_WAY, HASHED_MAX, HostFile};
 pub use owners::Owner;
@@ -47,8 +47,8 @@ pub struct Report {
     /// How long it took.
     pub seconds: PhaseSeconds,
     /// What was refused on purpose.
-    #[serde(default, skip_serializing_if = "Imposed::is_nothing")]
-    pub imposed: Imposed,
+    #[serde(default, skip_serializing_if = "ConditionReport::is_nothing")]
+    pub imposed: ConditionReport,
 }
 
 /// What a program asked for and was not shown.
@@ -118,8 +118,14 @@ impl Report {
     /// everywhere, but for those that it makes itself (`made`). Of the files that it read, as many are hashed as have
     /// `hashed_max` bytes together.
     #[must_use]
-    pub fn of(view: &ViewSpec, store: &Path, made: &[PathBuf], ended: &Ended, hashed_max: u64) -> Report {
-        let Ended { accesses, usage, times, imposed, .. } = ended;
+    pub fn of(
+        view: &ViewSpec,
+        store: &Path,
+        made: &[PathBuf],
+        ended: &SessionOutcome,
+        hashed_max: u64,
+    ) -> Report {
+        let SessionOutcome { accesses, usage, times, imposed, .. } = ended;
         let PathList { paths: hidden, incomplete: undeclared_incomplete } =
             accesses.existing(view, store, made);
         let undeclared = hidden.into_iter().map(|path| Undeclared { path, owner: None }).collect();

@@ -26,17 +26,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Accesses;
 use crate::cancel::Cancel;
-use crate::conditions::Imposed;
-use crate::status::{Answering, Come, StatusListener};
+use crate::conditions::ConditionReport;
+use crate::status::{StatusEvent, StatusInfo, StatusListener};
 
 #[cfg(target_os = "linux")]
 pub use confine::can_restrict_files;
-pub use confine::{Capability, Confined, confine};
+pub use confine::{Capability, ConfineError, confine};
 pub use options::ServeOptions;
 pub use process::serve;
 #[cfg(target_os = "linux")]
 pub(crate) use request::Failure;
-use request::{FromServer, Order, ServeRequest};
+use request::{ServeRequest, ServerCommand, ServerReport};
 
 /// A view that another process serves. Dropping it ends that process.
 pub(crate) struct ServerProcess {
@@ -47,13 +47,13 @@ pub(crate) struct ServerProcess {
     /// What it runs, for whoever asks.
     program: Arc<OnceLock<PathBuf>>,
     process: Option<jail::ServerProcess>,
-    listening: Option<JoinHandle<Option<Served>>>,
+    listening: Option<JoinHandle<Option<ServerSummary>>>,
     gone: Cancel,
 }
 
-/// What a server is for.
+/// What a server is started with.
 #[derive(Clone, Copy)]
-pub(crate) struct Serving<'a> {
+pub(crate) struct ServerSetup<'a> {
     /// The view.
     pub view: &'a ViewSpec,
     /// Whom it is for.
@@ -66,12 +66,12 @@ pub(crate) struct Serving<'a> {
     pub asked_from: Option<BorrowedFd<'a>>,
 }
 
-/// What a server tells in the end.
+/// What a server reports at its end.
 #[derive(Debug, Default)]
-pub(crate) struct Served {
+pub(crate) struct ServerSummary {
     pub calls: CallCounts,
     pub accesses: Accesses,
-    pub imposed: Imposed,
+    pub imposed: ConditionReport,
 }
 
 /// Why another process does not serve a view.
@@ -133,9 +133,9 @@ impl ServerProcess {
     pub fn start(
         spawner: &Spawner,
         network: &Network,
-        what: Serving<'_>,
+        what: ServerSetup<'_>,
     ) -> Result<ServerProcess, ServeError> {
-        let Serving { view, user, options, status, asked_from } = what;
+        let ServerSetup { view, user, options, status, asked_from } = what;
         let began = Instant::now();
         view.validate().map_err(OpenError::from)?;
         let (control, theirs) = UnixStream::pair().map_err(control_failed)?;
@@ -150,12 +150,12 @@ impl ServerProcess {
         control::send(&control, &request).map_err(control_failed)?;
         let (address, export, server_pid, identities) = loop {
             match control::receive(&control).map_err(control_failed)? {
-                Some(FromServer::Log(line)) => line.log(),
-                Some(FromServer::Serves { address, export, pid, identities }) => {
+                Some(ServerReport::Log(line)) => line.log(),
+                Some(ServerReport::Serves { address, export, pid, identities }) => {
                     break (address, export, pid, identities);
                 }
-                Some(FromServer::Failed(failure)) => return Err(failure.into()),
-                Some(FromServer::Ended { .. } | FromServer::Counted(_)) | None => {
+                Some(ServerReport::Failed(failure)) => return Err(failure.into()),
+                Some(ServerReport::Ended { .. } | ServerReport::Counted(_)) | None => {
                     return Err(ServeError::Gone);
                 }
             }
@@ -163,7 +163,7 @@ impl ServerProcess {
         let (gone, program) = (Cancel::default(), Arc::default());
         let listening = {
             let (control, gone) = (control.try_clone().map_err(control_failed)?, gone.clone());
-            let answering = Answering { uid: user.uid, server_pid, began, program: Arc::clone(&program) };
+            let answering = StatusInfo { uid: user.uid, server_pid, began, program: Arc::clone(&program) };
             // It is of no use to the session itself.
             let status = StatusListener::at(status)
                 .inspect_err(|error| tracing::debug!(%error, "nobody can ask what a session does"));
@@ -213,9 +213,9 @@ impl ServerProcess {
     ///
     /// # Errors
     /// [`ServeError::Gone`] if it had ended before.
-    pub fn stop(mut self) -> Result<Served, ServeError> {
+    pub fn stop(mut self) -> Result<ServerSummary, ServeError> {
         // If it has gone, its silence says so.
-        let _ = control::send(&self.control, &Order::Stop);
+        let _ = control::send(&self.control, &ServerCommand::Stop);
         let served = self.listening.take().and_then(|listening| listening.join().ok().flatten());
         let served = served.ok_or(ServeError::Gone)?;
         if let Some(process) = self.process.take() {
@@ -238,27 +238,27 @@ impl Drop for ServerProcess {
 /// Takes what the server tells, until it has told all, and answers those who ask what it does.
 fn listen(
     control: &UnixStream,
-    mut status: Option<(StatusListener, Answering)>,
+    mut status: Option<(StatusListener, StatusInfo)>,
     gone: &Cancel,
-) -> Option<Served> {
+) -> Option<ServerSummary> {
     loop {
         if let Some((listener, _)) = &mut status
-            && let Come::Asked = listener.wait(control.as_fd())
+            && let StatusEvent::Asked = listener.wait(control.as_fd())
         {
             // If it has gone, its silence says so.
-            let _ = control::send(control, &Order::Count);
+            let _ = control::send(control, &ServerCommand::Count);
             continue;
         }
         match control::receive(control) {
-            Ok(Some(FromServer::Log(line))) => line.log(),
-            Ok(Some(FromServer::Counted(calls))) => {
+            Ok(Some(ServerReport::Log(line))) => line.log(),
+            Ok(Some(ServerReport::Counted(calls))) => {
                 if let Some((listener, answering)) = &mut status {
                     listener.answer(CallCounts::from_numbers(&calls), answering);
                 }
             }
-            Ok(Some(FromServer::Ended { calls, accesses, imposed })) => {
+            Ok(Some(ServerReport::Ended { calls, accesses, imposed })) => {
                 let calls = CallCounts::from_numbers(&calls);
-                return Some(Served { calls, accesses: *accesses, imposed });
+                return Some(ServerSummary { calls, accesses: *accesses, imposed });
             }
             _ => {
                 gone.cancel();

@@ -20,10 +20,10 @@ use nfs_server::view::{OpenError, View, ViewSpec};
 
 use crate::access::Accesses;
 use crate::backend::{
-    Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices, public_devices,
+    Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, ViewSummary, devices, public_devices,
 };
 use crate::cancel::Cancel;
-use crate::conditions::Imposed;
+use crate::conditions::ConditionReport;
 use crate::program::{self, ProgramError};
 use crate::server::ServeOptions;
 use crate::work_dir::WorkDir;
@@ -34,16 +34,16 @@ pub use times::{PhaseSeconds, PhaseTimes};
 const NOT_FOUND: i32 = 127;
 
 /// A view that a program can be run in.
-pub struct Session<'a>(Held<'a>);
+pub struct Session<'a>(SessionImpl<'a>);
 
-/// Who holds it.
-enum Held<'a> {
-    Here(Here<'a>),
-    Elsewhere(Box<dyn ProvidedSession + 'a>),
+/// Which process makes the view and runs the program.
+enum SessionImpl<'a> {
+    Local(LocalSession<'a>),
+    Provided(Box<dyn ProvidedSession + 'a>),
 }
 
-/// This process.
-struct Here<'a> {
+/// A session of this process.
+struct LocalSession<'a> {
     work_dir: &'a WorkDir,
     view: &'a ViewSpec,
     spawner: &'a Spawner,
@@ -88,7 +88,7 @@ pub trait ProvidedSession {
     ///
     /// # Errors
     /// The step that failed.
-    fn run(self: Box<Self>, program: Program<'_>) -> Result<Ended, SessionError>;
+    fn run(self: Box<Self>, program: Program<'_>) -> Result<SessionOutcome, SessionError>;
 }
 
 /// What a view is made with.
@@ -100,7 +100,7 @@ pub struct Setup<'a> {
     pub user: &'a jail::User,
     /// How it becomes a directory.
     pub backend: &'a dyn Backend,
-    /// Where.
+    /// Where its directories are.
     pub work_dir: &'a WorkDir,
     /// Who makes it.
     pub privilege: Privilege<'a>,
@@ -138,8 +138,8 @@ pub trait SessionTerminal: fmt::Debug + Send + Sync {
 
 /// How a session ended.
 #[derive(Debug)]
-pub struct Ended {
-    /// How its program did.
+pub struct SessionOutcome {
+    /// The exit status of its program, or the signal that ended it.
     pub outcome: ExitOutcome,
     /// How long its parts took.
     pub times: PhaseTimes,
@@ -147,8 +147,8 @@ pub struct Ended {
     pub usage: ResourceUsage,
     /// What the program asked for, if that was to be recorded.
     pub accesses: Accesses,
-    /// What came of the conditions.
-    pub imposed: Imposed,
+    /// How often the conditions were met.
+    pub imposed: ConditionReport,
     /// What the program lacks in the view, if it ended as one that lacks something does.
     pub missing: Option<ProgramError>,
 }
@@ -179,7 +179,7 @@ pub enum SessionError {
     #[error("some of what was written was refused on purpose, and the program has not noticed")]
     NotStored {
         /// What came of the conditions.
-        imposed: Imposed,
+        imposed: ConditionReport,
     },
     /// It was asked to stop.
     #[error("interrupted")]
@@ -196,7 +196,7 @@ impl<'a> Setup<'a> {
         let (spawner, asked_from) = match privilege {
             Privilege::Own(spawner) => (spawner, None),
             Privilege::Lent(spawner, root) => (spawner, Some(root)),
-            Privilege::Other(host) => return Ok(Session(Held::Elsewhere(host.open(&self)?))),
+            Privilege::Other(host) => return Ok(Session(SessionImpl::Provided(host.open(&self)?))),
         };
         if !serve.conditions.are_none() {
             if backend.mount_options().is_none() {
@@ -215,7 +215,7 @@ impl<'a> Setup<'a> {
             asked_from,
         })?;
         let lent = asked_from.is_some();
-        Ok(Session(Held::Here(Here { work_dir, view, spawner, provisioned, opened, lent })))
+        Ok(Session(SessionImpl::Local(LocalSession { work_dir, view, spawner, provisioned, opened, lent })))
     }
 }
 
@@ -226,8 +226,8 @@ impl Session<'_> {
     /// If it cannot be opened.
     pub fn view(&self) -> Result<&View, OpenError> {
         match &self.0 {
-            Held::Here(here) => here.provisioned.view(),
-            Held::Elsewhere(session) => session.view(),
+            SessionImpl::Local(local) => local.provisioned.view(),
+            SessionImpl::Provided(session) => session.view(),
         }
     }
 
@@ -235,11 +235,11 @@ impl Session<'_> {
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         match &self.0 {
-            Held::Here(here) => match here.provisioned.root() {
+            SessionImpl::Local(local) => match local.provisioned.root() {
                 jail::Root::Nfs { source, .. } => Some(source.addr.port()),
                 jail::Root::Places(_) | jail::Root::Directory(_) => None,
             },
-            Held::Elsewhere(session) => session.port(),
+            SessionImpl::Provided(session) => session.port(),
         }
     }
 
@@ -247,16 +247,16 @@ impl Session<'_> {
     ///
     /// # Errors
     /// The step that failed; [`SessionError::Interrupted`] when it was asked to stop.
-    pub fn run(self, program: Program<'_>) -> Result<Ended, SessionError> {
+    pub fn run(self, program: Program<'_>) -> Result<SessionOutcome, SessionError> {
         match self.0 {
-            Held::Here(here) => here.run(program),
-            Held::Elsewhere(session) => session.run(program),
+            SessionImpl::Local(local) => local.run(program),
+            SessionImpl::Provided(session) => session.run(program),
         }
     }
 }
 
-impl Here<'_> {
-    fn run(self, program: Program<'_>) -> Result<Ended, SessionError> {
+impl LocalSession<'_> {
+    fn run(self, program: Program<'_>) -> Result<SessionOutcome, SessionError> {
         let Program { jail: mut spec, stdio, terminal, cancel, stop, worthless_on_failure } = program;
         if let Some(terminal) = &terminal {
             (spec.terminal, spec.own_init) = (true, true);
@@ -296,7 +296,7 @@ impl Here<'_> {
         let unmounted = Instant::now();
         let suspicious = matches!(waited, Ok((outcome, _)) if is_suspicious(outcome));
         let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };
-        let Spent { usage, mut accesses, imposed } = self.provisioned.end()?;
+        let ViewSummary { usage, mut accesses, imposed } = self.provisioned.end()?;
         // Somebody else's directories he looks at himself.
         if !self.lent {
             accesses.add_scratches(self.view);
@@ -304,7 +304,7 @@ impl Here<'_> {
         let (outcome, unmounting) = waited.map_err(|error| error.explained_by(&imposed))?;
         let ended = unmounted.checked_sub(unmounting).unwrap_or(unmounted);
         let times = PhaseTimes { opened: self.opened, started, ended, gone: Instant::now() };
-        Ok(Ended { outcome, times, usage, accesses, imposed, missing })
+        Ok(SessionOutcome { outcome, times, usage, accesses, imposed, missing })
     }
 
     /// The kernel says the same of a program that is not there, and of one whose loader is not there.
@@ -322,7 +322,7 @@ impl Here<'_> {
 
 impl SessionError {
     /// What was refused on purpose is no failure of a disk.
-    fn explained_by(self, imposed: &Imposed) -> SessionError {
+    fn explained_by(self, imposed: &ConditionReport) -> SessionError {
         match self {
             SessionError::Jail(JailError::Unmount { source: MountError::WriteBack { .. } })
                 if !imposed.is_nothing() =>

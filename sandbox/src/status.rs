@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::recovery::{StateDir, StateError};
 
-pub(crate) use listener::{Answering, Come, StatusListener};
+pub(crate) use listener::{StatusEvent, StatusInfo, StatusListener};
 
 /// How long a session may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,13 +29,13 @@ pub struct SessionStatus {
     /// The process that has it: loopbox, or an attendant of its daemon.
     pub pid: u32,
     /// What is served in it; missing when nothing is, as with other backends, or when it does not answer.
-    pub served: Option<Served>,
+    pub served: Option<ServerStatus>,
 }
 
 /// What a view's server has done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Served {
+pub struct ServerStatus {
     /// The user inside, on the host.
     pub uid: u32,
     /// The program, once it runs.
@@ -76,13 +76,13 @@ fn debug(socket: &Path, error: &io::Error) {
     tracing::debug!(?socket, %error, "a session does not answer");
 }
 
-fn ask(socket: &Path) -> io::Result<Served> {
+fn ask(socket: &Path) -> io::Result<ServerStatus> {
     let connection = listener::at(socket, |path| UnixStream::connect(path))?;
     connection.set_read_timeout(Some(PATIENCE))?;
     let mut answer = Vec::new();
     connection.take(ANSWER_MAX).read_to_end(&mut answer)?;
-    let served: Served = serde_json::from_slice(&answer)?;
-    Ok(Served { server_memory: memory(served.server_pid), ..served })
+    let served: ServerStatus = serde_json::from_slice(&answer)?;
+    Ok(ServerStatus { server_memory: memory(served.server_pid), ..served })
 }
 
 /// `VmRSS` of proc_pid_status(5).

@@ -29,17 +29,17 @@ pub struct WorkDir {
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     /// Top directories, made in this order.
-    pub tops: Vec<Top>,
+    pub tops: Vec<TopDir>,
     /// Which of them, by its place in the list, the mount point lies in; none for sessions that mount nothing.
     pub mount_in: Option<usize>,
     /// Whether processes other than root's have to reach what is mounted: below the machine's own root (macOS).
     pub reachable: bool,
 }
 
-/// A top directory.
+/// A directory at the top of a work directory.
 #[derive(Clone, Debug)]
-pub struct Top {
-    /// Where.
+pub struct TopDir {
+    /// Its host path.
     pub path: PathBuf,
     /// Whether what a dead run left there is removed first; otherwise nothing may be there.
     pub replace: bool,
@@ -74,11 +74,11 @@ pub enum WorkDirError {
     },
 }
 
-impl Top {
+impl TopDir {
     /// A directory that does not exist yet, with nothing in it.
     #[must_use]
-    pub fn new(path: PathBuf) -> Top {
-        Top { path, replace: false, children: Vec::new() }
+    pub fn new(path: PathBuf) -> TopDir {
+        TopDir { path, replace: false, children: Vec::new() }
     }
 }
 
@@ -208,8 +208,8 @@ mod tests {
         let (one, two) = (place.path().join("one"), place.path().join("two"));
         fs::create_dir_all(one.join("left by a dead run")).unwrap();
         let tops = vec![
-            Top { path: one.clone(), replace: true, children: vec![one.join("child")] },
-            Top::new(two.clone()),
+            TopDir { path: one.clone(), replace: true, children: vec![one.join("child")] },
+            TopDir::new(two.clone()),
         ];
         let layout = Layout { tops, mount_in: Some(1), reachable: false };
         let mut work_dir = WorkDir::create(&state(place.path()), layout).unwrap();
@@ -229,7 +229,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (one, taken) = (place.path().join("one"), place.path().join("taken"));
         fs::write(&taken, "").unwrap();
-        let tops = vec![Top::new(one.clone()), Top::new(taken.clone())];
+        let tops = vec![TopDir::new(one.clone()), TopDir::new(taken.clone())];
         let error = WorkDir::create(&state(place.path()), Layout { tops, ..Layout::default() }).unwrap_err();
         assert!(matches!(error, WorkDirError::Make { .. }), "{error}");
         assert!(!one.exists() && taken.exists());

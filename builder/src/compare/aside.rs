@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sandbox::{Layout, Top, WorkDir, causes};
+use sandbox::{Layout, TopDir, WorkDir, causes};
 
 use super::CompareError;
 use crate::build::{BuildError, Builder};
@@ -18,7 +18,7 @@ pub(crate) struct Aside {
 impl Aside {
     pub fn make(builder: &Builder, path: &StorePath) -> Result<Aside, CompareError> {
         let directory = builder.store.directory().join(format!("{path}.compare"));
-        let top = Top { replace: true, ..Top::new(directory.clone()) };
+        let top = TopDir { replace: true, ..TopDir::new(directory.clone()) };
         let layout = Layout { tops: vec![top], ..Layout::default() };
         Ok(Aside { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sandbox::backend::Kind;
-use sandbox::compare::{Seen, WalkError, Walker, Walks};
+use sandbox::compare::{ObservedFile, WalkComparison, WalkError, Walker};
 use sandbox::conditions::Conditions;
-use sandbox::{Ended, Privilege, SessionError};
+use sandbox::{Privilege, SessionError, SessionOutcome};
 
 use super::aside::{Aside, told};
 use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict};
@@ -72,7 +72,7 @@ pub fn compare_builds(
         }
     }
     let plan = builder.dry_plan(path, derivation)?;
-    let probe = (!walks.is_empty()).then(|| Walks::compare(&plan.view, walks));
+    let probe = (!walks.is_empty()).then(|| WalkComparison::compare(&plan.view, walks));
     Ok(collection.judge(path, registered, probe))
 }
 
@@ -132,7 +132,7 @@ impl Collection {
         let made = made.map_err(BuildError::from)?;
         let hash = |(name, info): (&String, &crate::store::PathInfo)| (name.clone(), info.nar_hash.clone());
         let nar_hashes: BTreeMap<String, String> = made.infos().iter().map(hash).collect();
-        let BuildRun { plan, ended: Ended { times, usage, .. }, .. } = &attempt;
+        let BuildRun { plan, ended: SessionOutcome { times, usage, .. }, .. } = &attempt;
         let now = |name: &str| {
             let output = plan.outputs.iter().find(|output| output.name == name);
             output.map(|output| output.path.within(made.directory()))
@@ -201,7 +201,7 @@ impl Collection {
         self,
         path: &StorePath,
         registered: BTreeMap<String, String>,
-        probe: Option<Walks>,
+        probe: Option<WalkComparison>,
     ) -> Comparison {
         let Collection { rounds, differences: outputs, .. } = self;
         let verdict = verdict(&rounds, &registered);
@@ -234,7 +234,7 @@ fn verdict(rounds: &[Round], registered: &BTreeMap<String, String>) -> Verdict {
     }
 }
 
-fn explain(verdict: Verdict, rounds: &[Round], probe: Option<&Walks>) -> String {
+fn explain(verdict: Verdict, rounds: &[Round], probe: Option<&WalkComparison>) -> String {
     let seen = || {
         let differences = probe.map(|walks| walks.differences.as_slice()).unwrap_or_default();
         let list: Vec<String> = differences.iter().map(|difference| format!("\n  {difference}")).collect();
@@ -276,7 +276,11 @@ impl Round {
 }
 
 /// What a process sees that is where the builder would be.
-fn probe(builder: &Builder, job: &mut BuildRequest<'_>, backend: Kind) -> Result<Vec<Seen>, CompareError> {
+fn probe(
+    builder: &Builder,
+    job: &mut BuildRequest<'_>,
+    backend: Kind,
+) -> Result<Vec<ObservedFile>, CompareError> {
     let user = builder.acquire_user(None)?;
     let place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
     job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;

@@ -10,7 +10,7 @@ use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::StorePath;
 use sandbox::backend::Kind;
 use sandbox::jail::Spawner;
-use sandbox::recovery::{StateDir, Swept};
+use sandbox::recovery::{RecoveredRun, StateDir};
 
 use super::{entering, need_root};
 use crate::error::CommandError;
@@ -108,7 +108,7 @@ pub fn builder_by_daemon(
 }
 
 /// Takes away what dead runs left, some of which may be in a store that only Nix and loopbox find writable.
-pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<Swept>, CommandError> {
+pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<RecoveredRun>, CommandError> {
     // Before this process has mounts of its own: what a dead run has mounted is the machine's.
     #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "the store is as it is"))]
     let mut swept = state.sweep()?;

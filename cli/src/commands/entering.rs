@@ -22,16 +22,16 @@ pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<M
 #[cfg(target_os = "macos")]
 pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, CommandError> {
     let host = sandbox::entry::probe::host(state, path, loopbox)?;
-    if !host.way.loses().is_empty() {
-        let (way, best) = (host.way, EntryMode::Chroot);
-        output::tell(format_args!("note: views are entered by {way} here; compared with {best}:"));
-        way.loses().iter().for_each(|loss| output::tell(format_args!("note: - {loss}")));
+    if !host.mode.loses().is_empty() {
+        let (mode, best) = (host.mode, EntryMode::Chroot);
+        output::tell(format_args!("note: views are entered by {mode} here; compared with {best}:"));
+        mode.loses().iter().for_each(|loss| output::tell(format_args!("note: - {loss}")));
     }
     Ok(Some(host))
 }
 
 /// A way for plans that are only looked at.
 pub fn simplest() -> Option<MacHost> {
-    let way = sandbox::jail::EntryMode::Chroot;
-    cfg!(target_os = "macos").then_some(MacHost { way, image: None })
+    let mode = sandbox::jail::EntryMode::Chroot;
+    cfg!(target_os = "macos").then_some(MacHost { mode, image: None })
 }

@@ -10,8 +10,8 @@ use sandbox::command::{Command, Request};
 use sandbox::entry::MacHost;
 use sandbox::jail::{ExitOutcome, JailError, StreamError, Streams};
 use sandbox::{
-    Ended, Layout, Program, ServeError, ServeOptions, SessionError, SessionTerminal, Setup, Top, WorkDir,
-    WorkDirError, phantom, unused_directory,
+    Layout, Program, ServeError, ServeOptions, SessionError, SessionOutcome, SessionTerminal, Setup, TopDir,
+    WorkDir, WorkDirError, phantom, unused_directory,
 };
 
 use super::entering;
@@ -50,7 +50,7 @@ pub struct Over {
     /// The command, and its view.
     pub command: Command,
     /// How it went.
-    pub ended: Result<Ended, SessionError>,
+    pub ended: Result<SessionOutcome, SessionError>,
     /// Whether all that it printed was passed on.
     carried: Result<(), StreamError>,
 }
@@ -105,11 +105,11 @@ impl<'a> InView<'a> {
             mac => self.plan_for(mac)?,
         };
 
-        let top = Top { children: command.scratch.clone(), ..Top::new(self.base) };
+        let top = TopDir { children: command.scratch.clone(), ..TopDir::new(self.base) };
         // Where the machine's root stays, the command has to reach the mount.
         let reachable = !command.jail.changes_root();
         let work_dir = WorkDir::create(&state, Layout { tops: vec![top], mount_in: Some(0), reachable })?;
-        let backend = self.backend.serving(command.changes);
+        let backend = self.backend.backend_with(command.changes);
         let user = command.jail.user.clone();
         let setup = Setup {
             view: &command.view,
@@ -154,12 +154,12 @@ impl Over {
     pub fn status(self) -> Result<Status, CommandError> {
         let program = self.command.jail.program;
         let status = match self.ended {
-            Ok(Ended { missing: Some(missing), .. })
+            Ok(SessionOutcome { missing: Some(missing), .. })
             | Err(SessionError::Execute { missing: Some(missing), .. }) => {
                 return Err(RunError::CannotStart(program, missing).into());
             }
-            Ok(Ended { outcome: ExitOutcome::Exited(code), .. }) => Status::Exited(code),
-            Ok(Ended { outcome: ExitOutcome::Signaled(signal), .. }) => Status::Signaled(signal),
+            Ok(SessionOutcome { outcome: ExitOutcome::Exited(code), .. }) => Status::Exited(code),
+            Ok(SessionOutcome { outcome: ExitOutcome::Signaled(signal), .. }) => Status::Signaled(signal),
             Err(SessionError::Execute { program, error, missing: None }) => {
                 return Err(JailError::Exec { program, source: error }.into());
             }

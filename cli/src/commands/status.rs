@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use nix::unistd::{Uid, User};
 use sandbox::recovery::{StateDir, StateError};
-use sandbox::status::{Served, SessionStatus, sessions};
+use sandbox::status::{ServerStatus, SessionStatus, sessions};
 use serde::Serialize;
 
 use super::need_root;
@@ -129,7 +129,7 @@ fn table(sessions: &[Moving]) -> String {
     table.to_string()
 }
 
-fn of_served(served: &Served, calls_per_second: Option<f64>) -> [String; 8] {
+fn of_served(served: &ServerStatus, calls_per_second: Option<f64>) -> [String; 8] {
     let user = User::from_uid(Uid::from_raw(served.uid)).ok().flatten();
     [
         user.map_or_else(|| served.uid.to_string(), |user| output::name(user.name)),

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use builder::build::BuildError;
 use sandbox::backend::BackendError;
-use sandbox::conditions::Imposed;
+use sandbox::conditions::ConditionReport;
 use sandbox::jail::JailError;
 use sandbox::{FarmError, SessionError};
 
@@ -27,7 +27,7 @@ pub fn hint(error: &Any) -> Option<String> {
 #[cfg(target_os = "macos")]
 fn no_way(error: &Any) -> Option<String> {
     use sandbox::entry::probe::EnterError;
-    matches!(error.downcast_ref(), Some(EnterError::NoWay(_))).then(|| {
+    matches!(error.downcast_ref(), Some(EnterError::NoMode(_))).then(|| {
         "'sudo loopbox doctor --verify' tries all that it takes; please report what it prints".into()
     })
 }
@@ -69,7 +69,7 @@ fn session(error: &SessionError) -> Option<String> {
     }
 }
 
-fn refused(of: &str, imposed: &Imposed) -> String {
+fn refused(of: &str, imposed: &ConditionReport) -> String {
     conditions::lines(of, imposed, imposed.quota.quota).join("; ")
 }
 

@@ -16,7 +16,8 @@ use crate::profile::Profile;
 pub struct Mac {
     /// How the program gets into the view. Without another root, the view is only mounted, and the paths of the
     /// program, its directory and its arguments are the machine's.
-    pub way: EntryMode,
+    #[serde(rename = "way")]
+    pub mode: EntryMode,
     /// What it may do there.
     pub profile: Profile,
     /// A directory of the view to show the machine's devices in (devfs).

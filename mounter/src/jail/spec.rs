@@ -203,7 +203,7 @@ impl JailSpec {
     /// Whether the view becomes the program's root directory.
     #[must_use]
     pub fn changes_root(&self) -> bool {
-        self.mac.as_ref().is_none_or(|mac| mac.way.changes_root())
+        self.mac.as_ref().is_none_or(|mac| mac.mode.changes_root())
     }
 
     /// Checks what can be checked without a system call.

@@ -5,13 +5,13 @@ use std::path::Path;
 use mounter::jail::{Place, PlaceKind, Places, Root};
 use nfs_server::view::{Access, Entry, OpenError, View};
 
-use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent, present};
+use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, ViewSummary, present};
 
 /// Binds what a view shows to where it shows it. The jail's supervisor does all of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bind;
 
-struct Bound {
+struct BindView {
     view: View,
     places: Places,
 }
@@ -21,14 +21,14 @@ impl Backend for Bind {
         // It finds the sources, and gives writable directories their modes and owners.
         let view = View::open(request.view, None)?;
         let places = present(request.view).map(place).collect();
-        Ok(Box::new(Bound {
+        Ok(Box::new(BindView {
             view,
             places: Places { mount_point: request.at.into(), in_memory: true, places },
         }))
     }
 }
 
-impl Provisioned for Bound {
+impl Provisioned for BindView {
     fn root(&self) -> Root {
         Root::Places(self.places.clone())
     }
@@ -37,7 +37,7 @@ impl Provisioned for Bound {
         Ok(&self.view)
     }
 
-    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
+    fn end(self: Box<Self>) -> Result<ViewSummary, BackendError> {
         let shows =
             |place: &&Place| matches!(place.what, PlaceKind::Shown { .. } | PlaceKind::Writable { .. });
         let mounted = self.places.places.iter().filter(shows).count() as u64;

@@ -10,7 +10,7 @@ pub enum DaemonError {
     /// Nobody listens.
     #[error("cannot connect to loopbox's daemon at {socket:?}")]
     Connect {
-        /// Where.
+        /// The daemon's socket.
         socket: PathBuf,
         /// The I/O error.
         source: io::Error,
@@ -23,7 +23,7 @@ pub enum DaemonError {
     Backend,
     /// It has failed.
     #[error("loopbox's daemon cannot do it")]
-    Failed(#[source] Told),
+    Failed(#[source] RemoteError),
     /// It could not be spoken to.
     #[error("cannot speak to loopbox's daemon")]
     Control(#[source] io::Error),
@@ -32,18 +32,19 @@ pub enum DaemonError {
     Gone,
 }
 
-/// What another process says has failed, and why.
+/// An error that another process has sent, with its causes.
 #[derive(Debug, thiserror::Error)]
 #[error("{said}")]
-pub struct Told {
+pub struct RemoteError {
     said: String,
-    source: Option<Box<Told>>,
+    source: Option<Box<RemoteError>>,
 }
 
-impl Told {
-    pub(crate) fn new(causes: Vec<String>) -> Told {
-        let cause = |source: Option<Told>, said| Some(Told { said, source: source.map(Box::new) });
+impl RemoteError {
+    pub(crate) fn new(causes: Vec<String>) -> RemoteError {
+        let cause =
+            |source: Option<RemoteError>, said| Some(RemoteError { said, source: source.map(Box::new) });
         let told = causes.into_iter().rev().fold(None, cause);
-        told.unwrap_or_else(|| Told { said: "it does not say why".into(), source: None })
+        told.unwrap_or_else(|| RemoteError { said: "it does not say why".into(), source: None })
     }
 }

@@ -13,7 +13,7 @@ use mounter::jail::{Place, PlaceKind, Places, Root};
 use nfs_server::view::{Access, Entry, OpenError, View};
 
 use super::{
-    Backend, BackendError, Kind, ProvisionRequest, Provisioned, ResourceUsage, Spent, devices, present,
+    Backend, BackendError, Kind, ProvisionRequest, Provisioned, ResourceUsage, ViewSummary, devices, present,
 };
 use mounter::jail::User;
 
@@ -27,14 +27,14 @@ const ROOT_MODE: u32 = 0o755;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hardlink;
 
-struct Linked {
+struct HardlinkView {
     view: View,
     farm: Farm,
     places: Places,
 }
 
-/// A farm that grows entry by entry.
-struct Grower<'a> {
+/// Builds a farm, entry by entry.
+struct FarmBuilder<'a> {
     farm: Farm,
     top: PathBuf,
     user: &'a User,
@@ -60,7 +60,7 @@ impl Backend for Hardlink {
         let top = request.at.join(FARM);
         let mut groups = request.user.groups.clone();
         groups.push(request.user.gid);
-        let mut grower = Grower {
+        let mut builder = FarmBuilder {
             farm: Farm::begin(&request.record.farm())?,
             top: top.clone(),
             user: request.user,
@@ -70,17 +70,17 @@ impl Backend for Hardlink {
         };
         let mut entries = present(request.view).peekable();
         if entries.peek().is_none_or(|entry| entry.at() != Path::new("/")) {
-            grower.farm.directory(request.at, &top, (ROOT_MODE, 0, 0))?;
+            builder.farm.directory(request.at, &top, (ROOT_MODE, 0, 0))?;
         }
         for entry in entries {
-            grower.add(entry)?;
+            builder.add(entry)?;
         }
-        let places = Places { mount_point: top, in_memory: false, places: grower.places };
-        Ok(Box::new(Linked { view, farm: grower.farm, places }))
+        let places = Places { mount_point: top, in_memory: false, places: builder.places };
+        Ok(Box::new(HardlinkView { view, farm: builder.farm, places }))
     }
 }
 
-impl Provisioned for Linked {
+impl Provisioned for HardlinkView {
     fn root(&self) -> Root {
         Root::Places(self.places.clone())
     }
@@ -89,7 +89,7 @@ impl Provisioned for Linked {
         Ok(&self.view)
     }
 
-    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
+    fn end(self: Box<Self>) -> Result<ViewSummary, BackendError> {
         let counts = self.farm.counts();
         self.farm.take_apart()?;
         let usage = ResourceUsage {
@@ -105,7 +105,7 @@ impl Provisioned for Linked {
     }
 }
 
-impl Grower<'_> {
+impl FarmBuilder<'_> {
     fn add(&mut self, entry: &Entry) -> Result<(), BackendError> {
         let (top, at) = self.host_place(entry.at())?;
         match entry {

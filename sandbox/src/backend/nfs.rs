@@ -7,11 +7,11 @@ use mounter::jail::{LocalPlace, Root};
 use mounter::{Identity, MountOptions, Network, Source};
 use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 
-use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
+use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, ViewSummary};
 use crate::access::Recording;
 use crate::cancel::Cancel;
 use crate::local;
-use crate::server::{Served, ServerProcess, Serving};
+use crate::server::{ServerProcess, ServerSetup, ServerSummary};
 
 /// Serves views over NFS to this machine's own client.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Nfs {
     pub options: MountOptions,
 }
 
-struct Provision {
+struct NfsView {
     spec: ViewSpec,
     /// Opened when somebody asks: what serves it is another process's.
     view: OnceCell<View>,
@@ -36,8 +36,8 @@ impl Backend for Nfs {
         let network = Network::new()?;
         let ProvisionRequest { view, user, at, record, spawner, serve, asked_from } = request;
         let status = record.status();
-        let serving = Serving { view, user, options: serve, status: &status, asked_from };
-        let server = ServerProcess::start(spawner, &network, serving)?;
+        let setup = ServerSetup { view, user, options: serve, status: &status, asked_from };
+        let server = ServerProcess::start(spawner, &network, setup)?;
         let source =
             Source { addr: server.addr(), export: server.export().to_owned(), namespace: network.path() };
         record.serves(&source)?;
@@ -47,7 +47,7 @@ impl Backend for Nfs {
         let root = Root::Nfs { source, options, mount_point: at.into() };
         let local = places(view, serve.local, server.identities());
         let (spec, view) = (view.clone(), OnceCell::new());
-        Ok(Box::new(Provision { spec, view, server, root, local, _network: network }))
+        Ok(Box::new(NfsView { spec, view, server, root, local, _network: network }))
     }
 
     /// A client's descriptors are of its mount. Those of the host's files are the server's, whose process has ended, and
@@ -61,7 +61,7 @@ impl Backend for Nfs {
     }
 }
 
-impl Provisioned for Provision {
+impl Provisioned for NfsView {
     fn root(&self) -> Root {
         self.root.clone()
     }
@@ -88,9 +88,9 @@ impl Provisioned for Provision {
         Some(self.server.gone())
     }
 
-    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
-        let Served { calls, accesses, imposed } = self.server.stop()?;
-        Ok(Spent {
+    fn end(self: Box<Self>) -> Result<ViewSummary, BackendError> {
+        let ServerSummary { calls, accesses, imposed } = self.server.stop()?;
+        Ok(ViewSummary {
             usage: ResourceUsage {
                 nfs_calls: calls,
                 mounts: 1 + self.local.len() as u64,

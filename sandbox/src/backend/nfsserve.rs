@@ -17,8 +17,8 @@ use nfs_server::view::{AccessObserver, OpenError, View};
 use nfsserve::tcp::{NFSTcp, NFSTcpListener};
 use tokio::runtime::Runtime;
 
-use super::numbered::Numbered;
-use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, Spent};
+use super::inode_view::InodeView;
+use super::{Backend, BackendError, ProvisionRequest, Provisioned, ResourceUsage, ViewSummary};
 use crate::access::{AccessLog, Recording};
 use adapter::Adapter;
 use mounter::jail::User;
@@ -44,7 +44,7 @@ pub struct Server {
     source: Source,
 }
 
-struct Served {
+struct NfsserveView {
     view: Arc<View>,
     server: Server,
     root: Root,
@@ -59,7 +59,7 @@ impl Server {
     /// When there are no threads to be had, or no port.
     pub fn start(view: Arc<View>, user: User) -> io::Result<Server> {
         let runtime = Runtime::new()?;
-        let adapter = Adapter(Numbered::new(view, user));
+        let adapter = Adapter(InodeView::new(view, user));
         let mut listener = runtime.block_on(NFSTcpListener::bind(ANY_PORT, adapter))?;
         // It keeps nobody out, since the crate tells whoever asks. But what is mounted is told apart by its name.
         let export = HandleKey::random()?.export_path();
@@ -105,11 +105,11 @@ impl Backend for Nfsserve {
         let source = Source { namespace: network.path(), ..server.source().clone() };
         request.record.serves(&source)?;
         let root = Root::Nfs { source, options: self.options.clone(), mount_point: request.at.into() };
-        Ok(Box::new(Served { view, server, root, accesses, _network: network }))
+        Ok(Box::new(NfsserveView { view, server, root, accesses, _network: network }))
     }
 }
 
-impl Provisioned for Served {
+impl Provisioned for NfsserveView {
     fn root(&self) -> Root {
         self.root.clone()
     }
@@ -118,10 +118,10 @@ impl Provisioned for Served {
         Ok(&self.view)
     }
 
-    fn end(self: Box<Self>) -> Result<Spent, BackendError> {
+    fn end(self: Box<Self>) -> Result<ViewSummary, BackendError> {
         drop(self.server);
         // It does not count calls.
         let usage = ResourceUsage { mounts: 1, ..ResourceUsage::default() };
-        Ok(Spent { usage, accesses: self.accesses.take(&self.view), ..Spent::default() })
+        Ok(ViewSummary { usage, accesses: self.accesses.take(&self.view), ..ViewSummary::default() })
     }
 }

@@ -15,14 +15,14 @@ use crate::work_dir::mount_point;
 pub fn entries(host: &MacHost, user: Owner, hostname: &str, tmp: &Path) -> Vec<Entry> {
     let directory = |at: &str| Entry::Directory { at: at.into(), mode: 0o755, owner: Owner::default() };
     let scratch = |at: &str| Entry::Scratch { at: at.into(), source: tmp.into(), mode: 0o1777, owner: user };
-    if !host.way.changes_root() {
+    if !host.mode.changes_root() {
         return vec![scratch("/tmp")];
     }
     let graft = |at: PathBuf| Entry::Graft { source: at.clone(), at, access: Access::Ro, optional: true };
     let mut entries = vec![directory("/dev"), scratch("/private/tmp")];
-    entries.extend((host.way == EntryMode::Cryptex).then(|| directory(mac::CRYPTEX)));
+    entries.extend((host.mode == EntryMode::Cryptex).then(|| directory(mac::CRYPTEX)));
     entries.extend(mac::links());
-    entries.extend(mac::system_paths(host.way).into_iter().map(graft));
+    entries.extend(mac::system_paths(host.mode).into_iter().map(graft));
     entries.extend(defaults::etc(user, hostname).map(|(name, contents)| Entry::Inline {
         at: Path::new("/private/etc").join(name),
         contents,
@@ -41,7 +41,7 @@ pub fn enter(
     base: &Path,
     net: bool,
 ) -> Result<Mac, RequestError> {
-    let own_root = host.way.changes_root();
+    let own_root = host.mode.changes_root();
     let files = if own_root {
         entries.extend(own);
         Files::View
@@ -57,12 +57,12 @@ pub fn enter(
     };
     let network = if net { NetworkAccess::All } else { NetworkAccess::None };
     Ok(Mac {
-        way: host.way,
+        mode: host.mode,
         profile: Profile { files, network, extra: String::new() },
         devices: own_root.then(|| "/dev".into()),
         image: host
             .image
-            .filter(|_| host.way == EntryMode::Cryptex)
+            .filter(|_| host.mode == EntryMode::Cryptex)
             .map(|image| (image, mac::CRYPTEX.into())),
         record: None,
         architecture: None,
@@ -107,8 +107,8 @@ mod tests {
         Entry::Graft { at: at.into(), source: source.into(), access, optional: false }
     }
 
-    fn host(way: EntryMode) -> MacHost {
-        MacHost { way, image: None }
+    fn host(mode: EntryMode) -> MacHost {
+        MacHost { mode, image: None }
     }
 
     #[test]

@@ -9,13 +9,13 @@ use nfs_server::view::{ViewSpec, is_host_inode};
 use serde::Serialize;
 
 use super::origin::{Origin, Origins};
-use super::walk::Seen;
+use super::walk::ObservedFile;
 use crate::backend::Kind;
 
-/// What walks saw differently.
+/// What differs between walks through the same view.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Walks {
+pub struct WalkComparison {
     /// How many files, directories and links each walk saw.
     pub files: BTreeMap<Kind, usize>,
     /// How many file numbers each walk saw more than once, of files that say that they have one name only.
@@ -46,8 +46,8 @@ pub struct Difference {
     pub in_other: String,
 }
 
-/// One walk's answer, by path.
-type Walk = HashMap<PathBuf, Seen>;
+/// What one walk has seen, by path.
+type FilesByPath = HashMap<PathBuf, ObservedFile>;
 
 const NOT_THERE: &str = "not there";
 
@@ -66,14 +66,14 @@ const MODES_ALONE: &str =
     "in a farm modes alone keep a declared directory from being written; what is written goes with it";
 const NO_SET_ID: &str = "NFS does not show set-id bits, and no other backend honours them";
 
-impl Walks {
+impl WalkComparison {
     /// Compares all walks with the first.
-    pub fn compare(view: &ViewSpec, walks: Vec<(Kind, Vec<Seen>)>) -> Walks {
+    pub fn compare(view: &ViewSpec, walks: Vec<(Kind, Vec<ObservedFile>)>) -> WalkComparison {
         let origins = Origins::of(view);
         let files = walks.iter().map(|(kind, seen)| (*kind, seen.len())).collect();
         let repeated_inodes = walks.iter().map(|(kind, seen)| (*kind, repeated(seen))).collect();
         let linked = walks.iter().any(|(kind, _)| *kind == Kind::Hardlink);
-        let by_path = |seen: Vec<Seen>| -> Walk {
+        let by_path = |seen: Vec<ObservedFile>| -> FilesByPath {
             seen.into_iter().map(|seen| (seen.path().to_path_buf(), seen)).collect()
         };
         let mut walks = walks.into_iter().map(|(kind, seen)| (kind, by_path(seen)));
@@ -83,7 +83,7 @@ impl Walks {
                 compare(&origins, linked, (first, &walk), (other, &against), &mut found);
             }
         }
-        Walks { files, repeated_inodes, differences: found.into_values().collect() }
+        WalkComparison { files, repeated_inodes, differences: found.into_values().collect() }
     }
 
     /// The differences that nothing explains.
@@ -92,9 +92,15 @@ impl Walks {
     }
 }
 
-type Found = BTreeMap<(Kind, &'static str, Option<&'static str>), Difference>;
+type DifferenceMap = BTreeMap<(Kind, &'static str, Option<&'static str>), Difference>;
 
-fn compare(origins: &Origins, linked: bool, first: (Kind, &Walk), other: (Kind, &Walk), found: &mut Found) {
+fn compare(
+    origins: &Origins,
+    linked: bool,
+    first: (Kind, &FilesByPath),
+    other: (Kind, &FilesByPath),
+    found: &mut DifferenceMap,
+) {
     let mut note = |path: &Path, what, reason, in_first: String, in_other: String| {
         let entry = found.entry((other.0, what, reason)).or_insert_with(|| Difference {
             first: first.0,
@@ -113,7 +119,7 @@ fn compare(origins: &Origins, linked: bool, first: (Kind, &Walk), other: (Kind, 
             note(path, "names", None, one.kind.clone(), NOT_THERE.into());
             continue;
         };
-        let pair = Pair { one, two, kinds: [first.0, other.0], origin: origins.get(path), linked };
+        let pair = FilePair { one, two, kinds: [first.0, other.0], origin: origins.get(path), linked };
         for (what, in_first, in_other) in pair.differing() {
             note(path, what, pair.reason(what), in_first, in_other);
         }
@@ -124,22 +130,22 @@ fn compare(origins: &Origins, linked: bool, first: (Kind, &Walk), other: (Kind, 
 }
 
 /// The same file in two backends.
-struct Pair<'a> {
-    one: &'a Seen,
-    two: &'a Seen,
+struct FilePair<'a> {
+    one: &'a ObservedFile,
+    two: &'a ObservedFile,
     kinds: [Kind; 2],
     origin: Origin,
     /// Whether any of the walks, these or others, was through a farm of links.
     linked: bool,
 }
 
-impl Pair<'_> {
+impl FilePair<'_> {
     /// Each attribute that differs, as both have it.
     fn differing(&self) -> Vec<(&'static str, String, String)> {
         let time = |(seconds, nanoseconds): (i64, i64)| format!("{seconds}.{nanoseconds:09}");
         let bytes =
             |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or(b"")).into_owned();
-        let values = |seen: &Seen| {
+        let values = |seen: &ObservedFile| {
             [
                 ("kind", seen.kind.clone()),
                 ("mode", format!("{:o}", seen.mode)),
@@ -181,7 +187,7 @@ impl Pair<'_> {
             "time of modification" => own.map(|_| AGE_OF_VIEW),
             "time of change" => own.map(|_| AGE_OF_VIEW).or(self.linked.then_some(LINKED_NOW)),
             "answer to writing" => {
-                let refused = |seen: &Seen| seen.write != "allowed";
+                let refused = |seen: &ObservedFile| seen.write != "allowed";
                 (refused(self.one) && refused(self.two))
                     .then_some(OTHER_WORD)
                     .or((farm && directory && self.origin == Origin::Declared).then_some(MODES_ALONE))
@@ -192,13 +198,13 @@ impl Pair<'_> {
     }
 
     fn is_numbered_by_nfs(&self) -> bool {
-        let by_nfs = |(kind, seen): (Kind, &Seen)| kind == Kind::Nfs && !is_host_inode(seen.inode);
+        let by_nfs = |(kind, seen): (Kind, &ObservedFile)| kind == Kind::Nfs && !is_host_inode(seen.inode);
         self.kinds.into_iter().zip([self.one, self.two]).any(by_nfs)
     }
 }
 
 /// How many numbers stand for several files that have one name each.
-fn repeated(seen: &[Seen]) -> usize {
+fn repeated(seen: &[ObservedFile]) -> usize {
     let mut once = HashSet::new();
     let mut more = HashSet::new();
     for seen in seen.iter().filter(|seen| seen.links == 1 || seen.kind == "directory") {

@@ -6,14 +6,14 @@ use mounter::jail::{JailSpec, Spawner, User};
 use nfs_server::view::{Access, Entry, ViewSpec};
 use serde::Serialize;
 
-use super::walk::{Seen, Walker};
-use super::{WalkError, Walks};
+use super::walk::{ObservedFile, Walker};
+use super::{WalkComparison, WalkError};
 use crate::backend::{Kind, ResourceUsage};
 use crate::cancel::Cancel;
 use crate::recovery::StateDir;
 use crate::server::ServeOptions;
 use crate::session::{PhaseSeconds, Privilege, SessionError, Setup};
-use crate::work_dir::{Layout, Top, WorkDir, WorkDirError, make_private};
+use crate::work_dir::{Layout, TopDir, WorkDir, WorkDirError, make_private};
 
 /// Who walks: nobody in particular, who has no rights to anything.
 const NOBODY: User = User::new(65_534, 65_534);
@@ -23,26 +23,26 @@ const NOBODY: User = User::new(65_534, 65_534);
 #[serde(rename_all = "camelCase")]
 pub struct ViewComparison {
     /// What each backend took.
-    pub backends: Vec<Walked>,
+    pub backends: Vec<WalkStats>,
     /// What differs.
-    pub walks: Walks,
+    pub walks: WalkComparison,
 }
 
-/// What one backend took.
+/// What the walk through one backend took.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Walked {
-    /// Which.
+pub struct WalkStats {
+    /// The backend.
     pub backend: Kind,
     /// How long; `run` is the walk.
     pub seconds: PhaseSeconds,
-    /// What else.
+    /// Memory, processor time and calls.
     pub spent: ResourceUsage,
 }
 
-/// The surroundings of the walks.
+/// What the walks have in common.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct WalkContext<'a> {
     /// Where what could be left behind is recorded.
     pub state: &'a StateDir,
     /// What starts the supervisors of jails.
@@ -61,20 +61,20 @@ pub struct Surroundings<'a> {
 pub fn compare_views(
     view: &ViewSpec,
     backends: &[Kind],
-    surroundings: Surroundings<'_>,
+    context: WalkContext<'_>,
 ) -> Result<ViewComparison, WalkError> {
-    let scratches = surroundings.base.join(mounter::unguessable("loopbox-compare"));
-    let layout = Layout { tops: vec![Top::new(scratches.clone())], ..Layout::default() };
-    let _work_dir = WorkDir::create(surroundings.state, layout)?;
+    let scratches = context.base.join(mounter::unguessable("loopbox-compare"));
+    let layout = Layout { tops: vec![TopDir::new(scratches.clone())], ..Layout::default() };
+    let _work_dir = WorkDir::create(context.state, layout)?;
     let view = harmless(view, &scratches)?;
     let mut walked = Vec::new();
     let mut walks = Vec::new();
     for &backend in backends {
-        let (took, seen) = walk(&view, backend, surroundings)?;
+        let (took, seen) = walk(&view, backend, context)?;
         walked.push(took);
         walks.push((backend, seen));
     }
-    Ok(ViewComparison { backends: walked, walks: Walks::compare(&view, walks) })
+    Ok(ViewComparison { backends: walked, walks: WalkComparison::compare(&view, walks) })
 }
 
 /// The same view, with nothing of the host's in it that could be written.
@@ -96,10 +96,10 @@ fn harmless(view: &ViewSpec, scratches: &Path) -> Result<ViewSpec, WorkDirError>
 fn walk(
     view: &ViewSpec,
     backend: Kind,
-    Surroundings { state, spawner, base, cancel }: Surroundings<'_>,
-) -> Result<(Walked, Vec<Seen>), WalkError> {
+    WalkContext { state, spawner, base, cancel }: WalkContext<'_>,
+) -> Result<(WalkStats, Vec<ObservedFile>), WalkError> {
     let top: PathBuf = base.join(mounter::unguessable("loopbox-compare"));
-    let layout = Layout { tops: vec![Top::new(top)], mount_in: Some(0), reachable: false };
+    let layout = Layout { tops: vec![TopDir::new(top)], mount_in: Some(0), reachable: false };
     let work_dir = WorkDir::create(state, layout)?;
     let made = backend.backend();
     let setup = Setup {
@@ -115,5 +115,5 @@ fn walk(
     let walker = Walker { cancel, contents: true, without: &[] };
     let jail = JailSpec::new(NOBODY, "/", vec!["loopbox".into()]);
     let (ended, seen) = walker.walk(session, jail, backend)?;
-    Ok((Walked { backend, seconds: ended.times.seconds(), spent: ended.usage }, seen))
+    Ok((WalkStats { backend, seconds: ended.times.seconds(), spent: ended.usage }, seen))
 }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::WalkError;
 use crate::backend::Kind;
 use crate::cancel::Cancel;
-use crate::session::{Ended, Program, Session, SessionError};
+use crate::session::{Program, Session, SessionError, SessionOutcome};
 
 /// The first argument of a walk that reads all files.
 const WITH_CONTENTS: &str = "contents";
@@ -49,7 +49,7 @@ pub struct Walker<'a> {
 
 /// What a process sees of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct ObservedFile {
     /// Where, as bytes: names need not be text.
     path: Vec<u8>,
     /// `file`, `directory`, `link`, or what else there is.
@@ -80,7 +80,7 @@ pub struct Seen {
     pub write: String,
 }
 
-impl Seen {
+impl ObservedFile {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -93,7 +93,7 @@ impl Seen {
 #[must_use]
 pub fn inside(arguments: &[OsString]) -> i32 {
     let Some((first, without)) = arguments.split_first() else { return 2 };
-    let walk = Walk {
+    let walk = TreeWalk {
         contents: first == WITH_CONTENTS,
         without: without.iter().map(PathBuf::from).collect(),
         to: BufWriter::new(io::stdout().lock()),
@@ -120,7 +120,7 @@ impl Walker<'_> {
         session: Session<'_>,
         mut jail: JailSpec,
         backend: Kind,
-    ) -> Result<(Ended, Vec<Seen>), WalkError> {
+    ) -> Result<(SessionOutcome, Vec<ObservedFile>), WalkError> {
         let failed = |source| WalkError::Walk { backend, source };
         if self.cancel.is_cancelled() {
             return Err(WalkError::Interrupted);
@@ -162,7 +162,7 @@ impl Walker<'_> {
 }
 
 /// Reads what a walk has written.
-fn read(from: impl Read) -> io::Result<Vec<Seen>> {
+fn read(from: impl Read) -> io::Result<Vec<ObservedFile>> {
     let mut seen = Vec::new();
     let mut lines = BufReader::new(from);
     let mut line = Vec::new();
@@ -173,7 +173,7 @@ fn read(from: impl Read) -> io::Result<Vec<Seen>> {
     Ok(seen)
 }
 
-struct Walk<W: Write> {
+struct TreeWalk<W: Write> {
     contents: bool,
     without: Vec<PathBuf>,
     to: W,
@@ -181,7 +181,7 @@ struct Walk<W: Write> {
     buffer: Vec<u8>,
 }
 
-impl<W: Write> Walk<W> {
+impl<W: Write> TreeWalk<W> {
     fn run(mut self) -> io::Result<()> {
         let mut waiting = vec![PathBuf::from("/")];
         while let Some(path) = waiting.pop() {
@@ -199,7 +199,12 @@ impl<W: Write> Walk<W> {
         self.to.flush()
     }
 
-    fn look(&mut self, path: &Path, metadata: &fs::Metadata, below: &io::Result<Vec<OsString>>) -> Seen {
+    fn look(
+        &mut self,
+        path: &Path,
+        metadata: &fs::Metadata,
+        below: &io::Result<Vec<OsString>>,
+    ) -> ObservedFile {
         let kind = metadata.file_type();
         let target = match fs::read_link(path) {
             Ok(target) if kind.is_symlink() => Some(target.into_os_string().into_vec()),
@@ -216,7 +221,7 @@ impl<W: Write> Walk<W> {
             }
             Ok(_) => None,
         };
-        Seen {
+        ObservedFile {
             path: path.as_os_str().as_bytes().to_vec(),
             kind: kind_name(kind).into(),
             mode: metadata.mode() & 0o7777,

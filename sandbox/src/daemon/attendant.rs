@@ -21,11 +21,11 @@ use crate::cancel::Cancel;
 use crate::causes::chain;
 use crate::recovery::StateDir;
 use crate::server::{Failure, ServeError, ServeOptions};
-use crate::session::{Ended, Privilege, Program, Session, SessionError, SessionTerminal, Setup};
-use crate::work_dir::{Layout, Top, WorkDir};
+use crate::session::{Privilege, Program, Session, SessionError, SessionOutcome, SessionTerminal, Setup};
+use crate::work_dir::{Layout, TopDir, WorkDir};
 
 /// How long a process that has closed its connection may take to end, if that is why.
-const DYING: Duration = Duration::from_secs(2);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the daemon sends to an attendant that it starts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner, quot
     asked.conditions.quota = asked.conditions.quota.stricter(quota);
     let attended = attend_view(connection, &asked, &root, &peer, (state, spawner));
     // Whoever has been told, or lives, removes it himself.
-    if !matches!(attended, Ok(Attended::Told)) && peer.has_ended_after(DYING) {
+    if !matches!(attended, Ok(ReplyStatus::Sent)) && peer.has_ended_after(EXIT_TIMEOUT) {
         remove(leftovers.iter().zip(&asked.leftovers), &peer)?;
     } else {
         // What other attendants may have left who were killed.
@@ -82,12 +82,12 @@ pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner, quot
     }
 }
 
-/// How it ended for whoever asks.
-enum Attended {
-    /// He has been told.
-    Told,
-    /// He is not there any more.
-    Gone,
+/// Whether the last reply reached the client.
+enum ReplyStatus {
+    /// The reply was sent.
+    Sent,
+    /// The client is gone.
+    PeerGone,
 }
 
 fn attend_view(
@@ -96,9 +96,9 @@ fn attend_view(
     root: &OwnedFd,
     peer: &Peer,
     (state, spawner): (&StateDir, &Spawner),
-) -> io::Result<Attended> {
-    let tell = |reply: &Reply| say(connection, reply).map(|()| Attended::Told);
-    let top = Top::new(state.path().join(unguessable("session")));
+) -> io::Result<ReplyStatus> {
+    let tell = |reply: &Reply| say(connection, reply).map(|()| ReplyStatus::Sent);
+    let top = TopDir::new(state.path().join(unguessable("session")));
     let layout = Layout { tops: vec![top], mount_in: Some(0), reachable: false };
     let work_dir = match WorkDir::create(state, layout) {
         Ok(work_dir) => work_dir,
@@ -124,7 +124,7 @@ fn attend_view(
     say(connection, &Reply::Opened { port: session.port() })?;
     // Whoever asks looks into the view first, and may have to read some programs.
     let Some(mut run) = control::receive_at_most::<RunRequest>(connection, request::MESSAGE_MAX)? else {
-        return Ok(Attended::Gone);
+        return Ok(ReplyStatus::PeerGone);
     };
     let [stdin, stdout, stderr] = descriptors(connection)?.try_into().map_err(|_| wrong_descriptors())?;
     if let Err(refused) = check::jail(&mut run.jail, &asked.user, peer) {
@@ -136,7 +136,7 @@ fn attend_view(
     let ended = run_in(session, run, StdioFds { stdin, stdout, stderr }, connection, &gone)?;
     drop(work_dir);
     tracing::info!(user = peer.name(), ?program, "a session has ended");
-    if gone.is_cancelled() { Ok(Attended::Gone) } else { tell(&ended) }
+    if gone.is_cancelled() { Ok(ReplyStatus::PeerGone) } else { tell(&ended) }
 }
 
 fn run_in(
@@ -147,10 +147,10 @@ fn run_in(
     gone: &Cancel,
 ) -> io::Result<Reply> {
     let stop = Cancel::default();
-    let orders = (connection.try_clone()?, gone.clone(), stop.clone());
-    thread::Builder::new().name("orders".into()).spawn(move || follow(orders.0, &orders.1, &orders.2))?;
+    let watched = (connection.try_clone()?, gone.clone(), stop.clone());
+    thread::Builder::new().name("commands".into()).spawn(move || watch(watched.0, &watched.1, &watched.2))?;
     let terminal = match jail.terminal {
-        true => Some(Arc::new(Teller(connection.try_clone()?)) as Arc<dyn SessionTerminal>),
+        true => Some(Arc::new(StopNotifier(connection.try_clone()?)) as Arc<dyn SessionTerminal>),
         false => None,
     };
     let ended =
@@ -159,24 +159,24 @@ fn run_in(
 }
 
 /// Ends the program when that is asked for, and everything when whoever asks is gone.
-fn follow(mut connection: UnixStream, gone: &Cancel, stop: &Cancel) {
-    let mut order = [0];
-    while connection.read_exact(&mut order).is_ok() && order == [STOP] {
+fn watch(mut connection: UnixStream, gone: &Cancel, stop: &Cancel) {
+    let mut command = [0];
+    while connection.read_exact(&mut command).is_ok() && command == [STOP] {
         stop.cancel();
     }
     gone.cancel();
 }
 
-/// Tells whoever asks that his program has stopped.
-struct Teller(UnixStream);
+/// Tells the client that its program was stopped by a signal.
+struct StopNotifier(UnixStream);
 
-impl fmt::Debug for Teller {
+impl fmt::Debug for StopNotifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Teller")
+        f.write_str("StopNotifier")
     }
 }
 
-impl SessionTerminal for Teller {
+impl SessionTerminal for StopNotifier {
     /// He has made it ready himself.
     fn begin(&self, _uid: u32) -> io::Result<()> {
         Ok(())
@@ -238,10 +238,10 @@ impl From<BackendError> for Reply {
     }
 }
 
-impl From<Result<Ended, SessionError>> for Reply {
-    fn from(ended: Result<Ended, SessionError>) -> Reply {
+impl From<Result<SessionOutcome, SessionError>> for Reply {
+    fn from(ended: Result<SessionOutcome, SessionError>) -> Reply {
         match ended {
-            Ok(Ended { outcome, times, usage, accesses, imposed, .. }) => Reply::Ended {
+            Ok(SessionOutcome { outcome, times, usage, accesses, imposed, .. }) => Reply::Ended {
                 outcome,
                 seconds: times.seconds(),
                 calls: usage.nfs_calls.to_numbers(),

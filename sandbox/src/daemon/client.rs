@@ -15,10 +15,10 @@ use nfs_server::CallCounts;
 use nfs_server::view::{OpenError, View, ViewOptions, ViewSpec};
 
 use super::request::{OpenRequest, Reply, RunRequest, STOP};
-use crate::backend::{BackendError, DaemonError, ResourceUsage, Told};
+use crate::backend::{BackendError, DaemonError, RemoteError, ResourceUsage};
 use crate::cancel::Cancel;
 use crate::session::{
-    self, Ended, PhaseSeconds, PhaseTimes, Program, ProvidedSession, SessionError, SessionProvider,
+    self, PhaseSeconds, PhaseTimes, Program, ProvidedSession, SessionError, SessionOutcome, SessionProvider,
     SessionTerminal, Setup,
 };
 
@@ -104,7 +104,7 @@ impl ProvidedSession for DaemonSession<'_> {
         self.port
     }
 
-    fn run(self: Box<Self>, program: Program<'_>) -> Result<Ended, SessionError> {
+    fn run(self: Box<Self>, program: Program<'_>) -> Result<SessionOutcome, SessionError> {
         let Program { mut jail, stdio, terminal, cancel, stop, worthless_on_failure } = program;
         if let Some(terminal) = &terminal {
             (jail.terminal, jail.own_init) = (true, true);
@@ -155,13 +155,13 @@ impl DaemonSession<'_> {
         }
     }
 
-    fn ended(&self, last: Reply, jail: &JailSpec) -> Result<Ended, SessionError> {
+    fn ended(&self, last: Reply, jail: &JailSpec) -> Result<SessionOutcome, SessionError> {
         match last {
             Reply::Ended { outcome, seconds, calls, mounts, mut accesses, imposed } => {
                 accesses.add_scratches(self.spec);
                 let missing = if session::is_suspicious(outcome) { self.missing(jail) } else { None };
                 let nfs_calls = CallCounts::from_numbers(&calls);
-                Ok(Ended {
+                Ok(SessionOutcome {
                     outcome,
                     times: self.times(seconds),
                     usage: ResourceUsage { nfs_calls, mounts, ..ResourceUsage::default() },
@@ -199,7 +199,7 @@ impl Reply {
     fn into_error(self) -> DaemonError {
         match self {
             Reply::Refused(why) => DaemonError::Refused(why),
-            Reply::Failed(causes) => DaemonError::Failed(Told::new(causes)),
+            Reply::Failed(causes) => DaemonError::Failed(RemoteError::new(causes)),
             other => DaemonError::Control(io::Error::other(format!("{other:?} was not expected"))),
         }
     }

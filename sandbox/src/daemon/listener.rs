@@ -26,7 +26,7 @@ const REFUSAL: Duration = Duration::from_millis(100);
 
 /// A socket that everybody may connect to.
 #[derive(Debug)]
-pub struct Listening {
+pub struct DaemonListener {
     listener: UnixListener,
     /// Its place, if it was made here and is to be removed.
     made: Option<PathBuf>,
@@ -39,19 +39,19 @@ pub enum ListenError {
     /// Something else is there.
     #[error("{path:?} is there, and is no socket")]
     NoSocket {
-        /// What.
+        /// The path.
         path: PathBuf,
     },
     /// Another daemon listens there.
     #[error("a daemon listens at {path:?} already")]
     Taken {
-        /// Where.
+        /// The socket.
         path: PathBuf,
     },
     /// The socket cannot be made.
     #[error("cannot listen at {path:?}")]
     Listen {
-        /// Where.
+        /// The socket.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,
@@ -61,12 +61,12 @@ pub enum ListenError {
     Accept(#[source] io::Error),
 }
 
-impl Listening {
+impl DaemonListener {
     /// On a new socket; one that a dead daemon has left is replaced.
     ///
     /// # Errors
     /// The socket cannot be made there.
-    pub fn at(path: &Path) -> Result<Listening, ListenError> {
+    pub fn at(path: &Path) -> Result<DaemonListener, ListenError> {
         let listen = |source| ListenError::Listen { path: path.into(), source };
         match path.symlink_metadata() {
             Ok(metadata) if !metadata.file_type().is_socket() => {
@@ -87,17 +87,17 @@ impl Listening {
         let listener = UnixListener::bind(&new).map_err(listen)?;
         fs::set_permissions(&new, fs::Permissions::from_mode(0o666)).map_err(listen)?;
         fs::rename(&new, path).map_err(listen)?;
-        Ok(Listening { listener, made: Some(path.into()) })
+        Ok(DaemonListener { listener, made: Some(path.into()) })
     }
 
     /// On a socket that somebody else listens on as well, and passes on: systemd's (`sd_listen_fds(3)`).
     #[must_use]
-    pub fn on(socket: OwnedFd) -> Listening {
-        Listening { listener: socket.into(), made: None }
+    pub fn on(socket: OwnedFd) -> DaemonListener {
+        DaemonListener { listener: socket.into(), made: None }
     }
 }
 
-impl Drop for Listening {
+impl Drop for DaemonListener {
     fn drop(&mut self) {
         if let Some(path) = &self.made {
             // Somebody may have removed it.
@@ -111,7 +111,7 @@ impl Drop for Listening {
 /// # Errors
 /// [`ListenError::Accept`].
 pub fn serve(
-    listening: &Listening,
+    listening: &DaemonListener,
     policy: &Policy,
     spawner: &Spawner,
     config: &AttendantConfig,

@@ -41,7 +41,7 @@ pub enum PolicyError {
     /// It cannot be read.
     #[error("cannot read {path:?}")]
     Read {
-        /// It.
+        /// The file.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,
@@ -49,13 +49,13 @@ pub enum PolicyError {
     /// Somebody else than root could change it.
     #[error("{path:?} says who may use loopbox's daemon: it has to be root's, and writable by nobody else")]
     NotRoots {
-        /// It.
+        /// The file.
         path: PathBuf,
     },
     /// It says something else.
     #[error("{path:?} is no policy of loopbox's daemon")]
     Toml {
-        /// It.
+        /// The file.
         path: PathBuf,
         /// The underlying error.
         source: Box<toml::de::Error>,

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Accesses, Recording};
-use crate::conditions::{Conditions, Imposed};
+use crate::conditions::{ConditionReport, Conditions};
 use crate::server::Failure;
 use crate::session::PhaseSeconds;
 
@@ -22,7 +22,7 @@ use crate::session::PhaseSeconds;
 pub(super) const MESSAGE_MAX: u64 = 16 << 20;
 
 /// How long a message may take to come. Whoever sends it has it complete.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is asked for first: a view, by somebody whose root directory is the first descriptor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub(super) enum Reply {
     /// The program did not start, or its end is unknown.
     Jail(JailError),
     /// The program ended well, but some of what it wrote was refused, and it was not told.
-    NotStored(Imposed),
+    NotStored(ConditionReport),
     /// Something else failed: what, and each cause.
     Failed(Vec<String>),
     /// The program has stopped, as by Ctrl-Z.
@@ -78,7 +78,7 @@ pub(super) enum Reply {
         calls: Vec<u64>,
         mounts: u64,
         accesses: Box<Accesses>,
-        imposed: Imposed,
+        imposed: ConditionReport,
     },
 }
 
@@ -95,11 +95,11 @@ pub(super) fn soon<T>(socket: &UnixStream, action: impl FnOnce() -> io::Result<T
     let socket = socket.try_clone()?;
     let (done, over): (Sender<()>, _) = mpsc::channel();
     let watch = move || {
-        if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if over.recv_timeout(MESSAGE_TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
     };
-    let watching = thread::Builder::new().name("patience".into()).spawn(watch)?;
+    let watching = thread::Builder::new().name("timeout".into()).spawn(watch)?;
     let result = action();
     drop(done);
     // It does not panic.

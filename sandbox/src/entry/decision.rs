@@ -1,9 +1,9 @@
-//! How a program on macOS enters a view: the first of three ways that works on this machine.
+//! How a program on macOS enters a view: the first of three entry modes that works on this machine.
 //!
-//! The kernel starts dynamic programs below another root only under conditions that no document states, so that a
-//! trial decides what can be known by trying, and this table what follows from it. All of it is pure.
+//! The kernel starts dynamic programs below another root only under conditions that no document states, so that
+//! a probe finds out what can be known by trying, and this table says what follows from it. All of it is pure.
 
-mod known;
+mod saved;
 mod sip;
 
 use std::path::PathBuf;
@@ -13,26 +13,27 @@ use serde::{Deserialize, Serialize};
 
 pub use sip::Sip;
 
-/// All of them, in the order in which they are tried.
+/// All modes, in the order in which they are tried.
 pub const MODES: [EntryMode; 3] = [EntryMode::Chroot, EntryMode::Cryptex, EntryMode::Profile];
 
-/// What is known of a machine.
+/// What a Mac allows, as far as it was looked at and probed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// The build of the system, such as `24F74`: what was tried holds for it alone.
+pub struct MacCapabilities {
+    /// The build of the system, such as `24F74`: the results of probes hold for it alone.
     pub build: String,
     /// System Integrity Protection.
     pub sip: Sip,
     /// The disk image with the shared cache, where there is one.
     pub cryptex: Option<PathBuf>,
-    /// The results of the trials, in the order of [`MODES`].
-    pub trials: [Trial; 3],
+    /// The results of the probes, in the order of [`MODES`].
+    #[serde(rename = "trials")]
+    pub probes: [ProbeResult; 3],
 }
 
-/// The result of a trial.
+/// Whether a program can be run in an entry mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Trial {
+pub enum ProbeResult {
     /// Not tried.
     #[default]
     Untried,
@@ -42,16 +43,17 @@ pub enum Trial {
     Fails(String),
 }
 
-/// The chosen way, and why the others before it were not chosen.
+/// The chosen mode, and why the others before it were not chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
-    /// The way; `None` if none works.
-    pub way: Option<EntryMode>,
+    /// The mode; `None` if none works.
+    #[serde(rename = "way")]
+    pub mode: Option<EntryMode>,
     /// The others up to it, each with its reason.
     pub refused: Vec<(EntryMode, Refusal)>,
 }
 
-/// Why a way was not chosen.
+/// Why a mode was not chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 pub enum Refusal {
@@ -66,63 +68,63 @@ pub enum Refusal {
     /// It was not tried.
     #[error("it was not tried: 'sudo loopbox doctor' tries it")]
     Untried,
-    /// The trial failed.
+    /// The probe failed.
     #[error("it was tried, and failed: {0}")]
     Failed(String),
 }
 
-impl Facts {
-    /// The result of the trial of a way.
+impl MacCapabilities {
+    /// The result of the probe of a mode.
     #[must_use]
-    pub fn trial(&self, way: EntryMode) -> &Trial {
-        &self.trials[way as usize]
+    pub fn probe(&self, mode: EntryMode) -> &ProbeResult {
+        &self.probes[mode as usize]
     }
 
-    /// Why a way cannot work, as far as that is known without a trial.
+    /// Why a mode cannot work, as far as that is known without a probe.
     #[must_use]
-    pub fn forbids(&self, way: EntryMode) -> Option<Refusal> {
-        match way {
+    pub fn forbids(&self, mode: EntryMode) -> Option<Refusal> {
+        match mode {
             EntryMode::Chroot if self.sip == Sip::Protects => Some(Refusal::Protected),
             EntryMode::Cryptex if self.cryptex.is_none() => Some(Refusal::NoImage),
             _ => None,
         }
     }
 
-    /// Tries the ways that can work, in order, until one does.
-    pub fn try_all(&mut self, mut trial: impl FnMut(EntryMode) -> Trial) {
-        for way in MODES {
-            if self.forbids(way).is_some() {
+    /// Probes the modes that can work, in order, until one does.
+    pub fn probe_all(&mut self, mut probe: impl FnMut(EntryMode) -> ProbeResult) {
+        for mode in MODES {
+            if self.forbids(mode).is_some() {
                 continue;
             }
-            self.trials[way as usize] = trial(way);
-            if *self.trial(way) == Trial::Works {
+            self.probes[mode as usize] = probe(mode);
+            if *self.probe(mode) == ProbeResult::Works {
                 return;
             }
         }
     }
 
-    /// Whether results of earlier trials are still valid for this machine.
+    /// Whether results of earlier probes are still valid for this machine.
     #[must_use]
-    pub fn same_machine(&self, other: &Facts) -> bool {
+    pub fn same_machine(&self, other: &MacCapabilities) -> bool {
         (&self.build, self.sip, &self.cryptex) == (&other.build, other.sip, &other.cryptex)
     }
 
-    /// Chooses a way.
+    /// Chooses a mode.
     #[must_use]
     pub fn decide(&self) -> Decision {
         let mut refused = Vec::new();
-        for way in MODES {
-            let reason = self.forbids(way).or_else(|| match self.trial(way) {
-                Trial::Works => None,
-                Trial::Untried => Some(Refusal::Untried),
-                Trial::Fails(said) => Some(Refusal::Failed(said.clone())),
+        for mode in MODES {
+            let reason = self.forbids(mode).or_else(|| match self.probe(mode) {
+                ProbeResult::Works => None,
+                ProbeResult::Untried => Some(Refusal::Untried),
+                ProbeResult::Fails(said) => Some(Refusal::Failed(said.clone())),
             });
             match reason {
-                None => return Decision { way: Some(way), refused },
-                Some(reason) => refused.push((way, reason)),
+                None => return Decision { mode: Some(mode), refused },
+                Some(reason) => refused.push((mode, reason)),
             }
         }
-        Decision { way: None, refused }
+        Decision { mode: None, refused }
     }
 }
 

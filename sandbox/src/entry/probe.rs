@@ -1,6 +1,6 @@
-//! Which way into a view this Mac takes, found out by trials and kept until the system is another.
+//! Which entry mode this Mac takes, found out by probes and saved until the system is another.
 
-mod attempt;
+mod run;
 
 use std::fs;
 use std::io;
@@ -13,30 +13,30 @@ use mounter::jail::{EntryMode, ExitOutcome};
 use crate::recovery::{StateDir, StateError};
 
 use super::MacHost;
-use super::decision::{Decision, Facts, Sip, Trial};
+use super::decision::{Decision, MacCapabilities, ProbeResult, Sip};
 use crate::causes;
-use attempt::{Attempt, Program};
+use run::{Probe, ProbeProgram};
 
-/// The file that trials are kept in.
-const KNOWN: &str = "ways.json";
+/// The file that the results of probes are saved in.
+const PROBES_FILE: &str = "ways.json";
 
 /// Where systems have the disk image of their shared cache, below a directory for each volume group.
 const PREBOOT: &str = "/System/Volumes/Preboot";
 const IMAGE: &str = "cryptex1/current/os.dmg";
 
-/// Why no way was found.
+/// Why no entry mode was found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnterError {
-    /// None of them works here.
-    #[error("no way leads into a view on this Mac{}", reasons(.0))]
-    NoWay(Decision),
-    /// A trial could not be noted, or its result not be kept.
-    #[error("cannot keep what was tried")]
+    /// No mode works here.
+    #[error("no entry mode works on this Mac{}", reasons(.0))]
+    NoMode(Decision),
+    /// A probe could not be recorded, or its result not be saved.
+    #[error("cannot save the results of probes")]
     State(#[from] StateError),
-    /// The same.
-    #[error("cannot keep what was tried")]
-    Keep(#[source] io::Error),
+    /// The results could not be saved.
+    #[error("cannot save the results of probes")]
+    Save(#[source] io::Error),
 }
 
 /// Why a profile does not close what it should.
@@ -48,7 +48,7 @@ pub enum PortError {
     Listen(#[source] io::Error),
     /// The program did not come to run.
     #[error("{0}")]
-    Trial(String),
+    Probe(String),
     /// It cannot connect to anything.
     #[error("a program that may connect to this machine cannot")]
     AllClosed,
@@ -58,66 +58,70 @@ pub enum PortError {
 }
 
 fn reasons(decision: &Decision) -> String {
-    decision.refused.iter().map(|(way, reason)| format!("\n  {way}: {reason}")).collect()
+    decision.refused.iter().map(|(mode, reason)| format!("\n  {mode}: {reason}")).collect()
 }
 
-/// The way that this Mac takes.
+/// The entry mode that this Mac takes.
 ///
 /// # Errors
 /// When there is none.
 pub fn host(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<MacHost, EnterError> {
-    let facts = find(state, state_path, loopbox)?;
-    let decision = facts.decide();
-    match decision.way {
-        Some(way) => Ok(MacHost { way, image: facts.cryptex }),
-        None => Err(EnterError::NoWay(decision)),
+    let capabilities = find(state, state_path, loopbox)?;
+    let decision = capabilities.decide();
+    match decision.mode {
+        Some(mode) => Ok(MacHost { mode, image: capabilities.cryptex }),
+        None => Err(EnterError::NoMode(decision)),
     }
 }
 
-/// What is known of this Mac; what is not is tried, which takes root.
+/// What this Mac allows: the saved results, or else those of new probes, which take root.
 ///
 /// # Errors
-/// When what was tried cannot be kept.
-pub fn find(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EnterError> {
-    match look().known(&state_path.join(KNOWN)) {
+/// When the results cannot be saved.
+pub fn find(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<MacCapabilities, EnterError> {
+    match inspect().load_saved(&state_path.join(PROBES_FILE)) {
         Some(known) => Ok(known),
-        None => try_again(state, state_path, loopbox),
+        None => probe_again(state, state_path, loopbox),
     }
 }
 
-/// Tries whatever is known already. What leads nowhere is not kept: the next one may have more luck.
+/// Probes again, whatever was saved. Results without a mode that works are not saved: the next probe may find one.
 ///
 /// # Errors
-/// When what was tried cannot be kept.
-pub fn try_again(state: &StateDir, state_path: &Path, loopbox: &Path) -> Result<Facts, EnterError> {
-    let mut facts = look();
-    let image = facts.cryptex.clone();
-    facts.try_all(|way| attempt(way, image.as_deref(), state, loopbox));
-    if facts.decide().way.is_some() {
-        facts.keep(&state_path.join(KNOWN)).map_err(EnterError::Keep)?;
+/// When the results cannot be saved.
+pub fn probe_again(
+    state: &StateDir,
+    state_path: &Path,
+    loopbox: &Path,
+) -> Result<MacCapabilities, EnterError> {
+    let mut capabilities = inspect();
+    let image = capabilities.cryptex.clone();
+    capabilities.probe_all(|mode| probe(mode, image.as_deref(), state, loopbox));
+    if capabilities.decide().mode.is_some() {
+        capabilities.save(&state_path.join(PROBES_FILE)).map_err(EnterError::Save)?;
     }
-    Ok(facts)
+    Ok(capabilities)
 }
 
-/// What can be seen without trying.
+/// What can be seen without a probe.
 #[must_use]
-pub fn look() -> Facts {
-    let build = said("/usr/bin/sw_vers", &["-buildVersion"]).trim().to_owned();
-    let sip = Sip::read(&said("/usr/bin/csrutil", &["status"]));
-    Facts { build, sip, cryptex: find_image(), trials: Default::default() }
+pub fn inspect() -> MacCapabilities {
+    let build = output_of("/usr/bin/sw_vers", &["-buildVersion"]).trim().to_owned();
+    let sip = Sip::read(&output_of("/usr/bin/csrutil", &["status"]));
+    MacCapabilities { build, sip, cryptex: find_image(), probes: Default::default() }
 }
 
-/// Tries one way, and says how it went.
+/// Probes one entry mode.
 #[must_use]
-pub fn attempt(way: EntryMode, image: Option<&Path>, state: &StateDir, loopbox: &Path) -> Trial {
-    judge(&Attempt { way, image, state, loopbox }, Program::Touch)
+pub fn probe(mode: EntryMode, image: Option<&Path>, state: &StateDir, loopbox: &Path) -> ProbeResult {
+    run_probe(&Probe { mode, image, state, loopbox }, ProbeProgram::Touch)
 }
 
 /// Tries whether a shell of the system's starts below another root. Since macOS 13 its programs may be bound to the
 /// system's volume by launch constraints, which no source tells of.
 #[must_use]
-pub fn attempt_shell(state: &StateDir, loopbox: &Path) -> Trial {
-    judge(&Attempt { way: EntryMode::Chroot, image: None, state, loopbox }, Program::Shell)
+pub fn probe_shell(state: &StateDir, loopbox: &Path) -> ProbeResult {
+    run_probe(&Probe { mode: EntryMode::Chroot, image: None, state, loopbox }, ProbeProgram::Shell)
 }
 
 /// Tries whether a program that is signed as Nix's are, by nobody, starts below another root when it is told to map the
@@ -125,24 +129,24 @@ pub fn attempt_shell(state: &StateDir, loopbox: &Path) -> Trial {
 /// (`mapSplitCachePrivate` in `SharedCacheRuntime.cpp`), if the system lets the program choose
 /// (`AMFI_DYLD_OUTPUT_ALLOW_CUSTOM_SHARED_CACHE`).
 #[must_use]
-pub fn attempt_private_cache(state: &StateDir, loopbox: &Path) -> Trial {
-    judge(&Attempt { way: EntryMode::Chroot, image: None, state, loopbox }, Program::Own)
+pub fn probe_private_cache(state: &StateDir, loopbox: &Path) -> ProbeResult {
+    run_probe(&Probe { mode: EntryMode::Chroot, image: None, state, loopbox }, ProbeProgram::Own)
 }
 
-fn judge(attempt: &Attempt<'_>, program: Program) -> Trial {
-    match attempt.run(program) {
-        Ok((ExitOutcome::Exited(0), arrived)) if arrived || !program.writes() => Trial::Works,
-        Ok((ExitOutcome::Exited(0), _)) => Trial::Fails("what was written did not arrive".into()),
+fn run_probe(probe: &Probe<'_>, program: ProbeProgram) -> ProbeResult {
+    match probe.run(program) {
+        Ok((ExitOutcome::Exited(0), arrived)) if arrived || !program.writes() => ProbeResult::Works,
+        Ok((ExitOutcome::Exited(0), _)) => ProbeResult::Fails("what was written did not arrive".into()),
         Ok((ExitOutcome::Exited(status), _)) => {
-            Trial::Fails(format!("the program ended with status {status}"))
+            ProbeResult::Fails(format!("the program ended with status {status}"))
         }
-        Ok((ExitOutcome::Signaled(libc::SIGKILL), _)) => Trial::Fails(
+        Ok((ExitOutcome::Signaled(libc::SIGKILL), _)) => ProbeResult::Fails(
             "the program was killed, as the kernel does with those that it does not let start".into(),
         ),
         Ok((ExitOutcome::Signaled(signal), _)) => {
-            Trial::Fails(format!("the program ended by signal {signal}"))
+            ProbeResult::Fails(format!("the program ended by signal {signal}"))
         }
-        Err(error) => Trial::Fails(causes::in_a_line(&error)),
+        Err(error) => ProbeResult::Fails(causes::in_a_line(&error)),
     }
 }
 
@@ -151,12 +155,12 @@ fn judge(attempt: &Attempt<'_>, program: Program) -> Trial {
 /// # Errors
 /// When it does not, or closes others too.
 pub fn port_is_closed(state: &StateDir, loopbox: &Path) -> Result<(), PortError> {
-    let attempt = Attempt { way: EntryMode::Profile, image: None, state, loopbox };
+    let probe = Probe { mode: EntryMode::Profile, image: None, state, loopbox };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(PortError::Listen)?;
     let other = listener.local_addr().map_err(PortError::Listen)?.port();
-    let connects = |port| match attempt.run(Program::Connect(port)) {
+    let connects = |port| match probe.run(ProbeProgram::Connect(port)) {
         Ok((outcome, _)) => Ok(outcome == ExitOutcome::Exited(0)),
-        Err(error) => Err(PortError::Trial(causes::in_a_line(&error))),
+        Err(error) => Err(PortError::Probe(causes::in_a_line(&error))),
     };
     match (connects(Some(other))?, connects(None)?) {
         (true, false) => Ok(()),
@@ -173,7 +177,7 @@ fn find_image() -> Option<PathBuf> {
     images.into_iter().next()
 }
 
-fn said(program: &str, words: &[&str]) -> String {
+fn output_of(program: &str, words: &[&str]) -> String {
     let output = Command::new(program).args(words).stdin(Stdio::null()).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What every program on a Mac needs of the system, whichever way leads into its view.
+//! What every program on a Mac needs of the system, in every entry mode.
 
 use std::path::{Path, PathBuf};
 
@@ -37,8 +37,8 @@ pub const PRIVATE: &str = "/private";
 
 /// Host paths that everything on a Mac sees.
 #[must_use]
-pub fn system_paths(way: EntryMode) -> Vec<PathBuf> {
-    let cache: &[&str] = if way == EntryMode::Cryptex { &[] } else { &CACHE };
+pub fn system_paths(mode: EntryMode) -> Vec<PathBuf> {
+    let cache: &[&str] = if mode == EntryMode::Cryptex { &[] } else { &CACHE };
     let mut paths: Vec<PathBuf> = SYSTEM.iter().chain(cache).map(PathBuf::from).collect();
     paths.sort();
     paths

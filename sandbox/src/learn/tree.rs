@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Found, Rules};
+use super::{Rules, UsedPaths};
 
 /// The most that a directory may have below it to be shown whole, each name counted.
 const WHOLE_MAX: usize = 20_000;
@@ -22,8 +22,8 @@ pub(super) struct Tree<'a> {
     listed: &'a BTreeSet<PathBuf>,
 }
 
-/// What became of directories.
-pub(super) struct Wholes {
+/// Which directories are shown whole.
+pub(super) struct WholeDirs {
     /// Those that are shown whole; none lies in another.
     pub whole: BTreeSet<PathBuf>,
     /// Those that were listed and are not.
@@ -32,7 +32,7 @@ pub(super) struct Wholes {
 
 impl<'a> Tree<'a> {
     /// Of paths that were used, and directories that were listed.
-    pub(super) fn of(used: &'a Found, listed: &'a BTreeSet<PathBuf>) -> Tree<'a> {
+    pub(super) fn of(used: &'a UsedPaths, listed: &'a BTreeSet<PathBuf>) -> Tree<'a> {
         let mut files: BTreeMap<&Path, usize> = BTreeMap::new();
         for (path, found) in used {
             if found.is_dir() {
@@ -48,8 +48,8 @@ impl<'a> Tree<'a> {
     }
 
     /// Decides for each directory, from the root down.
-    pub(super) fn wholes(&self, rules: &Rules<'_>) -> Wholes {
-        let mut found = Wholes { whole: BTreeSet::new(), in_part: Vec::new() };
+    pub(super) fn whole_dirs(&self, rules: &Rules<'_>) -> WholeDirs {
+        let mut found = WholeDirs { whole: BTreeSet::new(), in_part: Vec::new() };
         for (directory, used) in &self.files {
             if directory.ancestors().any(|above| found.whole.contains(above))
                 || directory.starts_with(rules.immutable)

@@ -13,18 +13,18 @@ const INTERPRETERS_MAX: usize = 5;
 /// More libraries than any program loads.
 const OBJECTS_MAX: usize = 4096;
 
-/// A walk through one tree.
-pub(super) struct Walk<'a> {
+/// Looks for what a program needs, in one tree of files.
+pub(super) struct LibraryWalk<'a> {
     files: &'a dyn Files,
     search_path: Vec<PathBuf>,
     library_path: Vec<PathBuf>,
     cache: Vec<u8>,
-    found: Found,
+    found: RequiredFiles,
 }
 
-/// What a walk found.
+/// The files that a program needs to start.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct RequiredFiles {
     /// The paths by which the files are opened; symbolic links are still in them.
     pub(super) files: BTreeSet<PathBuf>,
     /// Whether a loader of Linux searched for libraries.
@@ -37,19 +37,19 @@ struct Pending {
     inherited: Vec<PathBuf>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> LibraryWalk<'a> {
     pub(super) fn new(
         files: &'a dyn Files,
         search_path: Vec<PathBuf>,
         library_path: Vec<PathBuf>,
-    ) -> Walk<'a> {
+    ) -> LibraryWalk<'a> {
         let cache =
             files.resolve(Path::new(CACHE)).and_then(|path| files.read(&path).ok()).unwrap_or_default();
-        Walk { files, search_path, library_path, cache, found: Found::default() }
+        LibraryWalk { files, search_path, library_path, cache, found: RequiredFiles::default() }
     }
 
     /// The program and all that it needs.
-    pub(super) fn all(mut self, program: &Path) -> Result<Found, ProgramError> {
+    pub(super) fn all(mut self, program: &Path) -> Result<RequiredFiles, ProgramError> {
         self.program(program, INTERPRETERS_MAX)?;
         Ok(self.found)
     }

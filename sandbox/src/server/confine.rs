@@ -27,10 +27,10 @@ use nfs_server::view::{Credentials, ViewSpec};
 
 use super::Rights;
 
-/// A process that could not give something up.
+/// A privilege that could not be given up.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {step}")]
-pub struct Confined {
+pub struct ConfineError {
     /// What failed.
     pub step: &'static str,
     /// The I/O error.
@@ -61,14 +61,14 @@ pub(super) fn becomes(rights: &Rights) -> Option<Credentials> {
 ///
 /// # Errors
 /// What could not be given up.
-pub fn confine(rights: &Rights, view: &ViewSpec) -> Result<(), Confined> {
+pub fn confine(rights: &Rights, view: &ViewSpec) -> Result<(), ConfineError> {
     let files = Files::of(view)?;
     become_user(rights)?;
     files.restrict()
 }
 
 /// The process becomes the user that these rights are of, with no others.
-pub(super) fn become_user(rights: &Rights) -> Result<(), Confined> {
+pub(super) fn become_user(rights: &Rights) -> Result<(), ConfineError> {
     system::become_user(rights)
 }
 
@@ -77,12 +77,12 @@ pub(super) struct Files(system::Files);
 
 impl Files {
     /// Finds them.
-    pub fn of(view: &ViewSpec) -> Result<Files, Confined> {
+    pub fn of(view: &ViewSpec) -> Result<Files, ConfineError> {
         system::Files::of(view).map(Files)
     }
 
     /// Keeps the process from all other files, and from everything that serving these does not take.
-    pub fn restrict(self) -> Result<(), Confined> {
+    pub fn restrict(self) -> Result<(), ConfineError> {
         self.0.restrict()
     }
 }

@@ -10,14 +10,14 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::request::{FromServer, Line};
+use super::request::{LogLine, ServerReport};
 
 /// The most that this process logs.
 pub(super) fn level() -> String {
     LevelFilter::current().to_string()
 }
 
-impl Line {
+impl LogLine {
     /// Logs it here.
     pub fn log(&self) {
         let text = &self.text;
@@ -58,7 +58,7 @@ impl Subscriber for Sender {
         let mut text = Text::default();
         event.record(&mut text);
         let level = event.metadata().level().to_string();
-        let line = FromServer::Log(Line { level, text: text.message + &text.fields });
+        let line = ServerReport::Log(LogLine { level, text: text.message + &text.fields });
         if let Ok(control) = self.control.lock() {
             // Who does not listen any more wants no log.
             let _ = control::send(&control, &line);

@@ -10,11 +10,11 @@ use mounter::jail::control;
 use nfs_server::view::{AccessObserver, View, ViewOptions};
 use nfs_server::{Listener, Peers, Server, ServerOptions, Users};
 
-use super::confine::{self, Confined, Files};
+use super::confine::{self, ConfineError, Files};
 use super::log;
-use super::request::{Failure, FromServer, Order, ServeRequest};
+use super::request::{Failure, ServeRequest, ServerCommand, ServerReport};
 use crate::access::{AccessLog, Recording};
-use crate::conditions::Imposed;
+use crate::conditions::ConditionReport;
 
 /// Serves what is asked for on the control socket, until that says so or ends. Call it before the process has a second
 /// thread.
@@ -27,24 +27,24 @@ pub fn serve(control: &UnixStream) -> ExitCode {
     let accesses = wanted.then(|| Arc::new(AccessLog::new(request.recording)));
     let (server, view) = match start(&request, accesses.clone()) {
         Ok(started) => started,
-        Err(failure) => return told(control, &FromServer::Failed(failure)),
+        Err(failure) => return report(control, &ServerReport::Failed(failure)),
     };
     let (address, export) = (server.addr(), server.export().into());
     let identities = request.identify.iter().map(|at| identity(&view, at)).collect();
-    let serves = FromServer::Serves { address, export, pid: std::process::id(), identities };
+    let serves = ServerReport::Serves { address, export, pid: std::process::id(), identities };
     if control::send(control, &serves).is_err() {
         return ExitCode::FAILURE;
     }
     loop {
         match control::receive(control) {
-            Ok(Some(Order::Stop)) => break,
-            Ok(Some(Order::Count)) => {
-                let counted = FromServer::Counted(server.calls().to_numbers());
+            Ok(Some(ServerCommand::Stop)) => break,
+            Ok(Some(ServerCommand::Count)) => {
+                let counted = ServerReport::Counted(server.calls().to_numbers());
                 if control::send(control, &counted).is_err() {
                     return ExitCode::FAILURE;
                 }
             }
-            // Without an order the other side has died, and the client with it.
+            // Without a command the other side has died, and the client with it.
             Ok(None) | Err(_) => return ExitCode::FAILURE,
         }
     }
@@ -52,14 +52,14 @@ pub fn serve(control: &UnixStream) -> ExitCode {
     let calls = server.stop().to_numbers();
     let mut accesses = Box::new(accesses.map(|accesses| accesses.take(&view)).unwrap_or_default());
     accesses.slowest_calls = slowest_calls;
-    let imposed = Imposed { quota: view.quota_usage(), faults };
-    told(control, &FromServer::Ended { calls, accesses, imposed })
+    let imposed = ConditionReport { quota: view.quota_usage(), faults };
+    report(control, &ServerReport::Ended { calls, accesses, imposed })
 }
 
 /// All that takes root comes first, and the first thread last.
 fn start(request: &ServeRequest, accesses: Option<Arc<AccessLog>>) -> Result<(Server, Arc<View>), Failure> {
     let ServeRequest { view, rights, opens_as_user, .. } = request;
-    let confined = |error: Confined| Failure::of(error.step, error.source);
+    let confined = |error: ConfineError| Failure::of(error.step, error.source);
     confine::raise_limits();
     let listener = Listener::new(Peers::KernelOnly)?;
     if *opens_as_user {
@@ -91,7 +91,7 @@ fn identity(view: &View, at: &Path) -> Option<Identity> {
     view.host_identity(at).map(|(device, inode)| Identity { device, inode })
 }
 
-fn told(control: &UnixStream, last: &FromServer) -> ExitCode {
+fn report(control: &UnixStream, last: &ServerReport) -> ExitCode {
     match control::send(control, last) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rights, ServeError};
 use crate::access::{Accesses, Recording};
-use crate::conditions::{Conditions, Imposed};
+use crate::conditions::{ConditionReport, Conditions};
 
 /// What is to be served, and by whom.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,20 +35,20 @@ pub(super) struct ServeRequest {
     pub log: String,
 }
 
-/// To the server.
+/// From whoever started it to the server.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Order {
+pub(super) enum ServerCommand {
     /// It is to tell what it has done so far.
     Count,
     /// The client is done.
     Stop,
 }
 
-/// From the server.
+/// From the server to whoever started it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum FromServer {
+pub(super) enum ServerReport {
     /// Something for the log.
-    Log(Line),
+    Log(LogLine),
     /// It answers.
     Serves { address: SocketAddr, export: String, pid: u32, identities: Vec<Option<Identity>> },
     /// What it has done so far.
@@ -56,12 +56,12 @@ pub(super) enum FromServer {
     /// It cannot serve.
     Failed(Failure),
     /// It has served.
-    Ended { calls: Vec<u64>, accesses: Box<Accesses>, imposed: Imposed },
+    Ended { calls: Vec<u64>, accesses: Box<Accesses>, imposed: ConditionReport },
 }
 
-/// Something that the server logs.
+/// A line of the server's log.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Line {
+pub(super) struct LogLine {
     pub level: String,
     pub text: String,
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use nfs_server::CallCounts;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Served;
+use super::ServerStatus;
 
 /// The most who are answered at once; others are turned away.
 const WAITING_MAX: usize = 16;
@@ -27,9 +27,9 @@ pub(crate) struct StatusListener {
     waiting: Vec<UnixStream>,
 }
 
-/// What a session answers with, but for the numbers.
+/// What a session says of itself besides its counters.
 #[derive(Clone, Debug)]
-pub(crate) struct Answering {
+pub(crate) struct StatusInfo {
     pub uid: u32,
     pub server_pid: u32,
     pub began: Instant,
@@ -37,8 +37,8 @@ pub(crate) struct Answering {
     pub program: Arc<OnceLock<PathBuf>>,
 }
 
-/// What has come.
-pub(crate) enum Come {
+/// What [`StatusListener::wait`] waited for.
+pub(crate) enum StatusEvent {
     /// Something can be read from the server.
     Server,
     /// Somebody asks, the first since the last answer.
@@ -57,7 +57,7 @@ impl StatusListener {
     }
 
     /// Waits until the server tells something, or somebody asks.
-    pub fn wait(&mut self, server: BorrowedFd<'_>) -> Come {
+    pub fn wait(&mut self, server: BorrowedFd<'_>) -> StatusEvent {
         loop {
             let mut ready = [
                 PollFd::new(server, PollFlags::POLLIN),
@@ -68,14 +68,14 @@ impl StatusListener {
                 continue;
             }
             if ready[0].revents().is_some_and(|events| !events.is_empty()) {
-                return Come::Server;
+                return StatusEvent::Server;
             }
             match self.listener.accept() {
                 Ok(_) if self.waiting.len() >= WAITING_MAX => {}
                 Ok((asks, _)) => {
                     self.waiting.push(asks);
                     if self.waiting.len() == 1 {
-                        return Come::Asked;
+                        return StatusEvent::Asked;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -88,8 +88,8 @@ impl StatusListener {
     }
 
     /// Answers all who have asked.
-    pub fn answer(&mut self, calls: CallCounts, of: &Answering) {
-        let served = Served {
+    pub fn answer(&mut self, calls: CallCounts, of: &StatusInfo) {
+        let served = ServerStatus {
             uid: of.uid,
             program: of.program.get().cloned(),
             seconds: of.began.elapsed().as_secs_f64(),
@@ -137,16 +137,16 @@ mod tests {
         let (server, told) = UnixStream::pair().unwrap();
         let mut listener = StatusListener::at(&socket).unwrap();
         let of =
-            Answering { uid: 7, server_pid: 1, began: Instant::now(), program: Arc::new(OnceLock::new()) };
+            StatusInfo { uid: 7, server_pid: 1, began: Instant::now(), program: Arc::new(OnceLock::new()) };
         of.program.set("/bin/true".into()).unwrap();
         std::thread::scope(|scope| {
             let asking = [0; 2].map(|_| scope.spawn(|| super::super::ask(&socket).unwrap()));
-            assert!(matches!(listener.wait(server.as_fd()), Come::Asked));
+            assert!(matches!(listener.wait(server.as_fd()), StatusEvent::Asked));
             (&told).write_all(b"x").unwrap();
             while listener.waiting.len() < asking.len() {
                 listener.waiting.extend(listener.listener.accept().map(|(asks, _)| asks));
             }
-            assert!(matches!(listener.wait(server.as_fd()), Come::Server));
+            assert!(matches!(listener.wait(server.as_fd()), StatusEvent::Server));
             let mut numbers = vec![0; 27];
             (numbers[6], numbers[25], numbers[26]) = (3, 100, 50);
             listener.answer(CallCounts::from_numbers(&numbers), &of);

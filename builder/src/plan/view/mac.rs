@@ -1,4 +1,4 @@
-//! What a build sees and may do on macOS, whichever way leads into its view.
+//! What a build sees and may do on macOS, in each entry mode.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub(in crate::plan) fn settings(request: &Request<'_>) -> Option<Settings> {
     let host = request.host.mac.as_ref()?;
     let in_view = || PathBuf::from(format!("{PRIVATE}/tmp/nix-build-{}-0", request.path.name()));
     let sandbox_build_dir = match &request.scratch.mount {
-        Some(mount) if !host.way.changes_root() => mount.join(below(BUILD)),
+        Some(mount) if !host.mode.changes_root() => mount.join(below(BUILD)),
         _ => in_view(),
     };
     Some(Settings { sandbox_build_dir, ..request.settings.clone() })
@@ -46,8 +46,8 @@ pub(super) fn add(
     if !extra.is_empty() && !request.settings.sandbox_relaxed {
         return Err(PlanError::SandboxProfile(request.path.within(request.store)));
     }
-    let shown = with_system(shown, host.way);
-    let files = if host.way.changes_root() {
+    let shown = with_system(shown, host.mode);
+    let files = if host.mode.changes_root() {
         add_root(entries, request, outputs, host, &shown);
         Files::View
     } else {
@@ -60,13 +60,13 @@ pub(super) fn add(
         false => NetworkAccess::None,
     };
     Ok(Mac {
-        way: host.way,
+        mode: host.mode,
         profile: Profile { files, network, extra },
-        devices: host.way.changes_root().then(|| "/dev".into()),
+        devices: host.mode.changes_root().then(|| "/dev".into()),
         image: host
             .image
             .clone()
-            .filter(|_| host.way == EntryMode::Cryptex)
+            .filter(|_| host.mode == EntryMode::Cryptex)
             .map(|image| (image, CRYPTEX.into())),
         record: None,
         architecture: Architecture::of_system(&request.derivation.platform),
@@ -75,10 +75,10 @@ pub(super) fn add(
 }
 
 /// What is shown of the host besides the store. Devices are all there.
-fn with_system(shown: Vec<SandboxPath>, way: EntryMode) -> Vec<SandboxPath> {
+fn with_system(shown: Vec<SandboxPath>, mode: EntryMode) -> Vec<SandboxPath> {
     let optional = |path: PathBuf| SandboxPath { target: path.clone(), source: path, optional: true };
     let shell = shown.iter().any(|path| path.target == Path::new(SHELL.0));
-    let mut all: Vec<SandboxPath> = system_paths(way).into_iter().map(optional).collect();
+    let mut all: Vec<SandboxPath> = system_paths(mode).into_iter().map(optional).collect();
     all.extend(shell.then(|| optional(SHELL.1.into())));
     let others = shown.into_iter().filter(|path| !path.target.starts_with("/dev"));
     all.extend(others.map(|path| SandboxPath {
@@ -102,7 +102,7 @@ fn add_root(
     let directory = |at: &str, mode| Entry::Directory { at: at.into(), mode, owner: Owner::default() };
     entries.put(directory("/", 0o755));
     entries.put(directory("/dev", 0o755));
-    if host.way == EntryMode::Cryptex {
+    if host.mode == EntryMode::Cryptex {
         entries.put(directory(CRYPTEX, 0o755));
     }
     links().into_iter().for_each(|link| entries.put(link));

@@ -8,7 +8,7 @@ use builder::build::{Builder, Event, Observer, Options};
 use builder::compare::{Verdict, Wanted, compare_builds};
 use builder::store::Store;
 use sandbox::backend::Kind;
-use sandbox::compare::{Surroundings, compare_views};
+use sandbox::compare::{WalkContext, compare_views};
 use sandbox::jail::Spawner;
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
@@ -102,7 +102,7 @@ impl Arguments {
         std::fs::create_dir_all(&base)?;
         let spawner = Spawner::new(itself::program()?);
         let cancel = interrupt.cancel();
-        let surroundings = Surroundings { state: &state, spawner: &spawner, base: &base, cancel };
+        let surroundings = WalkContext { state: &state, spawner: &spawner, base: &base, cancel };
         let view = compare_views(&spec, &self.backends, surroundings)?;
         Ok(Report { derivations: Vec::new(), view: Some(view) })
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use builder::compare::{Comparison, RoundResult, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use sandbox::compare::{ViewComparison, Walks};
+use sandbox::compare::{ViewComparison, WalkComparison};
 
 use super::table::{self, COLUMNS, Took};
 use super::{Report, chart};
@@ -160,7 +160,7 @@ fn hashes(comparison: &Comparison) -> Markup {
     }
 }
 
-fn walks(walks: &Walks) -> Markup {
+fn walks(walks: &WalkComparison) -> Markup {
     let counts: Vec<String> = walks
         .files
         .iter()

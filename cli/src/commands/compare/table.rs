@@ -7,7 +7,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use sandbox::PhaseSeconds;
 use sandbox::backend::{Kind, ResourceUsage};
-use sandbox::compare::{ViewComparison, Walked, Walks};
+use sandbox::compare::{ViewComparison, WalkComparison, WalkStats};
 
 use super::Report;
 
@@ -67,7 +67,7 @@ pub fn took(comparison: &Comparison) -> Vec<Took> {
 
 /// What each backend took for a view.
 pub fn took_view(view: &ViewComparison) -> Vec<Took> {
-    let one = |walked: &Walked| Took {
+    let one = |walked: &WalkStats| Took {
         backend: walked.backend,
         seconds: walked.seconds,
         spent: walked.spent.clone(),
@@ -136,7 +136,7 @@ fn view(view: &ViewComparison) -> String {
     text
 }
 
-fn walks(walks: &Walks) -> String {
+fn walks(walks: &WalkComparison) -> String {
     let mut text = String::new();
     for (backend, files) in &walks.files {
         let repeated = walks.repeated_inodes.get(backend).copied().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sandbox::daemon::{AttendantConfig, Listening, Policy, serve};
+use sandbox::daemon::{AttendantConfig, DaemonListener, Policy, serve};
 use sandbox::inherited;
 use sandbox::jail::{AttendantContext, Spawner};
 use sandbox::recovery::StateDir;
@@ -26,8 +26,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let interrupt = Interrupt::watch()?;
     state.sweep()?;
     let listening = match passed_on() {
-        true => Listening::on(inherited(PASSED)?),
-        false => Listening::at(&globals.socket)?,
+        true => DaemonListener::on(inherited(PASSED)?),
+        false => DaemonListener::at(&globals.socket)?,
     };
     let config =
         AttendantConfig { state_dir: globals.state_dir.clone(), log: log::filter(), quota: policy.quota() };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sandbox::entry::decision::{Facts, MODES, Sip, Trial};
+use sandbox::entry::decision::{MODES, MacCapabilities, ProbeResult, Sip};
 use sandbox::jail::EntryMode;
 use sandbox::recovery::StateDir;
 
@@ -31,17 +31,17 @@ fn client() -> Finding {
 }
 
 /// Root tries, whatever is known already; others cannot.
-fn facts(globals: &Globals) -> Facts {
-    let seen = sandbox::entry::probe::look();
+fn facts(globals: &Globals) -> MacCapabilities {
+    let seen = sandbox::entry::probe::inspect();
     let tried = || {
         let state = StateDir::open(&globals.state_dir).ok()?;
-        sandbox::entry::probe::try_again(&state, &globals.state_dir, &itself::program().ok()?).ok()
+        sandbox::entry::probe::probe_again(&state, &globals.state_dir, &itself::program().ok()?).ok()
     };
     let known = if nix::unistd::geteuid().is_root() { tried() } else { None };
     known.unwrap_or(seen)
 }
 
-fn protection(facts: &Facts) -> Finding {
+fn protection(facts: &MacCapabilities) -> Finding {
     const SUBJECT: &str = "System Integrity Protection";
     Finding::good(
         SUBJECT,
@@ -54,13 +54,13 @@ fn protection(facts: &Facts) -> Finding {
 }
 
 /// The way that is taken, why none before it, and what it does not hold back.
-fn ways(facts: &Facts) -> Vec<Finding> {
+fn ways(facts: &MacCapabilities) -> Vec<Finding> {
     const SUBJECT: &str = "way into views";
     let decision = facts.decide();
     let reasons: Vec<String> =
-        decision.refused.iter().map(|(way, reason)| format!("no {way}: {reason}")).collect();
-    let Some(way) = decision.way else {
-        let untried = MODES.iter().all(|way| *facts.trial(*way) == Trial::Untried);
+        decision.refused.iter().map(|(mode, reason)| format!("no {mode}: {reason}")).collect();
+    let Some(mode) = decision.mode else {
+        let untried = MODES.iter().all(|mode| *facts.probe(*mode) == ProbeResult::Untried);
         let advice = if untried {
             "run it with sudo: ways are tried as root"
         } else {
@@ -69,11 +69,11 @@ fn ways(facts: &Facts) -> Vec<Finding> {
         let state = if untried { State::Missing } else { State::Bad };
         return vec![Finding::other(SUBJECT, state, reasons.join("; "), advice)];
     };
-    if way == EntryMode::Chroot {
-        return vec![Finding::good(SUBJECT, way.to_string())];
+    if mode == EntryMode::Chroot {
+        return vec![Finding::good(SUBJECT, mode.to_string())];
     }
     let advice =
         "chroot takes a Mac whose system's files are not guarded: 'csrutil enable --without fs' in recovery";
-    let lost = Finding::other("lost without chroot", State::Missing, way.loses().join("; "), advice);
-    vec![Finding::good(SUBJECT, format!("{way}; {}", reasons.join("; "))), lost]
+    let lost = Finding::other("lost without chroot", State::Missing, mode.loses().join("; "), advice);
+    vec![Finding::good(SUBJECT, format!("{mode}; {}", reasons.join("; "))), lost]
 }

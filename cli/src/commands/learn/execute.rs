@@ -11,7 +11,7 @@ use sandbox::Scratches;
 use sandbox::access::Recording;
 use sandbox::backend::Kind;
 use sandbox::command::{Bind, Declaration, Request};
-use sandbox::learn::{Learnt, Rules, Secrets};
+use sandbox::learn::{LearnedView, Rules, Secrets};
 
 use super::Arguments;
 use super::closure::roots;
@@ -54,7 +54,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let learnt = over.ended.as_ref().ok().map(|ended| {
         let homes = homes(request.user.uid);
         let rules = Rules { immutable: &request.immutable, homes: &homes, secrets: &secrets };
-        Learnt::of(&over.command, &ended.accesses, &rules)
+        LearnedView::of(&over.command, &ended.accesses, &rules)
     });
     let status = over.status()?;
     if let Some(learnt) = learnt {
@@ -75,8 +75,8 @@ impl Arguments {
     }
 
     /// Adds what was learnt to what is known, writes it or tells it, and says what it lacks.
-    fn keep(&self, mut view: Declaration, learnt: Learnt, status: Status) -> Result<(), CommandError> {
-        let Learnt { view: mut found, secrets, in_part, incomplete } = learnt;
+    fn keep(&self, mut view: Declaration, learnt: LearnedView, status: Status) -> Result<(), CommandError> {
+        let LearnedView { view: mut found, secrets, in_part, incomplete } = learnt;
         let (roots, rest) = roots(&Store::from_environment(), &found.closure)?;
         found.closure = roots;
         found.ro.extend(rest.into_iter().map(Bind::same));

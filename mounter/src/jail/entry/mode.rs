@@ -25,7 +25,7 @@ impl EntryMode {
         self != EntryMode::Profile
     }
 
-    /// What a build can do or see in this way that it could not with the view as its root, a sentence each.
+    /// What a build can do or see in this mode that it could not with the view as its root, a sentence each.
     #[must_use]
     pub fn loses(self) -> &'static [&'static str] {
         match self {

@@ -46,7 +46,7 @@ fn take_steps(
 
 /// No descriptor of a directory stays open: by one, the program could leave its root again.
 fn change_root(root: &Root, mac: &Mac) -> Result<(), JailError> {
-    if !mac.way.changes_root() {
+    if !mac.mode.changes_root() {
         return Ok(());
     }
     let root = root.path();

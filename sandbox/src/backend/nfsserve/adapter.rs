@@ -6,13 +6,13 @@ use nfsserve::nfs::{fattr3, fileid3, filename3, nfspath3, nfsstat3, sattr3};
 use nfsserve::vfs::{DirEntry, NFSFileSystem, ReadDirResult, ReadDirSimpleResult, VFSCapabilities};
 
 use super::words::{attributes, settings, status};
-use crate::backend::numbered::{Made, Named, Numbered};
+use crate::backend::inode_view::{InodeEntry, InodeView, NewInode};
 
 /// Mode of a new directory, whichever was asked for: what `mkdir` and most builders leave with their mask of 022.
 const DIRECTORY_MODE: u32 = 0o755;
 
 /// A view for the crate.
-pub(super) struct Adapter(pub Numbered);
+pub(super) struct Adapter(pub InodeView);
 
 #[async_trait]
 impl NFSFileSystem for Adapter {
@@ -83,13 +83,13 @@ impl NFSFileSystem for Adapter {
         start_after: fileid3,
         max_entries: usize,
     ) -> Result<ReadDirResult, nfsstat3> {
-        let (named, end) = self.0.list_behind(directory, start_after, max_entries).map_err(status)?;
-        let entry = |named: Named| DirEntry {
-            fileid: named.id,
-            attr: attributes(named.id, &named.attributes),
-            name: named.name.into(),
+        let (entries, end) = self.0.list_behind(directory, start_after, max_entries).map_err(status)?;
+        let entry = |entry: InodeEntry| DirEntry {
+            fileid: entry.id,
+            attr: attributes(entry.id, &entry.attributes),
+            name: entry.name.into(),
         };
-        Ok(ReadDirResult { entries: named.into_iter().map(entry).collect(), end })
+        Ok(ReadDirResult { entries: entries.into_iter().map(entry).collect(), end })
     }
 
     /// READDIR, which the crate does not tell from where: it would begin anew each time, and the kernel's client, which
@@ -113,6 +113,6 @@ impl NFSFileSystem for Adapter {
     }
 }
 
-fn made((id, found): Made) -> Result<(fileid3, fattr3), nfsstat3> {
+fn made((id, found): NewInode) -> Result<(fileid3, fattr3), nfsstat3> {
     Ok((id, attributes(id, &found)))
 }

@@ -2,36 +2,36 @@
 
 use std::fmt::Write;
 
-use super::{Decision, Facts, MODES, Sip, Trial};
+use super::{Decision, MODES, MacCapabilities, ProbeResult, Sip};
 
-fn facts(sip: Sip, image: bool, trials: [Trial; 3]) -> Facts {
+fn facts(sip: Sip, image: bool, probes: [ProbeResult; 3]) -> MacCapabilities {
     let cryptex = image.then(|| "/System/Volumes/Preboot/U/cryptex1/current/os.dmg".into());
-    Facts { build: "24F74".into(), sip, cryptex, trials }
+    MacCapabilities { build: "24F74".into(), sip, cryptex, probes }
 }
 
-fn line(facts: &Facts) -> String {
-    let Decision { way, refused } = facts.decide();
-    let mut text = way.map_or("none".to_owned(), |way| way.to_string());
-    for (way, reason) in refused {
-        write!(text, "\n  {way}: {reason}").expect("a string can be written to");
+fn line(facts: &MacCapabilities) -> String {
+    let Decision { mode, refused } = facts.decide();
+    let mut text = mode.map_or("none".to_owned(), |mode| mode.to_string());
+    for (mode, reason) in refused {
+        write!(text, "\n  {mode}: {reason}").expect("a string can be written to");
     }
     text
 }
 
 #[test]
 fn what_is_known_of_a_machine_decides_how_it_is_entered() {
-    let works = || Trial::Works;
-    let fails = || Trial::Fails("it ended by signal 6".into());
+    let works = || ProbeResult::Works;
+    let fails = || ProbeResult::Fails("it ended by signal 6".into());
     let table = [
-        facts(Sip::Off, true, [works(), Trial::Untried, Trial::Untried]),
-        facts(Sip::Off, true, [fails(), works(), Trial::Untried]),
-        facts(Sip::Protects, true, [Trial::Untried, works(), Trial::Untried]),
-        facts(Sip::Protects, true, [Trial::Untried, fails(), works()]),
-        facts(Sip::Protects, false, [Trial::Untried, Trial::Untried, works()]),
+        facts(Sip::Off, true, [works(), ProbeResult::Untried, ProbeResult::Untried]),
+        facts(Sip::Off, true, [fails(), works(), ProbeResult::Untried]),
+        facts(Sip::Protects, true, [ProbeResult::Untried, works(), ProbeResult::Untried]),
+        facts(Sip::Protects, true, [ProbeResult::Untried, fails(), works()]),
+        facts(Sip::Protects, false, [ProbeResult::Untried, ProbeResult::Untried, works()]),
         facts(Sip::Protects, false, [works(), works(), fails()]),
-        facts(Sip::Unknown, false, [works(), Trial::Untried, Trial::Untried]),
-        facts(Sip::Unknown, false, [fails(), Trial::Untried, works()]),
-        facts(Sip::Protects, true, [Trial::Untried, Trial::Untried, Trial::Untried]),
+        facts(Sip::Unknown, false, [works(), ProbeResult::Untried, ProbeResult::Untried]),
+        facts(Sip::Unknown, false, [fails(), ProbeResult::Untried, works()]),
+        facts(Sip::Protects, true, [ProbeResult::Untried, ProbeResult::Untried, ProbeResult::Untried]),
     ];
     let lines: Vec<String> = table
         .iter()
@@ -71,26 +71,26 @@ fn what_is_known_of_a_machine_decides_how_it_is_entered() {
 fn ways_are_tried_in_order_until_one_works_and_not_when_they_are_out_of_the_question() {
     let mut tried = Vec::new();
     let mut machine = facts(Sip::Protects, true, Default::default());
-    machine.try_all(|way| {
-        tried.push(way);
-        if tried.len() == 2 { Trial::Works } else { Trial::Fails("no".into()) }
+    machine.probe_all(|mode| {
+        tried.push(mode);
+        if tried.len() == 2 { ProbeResult::Works } else { ProbeResult::Fails("no".into()) }
     });
     assert_eq!(tried, MODES[1..]);
-    assert_eq!(machine.trials, [Trial::Untried, Trial::Fails("no".into()), Trial::Works]);
+    assert_eq!(machine.probes, [ProbeResult::Untried, ProbeResult::Fails("no".into()), ProbeResult::Works]);
 }
 
 #[test]
 fn what_was_tried_holds_for_the_same_system_with_the_same_protection() {
-    let before = facts(Sip::Off, true, [Trial::Works, Trial::Untried, Trial::Untried]);
+    let before = facts(Sip::Off, true, [ProbeResult::Works, ProbeResult::Untried, ProbeResult::Untried]);
     assert!(before.same_machine(&facts(Sip::Off, true, Default::default())));
     assert!(!before.same_machine(&facts(Sip::Protects, true, Default::default())));
     assert!(!before.same_machine(&facts(Sip::Off, false, Default::default())));
-    let updated = Facts { build: "25A1".into(), ..before.clone() };
+    let updated = MacCapabilities { build: "25A1".into(), ..before.clone() };
     assert!(!before.same_machine(&updated));
 }
 
 #[test]
 fn only_another_root_loses_nothing() {
-    let lost: Vec<usize> = MODES.iter().map(|way| way.loses().len()).collect();
+    let lost: Vec<usize> = MODES.iter().map(|mode| mode.loses().len()).collect();
     assert_eq!(lost, [0, 1, 7]);
 }

@@ -13,7 +13,7 @@ use rustix::thread::{
     set_capabilities,
 };
 
-use super::{Capability, Confined, calls, files};
+use super::{Capability, ConfineError, calls, files};
 use crate::server::Rights;
 
 /// Who the process becomes.
@@ -22,7 +22,7 @@ pub(super) fn becomes(credentials: &Credentials) -> Option<Credentials> {
 }
 
 /// Becomes the user, with no right that is not among these.
-pub(super) fn become_user(rights: &Rights) -> Result<(), Confined> {
+pub(super) fn become_user(rights: &Rights) -> Result<(), ConfineError> {
     umask(Mode::empty());
     if !Defence::ServerUser.stands() {
         return Ok(());
@@ -38,11 +38,11 @@ pub(super) fn become_user(rights: &Rights) -> Result<(), Confined> {
 pub(super) struct Files(files::Rules);
 
 impl Files {
-    pub fn of(view: &ViewSpec) -> Result<Files, Confined> {
+    pub fn of(view: &ViewSpec) -> Result<Files, ConfineError> {
         files::Rules::of(view).map(Files).map_err(step("make rules for the files of the view"))
     }
 
-    pub fn restrict(self) -> Result<(), Confined> {
+    pub fn restrict(self) -> Result<(), ConfineError> {
         if Defence::ServerFiles.stands() {
             self.0.apply().map_err(step("restrict itself to the files of the view"))?;
         }
@@ -72,8 +72,8 @@ fn give_up(keeps: CapabilitySet, credentials: &Credentials) -> io::Result<()> {
     Ok(set_capabilities(None, sets)?)
 }
 
-fn step<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> Confined {
-    move |error| Confined { step, source: error.into() }
+fn step<E: Into<io::Error>>(step: &'static str) -> impl Fn(E) -> ConfineError {
+    move |error| ConfineError { step, source: error.into() }
 }
 
 impl From<Capability> for CapabilitySet {

@@ -9,7 +9,7 @@ use mounter::profile;
 use nfs_server::view::{Access, Credentials, Entry, ViewSpec};
 use nix::sys::stat::{Mode, umask};
 
-use super::Confined;
+use super::ConfineError;
 use crate::server::Rights;
 
 /// Nobody else.
@@ -19,7 +19,7 @@ pub(super) fn becomes(_: &Credentials) -> Option<Credentials> {
 
 /// Stays who it is.
 #[allow(clippy::unnecessary_wraps, reason = "it fails on Linux")]
-pub(super) fn become_user(_: &Rights) -> Result<(), Confined> {
+pub(super) fn become_user(_: &Rights) -> Result<(), ConfineError> {
     umask(Mode::empty());
     Ok(())
 }
@@ -29,12 +29,12 @@ pub(super) struct Files(String);
 
 impl Files {
     #[allow(clippy::unnecessary_wraps, reason = "it fails on Linux")]
-    pub fn of(view: &ViewSpec) -> Result<Files, Confined> {
+    pub fn of(view: &ViewSpec) -> Result<Files, ConfineError> {
         Ok(Files(profile_of(view)))
     }
 
-    pub fn restrict(self) -> Result<(), Confined> {
-        mounter::jail::enter_profile(&self.0).map_err(|said| Confined {
+    pub fn restrict(self) -> Result<(), ConfineError> {
+        mounter::jail::enter_profile(&self.0).map_err(|said| ConfineError {
             step: "restrict itself to the files of the view",
             source: io::Error::other(said),
         })

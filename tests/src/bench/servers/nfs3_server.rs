@@ -14,7 +14,7 @@ use nfs3_server::vfs::{
 };
 use nfs3_types::nfs3::{createverf3, fattr3, filename3, nfspath3, nfsstat3, sattr3, stable_how};
 use nfs3_types::xdr_codec::Opaque;
-use sandbox::backend::numbered::{Made, Named, Numbered};
+use sandbox::backend::inode_view::{InodeEntry, InodeView, NewInode};
 
 use super::{Address, root};
 use words::{decode, encode, status};
@@ -26,7 +26,7 @@ const BATCH: usize = 256;
 pub fn serve(view: Arc<View>, ready: impl FnOnce(&Address) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
     let listener = runtime
-        .block_on(NFSTcpListener::bind("127.0.0.1:0", Adapter(Arc::new(Numbered::new(view, root())))))
+        .block_on(NFSTcpListener::bind("127.0.0.1:0", Adapter(Arc::new(InodeView::new(view, root())))))
         .context("cannot listen")?;
     let port = listener.get_listen_port();
     runtime.spawn(async move {
@@ -36,13 +36,13 @@ pub fn serve(view: Arc<View>, ready: impl FnOnce(&Address) -> Result<()>) -> Res
     ready(&Address { nfs: port, mount: port, export: "/".to_owned() })
 }
 
-struct Adapter(Arc<Numbered>);
+struct Adapter(Arc<InodeView>);
 
 struct Entries {
-    view: Arc<Numbered>,
+    view: Arc<InodeView>,
     directory: u64,
     cookie: u64,
-    waiting: VecDeque<Named>,
+    waiting: VecDeque<InodeEntry>,
     end: bool,
 }
 
@@ -184,6 +184,6 @@ impl ReadDirPlusIterator<FileHandleU64> for Entries {
     }
 }
 
-fn made((id, found): Made) -> (FileHandleU64, fattr3) {
+fn made((id, found): NewInode) -> (FileHandleU64, fattr3) {
     (id.into(), encode(id, &found))
 }

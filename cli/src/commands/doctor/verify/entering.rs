@@ -1,7 +1,7 @@
 //! The ways into a view.
 
 #[cfg(target_os = "macos")]
-use sandbox::entry::decision::{Sip, Trial};
+use sandbox::entry::decision::{ProbeResult, Sip};
 #[cfg(target_os = "macos")]
 use sandbox::jail::EntryMode;
 
@@ -47,20 +47,20 @@ pub fn profile(ground: &Ground) -> Verdict {
 #[cfg(target_os = "macos")]
 pub fn private_cache(ground: &Ground) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
-    let trial = sandbox::entry::probe::attempt_private_cache(&ground.records, &loopbox);
+    let trial = sandbox::entry::probe::probe_private_cache(&ground.records, &loopbox);
     explain(trial, "a program that is signed as Nix's are started, and mapped the shared cache for itself")
 }
 
 /// The system's programs may be bound to the system's volume (launch constraints), whatever is protected.
 #[cfg(target_os = "macos")]
 pub fn shell(ground: &Ground) -> Verdict {
-    if sandbox::entry::probe::look().sip == Sip::Protects {
+    if sandbox::entry::probe::inspect().sip == Sip::Protects {
         return Err(super::Trouble::NotHere(
             "this system's files are protected, so that nothing starts there".into(),
         ));
     }
     let loopbox = itself::program().doing("finding this program")?;
-    let trial = sandbox::entry::probe::attempt_shell(&ground.records, &loopbox);
+    let trial = sandbox::entry::probe::probe_shell(&ground.records, &loopbox);
     explain(trial, "/bin/bash ran, and wrote to the view")
 }
 
@@ -73,28 +73,28 @@ pub fn port(ground: &Ground) -> Verdict {
 
 /// Tried even where the decision is made without: that is what is to be found out.
 #[cfg(target_os = "macos")]
-fn attempt(ground: &Ground, way: EntryMode) -> Verdict {
+fn attempt(ground: &Ground, mode: EntryMode) -> Verdict {
     let loopbox = itself::program().doing("finding this program")?;
-    let facts = sandbox::entry::probe::look();
-    if way == EntryMode::Cryptex && facts.cryptex.is_none() {
+    let facts = sandbox::entry::probe::inspect();
+    if mode == EntryMode::Cryptex && facts.cryptex.is_none() {
         return Err(super::Trouble::NotHere("this system has no such disk image".into()));
     }
-    match sandbox::entry::probe::attempt(way, facts.cryptex.as_deref(), &ground.records, &loopbox) {
-        Trial::Fails(said) if way == EntryMode::Profile => Err(super::Trouble::Failed(said)),
+    match sandbox::entry::probe::probe(mode, facts.cryptex.as_deref(), &ground.records, &loopbox) {
+        ProbeResult::Fails(said) if mode == EntryMode::Profile => Err(super::Trouble::Failed(said)),
         trial => explain(trial, "a program of the system's ran, and wrote to the view"),
     }
 }
 
 /// What came of trying what need not work: where files are protected, failing is to be expected, and no fault.
 #[cfg(target_os = "macos")]
-fn explain(trial: Trial, works: &str) -> Verdict {
-    let protection = format!("System Integrity Protection: {:?}", sandbox::entry::probe::look().sip);
+fn explain(trial: ProbeResult, works: &str) -> Verdict {
+    let protection = format!("System Integrity Protection: {:?}", sandbox::entry::probe::inspect().sip);
     match trial {
-        Trial::Works => Ok(format!("{works} ({protection})")),
-        Trial::Fails(said) => {
+        ProbeResult::Works => Ok(format!("{works} ({protection})")),
+        ProbeResult::Fails(said) => {
             Err(super::Trouble::NotHere(format!("it does not work here: {said} ({protection})")))
         }
-        Trial::Untried => Err(super::Trouble::Failed("it was not tried".into())),
+        ProbeResult::Untried => Err(super::Trouble::Failed("it was not tried".into())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One attempt to have a program of the system's run in a view.
+//! One probe: a program of the system's is run in a view.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::entry::system as mac;
 use crate::recovery::StateDir;
 use crate::server::ServeOptions;
 use crate::session::{self, Privilege, SessionError, Setup};
-use crate::work_dir::{Layout, Top, WorkDir, WorkDirError};
+use crate::work_dir::{Layout, TopDir, WorkDir, WorkDirError};
 
 /// Programs of the system's, which need its shared cache.
 const TOUCH: &str = "/usr/bin/touch";
@@ -37,9 +37,9 @@ const PLACE: &str = "/private/tmp";
 /// A user who owns nothing (`nobody` of macOS).
 const NOBODY: User = User::new(u32::MAX - 1, u32::MAX - 1);
 
-/// How a view is entered.
-pub(super) struct Attempt<'a> {
-    pub way: EntryMode,
+/// How the view of a probe is entered.
+pub(super) struct Probe<'a> {
+    pub mode: EntryMode,
     pub image: Option<&'a Path>,
     pub state: &'a StateDir,
     pub loopbox: &'a Path,
@@ -47,7 +47,7 @@ pub(super) struct Attempt<'a> {
 
 /// What is run in it.
 #[derive(Clone, Copy)]
-pub(super) enum Program {
+pub(super) enum ProbeProgram {
     /// It leaves something to be seen.
     Touch,
     /// It connects to a port of this machine, or else to the server's.
@@ -60,7 +60,7 @@ pub(super) enum Program {
 
 /// Why nothing was run.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AttemptError {
+pub(super) enum ProbeError {
     #[error(transparent)]
     Make(#[from] WorkDirError),
     #[error("cannot open /dev/null")]
@@ -73,15 +73,15 @@ pub(super) enum AttemptError {
     Session(#[from] SessionError),
 }
 
-impl Attempt<'_> {
+impl Probe<'_> {
     /// How the program ended, and whether it left something.
-    pub(super) fn run(&self, program: Program) -> Result<(ExitOutcome, bool), AttemptError> {
+    pub(super) fn run(&self, program: ProbeProgram) -> Result<(ExitOutcome, bool), ProbeError> {
         let base = Path::new(PLACE).join(mounter::unguessable("loopbox-trial"));
         let written = base.join("written");
-        let top = Top { children: vec![written.clone()], ..Top::new(base) };
+        let top = TopDir { children: vec![written.clone()], ..TopDir::new(base) };
         let layout = Layout { tops: vec![top], mount_in: Some(0), reachable: true };
         let work_dir = WorkDir::create(self.state, layout)?;
-        if let Program::Own = program {
+        if let ProbeProgram::Own = program {
             sign(self.loopbox, &written.join(OWN))?;
         }
         let view = self.view(program, &written);
@@ -97,7 +97,7 @@ impl Attempt<'_> {
         let jail = self.jail(program, work_dir.mount_point(), session.port());
         let ended = session.run(session::Program {
             jail,
-            stdio: StdioFds::null().map_err(AttemptError::Quiet)?,
+            stdio: StdioFds::null().map_err(ProbeError::Quiet)?,
             terminal: None,
             cancel: &Cancel::default(),
             stop: &Cancel::default(),
@@ -106,34 +106,34 @@ impl Attempt<'_> {
         Ok((ended.outcome, written.join(PROOF).symlink_metadata().is_ok()))
     }
 
-    fn view(&self, program: Program, written: &Path) -> ViewSpec {
+    fn view(&self, program: ProbeProgram, written: &Path) -> ViewSpec {
         let directory = |at: &str| Entry::Directory { at: at.into(), mode: 0o755, owner: Owner::default() };
         let owner = Owner { uid: NOBODY.uid, gid: NOBODY.gid };
         let mut entries =
             vec![Entry::Scratch { at: "/build".into(), source: written.into(), mode: 0o700, owner }];
-        if self.way.changes_root() {
+        if self.mode.changes_root() {
             let graft =
                 |at: PathBuf| Entry::Graft { source: at.clone(), at, access: Access::Ro, optional: true };
             entries.push(directory("/dev"));
-            entries.extend((self.way == EntryMode::Cryptex).then(|| directory(mac::CRYPTEX)));
+            entries.extend((self.mode == EntryMode::Cryptex).then(|| directory(mac::CRYPTEX)));
             entries.extend(mac::links());
-            entries.extend(mac::system_paths(self.way).into_iter().map(graft));
+            entries.extend(mac::system_paths(self.mode).into_iter().map(graft));
             entries.extend(program.of_the_system().map(|path| graft(path.into())));
         }
         ViewSpec { entries }
     }
 
-    fn jail(&self, program: Program, mount_point: &Path, port: Option<u16>) -> JailSpec {
-        let own_root = self.way.changes_root();
+    fn jail(&self, program: ProbeProgram, mount_point: &Path, port: Option<u16>) -> JailSpec {
+        let own_root = self.mode.changes_root();
         let build = if own_root { PathBuf::from("/build") } else { mount_point.join("build") };
-        let image = self.image.filter(|_| self.way == EntryMode::Cryptex);
+        let image = self.image.filter(|_| self.mode == EntryMode::Cryptex);
         let path = program.of_the_system().map_or_else(|| build.join(OWN), PathBuf::from);
         let mut argv = vec![path.clone()];
         argv.extend(program.arguments(port, &build));
         let argv = argv.into_iter().map(PathBuf::into_os_string).collect();
         JailSpec {
             mac: Some(Mac {
-                way: self.way,
+                mode: self.mode,
                 profile: Profile {
                     files: self.files(program, &build),
                     network: program.network(),
@@ -152,40 +152,40 @@ impl Attempt<'_> {
         }
     }
 
-    fn files(&self, program: Program, build: &Path) -> Files {
-        if self.way.changes_root() {
+    fn files(&self, program: ProbeProgram, build: &Path) -> Files {
+        if self.mode.changes_root() {
             return Files::View;
         }
-        let mut read = mac::system_paths(self.way);
+        let mut read = mac::system_paths(self.mode);
         read.extend(program.of_the_system().map(PathBuf::from));
         Files::Listed { fixed: Vec::new(), read, write: vec![build.into()], lists_above: false }
     }
 }
 
-impl Program {
+impl ProbeProgram {
     /// Its path, if it is a program of the system's.
     fn of_the_system(self) -> Option<&'static str> {
         match self {
-            Program::Touch => Some(TOUCH),
-            Program::Connect(_) => Some(CONNECT),
-            Program::Shell => Some(SHELL),
-            Program::Own => None,
+            ProbeProgram::Touch => Some(TOUCH),
+            ProbeProgram::Connect(_) => Some(CONNECT),
+            ProbeProgram::Shell => Some(SHELL),
+            ProbeProgram::Own => None,
         }
     }
 
     /// Whether it leaves something when it has run.
     pub(super) fn writes(self) -> bool {
-        matches!(self, Program::Touch | Program::Shell)
+        matches!(self, ProbeProgram::Touch | ProbeProgram::Shell)
     }
 
     fn arguments(self, server: Option<u16>, build: &Path) -> Vec<PathBuf> {
         match self {
-            Program::Touch => vec![build.join(PROOF)],
-            Program::Shell => {
+            ProbeProgram::Touch => vec![build.join(PROOF)],
+            ProbeProgram::Shell => {
                 ["-c", ": >\"$0\""].map(PathBuf::from).into_iter().chain([build.join(PROOF)]).collect()
             }
-            Program::Own => vec!["--version".into()],
-            Program::Connect(port) => {
+            ProbeProgram::Own => vec!["--version".into()],
+            ProbeProgram::Connect(port) => {
                 let port = port.or(server).unwrap_or_default().to_string();
                 ["-z", "-w", "2", "127.0.0.1", &port].map(PathBuf::from).into()
             }
@@ -194,7 +194,7 @@ impl Program {
 
     /// What dyld reads (`DyldProcessConfig.cpp`).
     fn environment(self) -> Vec<(OsString, OsString)> {
-        if !matches!(self, Program::Own) {
+        if !matches!(self, ProbeProgram::Own) {
             return Vec::new();
         }
         let directory = mac::CACHE_DIRECTORIES.into_iter().find(|directory| Path::new(directory).exists());
@@ -204,20 +204,20 @@ impl Program {
 
     fn network(self) -> NetworkAccess {
         match self {
-            Program::Connect(_) => NetworkAccess::Local,
-            Program::Touch | Program::Shell | Program::Own => NetworkAccess::None,
+            ProbeProgram::Connect(_) => NetworkAccess::Local,
+            ProbeProgram::Touch | ProbeProgram::Shell | ProbeProgram::Own => NetworkAccess::None,
         }
     }
 }
 
 /// Makes a copy of a program with a signature that names nobody, as linkers give it.
-fn sign(program: &Path, copy: &Path) -> Result<(), AttemptError> {
-    fs::copy(program, copy).map_err(AttemptError::Copy)?;
+fn sign(program: &Path, copy: &Path) -> Result<(), ProbeError> {
+    fs::copy(program, copy).map_err(ProbeError::Copy)?;
     let mut codesign = Command::new(CODESIGN);
     codesign.args(["--force", "--sign", "-"]).arg(copy).stdin(Stdio::null());
-    let output = codesign.output().map_err(AttemptError::Copy)?;
+    let output = codesign.output().map_err(ProbeError::Copy)?;
     if output.status.success() {
         return Ok(());
     }
-    Err(AttemptError::Sign(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    Err(ProbeError::Sign(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }

@@ -16,8 +16,8 @@ use mounter::jail::User;
 /// those of many listings at once; a place that was forgotten is looked for.
 const PLACES: usize = 1 << 16;
 
-/// A view by numbers.
-pub struct Numbered {
+/// A view whose nodes are addressed by inode number.
+pub struct InodeView {
     view: Arc<View>,
     user: User,
     silly: SillyRenames,
@@ -27,7 +27,7 @@ pub struct Numbered {
 
 /// An entry of a directory.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct InodeEntry {
     /// Where the listing goes on behind it.
     pub cookie: u64,
     /// Its name.
@@ -39,16 +39,16 @@ pub struct Named {
 }
 
 /// Some entries of a directory, and whether they are the last ones.
-pub type Listing = (Vec<Named>, bool);
+pub type DirPage = (Vec<InodeEntry>, bool);
 
 /// A file by its number, and its attributes.
-pub type Made = (u64, Attributes);
+pub type NewInode = (u64, Attributes);
 
-impl Numbered {
+impl InodeView {
     /// A view, for this user whoever calls.
     #[must_use]
-    pub fn new(view: Arc<View>, user: User) -> Numbered {
-        Numbered { view, user, silly: SillyRenames::new(SillyNames::default()), behind: Mutex::default() }
+    pub fn new(view: Arc<View>, user: User) -> InodeView {
+        InodeView { view, user, silly: SillyRenames::new(SillyNames::default()), behind: Mutex::default() }
     }
 
     /// The root's number.
@@ -118,7 +118,7 @@ impl Numbered {
         name: &[u8],
         how: CreateMode,
         set: &SetAttributes,
-    ) -> Result<Made, Error> {
+    ) -> Result<NewInode, Error> {
         let writable = self.view.writable(self.view.node(directory)?)?;
         let (node, attributes) = writable.create(name, how, set, self.caller())?;
         Ok((node.id(), attributes))
@@ -134,7 +134,7 @@ impl Numbered {
         name: &[u8],
         new: NewNode<'_>,
         set: &SetAttributes,
-    ) -> Result<Made, Error> {
+    ) -> Result<NewInode, Error> {
         let writable = self.view.writable(self.view.node(directory)?)?;
         let (node, attributes) = writable.make(name, new, set, self.caller())?;
         Ok((node.id(), attributes))
@@ -175,13 +175,13 @@ impl Numbered {
     ///
     /// # Errors
     /// As of LOOKUP.
-    pub fn list(&self, directory: u64, cookie: u64, most: usize) -> Result<Listing, Error> {
+    pub fn list(&self, directory: u64, cookie: u64, most: usize) -> Result<DirPage, Error> {
         let mut entries = Vec::new();
         let end = self.walk(directory, cookie, &mut |listed| {
             if entries.len() == most {
                 return false;
             }
-            entries.push(Named {
+            entries.push(InodeEntry {
                 cookie: listed.cookie,
                 name: listed.name.to_vec(),
                 id: listed.node.id(),
@@ -197,7 +197,7 @@ impl Numbered {
     ///
     /// # Errors
     /// As of LOOKUP; [`Error::Invalid`] when the file is not there any more and its place was forgotten.
-    pub fn list_behind(&self, directory: u64, file: u64, most: usize) -> Result<Listing, Error> {
+    pub fn list_behind(&self, directory: u64, file: u64, most: usize) -> Result<DirPage, Error> {
         let cookie = if file == 0 { 0 } else { self.place(directory, file)? };
         let listing = self.list(directory, cookie, most)?;
         let mut behind = self.behind();
@@ -255,20 +255,20 @@ mod tests {
         let (at, source) = ("/shown".into(), directory.path().into());
         let graft = Entry::Graft { at, source, access: Access::Ro, optional: false };
         let view = View::open(&ViewSpec { entries: vec![graft] }, None).unwrap();
-        let numbered = Numbered::new(Arc::new(view), User::new(0, 0));
-        let shown = numbered.lookup(numbered.root(), b"shown").unwrap();
+        let inode_view = InodeView::new(Arc::new(view), User::new(0, 0));
+        let shown = inode_view.lookup(inode_view.root(), b"shown").unwrap();
         let (mut found, mut last) = (Vec::new(), 0);
         loop {
-            let (entries, end) = numbered.list_behind(shown, last, 3).unwrap();
+            let (entries, end) = inode_view.list_behind(shown, last, 3).unwrap();
             last = entries.last().map_or(last, |entry| entry.id);
             found.extend(entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()));
             if end {
                 break;
             }
-            numbered.behind().clear();
+            inode_view.behind().clear();
         }
         assert_eq!(found.len(), names.len() + 2, "with . and ..: {found:?}");
         assert!(names.iter().all(|name| found.contains(name)), "{found:?}");
-        assert_eq!(numbered.list_behind(shown, u64::MAX, 3).unwrap_err(), Error::Invalid);
+        assert_eq!(inode_view.list_behind(shown, u64::MAX, 3).unwrap_err(), Error::Invalid);
     }
 }
