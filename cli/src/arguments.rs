@@ -11,13 +11,16 @@ use crate::commands::CommandLine;
 use crate::error::CommandError;
 use crate::failures::UsageError;
 use crate::output;
-use crate::terminal::Inner;
+use crate::terminal::WorkerTerminal;
 
 /// Reads a command line, the program's name first. None if it asked for help or the version, which is then printed.
 ///
 /// # Errors
 /// [`UsageError`].
-pub fn read(words: &[OsString], terminal: Option<Inner>) -> Result<Option<CommandLine>, CommandError> {
+pub fn read(
+    words: &[OsString],
+    terminal: Option<WorkerTerminal>,
+) -> Result<Option<CommandLine>, CommandError> {
     match CommandLine::try_parse_from(words) {
         Ok(mut line) => {
             line.globals.terminal = terminal;

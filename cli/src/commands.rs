@@ -11,7 +11,7 @@ mod compare;
 mod completions;
 mod daemon;
 mod doctor;
-mod entering;
+mod entry_mode;
 mod external_builder;
 mod in_view;
 mod learn;

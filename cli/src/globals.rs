@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::terminal::Inner;
+use crate::terminal::WorkerTerminal;
 
 /// On Linux empty after the machine has started. On macOS it stays, with what has been found out about the system.
 pub const STATE_DIR: &str =
@@ -31,5 +31,5 @@ pub struct Globals {
     pub socket: PathBuf,
     /// The terminal that this process was started on for its program, by another loopbox.
     #[arg(skip)]
-    pub terminal: Option<Inner>,
+    pub terminal: Option<WorkerTerminal>,
 }

@@ -1,6 +1,6 @@
 //! What to do about an error: the one table from kinds of errors to hints and exit codes.
 
-mod entering;
+mod session;
 
 use std::error::Error;
 
@@ -76,7 +76,7 @@ pub fn of(error: &Any) -> Vec<String> {
         .or_else(|| error.downcast_ref().and_then(store))
         .or_else(|| error.downcast_ref().and_then(settings))
         .or_else(|| error.downcast_ref().and_then(through_nix));
-    let hint = hint.or_else(|| entering::hint(error));
+    let hint = hint.or_else(|| session::hint(error));
     hint.into_iter().collect()
 }
 
@@ -93,7 +93,7 @@ pub fn exit_code(error: &Any) -> Option<u8> {
     {
         return Some(NIX_ERROR);
     }
-    if let Some(code) = entering::exit_code(error) {
+    if let Some(code) = session::exit_code(error) {
         return Some(code);
     }
     match (error.downcast_ref(), error.downcast_ref()) {

@@ -39,21 +39,21 @@ pub struct TerminalError(#[from] pub io::Error);
 
 /// The worker's side: its standard input is a terminal for its program alone.
 #[derive(Clone, Debug)]
-pub struct Inner {
+pub struct WorkerTerminal {
     front: Arc<UnixStream>,
 }
 
 /// Takes what a front has put before the words of the command line.
-pub fn take_word(words: &mut Vec<OsString>) -> Option<Inner> {
+pub fn take_word(words: &mut Vec<OsString>) -> Option<WorkerTerminal> {
     if words.get(1).is_none_or(|word| word != WORD) {
         return None;
     }
     let number = words.drain(1..words.len().min(3)).nth(1)?.to_str()?.parse().ok()?;
     let front = sandbox::inherited(number).ok()?;
-    Some(Inner { front: Arc::new(front.into()) })
+    Some(WorkerTerminal { front: Arc::new(front.into()) })
 }
 
-impl Inner {
+impl WorkerTerminal {
     /// Has loopbox asked to stop when its front is gone.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Inner {
     }
 }
 
-impl SessionTerminal for Inner {
+impl SessionTerminal for WorkerTerminal {
     fn begin(&self, uid: u32) -> io::Result<()> {
         nix::unistd::fchown(io::stdin(), Some(Uid::from_raw(uid)), None)?;
         self.tell(BEGUN);

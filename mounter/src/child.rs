@@ -87,9 +87,9 @@ impl Handle {
         while !self.has_ended(PollTimeout::NONE) {}
     }
 
-    pub(crate) fn has_ended(&self, patience: PollTimeout) -> bool {
+    pub(crate) fn has_ended(&self, timeout: PollTimeout) -> bool {
         let mut ended = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-        !matches!(poll(&mut ended, patience), Ok(0) | Err(Errno::EINTR))
+        !matches!(poll(&mut ended, timeout), Ok(0) | Err(Errno::EINTR))
     }
 }
 

@@ -166,7 +166,7 @@ mod tests {
     use std::sync::mpsc;
 
     /// How long a test waits for something that should happen at once.
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     fn watch(limits: Limits) -> (LimitWatch, mpsc::Receiver<()>) {
         let (stop, (sender, stopped)) = (Cancel::default(), mpsc::channel());
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_build_that_takes_too_long_is_stopped() {
         let (watch, stopped) = watch(Limits { time: Some(1), silence: Some(500), log: None });
-        stopped.recv_timeout(PATIENCE).unwrap();
+        stopped.recv_timeout(TIMEOUT).unwrap();
         assert_eq!(watch.end().unwrap().to_string(), "timed out after 1 seconds");
     }
 
@@ -188,7 +188,7 @@ mod tests {
         let began = Instant::now();
         std::thread::sleep(Duration::from_millis(500));
         watch.monitor().wrote(1);
-        stopped.recv_timeout(PATIENCE).unwrap();
+        stopped.recv_timeout(TIMEOUT).unwrap();
         assert!(began.elapsed() >= Duration::from_millis(1500));
         assert_eq!(watch.end().unwrap().to_string(), "timed out after 1 seconds of silence");
     }

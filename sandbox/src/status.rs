@@ -17,7 +17,7 @@ use crate::recovery::{StateDir, StateError};
 pub(crate) use listener::{StatusEvent, StatusInfo, StatusListener};
 
 /// How long a session may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest answer that is read, in bytes: paths and some dozens of numbers.
 const ANSWER_MAX: u64 = 1 << 20;
@@ -78,7 +78,7 @@ fn debug(socket: &Path, error: &io::Error) {
 
 fn ask(socket: &Path) -> io::Result<ServerStatus> {
     let connection = listener::at(socket, |path| UnixStream::connect(path))?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
     let mut answer = Vec::new();
     connection.take(ANSWER_MAX).read_to_end(&mut answer)?;
     let served: ServerStatus = serde_json::from_slice(&answer)?;

@@ -14,7 +14,7 @@ use sandbox::cancel::Cancel;
 use sandbox::program::which;
 
 /// How long it may take for one output. Ours is shown if it takes longer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of what it says that are shown: some thousand lines.
 const TEXT_MAX: u64 = 64 << 10;
 /// Its exit status if there are differences.
@@ -26,7 +26,7 @@ const NOBODY: u32 = 65534;
 #[derive(Debug)]
 pub struct Diffoscope {
     program: PathBuf,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// Why it shows nothing.
@@ -49,12 +49,12 @@ pub enum DiffoscopeError {
         status: ExitStatus,
     },
     /// It was killed.
-    #[error("{program:?} took more than {} s", patience.as_secs())]
+    #[error("{program:?} took more than {} s", timeout.as_secs())]
     TooLong {
         /// The program.
         program: PathBuf,
         /// How long it may take.
-        patience: Duration,
+        timeout: Duration,
     },
 }
 
@@ -62,7 +62,7 @@ impl Diffoscope {
     /// The one in PATH, if there is one.
     pub fn find() -> Option<Diffoscope> {
         let program = which("diffoscope".as_ref()).ok()?;
-        Some(Diffoscope { program, patience: PATIENCE })
+        Some(Diffoscope { program, timeout: TIMEOUT })
     }
 
     /// What it says of two trees in a directory, which everybody may enter: it reads what a build has made, so it is executed as
@@ -93,7 +93,7 @@ impl Diffoscope {
         drop(command);
         let Heard { text, status, killed } = self.hear(child, heard, cancel).map_err(failed)?;
         if killed {
-            return Err(DiffoscopeError::TooLong { program: program(), patience: self.patience });
+            return Err(DiffoscopeError::TooLong { program: program(), timeout: self.timeout });
         }
         let is_cut = text.len() as u64 == TEXT_MAX;
         if !is_cut && status.code() != Some(DIFFERS) {
@@ -112,9 +112,9 @@ impl Diffoscope {
         };
         let _stoppable = cancel.on_cancel(kill);
         let (ended, waiting) = mpsc::channel::<()>();
-        let patience = self.patience;
+        let timeout = self.timeout;
         let timer = thread::spawn(move || {
-            let killed = waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+            let killed = waiting.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout);
             if killed {
                 kill();
             }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     /// What a program says that does this, in a directory that has `before` and `now`.
-    fn said(script: &str, patience: Duration) -> Result<String, DiffoscopeError> {
+    fn said(script: &str, timeout: Duration) -> Result<String, DiffoscopeError> {
         let place = tempfile::tempdir().unwrap();
         let program = place.path().join("diffoscope");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -155,12 +155,12 @@ mod tests {
         }
         fs::write(place.path().join("before"), "one\n").unwrap();
         fs::write(place.path().join("now"), "two\n").unwrap();
-        Diffoscope { program, patience }.compare(place.path(), ["before", "now"], &Cancel::default())
+        Diffoscope { program, timeout }.compare(place.path(), ["before", "now"], &Cancel::default())
     }
 
     #[test]
     fn it_is_given_both_and_has_no_power() {
-        let text = said("echo $*; cat before now; echo; echo user $(id -u); exit 1", PATIENCE).unwrap();
+        let text = said("echo $*; cat before now; echo; echo user $(id -u); exit 1", TIMEOUT).unwrap();
         let uid = if geteuid().is_root() { NOBODY } else { geteuid().as_raw() };
         assert_eq!(text, format!("--text - ./before ./now\none\ntwo\n\nuser {uid}"));
     }
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_fails_or_finds_nothing_shows_nothing() {
         for script in ["echo trouble; exit 2", "exit 0", "kill -9 $$"] {
-            let error = said(script, PATIENCE).unwrap_err();
+            let error = said(script, TIMEOUT).unwrap_err();
             assert!(matches!(error, DiffoscopeError::Failed { .. }), "{script}: {error}");
         }
     }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn no_more_is_heard_than_somebody_reads() {
-        let text = said("while :; do echo more; done", PATIENCE).unwrap();
+        let text = said("while :; do echo more; done", TIMEOUT).unwrap();
         let (shown, end) = text.split_at(TEXT_MAX as usize);
         assert!(shown.starts_with("more\nmore\n"));
         assert_eq!(end, "\n[the rest is not shown]");

@@ -2,9 +2,9 @@
 
 mod execute;
 mod links;
+mod log_arguments;
 pub(super) mod progress;
 pub(super) mod results;
-mod shown;
 #[cfg(target_os = "linux")]
 mod through_nix;
 
@@ -14,7 +14,7 @@ use builder::variation::Variation;
 
 pub use execute::execute;
 
-use shown::ShownArguments;
+use log_arguments::LogArguments;
 
 use crate::backend_arguments::BackendArguments;
 use crate::conditions::ConditionArguments;
@@ -67,7 +67,7 @@ pub struct Arguments {
     #[arg(long, visible_alias = "no-link", conflicts_with = "out_link")]
     no_out_link: bool,
     #[command(flatten)]
-    shown: ShownArguments,
+    shown: LogArguments,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,

@@ -1,4 +1,4 @@
-//! What `build`, `shell` and `compare` have in common: the surroundings of builds, and building.
+//! What `build`, `shell` and `compare` have in common: the builder with its settings, and building.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use sandbox::backend::Kind;
 use sandbox::jail::Spawner;
 use sandbox::recovery::{RecoveredRun, StateDir};
 
-use super::{entering, need_root};
+use super::{entry_mode, need_root};
 use crate::error::CommandError;
 use crate::globals::Globals;
 use crate::itself;
 #[cfg(target_os = "linux")]
-use crate::means::Means;
+use crate::session_host::SessionHost;
 use crate::signals::Interrupt;
 use crate::targets::EvaluationArguments;
 
-/// What every command that builds begins with.
-pub struct Start {
+/// What every command that builds needs first.
+pub struct BuildSetup {
     /// Stops what is built.
     pub interrupt: Interrupt,
     /// The store.
@@ -31,13 +31,13 @@ pub struct Start {
     pub settings: Settings,
 }
 
-impl Start {
+impl BuildSetup {
     /// Asks Nix for its settings.
-    pub fn make(interrupt: Interrupt, evaluation: &EvaluationArguments) -> Result<Start, CommandError> {
+    pub fn make(interrupt: Interrupt, evaluation: &EvaluationArguments) -> Result<BuildSetup, CommandError> {
         let store = evaluation.store()?;
         let settings = store.settings()?;
         settings.check_supported()?;
-        Ok(Start { interrupt, store, settings })
+        Ok(BuildSetup { interrupt, store, settings })
     }
 }
 
@@ -47,21 +47,21 @@ pub fn sandbox_paths(settings: &Settings, given: &[String]) -> Result<Vec<Sandbo
     SandboxPath::parse_all(settings.sandbox_paths.iter().map(String::as_str).chain(given))
 }
 
-/// Who builds. What dead runs have left is swept first.
+/// The builder. What killed runs left behind is removed first.
 pub fn builder(
-    start: Start,
+    setup: BuildSetup,
     options: Options,
     backend: Kind,
     globals: &Globals,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<Builder>, CommandError> {
     need_root()?;
-    let Start { interrupt, store, settings } = start;
+    let BuildSetup { interrupt, store, settings } = setup;
     let state = StateDir::open(&globals.state_dir)?;
     sweep_and_make_writable(&state, store.directory())?;
     builder::sweep::sweep(&globals.state_dir, &store)?;
     let loopbox = itself::program()?;
-    let mac = entering::host(&state, &globals.state_dir, &loopbox)?;
+    let mac = entry_mode::host(&state, &globals.state_dir, &loopbox)?;
     Ok(Arc::new(Builder {
         host: Host { mac, ..Host::look(&settings) },
         users: BuildUsers::of_group(&settings.build_users_group, store.state())?,
@@ -81,14 +81,14 @@ pub fn builder(
 /// The same for somebody whose views loopbox's daemon makes. Nix's daemon builds for him.
 #[cfg(target_os = "linux")]
 pub fn builder_by_daemon(
-    start: Start,
+    setup: BuildSetup,
     options: Options,
-    means: &Means,
+    host: &SessionHost,
     globals: &Globals,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<Builder>, CommandError> {
-    let Start { interrupt, store, settings } = start;
-    let state = means.state(globals)?;
+    let BuildSetup { interrupt, store, settings } = setup;
+    let state = host.state(globals)?;
     state.sweep()?;
     Ok(Arc::new(Builder {
         host: Host::look(&settings),
@@ -107,7 +107,7 @@ pub fn builder_by_daemon(
     }))
 }
 
-/// Takes away what dead runs left, some of which may be in a store that only Nix and loopbox find writable.
+/// Removes what killed runs left behind, some of which may be in a store that only Nix and loopbox find writable.
 pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<RecoveredRun>, CommandError> {
     // Before this process has mounts of its own: what a dead run has mounted is the machine's.
     #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "the store is as it is"))]

@@ -1,4 +1,4 @@
-//! `loopbox clean`: take away what killed runs have left.
+//! `loopbox clean`: remove what killed runs left behind.
 
 use std::path::PathBuf;
 
@@ -14,8 +14,8 @@ use crate::output;
 
 /// Something could not be removed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot remove {path:?}, which a dead run left behind: {problem}")]
-struct Left {
+#[error("cannot remove {path:?}, which a killed run left behind: {problem}")]
+struct NotRemoved {
     path: PathBuf,
     problem: String,
 }
@@ -41,7 +41,7 @@ pub fn execute(globals: &Globals) -> CommandResult {
         output::print(format!("removed {}", output::name(path)))?;
     }
     match left {
-        Some((path, problem)) => Err(Left { path, problem }.into()),
+        Some((path, problem)) => Err(NotRemoved { path, problem }.into()),
         None => Ok(Status::Done),
     }
 }

@@ -50,7 +50,7 @@ pub struct Arguments {
 /// The results of all comparisons.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Report {
+struct ComparisonReport {
     /// Derivation by derivation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     derivations: Vec<Comparison>,

@@ -14,16 +14,16 @@ use sandbox::{
     WorkDir, WorkDirError, phantom, unused_directory,
 };
 
-use super::entering;
+use super::entry_mode;
 use crate::error::CommandError;
 use crate::exit::Status;
 use crate::failures::RunError;
 use crate::globals::Globals;
 use crate::itself;
-use crate::means::Means;
+use crate::session_host::SessionHost;
 use crate::signals::Interrupt;
 
-/// A command, and how it is run.
+/// A command, and how it is run in its view.
 pub struct InView<'a> {
     /// What is asked for.
     pub request: &'a Request,
@@ -37,19 +37,19 @@ pub struct InView<'a> {
     base: PathBuf,
 }
 
-/// What became of it.
-pub enum Ran {
+/// How it ended.
+pub enum InViewOutcome {
     /// loopbox was asked to stop.
     Interrupted(Status),
     /// It has ended, or could not begin.
-    Ended(Box<Over>),
+    Ended(Box<EndedCommand>),
 }
 
 /// A command that has ended.
-pub struct Over {
+pub struct EndedCommand {
     /// The command, and its view.
     pub command: Command,
-    /// How it went.
+    /// The outcome of its session.
     pub ended: Result<SessionOutcome, SessionError>,
     /// Whether all that it printed was passed on.
     carried: Result<(), StreamError>,
@@ -74,7 +74,7 @@ impl<'a> InView<'a> {
     /// # Errors
     /// What is asked for cannot be shown.
     pub fn plan(&self) -> Result<Command, CommandError> {
-        let simplest = self.plan_for(entering::simplest())?;
+        let simplest = self.plan_for(entry_mode::simplest())?;
         simplest.view.validate()?;
         Ok(simplest)
     }
@@ -91,16 +91,16 @@ impl<'a> InView<'a> {
     ///
     /// # Errors
     /// The view cannot be made, or the command is not in it.
-    pub fn run(self, simplest: Command, globals: &Globals) -> Result<Ran, CommandError> {
-        let means = Means::find(globals)?;
+    pub fn run(self, simplest: Command, globals: &Globals) -> Result<InViewOutcome, CommandError> {
+        let host = SessionHost::find(globals)?;
         let interrupt = Interrupt::watch()?;
         if let Some(inner) = &globals.terminal {
             inner.watch(&interrupt)?;
         }
-        let state = means.state(globals)?;
+        let state = host.state(globals)?;
         state.sweep()?;
         let loopbox = itself::program()?;
-        let mut command = match entering::host(&state, &globals.state_dir, &loopbox)? {
+        let mut command = match entry_mode::host(&state, &globals.state_dir, &loopbox)? {
             None => simplest,
             mac => self.plan_for(mac)?,
         };
@@ -116,7 +116,7 @@ impl<'a> InView<'a> {
             user: &user,
             backend: &*backend,
             work_dir: &work_dir,
-            privilege: means.privilege(),
+            privilege: host.privilege(),
             serve: ServeOptions {
                 recording: self.recording,
                 local: &command.local,
@@ -139,13 +139,13 @@ impl<'a> InView<'a> {
         });
         let carried = streams.finish();
         if let Some(status) = interrupt.status() {
-            return Ok(Ran::Interrupted(status));
+            return Ok(InViewOutcome::Interrupted(status));
         }
-        Ok(Ran::Ended(Box::new(Over { command, ended, carried })))
+        Ok(InViewOutcome::Ended(Box::new(EndedCommand { command, ended, carried })))
     }
 }
 
-impl Over {
+impl EndedCommand {
     /// The command's status. A program that could not start says little or nothing about it: the kernel answers ENOENT for a
     /// missing loader too, and some loaders only exit.
     ///

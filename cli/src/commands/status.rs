@@ -24,7 +24,7 @@ use crate::signals::Interrupt;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How soon a signal is heard meanwhile.
-const LISTEN: Duration = Duration::from_millis(50);
+const SIGNAL_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Show the sessions of this machine: who runs what, calls a second, bytes and memory; on a terminal until Ctrl-C
 #[derive(Debug, clap::Args)]
@@ -37,10 +37,10 @@ pub struct Arguments {
     once: bool,
 }
 
-/// A session, and how fast it goes.
+/// A session, with its calls per second.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Moving {
+struct SessionRate {
     #[serde(flatten)]
     session: SessionStatus,
     calls_per_second: Option<f64>,
@@ -62,7 +62,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
             }
             return Ok(status);
         }
-        let now = moving(&before, &state)?;
+        let now = with_rates(&before, &state)?;
         match &line {
             Some(line) => line.set_message(table(&now)),
             None if arguments.json => {
@@ -74,27 +74,27 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
                 return Ok(Status::Done);
             }
         }
-        before = now.into_iter().map(|moving| moving.session).collect();
+        before = now.into_iter().map(|with_rates| with_rates.session).collect();
     }
 }
 
 /// Waits a while; the status if a signal comes.
 fn wait(interrupt: &Interrupt) -> Option<Status> {
-    (0..INTERVAL.as_millis() / LISTEN.as_millis()).find_map(|_| {
-        sleep(LISTEN);
+    (0..INTERVAL.as_millis() / SIGNAL_POLL_INTERVAL.as_millis()).find_map(|_| {
+        sleep(SIGNAL_POLL_INTERVAL);
         interrupt.status()
     })
 }
 
 fn table_line(sessions: &[SessionStatus]) -> Result<ProgressBar, CommandError> {
     let line = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{msg}")?);
-    let still = |session: &SessionStatus| Moving { session: session.clone(), calls_per_second: None };
+    let still = |session: &SessionStatus| SessionRate { session: session.clone(), calls_per_second: None };
     line.set_message(table(&sessions.iter().map(still).collect::<Vec<_>>()));
     Ok(line)
 }
 
 /// What lives now, and how fast it went since then, or since it began.
-fn moving(before: &[SessionStatus], state: &StateDir) -> Result<Vec<Moving>, StateError> {
+fn with_rates(before: &[SessionStatus], state: &StateDir) -> Result<Vec<SessionRate>, StateError> {
     let served = before.iter().filter_map(|session| session.served.as_ref());
     let before: HashMap<u32, (u64, f64)> =
         served.map(|served| (served.server_pid, (served.nfs_calls.total(), served.seconds))).collect();
@@ -104,19 +104,19 @@ fn moving(before: &[SessionStatus], state: &StateDir) -> Result<Vec<Moving>, Sta
             now.nfs_calls.total().saturating_sub(calls) as f64
                 / (now.seconds - seconds).max(f64::MIN_POSITIVE)
         });
-        Moving { session, calls_per_second }
+        SessionRate { session, calls_per_second }
     };
     Ok(sessions(state)?.into_iter().map(moves).collect())
 }
 
-fn table(sessions: &[Moving]) -> String {
+fn table(sessions: &[SessionRate]) -> String {
     if sessions.is_empty() {
         return "no sessions".into();
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["pid", "user", "program", "for", "calls", "calls/s", "read", "written", "memory"]);
-    for Moving { session, calls_per_second } in sessions {
+    for SessionRate { session, calls_per_second } in sessions {
         let mut row = vec![session.pid.to_string()];
         row.extend(session.served.iter().flat_map(|served| of_served(served, *calls_per_second)));
         table.add_row(row);

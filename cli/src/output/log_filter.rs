@@ -47,7 +47,7 @@ impl LogFilter {
                 self.end_line(shown);
                 shown.push('\n');
             }
-            let mut kept = Kept { shown, colour: self.colour, coloured: &mut self.coloured };
+            let mut kept = LineFilter { shown, colour: self.colour, coloured: &mut self.coloured };
             self.parser.advance(&mut kept, in_seven_bits(line).as_bytes());
         }
     }
@@ -77,14 +77,14 @@ fn in_seven_bits(line: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// Takes what is kept.
-struct Kept<'a> {
+/// Receives what the parser finds, and keeps what is allowed.
+struct LineFilter<'a> {
     shown: &'a mut String,
     colour: bool,
     coloured: &'a mut bool,
 }
 
-impl Perform for Kept<'_> {
+impl Perform for LineFilter<'_> {
     fn print(&mut self, char: char) {
         if !char.is_control() {
             self.shown.push(char);

@@ -11,7 +11,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::carry::Carrier;
 use super::streams::Streams;
-use super::{Inner, TerminalError, WORD, fit, open_terminal};
+use super::{TerminalError, WORD, WorkerTerminal, fit, open_terminal};
 use crate::exit::Status;
 use crate::itself;
 
@@ -20,7 +20,7 @@ use crate::itself;
 ///
 /// # Errors
 /// When there is no such terminal to be had.
-pub fn run(worker: Option<&Inner>) -> Result<Option<Status>, TerminalError> {
+pub fn run(worker: Option<&WorkerTerminal>) -> Result<Option<Status>, TerminalError> {
     if worker.is_some() || !Defence::Terminal.stands() {
         return Ok(None);
     }

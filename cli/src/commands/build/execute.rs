@@ -18,7 +18,7 @@ use sandbox::limits::Limits;
 #[cfg(target_os = "linux")]
 use super::through_nix;
 use super::{Arguments, links, results};
-use crate::commands::builds::{self, Start};
+use crate::commands::builds::{self, BuildSetup};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::failures::UsageError;
@@ -29,27 +29,27 @@ use crate::signals::Interrupt;
 
 /// Loads the graph, builds what is missing, and answers.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
-    let start = Start::make(Interrupt::watch()?, &arguments.evaluation)?;
+    let setup = BuildSetup::make(Interrupt::watch()?, &arguments.evaluation)?;
     arguments.report.check(arguments.provided.backend)?;
     arguments.check_variations()?;
     arguments.conditions.check(&arguments.provided)?;
-    let Start { store, settings, interrupt } = &start;
+    let BuildSetup { store, settings, interrupt } = &setup;
     let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
     let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
         #[cfg(target_os = "linux")]
         Err(GraphError::Kind { source: KindError::UnknownPath { .. }, .. }) => {
-            return through_nix::execute(arguments, globals, &start, &roots, true);
+            return through_nix::execute(arguments, globals, &setup, &roots, true);
         }
         graph => graph?,
     };
     #[cfg(target_os = "linux")]
     if !geteuid().is_root() && !arguments.dry_run {
-        return through_nix::execute(arguments, globals, &start, &roots, !graph.missing.is_empty());
+        return through_nix::execute(arguments, globals, &setup, &roots, !graph.missing.is_empty());
     }
     let progress = arguments.shown.progress();
     let (options, interrupt) = (arguments.options(settings)?, interrupt.clone());
     let observer = Arc::new(progress.clone());
-    let builder = builds::builder(start, options, arguments.provided.backend, globals, observer)?;
+    let builder = builds::builder(setup, options, arguments.provided.backend, globals, observer)?;
     if arguments.dry_run {
         results::print(&results::plans(&builder, &graph))?;
         return Ok(Status::Done);

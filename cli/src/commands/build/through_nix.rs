@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 use super::{Arguments, links, results};
-use crate::commands::builds::{self, Start};
+use crate::commands::builds::{self, BuildSetup};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::failures::UsageError;
@@ -22,11 +22,11 @@ use crate::{itself, output};
 pub fn execute(
     arguments: &Arguments,
     globals: &Globals,
-    start: &Start,
+    setup: &BuildSetup,
     roots: &[StorePath],
     is_missing: bool,
 ) -> CommandResult {
-    let Start { interrupt, store, settings } = start;
+    let BuildSetup { interrupt, store, settings } = setup;
     let is_root = geteuid().is_root();
     let what = match is_root {
         true => "outputs whose paths are not known before the build",

@@ -18,7 +18,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::Arguments;
 use super::log::{HookLog, tell};
-use crate::commands::builds::{self, Start};
+use crate::commands::builds::{self, BuildSetup};
 use crate::commands::need_root;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::{NIX_ERROR, Status};
@@ -42,7 +42,7 @@ const STRUCTURED: &str = "__json";
 type Nix = Connection<StdinLock<'static>, Stderr>;
 
 /// What an accepted derivation is built with.
-struct Accepted {
+struct AcceptedOffer {
     path: StorePath,
     derivation: Derivation<'static>,
     seat: Seat,
@@ -52,13 +52,13 @@ struct Accepted {
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let log = HookLog::inherit()?;
     let mut nix = Connection::new(io::stdin().lock(), io::stderr());
-    let told = nix.settings()?;
+    let hook_settings = nix.settings()?;
     let store = Store::from_environment();
-    let (mut settings, turns) = match prepare(arguments, globals, &store, &told) {
+    let (mut settings, turns) = match prepare(arguments, globals, &store, &hook_settings) {
         Ok(prepared) => prepared,
         Err(error) => return refuse_all(&mut nix, &error),
     };
-    let Some(Accepted { path, derivation, seat }) = accept(&mut nix, &store, &settings, &turns)? else {
+    let Some(AcceptedOffer { path, derivation, seat }) = accept(&mut nix, &store, &settings, &turns)? else {
         return Ok(Status::Done);
     };
     let _turn = turns.wait(&seat)?;
@@ -70,9 +70,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let stop = interrupt.clone();
     log.watch(move || stop.stop(SIGHUP))?;
     // From here on Nix listens to the log and to messages alone.
-    let start = Start { interrupt, store, settings };
-    match options(arguments, &start.settings)
-        .and_then(|options| build(start, options, globals, log, &path, &derivation))
+    let setup = BuildSetup { interrupt, store, settings };
+    match options(arguments, &setup.settings)
+        .and_then(|options| build(setup, options, globals, log, &path, &derivation))
     {
         Ok(status) => Ok(status),
         Err(error) => {
@@ -86,10 +86,10 @@ fn prepare(
     arguments: &Arguments,
     globals: &Globals,
     store: &Store,
-    told: &BTreeMap<String, String>,
+    hook_settings: &BTreeMap<String, String>,
 ) -> Result<(Settings, Turns), CommandError> {
     need_root()?;
-    let settings = store.told_settings(told, (0, 0))?;
+    let settings = store.told_settings(hook_settings, (0, 0))?;
     settings.check_supported()?;
     settings.check_store()?;
     StateDir::open(&globals.state_dir)?;
@@ -112,7 +112,7 @@ fn accept(
     store: &Store,
     settings: &Settings,
     turns: &Turns,
-) -> Result<Option<Accepted>, CommandError> {
+) -> Result<Option<AcceptedOffer>, CommandError> {
     while let Some(offer) = nix.offer()? {
         let (path, derivation) = match offer.derivation(store, settings) {
             Ok(found) => found,
@@ -126,7 +126,7 @@ fn accept(
         match turns.seat()? {
             Some(seat) => {
                 nix.accept(MACHINE)?;
-                return Ok(Some(Accepted { path, derivation, seat }));
+                return Ok(Some(AcceptedOffer { path, derivation, seat }));
             }
             None => nix.postpone()?,
         }
@@ -141,15 +141,15 @@ fn why_not(path: &str, declined: &Declined) -> String {
 
 /// Builds: Nix finds the outputs registered.
 fn build(
-    start: Start,
+    setup: BuildSetup,
     options: Options,
     globals: &Globals,
     log: HookLog,
     path: &StorePath,
     derivation: &Derivation<'_>,
 ) -> CommandResult {
-    let interrupt = start.interrupt.clone();
-    let builder = builds::builder(start, options, Kind::Nfs, globals, Arc::new(log))?;
+    let interrupt = setup.interrupt.clone();
+    let builder = builds::builder(setup, options, Kind::Nfs, globals, Arc::new(log))?;
     let slot = BuildSlot { slot: None, maker: builder.store.maker(), when: RegisterWhen::Now };
     match builder.build(path, derivation, Purpose::Make, slot) {
         Ok(built) => {

@@ -13,7 +13,7 @@ use sandbox::limits::Limits;
 
 use super::Arguments;
 use crate::commands::build::{progress::Progress, results};
-use crate::commands::builds::{self, Start};
+use crate::commands::builds::{self, BuildSetup};
 use crate::commands::need_root;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::{DIFFERS, NOT_BUILT, Status};
@@ -27,8 +27,8 @@ use crate::signals::Interrupt;
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.check()?;
     need_root()?;
-    let start = Start::make(Interrupt::watch()?, &arguments.evaluation)?;
-    let Start { store, settings, interrupt } = &start;
+    let setup = BuildSetup::make(Interrupt::watch()?, &arguments.evaluation)?;
+    let BuildSetup { store, settings, interrupt } = &setup;
     let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
     let options = Options {
         cores: arguments.cores,
@@ -39,7 +39,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         ..Options::default()
     };
     let (progress, interrupt) = (Progress::new(false), interrupt.clone());
-    let builder = builds::builder(start, options, Kind::Nfs, globals, Arc::new(progress.clone()))?;
+    let builder = builds::builder(setup, options, Kind::Nfs, globals, Arc::new(progress.clone()))?;
     let mut all = Vec::new();
     for root in &roots {
         let finished = builds::inputs_of(&builder, root)?;

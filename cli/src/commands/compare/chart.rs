@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use sandbox::backend::Kind;
 
-use super::table::Took;
+use super::table::BackendStats;
 
 const WIDTH: u32 = 760;
 const BAR: u32 = 22;
@@ -17,19 +17,23 @@ const TOP: u32 = 30;
 const BOTTOM: u32 = 12;
 
 /// The times of one phase, a bar for each backend, in milliseconds.
-pub fn bars(title: &str, took: &[Took], milliseconds: impl Fn(&Took) -> f64) -> io::Result<String> {
-    let height = TOP + BOTTOM + BAR * took.len() as u32;
-    let longest = took.iter().map(&milliseconds).fold(f64::MIN_POSITIVE, f64::max);
+pub fn bars(
+    title: &str,
+    backend_stats: &[BackendStats],
+    milliseconds: impl Fn(&BackendStats) -> f64,
+) -> io::Result<String> {
+    let height = TOP + BOTTOM + BAR * backend_stats.len() as u32;
+    let longest = backend_stats.iter().map(&milliseconds).fold(f64::MIN_POSITIVE, f64::max);
     let mut text = String::new();
-    draw(&mut text, title, took, milliseconds, (height, longest)).map_err(io::Error::other)?;
+    draw(&mut text, title, backend_stats, milliseconds, (height, longest)).map_err(io::Error::other)?;
     Ok(text)
 }
 
 fn draw(
     text: &mut String,
     title: &str,
-    took: &[Took],
-    milliseconds: impl Fn(&Took) -> f64,
+    backend_stats: &[BackendStats],
+    milliseconds: impl Fn(&BackendStats) -> f64,
     (height, longest): (u32, f64),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let area = SVGBackend::with_string(text, (WIDTH, height)).into_drawing_area();
@@ -37,15 +41,15 @@ fn draw(
     let ink = RGBColor(40, 44, 52);
     area.draw(&Text::new(title.to_owned(), (0, 4), font(15).style(FontStyle::Bold).color(&ink)))?;
     let room = f64::from(WIDTH as i32 - LEFT - RIGHT);
-    for (number, took) in took.iter().enumerate() {
-        let value = milliseconds(took);
+    for (number, backend_stats) in backend_stats.iter().enumerate() {
+        let value = milliseconds(backend_stats);
         let top = (TOP + BAR * number as u32) as i32;
         let (middle, end) = (top + BAR as i32 / 2, LEFT + (value / longest * room).round().max(1.0) as i32);
         let at = |horizontal| Pos::new(horizontal, VPos::Center);
         let name = font(13).color(&ink).pos(at(HPos::Right));
-        area.draw(&Text::new(took.backend.to_string(), (LEFT - 8, middle), name))?;
+        area.draw(&Text::new(backend_stats.backend.to_string(), (LEFT - 8, middle), name))?;
         let bar = [(LEFT, top + 3), (end, top + BAR as i32 - 3)];
-        area.draw(&Rectangle::new(bar, color(took.backend).filled()))?;
+        area.draw(&Rectangle::new(bar, color(backend_stats.backend).filled()))?;
         let number = font(13).color(&ink).pos(at(HPos::Left));
         area.draw(&Text::new(format!("{value:.1} ms"), (end + 6, middle), number))?;
     }

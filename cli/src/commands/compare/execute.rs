@@ -14,9 +14,9 @@ use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
 use sandbox::temporary_directory;
 
-use super::{Arguments, Report, html, table};
+use super::{Arguments, ComparisonReport, html, table};
 use crate::commands::build::progress::waiting_for;
-use crate::commands::builds::{self, Start};
+use crate::commands::builds::{self, BuildSetup};
 use crate::commands::{mount, need_root};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::{DIFFERS, NOT_BUILT, Status};
@@ -40,7 +40,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let interrupt = Interrupt::watch()?;
     let compared = match &arguments.view {
         Some(view) => arguments.views(view, globals, &interrupt),
-        None => arguments.builds(Start::make(interrupt.clone(), &arguments.evaluation)?, globals),
+        None => arguments.builds(BuildSetup::make(interrupt.clone(), &arguments.evaluation)?, globals),
     };
     // What was interrupted has failed, and that is no news.
     if let Some(status) = interrupt.status() {
@@ -69,10 +69,10 @@ impl Arguments {
         Err(UsageError { message: "a backend is named twice".into(), hints })
     }
 
-    fn builds(&self, mut start: Start, globals: &Globals) -> Result<Report, CommandError> {
+    fn builds(&self, mut setup: BuildSetup, globals: &Globals) -> Result<ComparisonReport, CommandError> {
         // Nothing of a comparison stays in the store or beside it.
-        start.settings.keep_build_log = false;
-        let Start { store, settings, .. } = &start;
+        setup.settings.keep_build_log = false;
+        let BuildSetup { store, settings, .. } = &setup;
         let roots = self.evaluation.derivations(store, &self.targets)?;
         let options = Options {
             cores: self.cores,
@@ -80,17 +80,22 @@ impl Arguments {
             limits: Limits::new(settings.timeout, settings.max_silent_time, settings.max_build_log_size),
             ..Options::default()
         };
-        let builder = builds::builder(start, options, Kind::Nfs, globals, Arc::new(Quiet))?;
+        let builder = builds::builder(setup, options, Kind::Nfs, globals, Arc::new(Quiet))?;
         let wanted = Wanted { backends: self.backends.clone(), rounds: self.rounds };
         let mut derivations = Vec::new();
         for root in &roots {
             output::tell(format_args!("comparing {}", builder.store.locate(root).display()));
             derivations.push(compare_one(&builder, root, &wanted)?);
         }
-        Ok(Report { derivations, view: None })
+        Ok(ComparisonReport { derivations, view: None })
     }
 
-    fn views(&self, file: &Path, globals: &Globals, interrupt: &Interrupt) -> Result<Report, CommandError> {
+    fn views(
+        &self,
+        file: &Path,
+        globals: &Globals,
+        interrupt: &Interrupt,
+    ) -> Result<ComparisonReport, CommandError> {
         let spec = mount::read(file)?;
         spec.validate()?;
         let state = StateDir::open(&globals.state_dir)?;
@@ -104,7 +109,7 @@ impl Arguments {
         let cancel = interrupt.cancel();
         let surroundings = WalkContext { state: &state, spawner: &spawner, base: &base, cancel };
         let view = compare_views(&spec, &self.backends, surroundings)?;
-        Ok(Report { derivations: Vec::new(), view: Some(view) })
+        Ok(ComparisonReport { derivations: Vec::new(), view: Some(view) })
     }
 }
 
@@ -128,7 +133,7 @@ impl Observer for Quiet {
     }
 }
 
-impl Report {
+impl ComparisonReport {
     fn status(&self) -> Status {
         let failed = self.derivations.iter().any(|one| one.verdict == Verdict::Failed);
         let differs = self.derivations.iter().any(|one| one.verdict != Verdict::Same)

@@ -6,8 +6,8 @@ use builder::compare::{Comparison, RoundResult, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sandbox::compare::{ViewComparison, WalkComparison};
 
-use super::table::{self, COLUMNS, Took};
-use super::{Report, chart};
+use super::table::{self, BackendStats, COLUMNS};
+use super::{ComparisonReport, chart};
 
 /// Colours and sizes; a dark scheme where the reader's system asks for one would make the plots unreadable, so there is
 /// none.
@@ -29,7 +29,7 @@ svg { display: block; max-width: 100%; height: auto; margin: .8rem 0; }
 ///
 /// # Errors
 /// When a plot cannot be drawn.
-pub fn page(report: &Report) -> io::Result<String> {
+pub fn page(report: &ComparisonReport) -> io::Result<String> {
     let derivations: Vec<Markup> = report.derivations.iter().map(derivation).collect::<io::Result<_>>()?;
     let view = report.view.as_ref().map(view).transpose()?;
     let page = html! {
@@ -71,8 +71,8 @@ fn overview(derivations: &[Comparison]) -> Markup {
 fn derivation(comparison: &Comparison) -> io::Result<Markup> {
     let name = comparison.derivation.to_string();
     let good = comparison.verdict == Verdict::Same;
-    let took = table::took(comparison);
-    let numbers = (!took.is_empty()).then(|| numbers(&took, "build")).transpose()?;
+    let backend_stats = table::backend_stats(comparison);
+    let numbers = (!backend_stats.is_empty()).then(|| numbers(&backend_stats, "build")).transpose()?;
     Ok(html! {
         h2 id=(name) { (name) }
         (verdict(good, headline(&comparison.explanation)))
@@ -103,7 +103,7 @@ fn view(compared: &ViewComparison) -> io::Result<Markup> {
         0 => "No difference that is not explained.".to_owned(),
         count => format!("{count} kinds of differences that nothing explains."),
     };
-    let numbers = numbers(&table::took_view(compared), "walk")?;
+    let numbers = numbers(&table::view_stats(compared), "walk")?;
     Ok(html! {
         h2 { "One view" }
         (verdict(unexplained == 0, &sentence))
@@ -113,17 +113,19 @@ fn view(compared: &ViewComparison) -> io::Result<Markup> {
 }
 
 /// The table of what each backend took, and its plots.
-fn numbers(took: &[Took], run: &str) -> io::Result<Markup> {
+fn numbers(backend_stats: &[BackendStats], run: &str) -> io::Result<Markup> {
     let plots = [
-        chart::bars("Set-up", took, |took| took.seconds.setup * 1000.0)?,
-        chart::bars(&format!("The {run} itself"), took, |took| took.seconds.run * 1000.0)?,
-        chart::bars("Teardown", took, |took| took.seconds.teardown * 1000.0)?,
+        chart::bars("Set-up", backend_stats, |backend_stats| backend_stats.seconds.setup * 1000.0)?,
+        chart::bars(&format!("The {run} itself"), backend_stats, |backend_stats| {
+            backend_stats.seconds.run * 1000.0
+        })?,
+        chart::bars("Teardown", backend_stats, |backend_stats| backend_stats.seconds.teardown * 1000.0)?,
     ];
     Ok(html! {
         table {
             tr { @for column in COLUMNS { th { (column) } } }
-            @for took in took {
-                tr { @for cell in took.cells() { td { (cell) } } }
+            @for backend_stats in backend_stats {
+                tr { @for cell in backend_stats.cells() { td { (cell) } } }
             }
         }
         @for plot in plots { (PreEscaped(plot)) }

@@ -9,7 +9,7 @@ use sandbox::PhaseSeconds;
 use sandbox::backend::{Kind, ResourceUsage};
 use sandbox::compare::{ViewComparison, WalkComparison, WalkStats};
 
-use super::Report;
+use super::ComparisonReport;
 
 /// The columns of what a backend takes.
 pub const COLUMNS: [&str; 9] = [
@@ -24,25 +24,25 @@ pub const COLUMNS: [&str; 9] = [
     "NFS calls",
 ];
 
-/// What one backend took, in the middle of its rounds.
-pub struct Took {
-    /// Which.
+/// What one backend took: the median of its rounds.
+pub struct BackendStats {
+    /// The backend.
     pub backend: Kind,
-    /// How long.
+    /// How long the phases took.
     pub seconds: PhaseSeconds,
-    /// What else; of the last round.
+    /// Memory, processor time and calls of the last round.
     pub spent: ResourceUsage,
 }
 
 /// All of it.
-pub fn text(report: &Report) -> String {
+pub fn text(report: &ComparisonReport) -> String {
     let parts = report.derivations.iter().map(derivation).chain(report.view.iter().map(view));
     parts.collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
 /// What each backend took for a derivation, in the order of [`Kind::ALL`]. Those that failed are left out.
-pub fn took(comparison: &Comparison) -> Vec<Took> {
-    let mut found: Vec<Took> = Vec::new();
+pub fn backend_stats(comparison: &Comparison) -> Vec<BackendStats> {
+    let mut found: Vec<BackendStats> = Vec::new();
     for &kind in Kind::ALL {
         let built: Vec<_> = comparison
             .rounds
@@ -60,14 +60,14 @@ pub fn took(comparison: &Comparison) -> Vec<Took> {
             run: middle(|seconds| seconds.run),
             teardown: middle(|seconds| seconds.teardown),
         };
-        found.push(Took { backend: kind, seconds, spent: last.spent.clone() });
+        found.push(BackendStats { backend: kind, seconds, spent: last.spent.clone() });
     }
     found
 }
 
 /// What each backend took for a view.
-pub fn took_view(view: &ViewComparison) -> Vec<Took> {
-    let one = |walked: &WalkStats| Took {
+pub fn view_stats(view: &ViewComparison) -> Vec<BackendStats> {
+    let one = |walked: &WalkStats| BackendStats {
         backend: walked.backend,
         seconds: walked.seconds,
         spent: walked.spent.clone(),
@@ -75,10 +75,10 @@ pub fn took_view(view: &ViewComparison) -> Vec<Took> {
     view.backends.iter().map(one).collect()
 }
 
-impl Took {
+impl BackendStats {
     /// The words of [`COLUMNS`].
     pub fn cells(&self) -> [String; 9] {
-        let Took { backend, seconds, spent } = self;
+        let BackendStats { backend, seconds, spent } = self;
         [
             backend.to_string(),
             format!("{:.1}", seconds.setup * 1000.0),
@@ -110,7 +110,7 @@ pub fn difference_title(difference: &OutputDifference) -> String {
 
 fn derivation(comparison: &Comparison) -> String {
     let mut text = format!("{}: {}\n", comparison.derivation, comparison.explanation);
-    text += &table(&took(comparison));
+    text += &table(&backend_stats(comparison));
     if let Some(built) = comparison.rounds.iter().find_map(|round| match &round.result {
         RoundResult::Built(built) => Some(built),
         RoundResult::Failed(_) => None,
@@ -131,7 +131,7 @@ fn derivation(comparison: &Comparison) -> String {
 }
 
 fn view(view: &ViewComparison) -> String {
-    let mut text = table(&took_view(view));
+    let mut text = table(&view_stats(view));
     text += &walks(&view.walks);
     text
 }
@@ -155,11 +155,11 @@ fn walks(walks: &WalkComparison) -> String {
     text
 }
 
-fn table(took: &[Took]) -> String {
+fn table(backend_stats: &[BackendStats]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(COLUMNS);
-    for took in took {
-        table.add_row(took.cells());
+    for backend_stats in backend_stats {
+        table.add_row(backend_stats.cells());
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -11,9 +11,9 @@ use crate::globals::Globals;
 use crate::itself;
 
 pub(super) fn findings(globals: &Globals) -> Vec<Finding> {
-    let facts = facts(globals);
-    let mut findings = vec![client(), protection(&facts)];
-    findings.extend(ways(&facts));
+    let capabilities = capabilities(globals);
+    let mut findings = vec![client(), protection(&capabilities)];
+    findings.extend(entry_modes(&capabilities));
     findings
 }
 
@@ -30,22 +30,22 @@ fn client() -> Finding {
     )
 }
 
-/// Root tries, whatever is known already; others cannot.
-fn facts(globals: &Globals) -> MacCapabilities {
+/// Root probes, whatever was saved; others cannot.
+fn capabilities(globals: &Globals) -> MacCapabilities {
     let seen = sandbox::entry::probe::inspect();
-    let tried = || {
+    let probed = || {
         let state = StateDir::open(&globals.state_dir).ok()?;
         sandbox::entry::probe::probe_again(&state, &globals.state_dir, &itself::program().ok()?).ok()
     };
-    let known = if nix::unistd::geteuid().is_root() { tried() } else { None };
+    let known = if nix::unistd::geteuid().is_root() { probed() } else { None };
     known.unwrap_or(seen)
 }
 
-fn protection(facts: &MacCapabilities) -> Finding {
+fn protection(capabilities: &MacCapabilities) -> Finding {
     const SUBJECT: &str = "System Integrity Protection";
     Finding::good(
         SUBJECT,
-        match facts.sip {
+        match capabilities.sip {
             Sip::Protects => "it guards the system's files",
             Sip::Off => "it does not guard the system's files",
             Sip::Unknown => "'csrutil status' does not say whether it guards the system's files",
@@ -53,14 +53,14 @@ fn protection(facts: &MacCapabilities) -> Finding {
     )
 }
 
-/// The way that is taken, why none before it, and what it does not hold back.
-fn ways(facts: &MacCapabilities) -> Vec<Finding> {
+/// The entry mode, why none before it, and what it does not hold back.
+fn entry_modes(capabilities: &MacCapabilities) -> Vec<Finding> {
     const SUBJECT: &str = "way into views";
-    let decision = facts.decide();
+    let decision = capabilities.decide();
     let reasons: Vec<String> =
         decision.refused.iter().map(|(mode, reason)| format!("no {mode}: {reason}")).collect();
     let Some(mode) = decision.mode else {
-        let untried = MODES.iter().all(|mode| *facts.probe(*mode) == ProbeResult::Untried);
+        let untried = MODES.iter().all(|mode| *capabilities.probe(*mode) == ProbeResult::Untried);
         let advice = if untried {
             "run it with sudo: ways are tried as root"
         } else {

@@ -19,9 +19,9 @@ use crate::error::CommandResult;
 use crate::exit::Status;
 use crate::failures::RunError;
 use crate::globals::Globals;
-use crate::means::Means;
 use crate::output;
 use crate::report::listed;
+use crate::session_host::SessionHost;
 use crate::signals::Interrupt;
 
 /// What Nix waits for on standard error: all is set up, and what follows is the build's own output.
@@ -29,29 +29,29 @@ const SET_UP: &[u8] = b"\x02\n";
 
 /// Runs the one build that Nix describes, and ends as its builder did.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
-    let Ok(means) = Means::find(globals) else {
+    let Ok(host) = SessionHost::find(globals) else {
         return Err(RunError::ExternalNotRoot { user: this_user() }.into());
     };
     let (description, paths) = arguments.split();
     let description = Description::read(&description)?;
     let sandbox_paths = SandboxPath::parse_all(paths.iter().map(String::as_str))?;
     let interrupt = Interrupt::watch()?;
-    let state = match means {
-        Means::Own(_) => {
+    let state = match host {
+        SessionHost::Own(_) => {
             // Nix has made the store writable for itself, and gives the builders that it runs the machine's mounts.
-            let state = means.state(globals)?;
+            let state = host.state(globals)?;
             sweep_and_make_writable(&state, description.real_store())?;
             state
         }
         // Nix removes that directory, and what is there would be of no use to another build.
-        Means::Daemon(_) => StateDir::open(&description.top().join("loopbox"))?,
+        SessionHost::Daemon(_) => StateDir::open(&description.top().join("loopbox"))?,
     };
     let external = External {
         sandbox_paths: &sandbox_paths,
         network: arguments.network,
         conditions: arguments.quota.conditions(),
         state: &state,
-        privilege: means.privilege(),
+        privilege: host.privilege(),
         backend: &Nfs::default(),
         scratches: arguments.scratch,
         cancel: interrupt.cancel(),

@@ -15,13 +15,13 @@ use sandbox::learn::{LearnedView, Rules, Secrets};
 
 use super::Arguments;
 use super::closure::roots;
-use crate::commands::in_view::{InView, Ran};
+use crate::commands::in_view::{InView, InViewOutcome};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::failures::UsageError;
 use crate::globals::Globals;
-use crate::means::Means;
 use crate::output::{self, name};
+use crate::session_host::SessionHost;
 use crate::terminal;
 
 /// Paths of a kind that are told.
@@ -32,7 +32,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if cfg!(target_os = "macos") {
         return Err(not_on_a_mac().into());
     }
-    if Means::find(globals).is_ok()
+    if SessionHost::find(globals).is_ok()
         && let Some(status) = terminal::front(globals.terminal.as_ref())?
     {
         return Ok(status);
@@ -47,16 +47,16 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let request = Request { whole_machine: true, scratches: Scratches::Nfs, ..request };
     let in_view = InView::new(&request, Kind::Nfs, Recording::Found, false)?;
     let plan = in_view.plan()?;
-    let over = match in_view.run(plan, globals)? {
-        Ran::Interrupted(status) => return Ok(status),
-        Ran::Ended(over) => over,
+    let ended_command = match in_view.run(plan, globals)? {
+        InViewOutcome::Interrupted(status) => return Ok(status),
+        InViewOutcome::Ended(ended_command) => ended_command,
     };
-    let learnt = over.ended.as_ref().ok().map(|ended| {
+    let learnt = ended_command.ended.as_ref().ok().map(|ended| {
         let homes = homes(request.user.uid);
         let rules = Rules { immutable: &request.immutable, homes: &homes, secrets: &secrets };
-        LearnedView::of(&over.command, &ended.accesses, &rules)
+        LearnedView::of(&ended_command.command, &ended.accesses, &rules)
     });
-    let status = over.status()?;
+    let status = ended_command.status()?;
     if let Some(learnt) = learnt {
         arguments.keep(declared, learnt, status)?;
     }

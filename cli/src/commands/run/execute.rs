@@ -7,21 +7,21 @@ use sandbox::command::{Declaration, Request};
 use sandbox::report::{HASHED_MAX, Report};
 
 use super::Arguments;
-use crate::commands::in_view::{InView, Ran};
+use crate::commands::in_view::{InView, InViewOutcome};
 use crate::conditions;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::{Status, UNDECLARED};
 use crate::globals::Globals;
-use crate::means::Means;
 use crate::output;
 use crate::report::document::{AnyReport, CommandReport, DocumentError};
 use crate::report::{self, listed};
+use crate::session_host::SessionHost;
 use crate::terminal;
 
 /// Runs the command in its view, and says what it asked for.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if !arguments.dry_run
-        && Means::find(globals).is_ok()
+        && SessionHost::find(globals).is_ok()
         && let Some(status) = terminal::front(globals.terminal.as_ref())?
     {
         return Ok(status);
@@ -37,17 +37,17 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         output::print_json(&plan)?;
         return Ok(Status::Done);
     }
-    let over = match in_view.run(plan, globals)? {
-        Ran::Interrupted(status) => return Ok(status),
-        Ran::Ended(over) => over,
+    let ended_command = match in_view.run(plan, globals)? {
+        InViewOutcome::Interrupted(status) => return Ok(status),
+        InViewOutcome::Ended(ended_command) => ended_command,
     };
-    if let Ok(ended) = &over.ended {
+    if let Ok(ended) = &ended_command.ended {
         let asked = arguments.conditions.quota();
         conditions::lines("the command", &ended.imposed, asked).iter().for_each(output::tell);
     }
-    let access = match &over.ended {
+    let access = match &ended_command.ended {
         Ok(ended) if arguments.report.is_needed() => {
-            Some(Report::of(&over.command.view, &request.immutable, &[], ended, HASHED_MAX))
+            Some(Report::of(&ended_command.command.view, &request.immutable, &[], ended, HASHED_MAX))
         }
         _ => None,
     };
@@ -60,7 +60,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     {
         arguments.tell(access, &request.immutable)?;
     }
-    let status = over.status()?;
+    let status = ended_command.status()?;
     Ok(judged.map_or_else(|paths| not_allowed(&paths, status), |()| status))
 }
 

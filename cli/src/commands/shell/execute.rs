@@ -16,35 +16,35 @@ use sandbox::jail::{ExitOutcome, Streams};
 
 use super::Arguments;
 use crate::commands::build::{progress::Progress, results};
-use crate::commands::builds::{self, Start};
+use crate::commands::builds::{self, BuildSetup};
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::failures::UsageError;
 use crate::globals::Globals;
-use crate::means::Means;
+use crate::session_host::SessionHost;
 use crate::signals::Interrupt;
 use crate::{conditions, output, terminal};
 
 /// Builds the inputs that are missing, and runs a shell or a command in the view of the derivation.
 pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.conditions.check(&arguments.provided)?;
-    let means = Means::find(globals)?;
-    means.check_backend(arguments.provided.backend)?;
+    let host = SessionHost::find(globals)?;
+    host.check_backend(arguments.provided.backend)?;
     if let Some(status) = terminal::front(globals.terminal.as_ref())? {
         return Ok(status);
     }
-    let start = Start::make(Interrupt::watch()?, &arguments.evaluation)?;
+    let setup = BuildSetup::make(Interrupt::watch()?, &arguments.evaluation)?;
     if let Some(inner) = &globals.terminal {
-        inner.watch(&start.interrupt)?;
+        inner.watch(&setup.interrupt)?;
     }
     let targets = std::slice::from_ref(&arguments.target);
-    let roots = arguments.evaluation.derivations(&start.store, targets)?;
+    let roots = arguments.evaluation.derivations(&setup.store, targets)?;
     let [root] = roots.as_slice() else { return Err(several(&arguments.target, roots.len()).into()) };
-    let interrupt = start.interrupt.clone();
-    let inputs = match &means {
-        Means::Own(_) => built(arguments, globals, start, root)?,
+    let interrupt = setup.interrupt.clone();
+    let inputs = match &host {
+        SessionHost::Own(_) => built(arguments, globals, setup, root)?,
         #[cfg(target_os = "linux")]
-        Means::Daemon(_) => realised(arguments, globals, start, root, &means)?,
+        SessionHost::Daemon(_) => realised(arguments, globals, setup, root, &host)?,
     };
     if let Some(status) = interrupt.status() {
         return Ok(status);
@@ -56,7 +56,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let derivation = builder.store.derivation(root)?;
     let (streams, stdio) = Streams::carry(None, globals.terminal.is_some())?;
     let session = Session {
-        user: means.session_user(),
+        user: host.session_user(),
         wish: arguments.wish(),
         build: arguments.keep_dir()?,
         stdio,
@@ -89,13 +89,13 @@ enum Inputs {
 fn built(
     arguments: &Arguments,
     globals: &Globals,
-    start: Start,
+    setup: BuildSetup,
     root: &StorePath,
 ) -> Result<Inputs, CommandError> {
     let progress = Progress::new(false);
-    let options = arguments.options(&start.settings)?;
+    let options = arguments.options(&setup.settings)?;
     let observer = Arc::new(progress.clone());
-    let builder = builds::builder(start, options, arguments.provided.backend, globals, observer)?;
+    let builder = builds::builder(setup, options, arguments.provided.backend, globals, observer)?;
     let finished = builds::inputs_of(&builder, root)?;
     progress.end();
     match finished.failed.is_empty() || builder.cancel.is_cancelled() {
@@ -109,13 +109,13 @@ fn built(
 fn realised(
     arguments: &Arguments,
     globals: &Globals,
-    start: Start,
+    setup: BuildSetup,
     root: &StorePath,
-    means: &Means,
+    host: &SessionHost,
 ) -> Result<Inputs, CommandError> {
-    let options = arguments.options(&start.settings)?;
+    let options = arguments.options(&setup.settings)?;
     let observer = Arc::new(Progress::new(false));
-    let builder = builds::builder_by_daemon(start, options, means, globals, observer)?;
+    let builder = builds::builder_by_daemon(setup, options, host, globals, observer)?;
     let derivation = builder.store.derivation(root)?;
     derivation.check_buildable(builder.store.directory())?;
     let ended = realise_inputs(&builder.store, &derivation, &builder.cancel)?;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Verdict;
+use super::CheckResult;
 
 /// All of it.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     loopbox: &'static str,
     system: String,
     items: Vec<Item>,
@@ -38,10 +38,10 @@ pub enum State {
     NotHere,
 }
 
-impl Report {
+impl VerifyReport {
     /// An empty one.
-    pub fn of_this_machine() -> Report {
-        Report { loopbox: env!("CARGO_PKG_VERSION"), system: system(), items: Vec::new() }
+    pub fn of_this_machine() -> VerifyReport {
+        VerifyReport { loopbox: env!("CARGO_PKG_VERSION"), system: system(), items: Vec::new() }
     }
 
     /// One more.
@@ -82,18 +82,18 @@ impl Report {
 
 impl Item {
     /// What came of one.
-    pub fn new(name: &'static str, verdict: Verdict, took: Duration) -> Item {
-        let state = State::of(&verdict);
-        let said = verdict.unwrap_or_else(|trouble| trouble.to_string());
+    pub fn new(name: &'static str, result: CheckResult, took: Duration) -> Item {
+        let state = State::of(&result);
+        let said = result.unwrap_or_else(|trouble| trouble.to_string());
         // A line each, whatever a program or the system had to say.
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         Item { name, state, said, seconds: took.as_secs_f64(), hangs: false }
     }
 
     /// One that did not come to an end.
-    pub fn hanging(name: &'static str, patience: Duration) -> Item {
-        let said = format!("it did not come to an end within {} s", patience.as_secs());
-        Item { name, state: State::Failed, said, seconds: patience.as_secs_f64(), hangs: true }
+    pub fn hanging(name: &'static str, timeout: Duration) -> Item {
+        let said = format!("it did not come to an end within {} s", timeout.as_secs());
+        Item { name, state: State::Failed, said, seconds: timeout.as_secs_f64(), hangs: true }
     }
 }
 
@@ -120,17 +120,17 @@ fn system() -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::Trouble;
-    use super::{Item, Report};
+    use super::super::CheckError;
+    use super::{Item, VerifyReport};
 
     #[test]
     fn a_report_is_a_line_for_each_item_and_fails_with_one_of_them() {
-        let mut report = Report { loopbox: "1.0", system: "Testix 1".into(), items: Vec::new() };
+        let mut report = VerifyReport { loopbox: "1.0", system: "Testix 1".into(), items: Vec::new() };
         let took = Duration::from_millis(1240);
         report.add(Item::new("first", Ok("well".into()), took));
-        report.add(Item::new("second", Err(Trouble::NotHere("no such\nthing".into())), took));
+        report.add(Item::new("second", Err(CheckError::NotHere("no such\nthing".into())), took));
         assert!(report.is_good() && !report.hangs());
-        report.add(Item::new("third", Err(Trouble::Failed("broken".into())), took));
+        report.add(Item::new("third", Err(CheckError::Failed("broken".into())), took));
         report.add(Item::hanging("fourth", Duration::from_secs(2)));
         assert!(!report.is_good() && report.hangs());
         insta::assert_snapshot!(report.for_people(), @r#"

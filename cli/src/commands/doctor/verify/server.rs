@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use sandbox::MountError;
 
-use super::ground::Ground;
-use super::{Doing, Trouble, Verdict, demand, loopbox};
+use super::fixture::Fixture;
+use super::{CheckError, CheckResult, Context, ensure, loopbox};
 
 /// A call of MOUNT's procedure 0, which does nothing, as a record (RFC 5531, RFC 1813 appendix I).
 const CALL: [u32; 11] = [0x8000_0028, 1, 0, 2, 100_005, 3, 0, 0, 0, 0, 0];
@@ -20,9 +20,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How long what a killed server leaves may take to be cleared, and what waits for it to end.
 const CLEARED: Duration = Duration::from_secs(30);
 
-pub fn peers(ground: &Ground) -> Verdict {
-    let mut stream = ground.connect().doing("connecting")?;
-    stream.set_read_timeout(Some(ANSWER)).doing("setting a limit")?;
+pub fn peers(fixture: &Fixture) -> CheckResult {
+    let mut stream = fixture.connect().context("connecting")?;
+    stream.set_read_timeout(Some(ANSWER)).context("setting a limit")?;
     let call: Vec<u8> = CALL.iter().flat_map(|word| word.to_be_bytes()).collect();
     // A server that has hung up already may or may not let it be written.
     let _ = stream.write_all(&call);
@@ -31,51 +31,52 @@ pub fn peers(ground: &Ground) -> Verdict {
         Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
             Ok("this program is hung up on".into())
         }
-        Ok(_) => Err(Trouble::Failed("the server answers a program that is not the kernel".into())),
-        Err(error) => Err(Trouble::failed("waiting for it to hang up", &error)),
+        Ok(_) => Err(CheckError::Failed("the server answers a program that is not the kernel".into())),
+        Err(error) => Err(CheckError::failed("waiting for it to hang up", &error)),
     }
 }
 
-pub fn busy(ground: &Ground) -> Verdict {
-    let held = File::create(ground.work().join("held")).doing("opening a file")?;
-    let refused = sandbox::unmount(&ground.at, false);
+pub fn busy(fixture: &Fixture) -> CheckResult {
+    let held = File::create(fixture.work().join("held")).context("opening a file")?;
+    let refused = sandbox::unmount(&fixture.at, false);
     drop(held);
     match refused {
         Err(MountError::InUse { .. }) => Ok("refused while a file is open".into()),
-        other => Err(Trouble::Failed(format!("answered with {other:?}"))),
+        other => Err(CheckError::Failed(format!("answered with {other:?}"))),
     }
 }
 
-pub fn unmount(ground: &Ground) -> Verdict {
-    fs::write(ground.work().join("last"), "last").doing("writing a file")?;
-    ground.unmount().doing("unmounting")?;
-    demand(!sandbox::is_mount_point(&ground.at), || "the mount is still there".into())?;
-    let text = fs::read_to_string(ground.behind().join("last")).doing("looking behind the server")?;
-    demand(text == "last", || format!("what was written last is {text:?}"))?;
+pub fn unmount(fixture: &Fixture) -> CheckResult {
+    fs::write(fixture.work().join("last"), "last").context("writing a file")?;
+    fixture.unmount().context("unmounting")?;
+    ensure(!sandbox::is_mount_point(&fixture.at), || "the mount is still there".into())?;
+    let text = fs::read_to_string(fixture.behind().join("last")).context("looking behind the server")?;
+    ensure(text == "last", || format!("what was written last is {text:?}"))?;
     Ok("in order, with all that was written".into())
 }
 
 /// Another loopbox serves, is killed, and a third one clears up.
-pub fn killed(ground: &Ground) -> Verdict {
-    let (at, state) = (ground.base.join("killed.noindex"), ground.base.join("state"));
-    fs::create_dir(&at).doing("making a mount point")?;
-    let spec = ground.base.join("spec.json");
-    let source = ground.base.join("shown");
+pub fn killed(fixture: &Fixture) -> CheckResult {
+    let (at, state) = (fixture.base.join("killed.noindex"), fixture.base.join("state"));
+    fs::create_dir(&at).context("making a mount point")?;
+    let spec = fixture.base.join("spec.json");
+    let source = fixture.base.join("shown");
     let entry = serde_json::json!({ "graft": { "at": "/shown", "source": source, "access": "ro" } });
-    fs::write(&spec, serde_json::json!({ "entries": [entry] }).to_string()).doing("writing a view")?;
+    fs::write(&spec, serde_json::json!({ "entries": [entry] }).to_string()).context("writing a view")?;
     let mut server = loopbox(&state)?
         .arg("mount")
         .args([&spec, &at])
         .stderr(Stdio::piped())
         .spawn()
-        .doing("starting loopbox")?;
+        .context("starting loopbox")?;
     let said = server.stderr.take().map(BufReader::new).and_then(|mut said| {
         let mut line = String::new();
         said.read_line(&mut line).ok().map(|_| line)
     });
     let said = said.unwrap_or_default();
     let mounted = sandbox::is_mount_point(&at);
-    let outcome = if mounted { kill_and_clear(&mut server, &at, &state) } else { Err(Trouble::Failed(said)) };
+    let outcome =
+        if mounted { kill_and_clear(&mut server, &at, &state) } else { Err(CheckError::Failed(said)) };
     // Whatever came of it.
     let _ = (server.kill(), server.wait());
     if sandbox::is_mount_point(&at) {
@@ -84,8 +85,8 @@ pub fn killed(ground: &Ground) -> Verdict {
     outcome
 }
 
-fn kill_and_clear(server: &mut Child, at: &Path, state: &Path) -> Verdict {
-    server.kill().and_then(|()| server.wait()).doing("killing the server")?;
+fn kill_and_clear(server: &mut Child, at: &Path, state: &Path) -> CheckResult {
+    server.kill().and_then(|()| server.wait()).context("killing the server")?;
     // It waits for a server that is gone, if the client does not know the answer.
     let mut waiting = Command::new("/bin/ls")
         .arg(at.join("shown/other"))
@@ -93,16 +94,16 @@ fn kill_and_clear(server: &mut Child, at: &Path, state: &Path) -> Verdict {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .doing("starting a program")?;
+        .context("starting a program")?;
     let began = Instant::now();
-    let cleared = loopbox(state)?.arg("clean").output().doing("starting loopbox")?;
+    let cleared = loopbox(state)?.arg("clean").output().context("starting loopbox")?;
     let took = began.elapsed();
-    demand(cleared.status.success(), || String::from_utf8_lossy(&cleared.stderr).into_owned())?;
-    demand(!sandbox::is_mount_point(at), || "'loopbox clean' leaves the mount".into())?;
-    while waiting.try_wait().doing("waiting for a program")?.is_none() {
+    ensure(cleared.status.success(), || String::from_utf8_lossy(&cleared.stderr).into_owned())?;
+    ensure(!sandbox::is_mount_point(at), || "'loopbox clean' leaves the mount".into())?;
+    while waiting.try_wait().context("waiting for a program")?.is_none() {
         if began.elapsed() > CLEARED {
             let _ = waiting.kill();
-            return Err(Trouble::Failed("a program still waits for the server that is gone".into()));
+            return Err(CheckError::Failed("a program still waits for the server that is gone".into()));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

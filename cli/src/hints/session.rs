@@ -1,4 +1,4 @@
-//! What to do about errors of entering a view, and of builds in one.
+//! What to do about errors of sessions, and of builds in one.
 
 use std::io::ErrorKind;
 

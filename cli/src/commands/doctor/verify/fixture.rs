@@ -1,4 +1,4 @@
-//! What the self-test stands on: a directory of its own, and a view of it, served and mounted.
+//! What the self-test works on: a directory of its own, and a view of it, served and mounted.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -19,7 +19,7 @@ use crate::globals::Globals;
 pub const CONTENTS: &str = "shown\n";
 
 /// The directory, the server and the mount.
-pub struct Ground {
+pub struct Fixture {
     /// The directory, removed in the end.
     pub base: PathBuf,
     /// Where the view is mounted: a file at `shown/file`, and a writable directory `work`.
@@ -27,7 +27,7 @@ pub struct Ground {
     /// Where runs are recorded.
     pub state: PathBuf,
     /// The same directory, open.
-    #[cfg_attr(not(target_os = "macos"), allow(dead_code, reason = "ways into views are tried on macOS"))]
+    #[cfg_attr(not(target_os = "macos"), allow(dead_code, reason = "entry modes are probed on macOS"))]
     pub records: StateDir,
     /// What a later run sweeps when this one is killed.
     record: Mutex<Option<RunRecord>>,
@@ -36,37 +36,37 @@ pub struct Ground {
     mount: Mutex<Option<HostMount>>,
 }
 
-/// The ground could not be made.
+/// A step of making the fixture that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{doing}")]
-pub struct GroundError {
-    doing: &'static str,
+#[error("{context}")]
+pub struct FixtureError {
+    context: &'static str,
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-fn while_at<E: std::error::Error + Send + Sync + 'static>(
-    doing: &'static str,
-) -> impl FnOnce(E) -> GroundError {
-    move |source| GroundError { doing, source: Box::new(source) }
+fn failed_step<E: std::error::Error + Send + Sync + 'static>(
+    context: &'static str,
+) -> impl FnOnce(E) -> FixtureError {
+    move |source| FixtureError { context, source: Box::new(source) }
 }
 
-impl Ground {
+impl Fixture {
     /// Makes it, and takes back what was made if something fails.
-    pub fn make(
+    pub fn create(
         within: &Path,
         state: &StateDir,
         globals: &Globals,
         quick: bool,
-    ) -> Result<Ground, GroundError> {
+    ) -> Result<Fixture, FixtureError> {
         let base = within.join(sandbox::unguessable("loopbox-verify"));
         let at = base.join("view.noindex");
         let leftovers = Leftovers { mount: Some(at.clone()), temporary: vec![base.clone()] };
         let recorded = state.record(leftovers);
-        let mut record = recorded.map_err(while_at("cannot record the directory to try things in"))?;
-        let made = lay_out(&base, &at).map_err(while_at("cannot make a directory to try things in"));
+        let mut record = recorded.map_err(failed_step("cannot record the directory to try things in"))?;
+        let made = create_files(&base, &at).map_err(failed_step("cannot make a directory to try things in"));
         let made = made.and_then(|()| serve(&base, &at, &mut record));
         match made {
-            Ok(mount) => Ok(Ground {
+            Ok(mount) => Ok(Fixture {
                 base,
                 at,
                 state: globals.state_dir.clone(),
@@ -110,7 +110,7 @@ impl Ground {
     }
 
     /// Takes everything away, in whatever state it is. The record goes here, too, since whoever tried something may still
-    /// hold the ground when this process ends.
+    /// hold the fixture when this process ends.
     pub fn end(&self) {
         drop(lock(&self.mount).take());
         if let Some(record) = lock(&self.record).take()
@@ -126,7 +126,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Others may pass, so that they can be seen to reach the mount.
-fn lay_out(base: &Path, at: &Path) -> io::Result<()> {
+fn create_files(base: &Path, at: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o711).create(base)?;
     for directory in [at, &base.join("shown"), &base.join("work")] {
         DirBuilder::new().mode(0o755).create(directory)?;
@@ -136,7 +136,7 @@ fn lay_out(base: &Path, at: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn serve(base: &Path, at: &Path, record: &mut RunRecord) -> Result<HostMount, GroundError> {
+fn serve(base: &Path, at: &Path, record: &mut RunRecord) -> Result<HostMount, FixtureError> {
     let (shown, work) = (base.join("shown"), base.join("work"));
     let owner = Owner::default();
     let view = ViewSpec {
@@ -146,7 +146,7 @@ fn serve(base: &Path, at: &Path, record: &mut RunRecord) -> Result<HostMount, Gr
         ],
     };
     let mount = HostMount::new(&view, at, Changes::Exclusive, record);
-    let mut mount = mount.map_err(while_at("cannot serve and mount a view"))?;
+    let mut mount = mount.map_err(failed_step("cannot serve and mount a view"))?;
     // Others are to find it free.
     mount.share();
     Ok(mount)

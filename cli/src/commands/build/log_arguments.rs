@@ -1,4 +1,4 @@
-//! What is shown while builds run, in the words that Nix's programs have for it.
+//! Which logs are shown while builds run, by the options of Nix's programs.
 
 use clap::ValueEnum;
 
@@ -6,7 +6,7 @@ use super::progress::Progress;
 
 /// What of builds is shown.
 #[derive(Debug, clap::Args)]
-pub struct ShownArguments {
+pub struct LogArguments {
     /// Print no build logs, except of failed builds
     #[arg(short = 'Q', long)]
     no_build_output: bool,
@@ -34,7 +34,7 @@ enum LogFormat {
     MultilineWithLogs,
 }
 
-impl ShownArguments {
+impl LogArguments {
     /// Whether what builds write is left out.
     pub fn is_quiet(&self) -> bool {
         let without_logs = matches!(self.log_format, Some(LogFormat::Bar | LogFormat::Multiline));
@@ -59,7 +59,7 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        shown: ShownArguments,
+        shown: LogArguments,
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What mounts views and starts programs in them, which takes root: this process, or loopbox's daemon.
+//! The process that mounts views and starts programs in them, which takes root: this one, or loopbox's daemon.
 
 #[cfg(target_os = "linux")]
 use std::os::unix::fs::FileTypeExt;
@@ -23,8 +23,8 @@ use crate::globals::Globals;
 use crate::globals::STATE_DIR;
 use crate::itself;
 
-/// Who does it.
-pub enum Means {
+/// The process that mounts views and starts programs in them.
+pub enum SessionHost {
     /// This process, which is root's.
     Own(Spawner),
     /// The daemon.
@@ -32,53 +32,53 @@ pub enum Means {
     Daemon(Daemon),
 }
 
-impl Means {
-    /// Root's own, and the daemon's for everybody else.
+impl SessionHost {
+    /// This process if it is root's, and the daemon for everybody else.
     ///
     /// # Errors
     /// [`RunError::NotRoot`] where there is no daemon.
     #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "there is no daemon"))]
-    pub fn find(globals: &Globals) -> Result<Means, CommandError> {
+    pub fn find(globals: &Globals) -> Result<SessionHost, CommandError> {
         if geteuid().is_root() {
-            return Ok(Means::Own(Spawner::new(itself::program()?)));
+            return Ok(SessionHost::Own(Spawner::new(itself::program()?)));
         }
         #[cfg(target_os = "linux")]
         if globals.socket.metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
-            return Ok(Means::Daemon(Daemon::at(&globals.socket)));
+            return Ok(SessionHost::Daemon(Daemon::at(&globals.socket)));
         }
         Err(RunError::NotRoot.into())
     }
 
-    /// For a session.
+    /// What a session is opened with.
     pub fn privilege(&self) -> Privilege<'_> {
         match self {
-            Means::Own(spawner) => Privilege::Own(spawner),
+            SessionHost::Own(spawner) => Privilege::Own(spawner),
             #[cfg(target_os = "linux")]
-            Means::Daemon(daemon) => Privilege::Other(daemon),
+            SessionHost::Daemon(daemon) => Privilege::Other(daemon),
         }
     }
 
-    /// Refuses a backend that it does not have, before anything is done for it.
+    /// Refuses a backend that it does not have, before anything is made.
     ///
     /// # Errors
     /// The daemon has NFS alone.
     #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "there is no daemon"))]
     pub fn check_backend(&self, backend: Kind) -> Result<(), CommandError> {
         match self {
-            Means::Own(_) => Ok(()),
+            SessionHost::Own(_) => Ok(()),
             #[cfg(target_os = "linux")]
-            Means::Daemon(_) if backend == Kind::Nfs => Ok(()),
+            SessionHost::Daemon(_) if backend == Kind::Nfs => Ok(()),
             #[cfg(target_os = "linux")]
-            Means::Daemon(_) => Err(DaemonError::Backend.into()),
+            SessionHost::Daemon(_) => Err(DaemonError::Backend.into()),
         }
     }
 
-    /// For a shell: who is in it.
+    /// Who a shell's session runs as.
     pub fn session_user(&self) -> SessionUser<'_> {
         match self {
-            Means::Own(_) => SessionUser::BuildUser,
+            SessionHost::Own(_) => SessionUser::BuildUser,
             #[cfg(target_os = "linux")]
-            Means::Daemon(daemon) => SessionUser::Caller(daemon),
+            SessionHost::Daemon(daemon) => SessionUser::Caller(daemon),
         }
     }
 
@@ -88,11 +88,11 @@ impl Means {
     /// If it cannot be made.
     pub fn state(&self, globals: &Globals) -> Result<StateDir, CommandError> {
         let path = match self {
-            Means::Own(_) => globals.state_dir.clone(),
+            SessionHost::Own(_) => globals.state_dir.clone(),
             #[cfg(target_os = "linux")]
-            Means::Daemon(_) if globals.state_dir != Path::new(STATE_DIR) => globals.state_dir.clone(),
+            SessionHost::Daemon(_) if globals.state_dir != Path::new(STATE_DIR) => globals.state_dir.clone(),
             #[cfg(target_os = "linux")]
-            Means::Daemon(_) => own_state(),
+            SessionHost::Daemon(_) => own_state(),
         };
         Ok(StateDir::open(&path)?)
     }

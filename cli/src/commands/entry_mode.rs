@@ -1,5 +1,5 @@
-//! Which way leads into a view on this machine. Linux has one; a Mac's is found by trials, and its user is told what it
-//! does not hold back.
+//! The entry mode of this machine. Linux has one; a Mac's is found by probes, and its user is told what it does not hold
+//! back.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use crate::error::CommandError;
 #[cfg(target_os = "macos")]
 use crate::output;
 
-/// The way of this machine; none on Linux, where there is nothing to choose.
+/// The entry mode of this machine; none on Linux, where there is nothing to choose.
 #[cfg(not(target_os = "macos"))]
 pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<MacHost>, CommandError> {
     Ok(None)
 }
 
-/// The way of this machine. What is lost by it is said each time: nobody reads documents before a build.
+/// The entry mode of this machine. What it does not hold back is said each time: nobody reads documents before a build.
 #[cfg(target_os = "macos")]
 pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, CommandError> {
     let host = sandbox::entry::probe::host(state, path, loopbox)?;
@@ -30,7 +30,7 @@ pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacH
     Ok(Some(host))
 }
 
-/// A way for plans that are only looked at.
+/// An entry mode for plans that are only looked at.
 pub fn simplest() -> Option<MacHost> {
     let mode = sandbox::jail::EntryMode::Chroot;
     cfg!(target_os = "macos").then_some(MacHost { mode, image: None })
