@@ -24,7 +24,7 @@ use crate::store::{
     BuildUsers, LockHolder, PathInfo, RegisterWhen, RegistrationTicket, Settings, Store, StoreError,
 };
 use crate::store_path::StorePath;
-use crate::variation::{Variation, Varied};
+use crate::variation::{Variation, VariationSet};
 
 pub use crate::failure::{BuildError, Failure, MissingDependency};
 pub use crate::hooks::Hooks;
@@ -105,7 +105,7 @@ pub enum Event<'a> {
     /// So many derivations are to be built.
     Planned(usize),
     /// Nothing goes on before somebody else is done with something.
-    Waiting(&'a Awaited<'a>),
+    Waiting(&'a WaitReason<'a>),
     /// A build begins.
     Started(&'a StorePath),
     /// The same where hidden directories can be walked. Nothing else is said of such a build.
@@ -120,9 +120,9 @@ pub enum Event<'a> {
     Failed(&'a StorePath, &'a BuildError),
 }
 
-/// What is waited for.
+/// What a build waits for.
 #[derive(Debug)]
-pub enum Awaited<'a> {
+pub enum WaitReason<'a> {
     /// The lock of an output's path, and the process that has it.
     Path(&'a Path, Option<&'a LockHolder>),
     /// A build user who builds nothing.
@@ -182,14 +182,14 @@ pub enum Purpose {
     Repair,
 }
 
-/// A build's turn among those that may run at the same time. The next one begins when it is dropped, which is before
+/// A slot for one of the builds that may run at the same time. The next one begins when it is dropped, which is before
 /// the outputs are registered.
 #[derive(Debug)]
 pub struct BuildSlot<'a> {
     /// Its place; none when it is the only one.
     pub slot: Option<OwnedSemaphorePermit>,
     /// Says to the store that there may be something to register.
-    pub maker: RegistrationTicket<'a>,
+    pub ticket: RegistrationTicket<'a>,
     /// Whether other builds wait for its outputs.
     pub when: RegisterWhen,
 }
@@ -212,13 +212,13 @@ pub(crate) struct BuildRequest<'a> {
     /// Whether it is to see what it looks for in hidden directories: they can be walked, and nobody hears what it writes.
     pub phantom: bool,
     /// What is otherwise than in other builds.
-    pub varied: Varied,
+    pub variations: VariationSet,
 }
 
 impl BuildRequest<'_> {
     /// Whether nothing is taken of what it makes, and nobody hears what it writes.
     pub(crate) fn is_trial(&self) -> bool {
-        self.phantom || self.varied.begins.is_some()
+        self.phantom || self.variations.begins.is_some()
     }
 }
 
@@ -243,8 +243,8 @@ impl Builder {
             tmp: beside.join("tmp"),
             mount: None,
         };
-        let job = self.request(path, derivation, inputs)?;
-        Ok(self.plan(&job, &user.as_user(), &scratch)?)
+        let request = self.request(path, derivation, inputs)?;
+        Ok(self.plan(&request, &user.as_user(), &scratch)?)
     }
 
     /// A derivation whose inputs are valid, all of whose outputs are to be made.
@@ -264,7 +264,7 @@ impl Builder {
             unwanted: BTreeSet::new(),
             hook_paths: Vec::new(),
             phantom: false,
-            varied: Varied::default(),
+            variations: VariationSet::default(),
         })
     }
 
@@ -277,25 +277,25 @@ impl Builder {
 
     pub(crate) fn plan(
         &self,
-        job: &BuildRequest<'_>,
+        request: &BuildRequest<'_>,
         user: &User,
         scratch: &Scratch,
     ) -> Result<Plan, PlanError> {
         crate::plan::plan(&Request {
             store: self.store.directory(),
             inputs_at: self.store.directory(),
-            path: job.path,
-            derivation: job.derivation,
-            known: &job.known,
-            settings: &job.varied.settings(&self.settings),
+            path: request.path,
+            derivation: request.derivation,
+            known: &request.known,
+            settings: &request.variations.settings(&self.settings),
             sandbox_paths: &self.options.sandbox_paths,
-            hook_paths: &job.hook_paths,
-            sandbox_closure: &job.sandbox_closure,
+            hook_paths: &request.hook_paths,
+            sandbox_closure: &request.sandbox_closure,
             cores: self.options.cores,
             host: &self.host,
             user,
             scratch,
-            varied: &job.varied,
+            variations: &request.variations,
             scratches: self.options.conditions.scratches(self.options.scratches),
         })
     }

@@ -19,7 +19,7 @@ const DISK_LEFT: u64 = 8 << 20;
 
 /// A build's directories. Dropping it removes them.
 #[derive(Debug)]
-pub(crate) struct BuildDirectories {
+pub(crate) struct BuildDirs {
     /// What the build writes to.
     pub scratch: Scratch,
     /// The directories, and where the view is mounted.
@@ -30,17 +30,17 @@ pub(crate) struct BuildDirectories {
     top: PathBuf,
 }
 
-impl BuildDirectories {
+impl BuildDirs {
     /// Makes them.
     pub fn make(
         store: &Store,
         settings: &Settings,
         state: &StateDir,
         derivation: &StorePath,
-    ) -> Result<BuildDirectories, WorkDirError> {
+    ) -> Result<BuildDirs, WorkDirError> {
         let beside = store.directory().join(format!("{derivation}.chroot"));
-        let top = BuildDirectories::unused(store, settings, derivation);
-        BuildDirectories::lay_out(beside, top, None, state)
+        let top = BuildDirs::unused(store, settings, derivation);
+        BuildDirs::lay_out(beside, top, None, state)
     }
 
     /// Makes those of a shell in a build's view, which nobody takes outputs from, and which may be open while the
@@ -49,8 +49,8 @@ impl BuildDirectories {
         state: &StateDir,
         top: PathBuf,
         build: Option<PathBuf>,
-    ) -> Result<BuildDirectories, WorkDirError> {
-        BuildDirectories::lay_out(top.join("view"), top, build, state)
+    ) -> Result<BuildDirs, WorkDirError> {
+        BuildDirs::lay_out(top.join("view"), top, build, state)
     }
 
     /// A path for a directory where root's builds have theirs.
@@ -63,7 +63,7 @@ impl BuildDirectories {
         top: PathBuf,
         build: Option<PathBuf>,
         state: &StateDir,
-    ) -> Result<BuildDirectories, WorkDirError> {
+    ) -> Result<BuildDirs, WorkDirError> {
         // On macOS everybody sees the mount, and a build may have to reach it there.
         let reachable = cfg!(target_os = "macos");
         let mount = reachable.then(|| mount_point(&top));
@@ -87,7 +87,7 @@ impl BuildDirectories {
             },
         ];
         let layout = Layout { tops, mount_in: Some(usize::from(!reachable)), reachable };
-        Ok(BuildDirectories { work_dir: WorkDir::create(state, layout)?, scratch, beside, top })
+        Ok(BuildDirs { work_dir: WorkDir::create(state, layout)?, scratch, beside, top })
     }
 
     /// Where copies of the outputs can be made. Only root can enter it, and it is on the store's volume.

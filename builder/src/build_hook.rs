@@ -3,13 +3,13 @@
 //! in this way.
 //!
 //! One process of the program speaks with one Nix ([`Connection`]): it is told all settings, answers offers
-//! ([`Offer::derivation`]) until it accepts one, waits for its turn ([`Turns`]) and builds. Nix has locked the outputs
+//! ([`Offer::derivation`]) until it accepts one, waits for a slot ([`HookSlots`]) and builds. Nix has locked the outputs
 //! meanwhile, keeps the log, and kills the process group to end a build.
 
 mod connection;
 mod offer;
-mod turns;
+mod slots;
 
 pub use connection::{Connection, Level, ProtocolError};
 pub use offer::{Declined, Offer};
-pub use turns::{Seat, Turn, Turns, TurnsError};
+pub use slots::{AcceptedSlot, HookSlots, RunningSlot, SlotsError};

@@ -14,15 +14,15 @@ use diffoscope::Diffoscope;
 use sandbox::causes;
 use serde::Serialize;
 
-use crate::attempt::{BuildRun, attempt};
 use crate::build::{BuildError, BuildRequest, Builder};
+use crate::build_run::{BuildRun, run_builder};
 use crate::compare::CompareError;
-use crate::compare::aside::{Aside, told};
 use crate::compare::build::prepare;
+use crate::compare::first_outputs::{FirstOutputsDir, describe_failure};
 use crate::derivation::Derivation;
 use crate::output::{self, Differences, StagedOutputs};
 use crate::store_path::StorePath;
-use crate::variation::{Variation, Varied};
+use crate::variation::{Variation, VariationSet};
 
 /// Between the starts of the first two builds, so that a clock of seconds says something else.
 const APART: Duration = Duration::from_millis(1100);
@@ -31,10 +31,10 @@ const APART: Duration = Duration::from_millis(1100);
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
-    /// It.
+    /// The derivation.
     pub derivation: StorePath,
     /// All in all.
-    pub verdict: Verdict,
+    pub verdict: CheckVerdict,
     /// What was otherwise.
     pub variations: Vec<Variation>,
     /// How often it was built.
@@ -46,14 +46,14 @@ pub struct Checked {
 /// What a derivation's outputs depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Verdict {
+pub enum CheckVerdict {
     /// On nothing that was otherwise.
     Same,
     /// On each of the variations that the changes name.
     Depends,
     /// On several variations together, and on none of them alone.
     DependsOnSeveral,
-    /// On the clock or on chance: the same surroundings make it otherwise.
+    /// On the clock or on chance: the same environment makes it otherwise.
     NotDeterministic,
     /// It cannot be built.
     Fails,
@@ -74,8 +74,8 @@ pub struct Change {
     pub failed: Option<String>,
 }
 
-/// What came of a build: the hashes of its outputs, or why there are none.
-type Made = Result<BTreeMap<String, String>, String>;
+/// The hashes of the outputs of a build, or why it failed.
+type BuildOutcome = Result<BTreeMap<String, String>, String>;
 
 /// Builds a derivation as it is and with everything otherwise; if that makes a difference, with one thing after the other.
 /// `begins` is told of each build.
@@ -89,15 +89,15 @@ pub fn check(
     variations: &[Variation],
     begins: impl FnMut(&[Variation]),
 ) -> Result<Checked, CompareError> {
-    let job = prepare(builder, path, derivation)?;
+    let request = prepare(builder, path, derivation)?;
     let outputs = derivation.output_paths(builder.store.directory()).map_err(BuildError::from)?;
     let places: BTreeSet<PathBuf> = outputs.iter().map(|(_, path)| builder.store.locate(path)).collect();
     let _locks = builder.lock(&places)?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut checking = Checking {
         builder,
-        job,
-        aside: Aside::make(builder, path)?,
+        request,
+        first_outputs: FirstOutputsDir::make(builder, path)?,
         began: i64::try_from(since.as_secs()).unwrap_or_default(),
         first: None,
         builds: 0,
@@ -112,12 +112,12 @@ pub fn check(
 
 struct Checking<'a, F> {
     builder: &'a Builder,
-    job: BuildRequest<'a>,
+    request: BuildRequest<'a>,
     /// Where the first outputs are kept.
-    aside: Aside,
+    first_outputs: FirstOutputsDir,
     /// When all builds seem to begin, as far as files tell.
     began: i64,
-    first: Option<Made>,
+    first: Option<BuildOutcome>,
     builds: u32,
     changes: Vec<Change>,
     /// If it is there, and as long as it is of use.
@@ -126,21 +126,21 @@ struct Checking<'a, F> {
 }
 
 impl<F: FnMut(&[Variation])> Checking<'_, F> {
-    fn find_out(&mut self, variations: &[Variation]) -> Result<Verdict, CompareError> {
+    fn find_out(&mut self, variations: &[Variation]) -> Result<CheckVerdict, CompareError> {
         self.differs(&[])?;
         if let Some(Err(error)) = &self.first {
             self.changes.push(Change::failed(&[], error.clone()));
-            return Ok(Verdict::Fails);
+            return Ok(CheckVerdict::Fails);
         }
         thread::sleep(APART);
-        let Some(all) = self.differs(variations)? else { return Ok(Verdict::Same) };
+        let Some(all) = self.differs(variations)? else { return Ok(CheckVerdict::Same) };
         if let Some(again) = self.differs(&[])? {
             self.changes.push(again);
-            return Ok(Verdict::NotDeterministic);
+            return Ok(CheckVerdict::NotDeterministic);
         }
         if let [_] = variations {
             self.changes.push(all);
-            return Ok(Verdict::Depends);
+            return Ok(CheckVerdict::Depends);
         }
         for variation in variations {
             let change = self.differs(&[*variation])?;
@@ -148,35 +148,38 @@ impl<F: FnMut(&[Variation])> Checking<'_, F> {
         }
         if self.changes.is_empty() {
             self.changes.push(all);
-            return Ok(Verdict::DependsOnSeveral);
+            return Ok(CheckVerdict::DependsOnSeveral);
         }
-        Ok(Verdict::Depends)
+        Ok(CheckVerdict::Depends)
     }
 
     /// Builds it with these things otherwise. The answer is how it came out, if not as the first.
     fn differs(&mut self, variations: &[Variation]) -> Result<Option<Change>, CompareError> {
         (self.begins)(variations);
         self.builds += 1;
-        self.job.varied = Varied { list: variations.to_vec(), begins: Some(self.began) };
-        let run = match attempt(self.builder, &mut self.job, &*self.builder.backend) {
+        self.request.variations = VariationSet { list: variations.to_vec(), begins: Some(self.began) };
+        let run = match run_builder(self.builder, &mut self.request, &*self.builder.backend) {
             Ok(run) => run,
             Err(BuildError::Interrupted) => return Err(CompareError::Interrupted),
-            Err(error @ BuildError::Builder(_)) => return Ok(self.failed(variations, told(&error))),
+            Err(error @ BuildError::Builder(_)) => {
+                return Ok(self.failed(variations, describe_failure(&error)));
+            }
             Err(error) => return Err(error.into()),
         };
         let BuildRun { plan, copies, .. } = &run;
-        let made = StagedOutputs::inspect(plan, &self.builder.store, &self.job.unwanted, copies.as_deref());
+        let made =
+            StagedOutputs::inspect(plan, &self.builder.store, &self.request.unwanted, copies.as_deref());
         let made = match made {
             Ok(made) => made,
-            Err(error) => return Ok(self.failed(variations, told(&error.into()))),
+            Err(error) => return Ok(self.failed(variations, describe_failure(&error.into()))),
         };
         let hashes: BTreeMap<String, String> =
             made.infos().iter().map(|(name, info)| (name.clone(), info.nar_hash.clone())).collect();
         let places = plan.outputs.iter().map(|output| (&output.name, output.path.within(made.directory())));
-        let failed = |path: &PathBuf, source| CompareError::Aside { path: path.clone(), source };
+        let failed = |path: &PathBuf, source| CompareError::CompareOutput { path: path.clone(), source };
         let Some(first) = &self.first else {
             for (name, place) in places {
-                fs::rename(&place, self.aside.output(name)).map_err(|error| failed(&place, error))?;
+                fs::rename(&place, self.first_outputs.output(name)).map_err(|error| failed(&place, error))?;
             }
             self.first = Some(Ok(hashes));
             return Ok(None);
@@ -184,7 +187,7 @@ impl<F: FnMut(&[Variation])> Checking<'_, F> {
         let first = first.clone().unwrap_or_default();
         let mut change = Change { variations: variations.to_vec(), ..Change::default() };
         for (name, place) in places.filter(|(name, _)| first.get(*name) != hashes.get(*name)) {
-            let compared = output::compare_trees(&self.aside.output(name), &place);
+            let compared = output::compare_trees(&self.first_outputs.output(name), &place);
             change.outputs.insert(name.clone(), compared.map_err(|error| failed(&place, error))?);
             let shown = self.look_closer(name, &place).map_err(|error| failed(&place, error))?;
             change.diffoscope.extend(shown.map(|text| (name.clone(), text)));
@@ -195,7 +198,7 @@ impl<F: FnMut(&[Variation])> Checking<'_, F> {
     /// What diffoscope says of an output that differs from the first.
     fn look_closer(&mut self, name: &str, place: &Path) -> io::Result<Option<String>> {
         let Some(diffoscope) = &self.diffoscope else { return Ok(None) };
-        let directory = self.aside.directory();
+        let directory = self.first_outputs.directory();
         // No output has such a name.
         let again = format!("{name},again");
         fs::set_permissions(directory, Permissions::from_mode(0o711))?;

@@ -1,13 +1,13 @@
 //! The same build in several backends side by side: what differs, and why.
 
-pub(crate) mod aside;
 pub(crate) mod build;
+pub(crate) mod first_outputs;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use sandbox::backend::{Kind, ResourceUsage};
+use sandbox::backend::{BackendKind, ResourceUsage};
 use sandbox::compare::{WalkComparison, WalkError};
 use sandbox::{PhaseSeconds, WorkDirError};
 use serde::Serialize;
@@ -16,16 +16,16 @@ use crate::build::BuildError;
 use crate::output::Differences;
 use crate::store_path::StorePath;
 
-pub use build::{Wanted, compare_builds};
+pub use build::{CompareOptions, compare_builds};
 
 /// What was found out about a derivation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
-    /// It.
+    /// The derivation.
     pub derivation: StorePath,
     /// All in all.
-    pub verdict: Verdict,
+    pub verdict: ComparisonVerdict,
     /// The same in a sentence, with what led to it.
     pub explanation: String,
     /// Every build, in the order in which they were made.
@@ -41,7 +41,7 @@ pub struct Comparison {
 /// Whether the outputs are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Verdict {
+pub enum ComparisonVerdict {
     /// All of them, in every backend and every round, and those that the store has.
     Same,
     /// They differ from round to round in one and the same backend.
@@ -61,7 +61,7 @@ pub enum Verdict {
 #[serde(rename_all = "camelCase")]
 pub struct Round {
     /// In which backend.
-    pub backend: Kind,
+    pub backend: BackendKind,
     /// Counted from one.
     pub round: u32,
     /// What came of it.
@@ -74,7 +74,7 @@ pub struct Round {
 #[serde(rename_all = "camelCase")]
 pub enum RoundResult {
     /// Outputs.
-    Built(Box<Built>),
+    Built(Box<BuiltRound>),
     /// A failure, with its reason.
     Failed(String),
 }
@@ -82,7 +82,7 @@ pub enum RoundResult {
 /// A build that ended well.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Built {
+pub struct BuiltRound {
     /// How long its view took.
     pub seconds: PhaseSeconds,
     /// What its view took.
@@ -98,9 +98,9 @@ pub struct OutputDifference {
     /// The output's name.
     pub output: String,
     /// The first build's backend.
-    pub first: Kind,
+    pub first: BackendKind,
     /// The backend, and its round; the store's own output if missing.
-    pub other: Option<(Kind, u32)>,
+    pub other: Option<(BackendKind, u32)>,
     /// How: `before` is the first one.
     pub differences: Differences,
 }
@@ -133,8 +133,8 @@ pub enum CompareError {
     Interrupted,
     /// Outputs cannot be set aside or compared.
     #[error("cannot set aside or compare the output {path:?}")]
-    Aside {
-        /// It.
+    CompareOutput {
+        /// The output.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,

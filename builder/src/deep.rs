@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox::report::NotShown;
 
-use crate::attempt::{BuildRun, attempt};
 use crate::build::{BuildError, BuildRequest, Builder, Purpose};
+use crate::build_run::{BuildRun, run_builder};
 use crate::output::StagedOutputs;
 use crate::report::{DeepOutcome, DeepReport};
 use crate::store::PathInfo;
@@ -18,13 +18,14 @@ pub(crate) struct DeepRun {
 
 impl DeepRun {
     /// Runs it.
-    pub fn make(builder: &Builder, job: &BuildRequest<'_>) -> Result<DeepRun, BuildError> {
+    pub fn make(builder: &Builder, request: &BuildRequest<'_>) -> Result<DeepRun, BuildError> {
         // All outputs are made, though perhaps not all are wanted: they are not taken.
         let (purpose, unwanted) = (Purpose::Check, BTreeSet::new());
-        let mut job = BuildRequest { purpose, unwanted, phantom: true, ..job.clone() };
-        match attempt(builder, &mut job, &*builder.backend) {
+        let mut request = BuildRequest { purpose, unwanted, phantom: true, ..request.clone() };
+        match run_builder(builder, &mut request, &*builder.backend) {
             Ok(BuildRun { plan, access, copies, place: _place, .. }) => {
-                let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref());
+                let made =
+                    StagedOutputs::inspect(&plan, &builder.store, &request.unwanted, copies.as_deref());
                 let made = made.map(|made| made.infos().clone()).map_err(|error| error.to_string());
                 Ok(DeepRun { not_shown: access.not_shown, made })
             }

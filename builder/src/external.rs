@@ -28,7 +28,7 @@ use crate::plan::{
 use crate::report::BuildReport;
 use crate::store::{Settings, Store, StoreError};
 use crate::store_path::{StorePath, StorePathError};
-use crate::variation::Varied;
+use crate::variation::VariationSet;
 
 /// The longest description that is read, in bytes: environments of large derivations reach some megabytes.
 const MAX_SIZE: u64 = 64 << 20;
@@ -104,20 +104,20 @@ pub enum ExternalError {
     /// An output could not be moved to where Nix looks for it.
     #[error("cannot move an output to {path:?}")]
     Move {
-        /// Where.
+        /// Where Nix looks for it.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,
     },
 }
 
-/// What such a build is run with.
-pub struct External<'a> {
+/// How a build of Nix's is run.
+pub struct ExternalOptions<'a> {
     /// Paths that are shown besides the inputs.
     pub sandbox_paths: &'a [SandboxPath],
     /// Whether it is known that the build may use the network, as an impure one may.
     pub network: bool,
-    /// Where what could be left behind is noted.
+    /// Where the run record is kept.
     pub state: &'a StateDir,
     /// Who makes the view and starts the builder in it.
     pub privilege: Privilege<'a>,
@@ -131,13 +131,13 @@ pub struct External<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// What came of such a build.
-pub struct ExternalRun {
+/// How such a build ended.
+pub struct ExternalOutcome {
     /// How its builder ended.
     pub outcome: ExitOutcome,
     /// What it asked its view for, if the store says what that needs to be told.
     pub report: Option<BuildReport>,
-    /// What came of the conditions.
+    /// How often the conditions were met.
     pub imposed: ConditionReport,
 }
 
@@ -178,7 +178,11 @@ impl Description {
     ///
     /// # Errors
     /// The step that failed.
-    pub fn run(&self, external: &External<'_>, begin: impl FnOnce()) -> Result<ExternalRun, ExternalError> {
+    pub fn run(
+        &self,
+        external: &ExternalOptions<'_>,
+        begin: impl FnOnce(),
+    ) -> Result<ExternalOutcome, ExternalError> {
         let derivation = self.derivation(external.network);
         if derivation.is_builtin() {
             let builder = self.builder.clone();
@@ -205,7 +209,7 @@ impl Description {
         };
         let settings = self.settings(&derivation, external.sandbox_paths)?;
         let plan = plan_decided(&Request {
-            varied: &Varied::default(),
+            variations: &VariationSet::default(),
             scratches: external.conditions.scratches(external.scratches),
             store: &self.store_dir,
             inputs_at: &self.real_store_dir,
@@ -217,7 +221,7 @@ impl Description {
             hook_paths: &[],
             sandbox_closure: &self.sandbox_closure(external.sandbox_paths)?,
             cores: None,
-            host: &Host::look(&settings),
+            host: &Host::detect(&settings),
             user: &user,
             scratch: &scratch,
         })
@@ -255,7 +259,7 @@ impl Description {
             };
             self.move_outputs(from, &outputs)?;
         }
-        Ok(ExternalRun { outcome: ended.outcome, report, imposed: ended.imposed })
+        Ok(ExternalOutcome { outcome: ended.outcome, report, imposed: ended.imposed })
     }
 
     /// What the build asked for. It is kept beside Nix's logs, where whoever builds may write there.

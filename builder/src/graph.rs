@@ -41,7 +41,7 @@ pub struct Graph {
 /// A derivation to build.
 #[derive(Debug)]
 pub struct Missing {
-    /// It.
+    /// The derivation.
     pub derivation: Derivation<'static>,
     /// Those that have to be built before.
     pub after: BTreeSet<StorePath>,
@@ -173,8 +173,8 @@ impl<'a> Schedule<'a> {
             let when = if awaited { RegisterWhen::Now } else { RegisterWhen::Soon };
             let (builder, name) = (Arc::clone(self.builder), path.clone());
             let task = self.running.spawn_blocking(move || {
-                let turn = BuildSlot { slot: Some(slot), maker: builder.store.maker(), when };
-                builder.build(&name, &derivation, purpose, turn)
+                let slot = BuildSlot { slot: Some(slot), ticket: builder.store.ticket(), when };
+                builder.build(&name, &derivation, purpose, slot)
             });
             self.names.insert(task.id(), path);
         }

@@ -16,7 +16,7 @@ use crate::output::OutputMismatch;
 use crate::store::{SettingsError, Store};
 use crate::store_path::StorePath;
 
-pub use pre_build::WishError;
+pub use pre_build::HookOutputError;
 pub(crate) use pre_build::pre_build;
 
 /// What the hooks of all builds of one run share.
@@ -48,11 +48,11 @@ pub enum HookError {
     },
     /// What it asks for cannot be done.
     #[error("cannot do what {program:?} asks for")]
-    Wish {
+    Output {
         /// The program.
         program: PathBuf,
         /// The underlying error.
-        source: WishError,
+        source: HookOutputError,
     },
     /// The settings that it is given could not be had.
     #[error("cannot find out the settings that {program:?} is given")]

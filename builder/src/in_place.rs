@@ -25,7 +25,7 @@ pub enum InPlaceError {
     /// One cannot be moved out of the way, or out of the store.
     #[error("cannot move {path:?} out of the store")]
     Move {
-        /// It.
+        /// The output.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,

@@ -20,10 +20,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod attempt;
 pub mod build;
 mod build_dirs;
 pub mod build_hook;
+mod build_run;
 mod caller;
 #[cfg(target_os = "linux")]
 pub mod check;

@@ -65,7 +65,7 @@ pub(crate) fn no_input() -> io::Result<OwnedFd> {
 /// Opens a terminal for a build user. Every line is told.
 pub(crate) fn open(
     user: u32,
-    keep: LogConfig,
+    config: LogConfig,
     tell: impl Fn(&LogEvent<'_>) + Send + 'static,
 ) -> io::Result<(Terminal, Log)> {
     let (master, slave) = open_terminal()?;
@@ -77,9 +77,9 @@ pub(crate) fn open(
     cfmakeraw(&mut settings);
     tcsetattr(&slave, SetArg::TCSANOW, &settings)?;
     let stderr = slave.try_clone()?;
-    let reader = std::thread::Builder::new()
-        .name("build-log".into())
-        .spawn(move || Reader { keep, written: 0, tail: VecDeque::new(), tell }.run(File::from(master)))?;
+    let reader = std::thread::Builder::new().name("build-log".into()).spawn(move || {
+        LogReader { config, written: 0, tail: VecDeque::new(), tell }.run(File::from(master))
+    })?;
     Ok((Terminal { stdout: slave, stderr }, Log { reader }))
 }
 
@@ -114,14 +114,14 @@ impl Log {
     }
 }
 
-struct Reader<F> {
-    keep: LogConfig,
+struct LogReader<F> {
+    config: LogConfig,
     written: u64,
     tail: VecDeque<String>,
     tell: F,
 }
 
-impl<F: Fn(&LogEvent<'_>)> Reader<F> {
+impl<F: Fn(&LogEvent<'_>)> LogReader<F> {
     fn run(mut self, mut master: File) -> VecDeque<String> {
         let (mut buffer, mut pending) = (vec![0; CHUNK], Line::default());
         loop {
@@ -131,7 +131,7 @@ impl<F: Fn(&LogEvent<'_>)> Reader<F> {
                 Ok(0) | Err(_) => break,
                 Ok(read) => &buffer[..read],
             };
-            self.keep.monitor.wrote(read.len());
+            self.config.monitor.wrote(read.len());
             self.write(read);
             for byte in read {
                 if *byte == b'\n' || pending.is_full(*byte) {
@@ -140,11 +140,11 @@ impl<F: Fn(&LogEvent<'_>)> Reader<F> {
                 pending.put(*byte);
             }
         }
-        self.keep.closed.cancel();
+        self.config.closed.cancel();
         if !pending.bytes.is_empty() {
             self.pass_on(&pending.take());
         }
-        if let Some(copy) = self.keep.copy {
+        if let Some(copy) = self.config.copy {
             copy.finish();
         }
         self.tail
@@ -152,7 +152,7 @@ impl<F: Fn(&LogEvent<'_>)> Reader<F> {
 
     fn write(&mut self, read: &[u8]) {
         self.written = self.written.saturating_add(read.len() as u64);
-        if let Some(copy) = self.keep.copy.as_mut().filter(|_| self.written <= FILE_MAX) {
+        if let Some(copy) = self.config.copy.as_mut().filter(|_| self.written <= FILE_MAX) {
             copy.write(read);
         }
     }
@@ -164,10 +164,10 @@ impl<F: Fn(&LogEvent<'_>)> Reader<F> {
         if !matches!(heard, LogEvent::Line(_)) {
             return;
         }
-        if self.tail.len() == self.keep.tail {
+        if self.tail.len() == self.config.tail {
             self.tail.pop_front();
         }
-        if self.keep.tail > 0 {
+        if self.config.tail > 0 {
             self.tail.push_back(line);
         }
     }
@@ -226,9 +226,9 @@ mod tests {
         let (watch, closed) =
             (LimitWatch::begin(Limits::new(0, 0, 14), Cancel::default()).unwrap(), Cancel::default());
         let copy = Some(store.create_log(&derivation, false).unwrap());
-        let keep = LogConfig { copy, tail: 2, monitor: watch.monitor(), closed: closed.clone() };
+        let config = LogConfig { copy, tail: 2, monitor: watch.monitor(), closed: closed.clone() };
         let tell = move |heard: &LogEvent<'_>| sender.send(format!("{heard:?}")).unwrap();
-        let (terminal, log) = open(user, keep, tell).unwrap();
+        let (terminal, log) = open(user, config, tell).unwrap();
         let mut stdout = File::from(terminal.stdout);
         stdout.write_all(b"one\r\ntwo\nthr").unwrap();
         stdout.write_all(b"ee").unwrap();

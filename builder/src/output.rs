@@ -9,7 +9,7 @@ mod checks;
 mod cycle;
 mod diff;
 mod fixed;
-mod mac_leavings;
+mod mac_artifacts;
 mod nar;
 mod place;
 mod registrations;
@@ -33,7 +33,7 @@ use crate::store_path::StorePath;
 
 pub use canonicalise::Canonicaliser;
 pub use checks::CheckError;
-pub use diff::{Difference, Differences, What, compare as compare_trees};
+pub use diff::{Difference, DifferenceKind, Differences, compare as compare_trees};
 pub use fixed::FixedError;
 pub use nar::write as write_nar;
 pub use place::ReplacePolicy;
@@ -279,7 +279,7 @@ pub fn is_whole(store: &Store, info: &PathInfo) -> Result<bool, OutputError> {
 /// An output that is not what it was.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct OutputMismatch {
-    /// It.
+    /// The output.
     pub path: PathBuf,
     /// Where the new one is kept.
     pub kept: Option<PathBuf>,

@@ -25,9 +25,9 @@ use serde::Serialize;
 use crate::derivation::{Attributes, Derivation, FixedHash, Method, Output};
 use crate::store::Settings;
 use crate::store_path::StorePath;
-use crate::variation::Varied;
+use crate::variation::VariationSet;
 
-use checks::Named;
+use checks::NamedOutputs;
 use environment::Environment;
 
 pub use checks::OutputChecks;
@@ -79,7 +79,7 @@ pub struct Request<'a> {
     /// Where the build writes.
     pub scratch: &'a Scratch,
     /// What is otherwise than usual.
-    pub varied: &'a Varied,
+    pub variations: &'a VariationSet,
     /// How scratches are reached, but for the one of the outputs.
     pub scratches: Scratches,
 }
@@ -186,7 +186,7 @@ fn assemble(
     made: Environment,
 ) -> Result<Plan, PlanError> {
     let Request { derivation, settings, .. } = request;
-    let inside = request.host.user_namespaces.then(|| request.varied.ids(INSIDE));
+    let inside = request.host.user_namespaces.then(|| request.variations.ids(INSIDE));
     let (view, mounts, mac) = view::view(request, attributes, &outputs, inside)?;
     let called_by = derivation.builder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let own = outputs.iter().map(|output| &output.path);
@@ -213,8 +213,8 @@ fn assemble(
         mac,
         ..JailSpec::new(user, program, argv)
     };
-    let jail = request.varied.jail(jail);
-    let shown = request.varied.view();
+    let jail = request.variations.jail(jail);
+    let shown = request.variations.view();
     // Only a server shows things otherwise than they are.
     let scratches = if is_usual(&shown) { request.scratches } else { Scratches::Nfs };
     Ok(Plan {
@@ -297,7 +297,7 @@ fn add_checks(
     attributes: &Attributes<'_>,
 ) -> Result<(), PlanError> {
     let names: Vec<_> = outputs.iter().map(|output| (output.name.clone(), output.path.clone())).collect();
-    let named = Named { store: request.store, derivation: request.path, outputs: &names };
+    let named = NamedOutputs { store: request.store, derivation: request.path, outputs: &names };
     for output in outputs {
         output.checks = named.checks(attributes, &output.name)?;
         output.discard_references = request.settings.version >= DISCARD_REFERENCES

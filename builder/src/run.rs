@@ -5,10 +5,10 @@ use std::path::Path;
 
 use sandbox::SessionOutcome;
 
-use crate::attempt::{BuildRun, attempt};
 use crate::build::{
     BuildError, BuildRequest, BuildSlot, BuildStats, Builder, Built, Event, Purpose, Seconds,
 };
+use crate::build_run::{BuildRun, run_builder};
 use crate::deep::DeepRun;
 use crate::derivation::Derivation;
 use crate::hooks;
@@ -47,15 +47,15 @@ impl Builder {
         let unwanted = self.unwanted(path, &paths, purpose)?;
         let mut built = Built { derivation: path.clone(), outputs: BTreeMap::new(), build: None };
         if unwanted != paths {
-            let mut job = BuildRequest { purpose, unwanted, ..self.request(path, derivation, inputs)? };
+            let mut request = BuildRequest { purpose, unwanted, ..self.request(path, derivation, inputs)? };
             if purpose == Purpose::Check {
-                job.varied.list.clone_from(&self.options.vary);
+                request.variations.list.clone_from(&self.options.vary);
             }
-            let deep = self.options.deep.then(|| DeepRun::make(self, &job)).transpose()?;
-            let (infos, mut stats) = run(self, &mut job, deep, turn)
+            let deep = self.options.deep.then(|| DeepRun::make(self, &request)).transpose()?;
+            let (infos, mut stats) = run(self, &mut request, deep, turn)
                 .inspect_err(|error| self.keep_report(path, error.report()))?;
             self.keep_report(path, Some(&stats.report));
-            stats.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &job));
+            stats.files_visible = self.options.count_visible.then(|| visible::count(&self.store, &request));
             (built.outputs, built.build) = (infos, Some(stats));
             self.tell_of(&built)?;
         }
@@ -129,27 +129,28 @@ impl Builder {
 /// Builds: what it returns has been registered.
 fn run(
     builder: &Builder,
-    job: &mut BuildRequest<'_>,
+    request: &mut BuildRequest<'_>,
     deep: Option<DeepRun>,
     turn: BuildSlot<'_>,
 ) -> Result<(BTreeMap<String, PathInfo>, BuildStats), BuildError> {
     let BuildRun { plan, ended, access, began, copies, place, user } =
-        match attempt(builder, job, &*builder.backend) {
+        match run_builder(builder, request, &*builder.backend) {
             Err(BuildError::Builder(mut failure)) => {
                 failure.report.deep = deep.map(|deep| deep.beside(None));
-                failure.report.varied.clone_from(&job.varied.list);
+                failure.report.varied.clone_from(&request.variations.list);
                 return Err(BuildError::Builder(failure));
             }
-            attempt => attempt?,
+            run => run?,
         };
-    let made = StagedOutputs::inspect(&plan, &builder.store, &job.unwanted, copies.as_deref())?;
-    let mut report = BuildReport::of(&builder.store, job.path, &job.inputs, access, Some(made.infos()))?;
+    let made = StagedOutputs::inspect(&plan, &builder.store, &request.unwanted, copies.as_deref())?;
+    let mut report =
+        BuildReport::of(&builder.store, request.path, &request.inputs, access, Some(made.infos()))?;
     report.deep = deep.map(|deep| deep.beside(Some(made.infos())));
-    report.varied.clone_from(&job.varied.list);
+    report.varied.clone_from(&request.variations.list);
     if let Some(allowed) = &builder.options.strict {
         report = report.check(allowed)?;
     }
-    let infos = take(builder, job, &plan, made, user, turn)?;
+    let infos = take(builder, request, &plan, made, user, turn)?;
     drop(place);
     let SessionOutcome { times, usage, .. } = ended;
     let seconds = Seconds::new(times.started - began, times.gone - times.started, times.gone.elapsed());
@@ -161,13 +162,13 @@ fn run(
 /// are free for the next build.
 fn take(
     builder: &Builder,
-    job: &BuildRequest<'_>,
+    request: &BuildRequest<'_>,
     plan: &Plan,
     made: StagedOutputs<'_>,
     user: BuildUser,
     turn: BuildSlot<'_>,
 ) -> Result<BTreeMap<String, PathInfo>, BuildError> {
-    match job.purpose {
+    match request.purpose {
         Purpose::Make => {
             drop(user);
             let when = turn.when;
@@ -182,7 +183,7 @@ fn take(
                 made.trust()?;
                 return Ok(made.infos().clone());
             }
-            let derivation = builder.store.locate(job.path);
+            let derivation = builder.store.locate(request.path);
             for output in &outputs {
                 let line = |line: &str| builder.observer.observe(&Event::Hook("diff-hook", line));
                 let run = |hook: &Path| {

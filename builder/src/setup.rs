@@ -24,9 +24,9 @@ const BUILD_USERS: &str = "nixbld";
 /// What is added to `nix.conf`: nothing is wrong if the file is not there.
 const INCLUDE: &str = "!include loopbox.conf";
 
-/// Where a machine keeps what is set up.
+/// The paths of what is set up.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct SetupPaths {
     /// loopbox's program.
     pub loopbox: PathBuf,
     /// Where its daemon listens.
@@ -39,10 +39,10 @@ pub struct Places {
     pub policy: PathBuf,
 }
 
-/// Why it is not known what to write.
+/// Why it cannot be planned what to write.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PlanError {
+pub enum SetupError {
     /// Nix leaves builds to other machines, which it would do no more.
     #[error(
         "Nix builds on the machines of its setting 'builders' by means of its build hook, of which there is but one"
@@ -51,13 +51,13 @@ pub enum PlanError {
     /// Its configuration is made by another program.
     #[error("{path:?} is a link, so another program writes it: NixOS, nix-darwin or the like")]
     Managed {
-        /// It.
+        /// The file.
         path: PathBuf,
     },
     /// It cannot be read.
     #[error("cannot read {path:?}")]
     Read {
-        /// It.
+        /// The file.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,
@@ -85,13 +85,13 @@ impl Route {
 ///
 /// # Errors
 /// Nix's configuration is not a file that can be changed, or says something that would be changed by that.
-pub fn plan(places: &Places, settings: &Settings) -> Result<Vec<File>, PlanError> {
+pub fn plan(places: &SetupPaths, settings: &Settings) -> Result<Vec<File>, SetupError> {
     let mut files = vec![
         File::new(places.nix.join("loopbox.conf"), nix_lines(places, settings)),
         including(&places.nix.join("nix.conf"))?,
     ];
     match Route::of(settings) {
-        Route::BuildHook if settings.has_builders() => return Err(PlanError::Builders),
+        Route::BuildHook if settings.has_builders() => return Err(SetupError::Builders),
         Route::BuildHook => {
             files.push(File { executable: true, ..File::new(places.hook(), places.hook_script()) });
         }
@@ -101,7 +101,7 @@ pub fn plan(places: &Places, settings: &Settings) -> Result<Vec<File>, PlanError
 }
 
 /// What loopbox's daemon needs.
-fn of_daemon(places: &Places, settings: &Settings) -> Vec<File> {
+fn of_daemon(places: &SetupPaths, settings: &Settings) -> Vec<File> {
     let Some(group) = Some(&settings.build_users_group).filter(|group| !group.is_empty()) else {
         // Nix runs loopbox as root, who needs no daemon.
         return Vec::new();
@@ -121,7 +121,7 @@ fn of_daemon(places: &Places, settings: &Settings) -> Vec<File> {
     files
 }
 
-impl Places {
+impl SetupPaths {
     fn hook(&self) -> PathBuf {
         self.policy.with_file_name(HOOK)
     }
@@ -136,7 +136,7 @@ impl Places {
 
 /// What has to be in Nix's configuration, whoever writes it.
 #[must_use]
-pub fn nix_lines(places: &Places, settings: &Settings) -> String {
+pub fn nix_lines(places: &SetupPaths, settings: &Settings) -> String {
     let lines = match Route::of(settings) {
         Route::BuildHook => format!("build-hook = {}\n", places.hook().display()),
         Route::ExternalBuilders => external_builders(places, settings),
@@ -144,7 +144,7 @@ pub fn nix_lines(places: &Places, settings: &Settings) -> String {
     format!("# Written by 'loopbox setup'; 'loopbox setup --undo' takes it back.\n{lines}")
 }
 
-fn external_builders(Places { loopbox, socket, .. }: &Places, settings: &Settings) -> String {
+fn external_builders(SetupPaths { loopbox, socket, .. }: &SetupPaths, settings: &Settings) -> String {
     // What Nix's own sandbox shows of the machine: a shell at least.
     let shown = settings.sandbox_paths.iter().cloned();
     let elsewhere =
@@ -161,10 +161,10 @@ fn external_builders(Places { loopbox, socket, .. }: &Places, settings: &Setting
     format!("extra-experimental-features = external-builders\nexternal-builders = {builders}\n")
 }
 
-fn including(nix_conf: &Path) -> Result<File, PlanError> {
-    let unreadable = |source| PlanError::Read { path: nix_conf.into(), source };
+fn including(nix_conf: &Path) -> Result<File, SetupError> {
+    let unreadable = |source| SetupError::Read { path: nix_conf.into(), source };
     let mut contents = match nix_conf.symlink_metadata() {
-        Ok(metadata) if metadata.is_symlink() => return Err(PlanError::Managed { path: nix_conf.into() }),
+        Ok(metadata) if metadata.is_symlink() => return Err(SetupError::Managed { path: nix_conf.into() }),
         Ok(_) => std::fs::read_to_string(nix_conf).map_err(unreadable)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(unreadable(error)),
@@ -193,8 +193,8 @@ mod tests {
         }
     }
 
-    fn places(directory: &Path) -> Places {
-        Places {
+    fn places(directory: &Path) -> SetupPaths {
+        SetupPaths {
             loopbox: "/opt/loopbox".into(),
             socket: SOCKET.into(),
             nix: directory.into(),
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_socket_elsewhere_is_named_everywhere() {
         let directory = tempfile::tempdir().unwrap();
-        let places = Places { socket: "/elsewhere".into(), ..places(directory.path()) };
+        let places = SetupPaths { socket: "/elsewhere".into(), ..places(directory.path()) };
         let files = plan(&places, &settings()).unwrap();
         assert!(files[0].contents.contains(r#"["--socket","/elsewhere","external-builder","#), "{files:?}");
         assert!(files[3].contents.contains("ListenStream=/elsewhere\n"), "{files:?}");
@@ -247,13 +247,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/static/nix.conf", directory.path().join("nix.conf")).unwrap();
         let error = plan(&places(directory.path()), &settings()).unwrap_err();
-        assert!(matches!(error, PlanError::Managed { .. }), "{error}");
+        assert!(matches!(error, SetupError::Managed { .. }), "{error}");
     }
 
     #[test]
     fn an_older_nix_is_given_a_hook_unless_it_builds_elsewhere() {
         let directory = tempfile::tempdir().unwrap();
-        let places = Places { loopbox: "/opt/my loopbox".into(), ..places(directory.path()) };
+        let places = SetupPaths { loopbox: "/opt/my loopbox".into(), ..places(directory.path()) };
         let mut settings = Settings { version: (2, 8), ..settings() };
         let files = plan(&places, &settings).unwrap();
         assert!(files[0].contents.ends_with("\nbuild-hook = /build-hook\n"), "{files:?}");
@@ -261,10 +261,10 @@ mod tests {
         assert_eq!((files[2].path.as_path(), files[2].executable), (Path::new("/build-hook"), true));
         assert_eq!(files[2].contents, "#!/bin/sh\nexec '/opt/my loopbox' build-hook \"$@\"\n");
         settings.builders = "ssh://other".into();
-        assert!(matches!(plan(&places, &settings), Err(PlanError::Builders)));
+        assert!(matches!(plan(&places, &settings), Err(SetupError::Builders)));
         settings.builders = format!("@{}", directory.path().join("machines").display());
         plan(&places, &settings).unwrap();
         std::fs::write(directory.path().join("machines"), "ssh://other\n").unwrap();
-        assert!(matches!(plan(&places, &settings), Err(PlanError::Builders)));
+        assert!(matches!(plan(&places, &settings), Err(SetupError::Builders)));
     }
 }

@@ -11,9 +11,9 @@ use sandbox::cancel::Cancel;
 use sandbox::jail::{Files, JailSpec, Mac, Profile, StdioFds, User};
 use sandbox::{Privilege, Program, SessionOutcome, SessionProvider, SessionTerminal, unused_directory};
 
-use crate::attempt::kill_processes;
 use crate::build::{BuildError, BuildRequest, Builder};
-use crate::build_dirs::BuildDirectories;
+use crate::build_dirs::BuildDirs;
+use crate::build_run::kill_processes;
 use crate::caller;
 use crate::derivation::Derivation;
 use crate::plan::Plan;
@@ -86,16 +86,16 @@ impl Builder {
         derivation.check_buildable(self.store.directory())?;
         let inputs = self.inputs(derivation)?;
         self.store.hold(&inputs, &BTreeSet::new())?;
-        let job = self.request(path, derivation, inputs)?;
+        let request = self.request(path, derivation, inputs)?;
         let owner = session.build.as_deref().map(owner).transpose()?;
         match session.user {
             SessionUser::BuildUser => {
                 let user = self.acquire_user(owner)?;
                 kill_processes(&self.spawner, &user)?;
-                let top = BuildDirectories::unused(&self.store, &self.settings, path);
+                let top = BuildDirs::unused(&self.store, &self.settings, path);
                 let privilege = Privilege::Own(&self.spawner);
                 let ended =
-                    self.shell_as(SessionSetup { user: user.as_user(), privilege, top }, job, session);
+                    self.shell_as(SessionSetup { user: user.as_user(), privilege, top }, request, session);
                 kill_processes(&self.spawner, &user)?;
                 ended
             }
@@ -105,7 +105,7 @@ impl Builder {
                     return Err(BuildError::OthersDirectory { path: path.clone(), uid });
                 }
                 let (privilege, top) = (Privilege::Other(provider), unused_directory()?);
-                self.shell_as(SessionSetup { user, privilege, top }, job, session)
+                self.shell_as(SessionSetup { user, privilege, top }, request, session)
             }
         }
     }
@@ -113,13 +113,13 @@ impl Builder {
     fn shell_as(
         &self,
         SessionSetup { user, privilege, top }: SessionSetup<'_>,
-        mut job: BuildRequest<'_>,
+        mut request: BuildRequest<'_>,
         session: Session<'_>,
     ) -> Result<SessionOutcome, BuildError> {
         let given = session.build.is_some();
-        let place = BuildDirectories::for_shell(&self.state, top, session.build)?;
-        job.hook_paths = self.hook_paths(job.path, place.work_dir.mount_point())?;
-        let mut plan = self.plan(&job, &user, &place.scratch)?;
+        let place = BuildDirs::for_shell(&self.state, top, session.build)?;
+        request.hook_paths = self.hook_paths(request.path, place.work_dir.mount_point())?;
+        let mut plan = self.plan(&request, &user, &place.scratch)?;
         if given {
             place.write_missing_files(&plan)?;
         } else {

@@ -12,7 +12,6 @@ mod derivation_file;
 mod error;
 mod evaluation;
 mod lock_holder;
-mod memory;
 mod path_info;
 mod path_locks;
 mod register;
@@ -22,6 +21,7 @@ mod roots;
 mod served_roots;
 mod settings;
 mod temp_roots;
+mod validity_cache;
 #[cfg(target_os = "linux")]
 mod writable;
 
@@ -34,10 +34,10 @@ use crate::derivation::Derivation;
 use crate::store_path::StorePath;
 
 use database::Database;
-use memory::Memory;
 use register::Policy;
 use registrar::Registrar;
 use roots::Roots;
+use validity_cache::ValidityCache;
 
 pub use build_log::{BuildLog, LogError, log_path};
 pub use build_users::{BuildUser, BuildUsers, UserError};
@@ -64,7 +64,7 @@ pub struct Store {
     state: PathBuf,
     logs: PathBuf,
     roots: OnceLock<Roots>,
-    memory: Memory,
+    validity_cache: ValidityCache,
     registrar: Registrar,
     policy: OnceLock<Policy>,
     database: OnceLock<Option<Database>>,
@@ -84,10 +84,11 @@ impl Store {
     /// A store by its directories.
     #[must_use]
     pub fn at(directory: PathBuf, state: PathBuf, logs: PathBuf) -> Store {
-        let (roots, memory, registrar) = (OnceLock::new(), Memory::default(), Registrar::default());
+        let (roots, validity_cache, registrar) =
+            (OnceLock::new(), ValidityCache::default(), Registrar::default());
         let (policy, database) = (OnceLock::new(), OnceLock::new());
         let programs = Programs::default();
-        Store { directory, state, logs, roots, memory, registrar, policy, database, programs }
+        Store { directory, state, logs, roots, validity_cache, registrar, policy, database, programs }
     }
 
     /// The same with settings of Nix's that count more than those that it is configured with.
@@ -182,7 +183,7 @@ impl Store {
     /// # Errors
     /// When one of them is not valid.
     pub fn closure(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
-        if let Some(closure) = self.memory.closure(paths) {
+        if let Some(closure) = self.validity_cache.closure(paths) {
             return Ok(closure);
         }
         if let Some(database) = self.database() {
@@ -196,7 +197,7 @@ impl Store {
             closure.extend(self.read_paths("nix-store --query --requisites", &printed)?);
             Ok(())
         })?;
-        self.memory.has_closure(paths, &closure);
+        self.validity_cache.set_closure(paths, &closure);
         Ok(closure)
     }
 
@@ -281,10 +282,10 @@ impl Store {
             }
         };
         roots.add(valid.union(others).map(|path| self.locate(path)))?;
-        let unknown = self.memory.unknown(valid);
+        let unknown = self.validity_cache.unknown(valid);
         let invalid = self.invalid(&unknown)?;
         if invalid.is_empty() {
-            self.memory.are_valid(unknown);
+            self.validity_cache.set_valid(unknown);
             Ok(())
         } else {
             Err(StoreError::NotValid { paths: invalid.into_iter().collect() })

@@ -96,7 +96,7 @@ pub enum ThroughNixError {
 /// A derivation with its outputs by name, `out` first.
 pub type Outputs = Vec<(String, StorePath)>;
 
-/// What came of it.
+/// How Nix ended, and what it has built.
 #[derive(Debug)]
 pub struct Realised {
     /// How Nix ended.
@@ -225,7 +225,7 @@ impl ThroughNix<'_> {
         words.extend(network.then(|| "--network".into()));
         words.extend(["--scratch".into(), self.scratches.to_string()]);
         words.extend(self.builder_words.iter().cloned());
-        words.extend(self.sandbox_paths.iter().map(|path| Shown(path).to_string()));
+        words.extend(self.sandbox_paths.iter().map(|path| SandboxPathWord(path).to_string()));
         let systems: Vec<&String> = settings.extra_platforms.iter().chain([&settings.system]).collect();
         let builders = serde_json::json!([{ "systems": systems, "program": self.loopbox, "args": words }]);
         format!(
@@ -273,10 +273,10 @@ fn run_as_set(command: &mut Command, cancel: &Cancel) -> Result<(ExitStatus, Vec
     Ok((output.status, output.stdout))
 }
 
-/// A path as the word that it is read from.
-struct Shown<'a>(&'a SandboxPath);
+/// A path in the form that [`SandboxPath::parse_all`] reads.
+struct SandboxPathWord<'a>(&'a SandboxPath);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for SandboxPathWord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SandboxPath { target, source, optional } = self.0;
         let question = if *optional { "?" } else { "" };

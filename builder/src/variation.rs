@@ -52,10 +52,10 @@ pub enum Variation {
 )]
 pub struct UnknownVariation(String);
 
-/// How a build differs from others.
+/// The variations of one build.
 #[derive(Clone, Debug, Default)]
-pub struct Varied {
-    /// What is otherwise.
+pub struct VariationSet {
+    /// What differs from other builds.
     pub list: Vec<Variation>,
     /// When it seems to begin as far as files tell, in seconds since 1970. Then inode numbers are the same each time too, if
     /// files are made in the same order. `None` if files tell what the host says.
@@ -114,7 +114,7 @@ impl FromStr for Variation {
     }
 }
 
-impl Varied {
+impl VariationSet {
     /// Nix's settings for such a build.
     #[must_use]
     pub fn settings<'s>(&self, settings: &'s Settings) -> Cow<'s, Settings> {
@@ -187,19 +187,19 @@ mod tests {
 
     #[test]
     fn each_makes_one_thing_otherwise() {
-        let usual = Varied::default();
+        let usual = VariationSet::default();
         assert_eq!(usual.view(), ViewVariation::default());
-        let only = |variation| Varied { list: vec![variation], begins: Some(1000) };
-        let plain = Varied { begins: Some(1000), ..Varied::default() };
+        let only = |variation| VariationSet { list: vec![variation], begins: Some(1000) };
+        let plain = VariationSet { begins: Some(1000), ..VariationSet::default() };
         let ids = Ids { uid: 1000, gid: 100 };
         let jail = || JailSpec::new(sandbox::jail::User::new(1, 1), "/b", Vec::new());
         for variation in Variation::ALL {
-            let varied = only(variation);
+            let variations = only(variation);
             let differs = [
-                varied.view() != plain.view(),
-                varied.ids(ids) != ids,
-                varied.jail(jail()) != jail(),
-                varied.list.contains(&Variation::BuildPath),
+                variations.view() != plain.view(),
+                variations.ids(ids) != ids,
+                variations.jail(jail()) != jail(),
+                variations.list.contains(&Variation::BuildPath),
             ];
             assert_eq!(differs.into_iter().filter(|differs| *differs).count(), 1, "{variation}");
         }

@@ -14,8 +14,8 @@ use crate::store::Store;
 static COUNTED: Mutex<Option<HashMap<PathBuf, u64>>> = Mutex::new(None);
 
 /// Counts the files, directories and links of the closures that a build is shown.
-pub(crate) fn count(store: &Store, job: &BuildRequest<'_>) -> u64 {
-    let paths = job.known.inputs.union(&job.sandbox_closure);
+pub(crate) fn count(store: &Store, request: &BuildRequest<'_>) -> u64 {
+    let paths = request.known.inputs.union(&request.sandbox_closure);
     paths.map(|path| counted(store.locate(path))).sum()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::build::{Awaited, BuildError, Builder, Event};
+use crate::build::{BuildError, Builder, Event, WaitReason};
 use crate::store::{BuildUser, LockHolder, PathLocks};
 
 impl Builder {
@@ -12,14 +12,14 @@ impl Builder {
         if self.options.in_build_hook {
             return Ok(None);
         }
-        let waiting = |path: &Path, holder: Option<&LockHolder>| self.tell(&Awaited::Path(path, holder));
+        let waiting = |path: &Path, holder: Option<&LockHolder>| self.tell(&WaitReason::Path(path, holder));
         let locks = PathLocks::acquire(places, &self.cancel, waiting)?;
         Ok(Some(locks.ok_or(BuildError::Interrupted)?))
     }
 
     /// Takes a build user, or the one of this number.
     pub(crate) fn acquire_user(&self, uid: Option<u32>) -> Result<BuildUser, BuildError> {
-        let waiting = || self.tell(&Awaited::User);
+        let waiting = || self.tell(&WaitReason::User);
         let user = match uid {
             None => self.users.acquire(&self.cancel, waiting)?,
             Some(uid) => self.users.acquire_one(uid, &self.cancel, waiting)?,
@@ -27,7 +27,7 @@ impl Builder {
         user.ok_or(BuildError::Interrupted)
     }
 
-    fn tell(&self, awaited: &Awaited<'_>) {
-        self.observer.observe(&Event::Waiting(awaited));
+    fn tell(&self, reason: &WaitReason<'_>) {
+        self.observer.observe(&Event::Waiting(reason));
     }
 }

@@ -77,7 +77,7 @@ impl Case {
         );
         let derivation: Derivation<'_> = parse(text.as_bytes()).unwrap();
         plan(&Request {
-            varied: &builder::variation::Varied::default(),
+            variations: &builder::variation::VariationSet::default(),
             scratches: sandbox::Scratches::Local,
             store: Path::new("/nix/store"),
             inputs_at: Path::new("/nix/store"),

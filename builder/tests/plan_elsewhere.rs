@@ -25,7 +25,7 @@ fn inputs_of_a_store_in_another_place_are_shown_where_derivations_name_them() {
         format!(r#"Derive([("out","/nix/store/{OUT}","","")],[],["/nix/store/{BUSYBOX}"],"x","/b",[],[])"#);
     let derivation = parse(text.as_bytes()).unwrap();
     let planned = plan(&Request {
-        varied: &builder::variation::Varied::default(),
+        variations: &builder::variation::VariationSet::default(),
         scratches: sandbox::Scratches::Local,
         store: Path::new("/nix/store"),
         inputs_at: Path::new("/elsewhere/nix/store"),

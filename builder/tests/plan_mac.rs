@@ -73,7 +73,7 @@ impl Case {
         let top = Path::new("/nix/var/nix/builds/nix-build-jq-4711-0");
         let beside = Path::new("/nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot");
         plan(&Request {
-            varied: &builder::variation::Varied::default(),
+            variations: &builder::variation::VariationSet::default(),
             scratches: sandbox::Scratches::Nfs,
             store: Path::new("/nix/store"),
             inputs_at: Path::new("/nix/store"),

@@ -1,7 +1,7 @@
 //! Words that say how a view becomes a directory.
 
 use sandbox::Scratches;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 
 use crate::failures::UsageError;
 
@@ -10,7 +10,7 @@ use crate::failures::UsageError;
 pub struct BackendArguments {
     /// How the view becomes a directory: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
-    pub backend: Kind,
+    pub backend: BackendKind,
     /// How directories for what is written are reached (/tmp, a build directory): local, as this machine's own file system, or
     /// nfs, as everything else [default: local on Linux, nfs on macOS]
     #[arg(long, value_name = "KIND")]

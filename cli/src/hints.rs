@@ -160,10 +160,10 @@ fn setup(error: &Any) -> Option<String> {
     use builder::setup::files::FilesError;
     use builder::setup::prove::ProofError;
     let hint = match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
-        (Some(builder::setup::PlanError::Managed { .. }), ..) => {
+        (Some(builder::setup::SetupError::Managed { .. }), ..) => {
             "'loopbox setup' prints the lines that it has to write"
         }
-        (Some(builder::setup::PlanError::Builders), ..) => {
+        (Some(builder::setup::SetupError::Builders), ..) => {
             "'sudo loopbox build' needs no setting of Nix's; Nix 2.32 and later can do both"
         }
         (_, Some(FilesError::Changed { .. }), _) => {

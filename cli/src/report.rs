@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use builder::report::{BuildReport, DeepOutcome, UnusedInput};
 use document::{AnyReport, Document, DocumentError};
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::report::allow_list::{AllowList, AllowListError};
 use sandbox::report::{EntryKind, NotShown, Report, Undeclared};
 
@@ -72,13 +72,13 @@ impl ReportArguments {
     ///
     /// # Errors
     /// One is wanted of another backend than NFS, or a deep one on a Mac.
-    pub fn check(&self, backend: Kind) -> Result<(), UsageError> {
+    pub fn check(&self, backend: BackendKind) -> Result<(), UsageError> {
         if self.is_deep() && cfg!(target_os = "macos") {
             let word = if self.strict { "--strict" } else { "--deep" };
             let message = format!("{word}: on a Mac a view's server may not look at what the view hides");
             return Err(UsageError { message, hints: vec![format!("Leave out {word}.")] });
         }
-        if !self.is_needed() || backend == Kind::Nfs {
+        if !self.is_needed() || backend == BackendKind::Nfs {
             return Ok(());
         }
         Err(UsageError {

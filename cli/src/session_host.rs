@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use builder::shell::SessionUser;
 use nix::unistd::geteuid;
 use sandbox::Privilege;
+use sandbox::backend::BackendKind;
 #[cfg(target_os = "linux")]
 use sandbox::backend::DaemonError;
-use sandbox::backend::Kind;
 #[cfg(target_os = "linux")]
 use sandbox::daemon::Daemon;
 use sandbox::jail::Spawner;
@@ -63,11 +63,11 @@ impl SessionHost {
     /// # Errors
     /// The daemon has NFS alone.
     #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "there is no daemon"))]
-    pub fn check_backend(&self, backend: Kind) -> Result<(), CommandError> {
+    pub fn check_backend(&self, backend: BackendKind) -> Result<(), CommandError> {
         match self {
             SessionHost::Own(_) => Ok(()),
             #[cfg(target_os = "linux")]
-            SessionHost::Daemon(_) if backend == Kind::Nfs => Ok(()),
+            SessionHost::Daemon(_) if backend == BackendKind::Nfs => Ok(()),
             #[cfg(target_os = "linux")]
             SessionHost::Daemon(_) => Err(DaemonError::Backend.into()),
         }

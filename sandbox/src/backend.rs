@@ -151,7 +151,7 @@ pub struct ResourceUsage {
 /// The backends by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum BackendKind {
     /// [`Nfs`].
     #[default]
     Nfs,
@@ -187,7 +187,7 @@ pub enum UnknownBackend {
 /// A backend was to impose conditions that has no server to do so.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the backend '{0}' has no server that could do it")]
-pub struct NoServer(pub Kind);
+pub struct NoServer(pub BackendKind);
 
 /// Why a view could not be made real.
 #[derive(Debug, thiserror::Error)]
@@ -223,7 +223,7 @@ pub enum BackendError {
     #[error("the {backend} backend cannot show {at:?}: {reason}")]
     Unable {
         /// Its name.
-        backend: Kind,
+        backend: BackendKind,
         /// The entry's place in the view.
         at: PathBuf,
         /// Why the backend cannot show it.
@@ -231,19 +231,19 @@ pub enum BackendError {
     },
 }
 
-impl Kind {
+impl BackendKind {
     /// All of them.
-    pub const ALL: &[Kind] = &[
-        Kind::Nfs,
-        Kind::Hardlink,
-        Kind::Bind,
+    pub const ALL: &[BackendKind] = &[
+        BackendKind::Nfs,
+        BackendKind::Hardlink,
+        BackendKind::Bind,
         #[cfg(feature = "nfsserve")]
-        Kind::Nfsserve,
+        BackendKind::Nfsserve,
     ];
 
     /// Those that are fit for builds, and not for a comparison alone.
-    pub fn fit() -> impl Iterator<Item = Kind> {
-        Kind::ALL.iter().copied().filter(|kind| kind.to_string() != NFSSERVE)
+    pub fn fit() -> impl Iterator<Item = BackendKind> {
+        BackendKind::ALL.iter().copied().filter(|kind| kind.to_string() != NFSSERVE)
     }
 
     /// The backend of this name.
@@ -257,11 +257,11 @@ impl Kind {
     pub fn backend_with(self, changes: Changes) -> Box<dyn Backend> {
         let options = MountOptions { changes, ..MountOptions::default() };
         match self {
-            Kind::Nfs => Box::new(Nfs { options }),
-            Kind::Hardlink => Box::new(Hardlink),
-            Kind::Bind => Box::new(Bind),
+            BackendKind::Nfs => Box::new(Nfs { options }),
+            BackendKind::Hardlink => Box::new(Hardlink),
+            BackendKind::Bind => Box::new(Bind),
             #[cfg(feature = "nfsserve")]
-            Kind::Nfsserve => Box::new(nfsserve::Nfsserve { options }),
+            BackendKind::Nfsserve => Box::new(nfsserve::Nfsserve { options }),
         }
     }
 
@@ -270,10 +270,10 @@ impl Kind {
     /// # Errors
     /// [`NoServer`].
     pub fn check(self, conditions: &Conditions) -> Result<(), NoServer> {
-        if conditions.are_none() || self == Kind::Nfs { Ok(()) } else { Err(NoServer(self)) }
+        if conditions.are_none() || self == BackendKind::Nfs { Ok(()) } else { Err(NoServer(self)) }
     }
 
-    fn among(kinds: &[Kind], word: &str) -> Result<Kind, UnknownBackend> {
+    fn among(kinds: &[BackendKind], word: &str) -> Result<BackendKind, UnknownBackend> {
         let found = kinds.iter().copied().find(|kind| kind.to_string() == word);
         found.ok_or_else(|| match word {
             NFSSERVE => UnknownBackend::LeftOut(NFSSERVE),
@@ -282,28 +282,28 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for BackendKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Kind::Nfs => "nfs",
-            Kind::Hardlink => "hardlink",
-            Kind::Bind => "bind",
+            BackendKind::Nfs => "nfs",
+            BackendKind::Hardlink => "hardlink",
+            BackendKind::Bind => "bind",
             #[cfg(feature = "nfsserve")]
-            Kind::Nfsserve => NFSSERVE,
+            BackendKind::Nfsserve => NFSSERVE,
         })
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for BackendKind {
     type Err = UnknownBackend;
 
-    fn from_str(word: &str) -> Result<Kind, UnknownBackend> {
-        Kind::among(Kind::ALL, word)
+    fn from_str(word: &str) -> Result<BackendKind, UnknownBackend> {
+        BackendKind::among(BackendKind::ALL, word)
     }
 }
 
 fn names() -> String {
-    Kind::ALL.iter().map(Kind::to_string).collect::<Vec<_>>().join(", ")
+    BackendKind::ALL.iter().map(BackendKind::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The entries of a view, but for optional ones whose source is missing, from the root down.
@@ -320,14 +320,14 @@ mod tests {
 
     #[test]
     fn a_backend_that_was_left_out_says_how_to_have_it() {
-        let without: Vec<Kind> = Kind::fit().collect();
-        let error = Kind::among(&without, "nfsserve").unwrap_err();
+        let without: Vec<BackendKind> = BackendKind::fit().collect();
+        let error = BackendKind::among(&without, "nfsserve").unwrap_err();
         assert_eq!(
             error.to_string(),
             "built without the feature nfsserve: 'cargo build --features nfsserve' builds with it"
         );
-        assert_eq!(Kind::among(&without, "bind"), Ok(Kind::Bind));
-        let error = Kind::among(&without, "overlay").unwrap_err().to_string();
+        assert_eq!(BackendKind::among(&without, "bind"), Ok(BackendKind::Bind));
+        let error = BackendKind::among(&without, "overlay").unwrap_err().to_string();
         assert!(error.starts_with("there is no backend \"overlay\": nfs, hardlink, bind"), "{error}");
     }
 }

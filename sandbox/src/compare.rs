@@ -7,7 +7,7 @@ mod walk;
 
 use std::io;
 
-use crate::backend::Kind;
+use crate::backend::BackendKind;
 use crate::session::SessionError;
 use crate::work_dir::WorkDirError;
 
@@ -26,7 +26,7 @@ pub enum WalkError {
     #[error("cannot walk the view in the {backend} backend")]
     View {
         /// The backend.
-        backend: Kind,
+        backend: BackendKind,
         /// The underlying error.
         source: SessionError,
     },
@@ -34,7 +34,7 @@ pub enum WalkError {
     #[error("the walk through the view in the {backend} backend failed")]
     Walk {
         /// The backend.
-        backend: Kind,
+        backend: BackendKind,
         /// The I/O error.
         source: io::Error,
     },

@@ -91,7 +91,8 @@ impl Diffoscope {
         let child = command.spawn().map_err(failed)?;
         // It holds an end of the pipe.
         drop(command);
-        let Heard { text, status, killed } = self.hear(child, heard, cancel).map_err(failed)?;
+        let DiffoscopeOutput { text, status, killed } =
+            self.read_output(child, heard, cancel).map_err(failed)?;
         if killed {
             return Err(DiffoscopeError::TooLong { program: program(), timeout: self.timeout });
         }
@@ -104,7 +105,12 @@ impl Diffoscope {
     }
 
     /// Hears it until it ends or has said too much, and kills it with all that it has started if that takes too long.
-    fn hear(&self, mut child: Child, from: PipeReader, cancel: &Cancel) -> io::Result<Heard> {
+    fn read_output(
+        &self,
+        mut child: Child,
+        from: PipeReader,
+        cancel: &Cancel,
+    ) -> io::Result<DiffoscopeOutput> {
         let group = Pid::from_raw(child.id().cast_signed());
         let kill = move || {
             // It may have ended.
@@ -126,12 +132,12 @@ impl Diffoscope {
         drop(ended);
         let killed = timer.join().unwrap_or_default();
         read?;
-        Ok(Heard { text, status: status?, killed })
+        Ok(DiffoscopeOutput { text, status: status?, killed })
     }
 }
 
-/// What it said, and how it ended.
-struct Heard {
+/// What it printed, and how it ended.
+struct DiffoscopeOutput {
     text: Vec<u8>,
     status: ExitStatus,
     killed: bool,

@@ -3,25 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::compare::{ObservedFile, WalkComparison, WalkError, Walker};
 use sandbox::conditions::Conditions;
 use sandbox::{Privilege, SessionError, SessionOutcome};
 
-use super::aside::{Aside, told};
-use super::{Built, CompareError, Comparison, OutputDifference, Round, RoundResult, Verdict};
-use crate::attempt::{BuildRun, attempt, kill_processes};
+use super::first_outputs::{FirstOutputsDir, describe_failure};
+use super::{BuiltRound, CompareError, Comparison, ComparisonVerdict, OutputDifference, Round, RoundResult};
 use crate::build::{BuildError, BuildRequest, Builder, Purpose};
-use crate::build_dirs::BuildDirectories;
+use crate::build_dirs::BuildDirs;
+use crate::build_run::{BuildRun, kill_processes, run_builder};
 use crate::derivation::Derivation;
 use crate::output::{self, StagedOutputs};
 use crate::store_path::StorePath;
 
-/// What is to be compared.
+/// The backends and rounds of a comparison.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct CompareOptions {
     /// In which backends; the first is what the others are compared with.
-    pub backends: Vec<Kind>,
+    pub backends: Vec<BackendKind>,
     /// How often in each.
     pub rounds: u32,
 }
@@ -34,22 +34,22 @@ pub fn compare_builds(
     builder: &Builder,
     path: &StorePath,
     derivation: &Derivation<'_>,
-    wanted: &Wanted,
+    options: &CompareOptions,
 ) -> Result<Comparison, CompareError> {
-    let mut job = prepare(builder, path, derivation)?;
+    let mut request = prepare(builder, path, derivation)?;
     let outputs = derivation.output_paths(builder.store.directory()).map_err(BuildError::from)?;
     let paths: BTreeSet<StorePath> = outputs.iter().map(|(_, path)| path.clone()).collect();
     let places = paths.iter().map(|path| builder.store.locate(path)).collect();
     let _locks = builder.lock(&places)?;
     let mut collection = Collection::new(builder, path)?;
-    for round in 1..=wanted.rounds {
+    for round in 1..=options.rounds {
         // Each is the first one at times: what the first one finds in no cache, the others do.
-        let turn = round as usize % wanted.backends.len().max(1);
-        let by_turns = wanted.backends.iter().cycle().skip(turn).take(wanted.backends.len());
+        let turn = round as usize % options.backends.len().max(1);
+        let by_turns = options.backends.iter().cycle().skip(turn).take(options.backends.len());
         for &backend in by_turns {
-            let result = match collection.build(builder, &mut job, backend, round) {
+            let result = match collection.build(builder, &mut request, backend, round) {
                 Err(CompareError::Build(error)) if !matches!(error, BuildError::Interrupted) => {
-                    RoundResult::Failed(told(&error))
+                    RoundResult::Failed(describe_failure(&error))
                 }
                 other => RoundResult::Built(Box::new(other?)),
             };
@@ -58,8 +58,8 @@ pub fn compare_builds(
     }
     let registered = collection.compare_with_store(builder, &outputs)?;
     let mut walks = Vec::new();
-    for &backend in &wanted.backends {
-        match probe(builder, &mut job, backend) {
+    for &backend in &options.backends {
+        match probe(builder, &mut request, backend) {
             Ok(seen) => walks.push((backend, seen)),
             // The rounds have told of it.
             Err(CompareError::Build(BuildError::Backend(_))) => {}
@@ -99,40 +99,40 @@ pub(crate) fn prepare<'a>(
 struct Collection {
     rounds: Vec<Round>,
     differences: Vec<OutputDifference>,
-    first: Option<First>,
+    first: Option<FirstOutputs>,
     /// Hashes that have been compared already: by backend and output.
-    compared: BTreeSet<(Kind, String, String)>,
+    compared: BTreeSet<(BackendKind, String, String)>,
     /// Where the first outputs are kept.
-    aside: Aside,
+    first_outputs: FirstOutputsDir,
 }
 
 /// The first outputs.
-struct First {
-    backend: Kind,
+struct FirstOutputs {
+    backend: BackendKind,
     nar_hashes: BTreeMap<String, String>,
 }
 
 impl Collection {
     fn new(builder: &Builder, path: &StorePath) -> Result<Collection, CompareError> {
-        let aside = Aside::make(builder, path)?;
+        let first_outputs = FirstOutputsDir::make(builder, path)?;
         let compared = BTreeSet::new();
-        Ok(Collection { rounds: Vec::new(), differences: Vec::new(), first: None, compared, aside })
+        Ok(Collection { rounds: Vec::new(), differences: Vec::new(), first: None, compared, first_outputs })
     }
 
     fn build(
         &mut self,
         builder: &Builder,
-        job: &mut BuildRequest<'_>,
-        backend: Kind,
+        request: &mut BuildRequest<'_>,
+        backend: BackendKind,
         round: u32,
-    ) -> Result<Built, CompareError> {
-        let attempt = attempt(builder, job, &*backend.backend())?;
-        let copies = attempt.copies.as_deref();
-        let made = StagedOutputs::inspect(&attempt.plan, &builder.store, &job.unwanted, copies);
+    ) -> Result<BuiltRound, CompareError> {
+        let run = run_builder(builder, request, &*backend.backend())?;
+        let copies = run.copies.as_deref();
+        let made = StagedOutputs::inspect(&run.plan, &builder.store, &request.unwanted, copies);
         let made = made.map_err(BuildError::from)?;
         let hash = |(name, info): (&String, &crate::store::PathInfo)| (name.clone(), info.nar_hash.clone());
         let nar_hashes: BTreeMap<String, String> = made.infos().iter().map(hash).collect();
-        let BuildRun { plan, ended: SessionOutcome { times, usage, .. }, .. } = &attempt;
+        let BuildRun { plan, ended: SessionOutcome { times, usage, .. }, .. } = &run;
         let now = |name: &str| {
             let output = plan.outputs.iter().find(|output| output.name == name);
             output.map(|output| output.path.within(made.directory()))
@@ -141,10 +141,10 @@ impl Collection {
             None => {
                 for name in nar_hashes.keys() {
                     let Some(from) = now(name) else { continue };
-                    let failed = |source| CompareError::Aside { path: from.clone(), source };
-                    std::fs::rename(&from, self.aside.output(name)).map_err(failed)?;
+                    let failed = |source| CompareError::CompareOutput { path: from.clone(), source };
+                    std::fs::rename(&from, self.first_outputs.output(name)).map_err(failed)?;
                 }
-                self.first = Some(First { backend, nar_hashes: nar_hashes.clone() });
+                self.first = Some(FirstOutputs { backend, nar_hashes: nar_hashes.clone() });
             }
             Some(first) => {
                 let others =
@@ -156,16 +156,16 @@ impl Collection {
                             output: name.clone(),
                             first: first.backend,
                             other: Some((backend, round)),
-                            differences: compare(&self.aside.output(name), &now)?,
+                            differences: compare(&self.first_outputs.output(name), &now)?,
                         });
                     }
                 }
             }
         }
-        Ok(Built { seconds: times.seconds(), spent: usage.clone(), nar_hashes })
+        Ok(BuiltRound { seconds: times.seconds(), spent: usage.clone(), nar_hashes })
     }
 
-    fn has_failed(&self, backend: Kind) -> bool {
+    fn has_failed(&self, backend: BackendKind) -> bool {
         self.rounds.iter().any(|round| round.backend == backend && round.failed())
     }
 
@@ -190,7 +190,7 @@ impl Collection {
                     output: name.clone(),
                     first: first.backend,
                     other: None,
-                    differences: compare(&self.aside.output(name), &builder.store.locate(path))?,
+                    differences: compare(&self.first_outputs.output(name), &builder.store.locate(path))?,
                 });
             }
         }
@@ -210,11 +210,11 @@ impl Collection {
     }
 }
 
-fn verdict(rounds: &[Round], registered: &BTreeMap<String, String>) -> Verdict {
-    let mut found: BTreeMap<Kind, BTreeSet<&BTreeMap<String, String>>> = BTreeMap::new();
+fn verdict(rounds: &[Round], registered: &BTreeMap<String, String>) -> ComparisonVerdict {
+    let mut found: BTreeMap<BackendKind, BTreeSet<&BTreeMap<String, String>>> = BTreeMap::new();
     for Round { backend, result, .. } in rounds {
         match result {
-            RoundResult::Failed(_) => return Verdict::Failed,
+            RoundResult::Failed(_) => return ComparisonVerdict::Failed,
             RoundResult::Built(built) => drop(found.entry(*backend).or_default().insert(&built.nar_hashes)),
         }
     }
@@ -224,17 +224,17 @@ fn verdict(rounds: &[Round], registered: &BTreeMap<String, String>) -> Verdict {
         hashes.iter().all(|(name, hash)| registered.get(name).is_none_or(|known| known == hash))
     };
     if found.values().any(|hashes| hashes.len() > 1) {
-        Verdict::NotDeterministic
+        ComparisonVerdict::NotDeterministic
     } else if all.len() > 1 {
-        if once { Verdict::Differs } else { Verdict::DependsOnBackend }
+        if once { ComparisonVerdict::Differs } else { ComparisonVerdict::DependsOnBackend }
     } else if all.iter().all(|hashes| like_registered(hashes)) {
-        Verdict::Same
+        ComparisonVerdict::Same
     } else {
-        Verdict::DiffersFromStore
+        ComparisonVerdict::DiffersFromStore
     }
 }
 
-fn explain(verdict: Verdict, rounds: &[Round], probe: Option<&WalkComparison>) -> String {
+fn explain(verdict: ComparisonVerdict, rounds: &[Round], probe: Option<&WalkComparison>) -> String {
     let seen = || {
         let differences = probe.map(|walks| walks.differences.as_slice()).unwrap_or_default();
         let list: Vec<String> = differences.iter().map(|difference| format!("\n  {difference}")).collect();
@@ -245,22 +245,22 @@ fn explain(verdict: Verdict, rounds: &[Round], probe: Option<&WalkComparison>) -
         }
     };
     match verdict {
-        Verdict::Same => "the same in every backend and every round".into(),
-        Verdict::NotDeterministic => {
+        ComparisonVerdict::Same => "the same in every backend and every round".into(),
+        ComparisonVerdict::NotDeterministic => {
             "not deterministic: one and the same backend makes it differently from round to round".into()
         }
-        Verdict::DependsOnBackend => format!("it depends on the backend{}", seen()),
-        Verdict::Differs => {
+        ComparisonVerdict::DependsOnBackend => format!("it depends on the backend{}", seen()),
+        ComparisonVerdict::Differs => {
             format!("it differs, and more rounds would tell whether that depends on the backend{}", seen())
         }
-        Verdict::DiffersFromStore => {
+        ComparisonVerdict::DiffersFromStore => {
             "the same in every backend and every round, but not what the store has".into()
         }
-        Verdict::Failed => {
-            let failed: BTreeSet<Kind> =
+        ComparisonVerdict::Failed => {
+            let failed: BTreeSet<BackendKind> =
                 rounds.iter().filter(|round| round.failed()).map(|round| round.backend).collect();
-            let all: BTreeSet<Kind> = rounds.iter().map(|round| round.backend).collect();
-            let names: Vec<String> = failed.iter().map(Kind::to_string).collect();
+            let all: BTreeSet<BackendKind> = rounds.iter().map(|round| round.backend).collect();
+            let names: Vec<String> = failed.iter().map(BackendKind::to_string).collect();
             match failed == all {
                 true => "it cannot be built in any backend".into(),
                 false => format!("it cannot be built in {}, and in others it can", names.join(" and ")),
@@ -278,13 +278,13 @@ impl Round {
 /// What a process sees that is where the builder would be.
 fn probe(
     builder: &Builder,
-    job: &mut BuildRequest<'_>,
-    backend: Kind,
+    request: &mut BuildRequest<'_>,
+    backend: BackendKind,
 ) -> Result<Vec<ObservedFile>, CompareError> {
     let user = builder.acquire_user(None)?;
-    let place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
-    job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;
-    let plan = builder.plan(job, &user.as_user(), &place.scratch).map_err(BuildError::from)?;
+    let place = BuildDirs::make(&builder.store, &builder.settings, &builder.state, request.path)?;
+    request.hook_paths = builder.hook_paths(request.path, place.work_dir.mount_point())?;
+    let plan = builder.plan(request, &user.as_user(), &place.scratch).map_err(BuildError::from)?;
     let mounts = [&plan.jail.proc, &plan.jail.pts, &plan.jail.shm];
     let without: Vec<PathBuf> = mounts.into_iter().flatten().cloned().collect();
     let made = backend.backend();
@@ -299,5 +299,6 @@ fn probe(
 }
 
 fn compare(first: &Path, other: &Path) -> Result<output::Differences, CompareError> {
-    output::compare_trees(first, other).map_err(|source| CompareError::Aside { path: other.into(), source })
+    output::compare_trees(first, other)
+        .map_err(|source| CompareError::CompareOutput { path: other.into(), source })
 }

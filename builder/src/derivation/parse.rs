@@ -23,7 +23,7 @@ pub enum ParseError {
     /// Some other text was expected.
     #[error("byte {at}: expected {expected}, found {found}")]
     Expected {
-        /// Where.
+        /// Offset in bytes.
         at: usize,
         /// What should be there.
         expected: &'static str,
@@ -91,36 +91,36 @@ pub fn parse(text: &[u8]) -> Result<Derivation<'_>, ParseError> {
     if text.starts_with(b"DrvWithVersion(") {
         return Err(ParseError::Versioned);
     }
-    let mut reader = Reader { text, at: 0 };
-    reader.expect("Derive([")?;
-    let outputs = no_twins(reader.rest_of_list(|reader| Ok((reader.at, reader.output()?)))?)?;
-    reader.expect(",[")?;
-    let input_derivations = reader.rest_of_list(Reader::input)?;
-    reader.expect(",[")?;
-    let input_sources = reader.rest_of_list(|reader| reader.path("input source"))?;
-    reader.expect(",")?;
-    let platform = reader.name("platform")?;
-    reader.expect(",")?;
-    let builder = reader.text()?;
-    reader.expect(",[")?;
-    let arguments = reader.rest_of_list(Reader::text)?;
-    reader.expect(",[")?;
-    let environment = reader.rest_of_list(Reader::variable)?;
-    reader.expect(")")?;
-    match text.len() - reader.at {
+    let mut parser = Parser { text, at: 0 };
+    parser.expect("Derive([")?;
+    let outputs = no_twins(parser.rest_of_list(|parser| Ok((parser.at, parser.output()?)))?)?;
+    parser.expect(",[")?;
+    let input_derivations = parser.rest_of_list(Parser::input)?;
+    parser.expect(",[")?;
+    let input_sources = parser.rest_of_list(|parser| parser.path("input source"))?;
+    parser.expect(",")?;
+    let platform = parser.name("platform")?;
+    parser.expect(",")?;
+    let builder = parser.text()?;
+    parser.expect(",[")?;
+    let arguments = parser.rest_of_list(Parser::text)?;
+    parser.expect(",[")?;
+    let environment = parser.rest_of_list(Parser::variable)?;
+    parser.expect(")")?;
+    match text.len() - parser.at {
         0 => {}
-        left => return Err(ParseError::Trailing { at: reader.at, left }),
+        left => return Err(ParseError::Trailing { at: parser.at, left }),
     }
     Ok(Derivation { outputs, input_derivations, input_sources, platform, builder, arguments, environment })
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn output(&mut self) -> Result<Named<'a>, ParseError> {
+impl<'a> Parser<'a> {
+    fn output(&mut self) -> Result<NamedOutput<'a>, ParseError> {
         let at = self.at;
         self.expect("(")?;
         let name = self.name("output's name")?;
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         self.expect("(")?;
         let path = self.path("input derivation")?;
         self.expect(",[")?;
-        let outputs = self.rest_of_list(|reader| reader.name("output's name"))?;
+        let outputs = self.rest_of_list(|parser| parser.name("output's name"))?;
         self.expect(")")?;
         Ok((path, outputs))
     }
@@ -271,10 +271,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-type Named<'a> = (Cow<'a, str>, Output<'a>);
+type NamedOutput<'a> = (Cow<'a, str>, Output<'a>);
 
-fn no_twins(placed: Vec<(usize, Named<'_>)>) -> Result<Vec<Named<'_>>, ParseError> {
-    let mut outputs: Vec<Named<'_>> = Vec::with_capacity(placed.len());
+fn no_twins(placed: Vec<(usize, NamedOutput<'_>)>) -> Result<Vec<NamedOutput<'_>>, ParseError> {
+    let mut outputs: Vec<NamedOutput<'_>> = Vec::with_capacity(placed.len());
     for (at, (name, output)) in placed {
         if outputs.iter().any(|(other, _)| *other == name) {
             return Err(ParseError::Twice { at, name: name.into_owned() });

@@ -11,10 +11,10 @@ use crate::plan::{SandboxPath, SandboxPathError};
 /// What a hook can ask for, by its older name too.
 const COMMANDS: [&str; 2] = ["extra-sandbox-paths", "extra-chroot-dirs"];
 
-/// Why a hook's wishes are not granted.
+/// Why what a hook has printed is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WishError {
+pub enum HookOutputError {
     /// It asks for something that is not known.
     #[error("unknown pre-build hook command '{command}'")]
     Command {
@@ -42,18 +42,18 @@ pub(crate) fn pre_build(
     if !output.status.success() {
         return Err(HookError::Failed { program: program.into(), status: output.status });
     }
-    wishes(&output.stdout).map_err(|source| HookError::Wish { program: program.into(), source })
+    parse_output(&output.stdout).map_err(|source| HookError::Output { program: program.into(), source })
 }
 
 /// Reads a command, the paths after it, a line each, and the empty line after those. What no line ends is not read, as
 /// in Nix.
-fn wishes(printed: &[u8]) -> Result<Vec<SandboxPath>, WishError> {
+fn parse_output(printed: &[u8]) -> Result<Vec<SandboxPath>, HookOutputError> {
     let mut paths = Vec::new();
     let mut lines =
         printed.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
     while let Some(command) = lines.next() {
         if !COMMANDS.iter().any(|known| known.as_bytes() == command) {
-            return Err(WishError::Command { command: String::from_utf8_lossy(command).into_owned() });
+            return Err(HookOutputError::Command { command: String::from_utf8_lossy(command).into_owned() });
         }
         for line in lines.by_ref().take_while(|line| !line.is_empty()) {
             let (target, source) = match line.iter().position(|byte| *byte == b'=') {
@@ -73,8 +73,8 @@ mod tests {
 
     fn read(printed: &str) -> Result<Vec<String>, String> {
         let show = |path: SandboxPath| format!("{}={}", path.target.display(), path.source.display());
-        let wishes = wishes(printed.as_bytes());
-        wishes.map(|paths| paths.into_iter().map(show).collect()).map_err(|error| error.to_string())
+        let parse_output = parse_output(printed.as_bytes());
+        parse_output.map(|paths| paths.into_iter().map(show).collect()).map_err(|error| error.to_string())
     }
 
     #[test]

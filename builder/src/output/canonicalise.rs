@@ -12,7 +12,7 @@ use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fchmod, futimens, utimensat
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, unlinkat};
 
-use super::mac_leavings::{self, Leaving};
+use super::mac_artifacts::{self, MacArtifact};
 use super::tree::{self, Kind, TreeError};
 
 /// The modification time of everything in a store, in seconds.
@@ -70,9 +70,11 @@ impl Canonicaliser {
             Kind::Symlink => make_canonical_link(directory, name, path),
             _ => {
                 let opened = tree::open(directory, name, &stat, path)?;
-                match self.leaving(name, &opened, &stat, path)? {
-                    Some(Leaving::Attributes) => return remove(directory, name, path),
-                    Some(Leaving::StandIn) => return Err(TreeError::Kind { path: path.into() }),
+                match self.artifact(name, &opened, &stat, path)? {
+                    Some(MacArtifact::Attributes) => return remove(directory, name, path),
+                    Some(MacArtifact::SpecialFileMarker) => {
+                        return Err(TreeError::Kind { path: path.into() });
+                    }
                     None => {}
                 }
                 make_canonical(&opened, &stat, path)?;
@@ -81,17 +83,17 @@ impl Canonicaliser {
         }
     }
 
-    fn leaving(
+    fn artifact(
         &self,
         name: &OsStr,
         opened: &OwnedFd,
         stat: &FileStat,
         path: &Path,
-    ) -> Result<Option<Leaving>, TreeError> {
+    ) -> Result<Option<MacArtifact>, TreeError> {
         if !self.mac {
             return Ok(None);
         }
-        mac_leavings::examine(name.as_bytes(), opened, stat)
+        mac_artifacts::examine(name.as_bytes(), opened, stat)
             .map_err(|error| TreeError::new(path, "read", error))
     }
 

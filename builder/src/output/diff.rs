@@ -31,13 +31,13 @@ pub struct Difference {
     /// Where, from the top of the tree; empty for the top itself.
     pub path: PathBuf,
     /// What it is.
-    pub what: What,
+    pub what: DifferenceKind,
 }
 
 /// What differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum What {
+pub enum DifferenceKind {
     /// It was there before and is not made now.
     Gone,
     /// It is made now and was not there before.
@@ -86,8 +86,8 @@ pub fn compare(before: &Path, now: &Path) -> io::Result<Differences> {
     let mut waiting = vec![(PathBuf::new(), Side::Both)];
     while let Some((path, side)) = waiting.pop().filter(|_| !differences.more) {
         match side {
-            Side::Before => differences.add(&path, What::Gone),
-            Side::Now => differences.add(&path, What::New),
+            Side::Before => differences.add(&path, DifferenceKind::Gone),
+            Side::Now => differences.add(&path, DifferenceKind::New),
             Side::Both => {
                 let below = differences.compare(&joined(before, &path), &joined(now, &path), &path)?;
                 waiting.extend(below.into_iter().rev().map(|(name, side)| (path.join(name), side)));
@@ -111,7 +111,7 @@ fn joined(top: &Path, path: &Path) -> PathBuf {
 }
 
 impl Differences {
-    fn add(&mut self, path: &Path, what: What) {
+    fn add(&mut self, path: &Path, what: DifferenceKind) {
         if self.listed.len() < LISTED {
             self.listed.push(Difference { path: path.into(), what });
         } else {
@@ -124,23 +124,23 @@ impl Differences {
         let (old, new) = (fs::symlink_metadata(before)?, fs::symlink_metadata(now)?);
         let kinds = (kind(&old), kind(&new));
         if kinds.0 != kinds.1 {
-            self.add(path, What::Kind { before: kinds.0, now: kinds.1 });
+            self.add(path, DifferenceKind::Kind { before: kinds.0, now: kinds.1 });
         } else if old.is_symlink() {
             let targets = (fs::read_link(before)?, fs::read_link(now)?);
             if targets.0 != targets.1 {
-                self.add(path, What::Target { before: targets.0, now: targets.1 });
+                self.add(path, DifferenceKind::Target { before: targets.0, now: targets.1 });
             }
         } else if old.is_dir() {
             return entries(before, now);
         } else {
             let executable = |metadata: &fs::Metadata| metadata.permissions().mode() & 0o100 != 0;
             if executable(&old) != executable(&new) {
-                self.add(path, What::Executable { now: executable(&new) });
+                self.add(path, DifferenceKind::Executable { now: executable(&new) });
             }
             if let Some((at, tails)) = first_difference(before, now)? {
                 let (before, now) = tails;
                 let (size_before, size_now) = (old.len(), new.len());
-                self.add(path, What::Contents { at, size_before, size_now, before, now });
+                self.add(path, DifferenceKind::Contents { at, size_before, size_now, before, now });
             }
         }
         Ok(Vec::new())
@@ -174,13 +174,13 @@ impl fmt::Display for Difference {
             write!(f, "{:?}: ", self.path)?;
         }
         match &self.what {
-            What::Gone => f.write_str("is not made again"),
-            What::New => f.write_str("was not there before"),
-            What::Kind { before, now } => write!(f, "was a {before}, is a {now}"),
-            What::Executable { now: true } => f.write_str("is executable now"),
-            What::Executable { now: false } => f.write_str("is not executable any more"),
-            What::Target { before, now } => write!(f, "led to {before:?}, leads to {now:?}"),
-            What::Contents { at, size_before, size_now, before, now } => {
+            DifferenceKind::Gone => f.write_str("is not made again"),
+            DifferenceKind::New => f.write_str("was not there before"),
+            DifferenceKind::Kind { before, now } => write!(f, "was a {before}, is a {now}"),
+            DifferenceKind::Executable { now: true } => f.write_str("is executable now"),
+            DifferenceKind::Executable { now: false } => f.write_str("is not executable any more"),
+            DifferenceKind::Target { before, now } => write!(f, "led to {before:?}, leads to {now:?}"),
+            DifferenceKind::Contents { at, size_before, size_now, before, now } => {
                 if size_before != size_now {
                     write!(f, "had {size_before} bytes, has {size_now}; ")?;
                 }
@@ -207,10 +207,10 @@ fn names(directory: &Path) -> io::Result<BTreeSet<OsString>> {
     fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
 }
 
-type Tails = (Vec<u8>, Vec<u8>);
+type Excerpts = (Vec<u8>, Vec<u8>);
 
 /// The place of the first byte that differs, and the bytes from there on. The end of a file differs from any byte.
-fn first_difference(before: &Path, now: &Path) -> io::Result<Option<(u64, Tails)>> {
+fn first_difference(before: &Path, now: &Path) -> io::Result<Option<(u64, Excerpts)>> {
     let (mut old, mut new) = (BufReader::new(File::open(before)?), BufReader::new(File::open(now)?));
     let mut at = 0;
     loop {

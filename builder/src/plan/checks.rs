@@ -41,13 +41,13 @@ impl OutputChecks {
 }
 
 /// The outputs of a derivation, as its checks name them.
-pub(super) struct Named<'a> {
+pub(super) struct NamedOutputs<'a> {
     pub store: &'a Path,
     pub derivation: &'a StorePath,
     pub outputs: &'a [(String, StorePath)],
 }
 
-impl Named<'_> {
+impl NamedOutputs<'_> {
     /// The checks of one output: those of all outputs, or with structured attributes its own.
     pub fn checks(&self, attributes: &Attributes<'_>, output: &str) -> Result<OutputChecks, PlanError> {
         let Some(structured) = attributes.structured() else {

@@ -59,7 +59,7 @@ pub struct Device {
 impl Host {
     /// Looks at this machine. How a Mac is entered takes trials, and is for others to add.
     #[must_use]
-    pub fn look(settings: &Settings) -> Host {
+    pub fn detect(settings: &Settings) -> Host {
         let kvm = settings.system_features.iter().any(|feature| feature == "kvm").then_some("kvm");
         let devices = DEVICES.into_iter().chain(kvm).filter_map(|name| {
             let place = Path::new("/dev").join(name);

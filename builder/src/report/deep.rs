@@ -32,7 +32,7 @@ pub enum DeepOutcome {
     },
     /// It failed there, and not without them.
     Failed {
-        /// How.
+        /// The error, with its causes.
         error: String,
     },
     /// It ended well there, and failed without them.

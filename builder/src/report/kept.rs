@@ -23,7 +23,7 @@ pub enum KeptError {
     /// It cannot be written.
     #[error("cannot write {path:?}")]
     Write {
-        /// Where.
+        /// The file.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,

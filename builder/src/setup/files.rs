@@ -19,9 +19,9 @@ const RUN: u32 = 0o755;
 /// A file with what is to be in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct File {
-    /// Where.
+    /// Its path.
     pub path: PathBuf,
-    /// What.
+    /// What is to be in it.
     pub contents: String,
     /// Whether it is a program.
     pub executable: bool,
@@ -61,7 +61,7 @@ pub enum FilesError {
     /// One cannot be written.
     #[error("cannot write {path:?}")]
     Write {
-        /// It.
+        /// The file.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,
@@ -69,7 +69,7 @@ pub enum FilesError {
     /// One cannot be restored.
     #[error("cannot restore {path:?}")]
     Restore {
-        /// It.
+        /// The file.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,
@@ -77,7 +77,7 @@ pub enum FilesError {
     /// The record of what was written is not one.
     #[error("cannot read {path:?}, where it stands what was written")]
     Record {
-        /// It.
+        /// The file.
         path: PathBuf,
         /// The I/O error.
         source: io::Error,
@@ -85,7 +85,7 @@ pub enum FilesError {
     /// Somebody has changed a file since.
     #[error("{path:?} was changed after it was written; what was there before is {before:?}")]
     Changed {
-        /// It.
+        /// The file.
         path: PathBuf,
         /// Its old version, if there was one.
         before: Option<PathBuf>,

@@ -24,7 +24,7 @@ pub enum ProofError {
     /// What it made cannot be read.
     #[error("cannot read {path:?}, which a trial has made")]
     Read {
-        /// It.
+        /// The file.
         path: String,
         /// The I/O error.
         source: std::io::Error,

@@ -28,11 +28,11 @@ pub struct LogError {
 /// A log that is being written. It is a convenience: a build goes on without it, and it is told once that it ends too early.
 pub struct BuildLog {
     path: PathBuf,
-    to: To,
+    sink: LogSink,
     failed: bool,
 }
 
-enum To {
+enum LogSink {
     Plain(BufWriter<File>),
     /// What is to be compressed is not long yet.
     Short(File, Vec<u8>),
@@ -64,8 +64,9 @@ impl BuildLog {
             }
         };
         let file = open().map_err(|source| LogError { path: path.clone(), source })?;
-        let to = if compressed { To::Short(file, Vec::new()) } else { To::Plain(BufWriter::new(file)) };
-        Ok(BuildLog { path, to, failed: false })
+        let sink =
+            if compressed { LogSink::Short(file, Vec::new()) } else { LogSink::Plain(BufWriter::new(file)) };
+        Ok(BuildLog { path, sink, failed: false })
     }
 
     /// Adds bytes.
@@ -73,25 +74,25 @@ impl BuildLog {
         if self.failed {
             return;
         }
-        let written = match &mut self.to {
-            To::Plain(file) => file.write_all(bytes).and_then(|()| file.flush()),
-            To::Short(_, text) if text.len() + bytes.len() <= SHORT => {
+        let written = match &mut self.sink {
+            LogSink::Plain(file) => file.write_all(bytes).and_then(|()| file.flush()),
+            LogSink::Short(_, text) if text.len() + bytes.len() <= SHORT => {
                 text.extend_from_slice(bytes);
                 Ok(())
             }
-            To::Short(..) => self.compress(Compression::best(), bytes),
-            To::Compressed(encoder) => encoder.write_all(bytes),
+            LogSink::Short(..) => self.compress(Compression::best(), bytes),
+            LogSink::Compressed(encoder) => encoder.write_all(bytes),
         };
         self.note(written);
     }
 
     /// Writes what has not been written yet.
     pub fn finish(mut self) {
-        if let To::Short(..) = self.to {
+        if let LogSink::Short(..) = self.sink {
             let compressed = self.compress(Compression::fast(), &[]);
             self.note(compressed);
         }
-        if let To::Compressed(encoder) = &mut self.to {
+        if let LogSink::Compressed(encoder) = &mut self.sink {
             let ended = encoder.try_finish().and_then(|()| encoder.get_mut().flush());
             self.note(ended);
         }
@@ -107,11 +108,11 @@ impl BuildLog {
 
     /// Begins to compress what is there and what comes now.
     fn compress(&mut self, how: Compression, more: &[u8]) -> io::Result<()> {
-        let To::Short(file, text) = &self.to else { return Ok(()) };
+        let LogSink::Short(file, text) = &self.sink else { return Ok(()) };
         let mut encoder = BzEncoder::new(BufWriter::new(file.try_clone()?), how);
         encoder.write_all(text)?;
         encoder.write_all(more)?;
-        self.to = To::Compressed(Box::new(encoder));
+        self.sink = LogSink::Compressed(Box::new(encoder));
         Ok(())
     }
 }
@@ -164,7 +165,7 @@ mod tests {
     fn a_log_that_cannot_be_written_ends_there() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let mut log =
-            BuildLog { path: "/dev/full".into(), to: To::Plain(BufWriter::new(full)), failed: false };
+            BuildLog { path: "/dev/full".into(), sink: LogSink::Plain(BufWriter::new(full)), failed: false };
         log.write(b"words");
         assert!(log.failed);
         log.write(b"more");

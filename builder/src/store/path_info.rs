@@ -39,7 +39,7 @@ pub enum InfoError {
     /// A number is not one.
     #[error("line {line}: {text:?} is not a number")]
     Number {
-        /// Where.
+        /// The number of the line, from 1.
         line: usize,
         /// What is there.
         text: String,
@@ -47,7 +47,7 @@ pub enum InfoError {
     /// A hash is not one.
     #[error("line {line}: {text:?} is not a SHA-256 hash in base 16")]
     Hash {
-        /// Where.
+        /// The number of the line, from 1.
         line: usize,
         /// What is there.
         text: String,
@@ -55,7 +55,7 @@ pub enum InfoError {
     /// A path is not one.
     #[error("line {line}")]
     Path {
-        /// Where.
+        /// The number of the line, from 1.
         line: usize,
         /// What is wrong with it.
         source: StorePathError,

@@ -38,8 +38,8 @@ impl Policy {
 impl Store {
     /// A build begins that may have something to register.
     #[must_use]
-    pub fn maker(&self) -> RegistrationTicket<'_> {
-        self.registrar.maker()
+    pub fn ticket(&self) -> RegistrationTicket<'_> {
+        self.registrar.ticket()
     }
 
     /// Makes a build's paths valid, all or none. Their files have to be in place in their canonical form already. By

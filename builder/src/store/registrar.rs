@@ -32,26 +32,26 @@ pub(super) struct Registrar {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Builds that may have something to register.
-    makers: usize,
-    waiting: Vec<Request>,
+    /// Tickets that are out: builds that may have something to register.
+    tickets: usize,
+    waiting: Vec<RegistrationRequest>,
     next: u64,
     /// Whether somebody registers right now.
     busy: bool,
-    verdicts: BTreeMap<u64, Verdict>,
+    results: BTreeMap<u64, RegistrationResult>,
 }
 
 #[derive(Debug)]
-struct Request {
+struct RegistrationRequest {
     number: u64,
     since: Instant,
     when: RegisterWhen,
     infos: Vec<PathInfo>,
 }
 
-/// What became of a request.
+/// How a request was served.
 #[derive(Clone, Copy, Debug)]
-enum Verdict {
+enum RegistrationResult {
     Registered,
     /// Not all could be registered together: who asked has to see for itself whether its own can.
     Alone,
@@ -63,8 +63,8 @@ pub struct RegistrationTicket<'a>(&'a Registrar);
 
 impl Registrar {
     /// A build begins.
-    pub fn maker(&self) -> RegistrationTicket<'_> {
-        self.state().makers += 1;
+    pub fn ticket(&self) -> RegistrationTicket<'_> {
+        self.state().tickets += 1;
         RegistrationTicket(self)
     }
 
@@ -82,12 +82,17 @@ impl Registrar {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
-        state.waiting.push(Request { number, since: Instant::now(), when, infos: infos.to_vec() });
+        state.waiting.push(RegistrationRequest {
+            number,
+            since: Instant::now(),
+            when,
+            infos: infos.to_vec(),
+        });
         self.changed.notify_all();
         loop {
-            match state.verdicts.remove(&number) {
-                Some(Verdict::Registered) => return Ok(()),
-                Some(Verdict::Alone) => {
+            match state.results.remove(&number) {
+                Some(RegistrationResult::Registered) => return Ok(()),
+                Some(RegistrationResult::Alone) => {
                     drop(state);
                     return register(infos);
                 }
@@ -108,11 +113,12 @@ impl Registrar {
         let requests = std::mem::take(&mut state.waiting);
         drop(state);
         let infos: Vec<PathInfo> = requests.iter().flat_map(|request| request.infos.clone()).collect();
-        let verdict = if register(&infos).is_ok() { Verdict::Registered } else { Verdict::Alone };
+        let result =
+            if register(&infos).is_ok() { RegistrationResult::Registered } else { RegistrationResult::Alone };
 
         let mut state = self.state();
         state.busy = false;
-        state.verdicts.extend(requests.iter().map(|request| (request.number, verdict)));
+        state.results.extend(requests.iter().map(|request| (request.number, result)));
         self.changed.notify_all();
         state
     }
@@ -129,7 +135,7 @@ impl Registrar {
 
 impl State {
     fn is_due(&self) -> bool {
-        self.makers == 0
+        self.tickets == 0
             || self.waiting.len() >= TOGETHER_MAX
             || self
                 .waiting
@@ -140,7 +146,7 @@ impl State {
 
 impl Drop for RegistrationTicket<'_> {
     fn drop(&mut self) {
-        self.0.state().makers -= 1;
+        self.0.state().tickets -= 1;
         self.0.changed.notify_all();
     }
 }
@@ -166,7 +172,7 @@ mod tests {
         register: impl Fn(&[PathInfo]) -> Result<(), usize> + Sync,
     ) -> Vec<Result<(), usize>> {
         let registrar = Registrar::default();
-        let eleventh = registrar.maker();
+        let eleventh = registrar.ticket();
         std::thread::scope(|scope| {
             let (registrar, register) = (&registrar, &register);
             let builds: Vec<_> = (0..10)
@@ -194,7 +200,7 @@ mod tests {
     #[test]
     fn what_somebody_waits_for_is_registered_while_others_go_on() {
         let registrar = Registrar::default();
-        let _other = registrar.maker();
+        let _other = registrar.ticket();
         let runs = Mutex::new(Vec::new());
         for number in 0..3 {
             let run = |infos: &[PathInfo]| {
@@ -220,7 +226,7 @@ mod tests {
     #[test]
     fn nothing_waits_for_ever_when_another_build_goes_on() {
         let registrar = Registrar::default();
-        let _other = registrar.maker();
+        let _other = registrar.ticket();
         assert_eq!(
             registrar.register(&[info(0)], RegisterWhen::Soon, |infos| Err::<(), _>(infos.len())),
             Err(1)

@@ -8,7 +8,7 @@ use builder::graph::{self, Finished, Graph};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::StorePath;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::jail::Spawner;
 use sandbox::recovery::{RecoveredRun, StateDir};
 
@@ -51,7 +51,7 @@ pub fn sandbox_paths(settings: &Settings, given: &[String]) -> Result<Vec<Sandbo
 pub fn builder(
     setup: BuildSetup,
     options: Options,
-    backend: Kind,
+    backend: BackendKind,
     globals: &Globals,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<Builder>, CommandError> {
@@ -63,7 +63,7 @@ pub fn builder(
     let loopbox = itself::program()?;
     let mac = entry_mode::host(&state, &globals.state_dir, &loopbox)?;
     Ok(Arc::new(Builder {
-        host: Host { mac, ..Host::look(&settings) },
+        host: Host { mac, ..Host::detect(&settings) },
         users: BuildUsers::of_group(&settings.build_users_group, store.state())?,
         store,
         settings,
@@ -91,7 +91,7 @@ pub fn builder_by_daemon(
     let state = host.state(globals)?;
     state.sweep()?;
     Ok(Arc::new(Builder {
-        host: Host::look(&settings),
+        host: Host::detect(&settings),
         // He is none of them, and becomes nobody else.
         users: BuildUsers::of_group("", store.state())?,
         store,
@@ -99,7 +99,7 @@ pub fn builder_by_daemon(
         state,
         state_path: globals.state_dir.clone(),
         spawner: Spawner::new(itself::program()?),
-        backend: Kind::Nfs.backend(),
+        backend: BackendKind::Nfs.backend(),
         observer,
         cancel: interrupt.cancel().clone(),
         hooks: Hooks::default(),

@@ -8,7 +8,7 @@ mod table;
 use std::path::PathBuf;
 
 use builder::compare::Comparison;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::compare::ViewComparison;
 use serde::Serialize;
 
@@ -28,8 +28,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SPEC.json")]
     view: Option<PathBuf>,
     /// Which backends; the others are compared with the first
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = Kind::fit())]
-    backends: Vec<Kind>,
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = BackendKind::fit())]
+    backends: Vec<BackendKind>,
     /// How often each derivation is built with each backend; more than one round tells chance from the backend
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,

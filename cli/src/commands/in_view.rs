@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sandbox::access::Recording;
-use sandbox::backend::{BackendError, Kind};
+use sandbox::backend::{BackendError, BackendKind};
 use sandbox::cancel::Cancel;
 use sandbox::command::{Command, Request};
 use sandbox::entry::MacHost;
@@ -28,7 +28,7 @@ pub struct InView<'a> {
     /// What is asked for.
     pub request: &'a Request,
     /// How its view becomes a directory.
-    pub backend: Kind,
+    pub backend: BackendKind,
     /// What is to be known of what it asks for.
     pub recording: Recording,
     /// Whether it can walk hidden directories.
@@ -62,7 +62,7 @@ impl<'a> InView<'a> {
     /// There is no place where something could be made.
     pub fn new(
         request: &'a Request,
-        backend: Kind,
+        backend: BackendKind,
         recording: Recording,
         walks_hidden: bool,
     ) -> Result<InView<'a>, WorkDirError> {

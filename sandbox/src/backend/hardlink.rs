@@ -13,7 +13,8 @@ use mounter::jail::{Place, PlaceKind, Places, Root};
 use nfs_server::view::{Access, Entry, OpenError, View};
 
 use super::{
-    Backend, BackendError, Kind, ProvisionRequest, Provisioned, ResourceUsage, ViewSummary, devices, present,
+    Backend, BackendError, BackendKind, ProvisionRequest, Provisioned, ResourceUsage, ViewSummary, devices,
+    present,
 };
 use mounter::jail::User;
 
@@ -181,5 +182,5 @@ impl FarmBuilder<'_> {
 }
 
 fn unable(at: &Path, reason: &'static str) -> BackendError {
-    BackendError::Unable { backend: Kind::Hardlink, at: at.into(), reason }
+    BackendError::Unable { backend: BackendKind::Hardlink, at: at.into(), reason }
 }

@@ -10,16 +10,16 @@ use serde::Serialize;
 
 use super::origin::{Origin, Origins};
 use super::walk::ObservedFile;
-use crate::backend::Kind;
+use crate::backend::BackendKind;
 
 /// What differs between walks through the same view.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WalkComparison {
     /// How many files, directories and links each walk saw.
-    pub files: BTreeMap<Kind, usize>,
+    pub files: BTreeMap<BackendKind, usize>,
     /// How many file numbers each walk saw more than once, of files that say that they have one name only.
-    pub repeated_inodes: BTreeMap<Kind, usize>,
+    pub repeated_inodes: BTreeMap<BackendKind, usize>,
     /// Kinds of differences from the first walk.
     pub differences: Vec<Difference>,
 }
@@ -29,9 +29,9 @@ pub struct WalkComparison {
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// The first backend.
-    pub first: Kind,
+    pub first: BackendKind,
     /// The other.
-    pub other: Kind,
+    pub other: BackendKind,
     /// What differs.
     pub what: &'static str,
     /// Why it has to; missing when nobody knows.
@@ -68,11 +68,11 @@ const NO_SET_ID: &str = "NFS does not show set-id bits, and no other backend hon
 
 impl WalkComparison {
     /// Compares all walks with the first.
-    pub fn compare(view: &ViewSpec, walks: Vec<(Kind, Vec<ObservedFile>)>) -> WalkComparison {
+    pub fn compare(view: &ViewSpec, walks: Vec<(BackendKind, Vec<ObservedFile>)>) -> WalkComparison {
         let origins = Origins::of(view);
         let files = walks.iter().map(|(kind, seen)| (*kind, seen.len())).collect();
         let repeated_inodes = walks.iter().map(|(kind, seen)| (*kind, repeated(seen))).collect();
-        let linked = walks.iter().any(|(kind, _)| *kind == Kind::Hardlink);
+        let linked = walks.iter().any(|(kind, _)| *kind == BackendKind::Hardlink);
         let by_path = |seen: Vec<ObservedFile>| -> FilesByPath {
             seen.into_iter().map(|seen| (seen.path().to_path_buf(), seen)).collect()
         };
@@ -92,13 +92,13 @@ impl WalkComparison {
     }
 }
 
-type DifferenceMap = BTreeMap<(Kind, &'static str, Option<&'static str>), Difference>;
+type DifferenceMap = BTreeMap<(BackendKind, &'static str, Option<&'static str>), Difference>;
 
 fn compare(
     origins: &Origins,
     linked: bool,
-    first: (Kind, &FilesByPath),
-    other: (Kind, &FilesByPath),
+    first: (BackendKind, &FilesByPath),
+    other: (BackendKind, &FilesByPath),
     found: &mut DifferenceMap,
 ) {
     let mut note = |path: &Path, what, reason, in_first: String, in_other: String| {
@@ -133,7 +133,7 @@ fn compare(
 struct FilePair<'a> {
     one: &'a ObservedFile,
     two: &'a ObservedFile,
-    kinds: [Kind; 2],
+    kinds: [BackendKind; 2],
     origin: Origin,
     /// Whether any of the walks, these or others, was through a farm of links.
     linked: bool,
@@ -168,7 +168,7 @@ impl FilePair<'_> {
     /// Why an attribute has to differ.
     fn reason(&self, what: &str) -> Option<&'static str> {
         let directory = self.one.kind == "directory";
-        let farm = self.kinds.contains(&Kind::Hardlink);
+        let farm = self.kinds.contains(&BackendKind::Hardlink);
         let own = match self.origin {
             Origin::Declared => Some(OWN_NUMBERS),
             Origin::Writable => Some(OWN_WRITABLE),
@@ -198,7 +198,9 @@ impl FilePair<'_> {
     }
 
     fn is_numbered_by_nfs(&self) -> bool {
-        let by_nfs = |(kind, seen): (Kind, &ObservedFile)| kind == Kind::Nfs && !is_host_inode(seen.inode);
+        let by_nfs = |(kind, seen): (BackendKind, &ObservedFile)| {
+            kind == BackendKind::Nfs && !is_host_inode(seen.inode)
+        };
         self.kinds.into_iter().zip([self.one, self.two]).any(by_nfs)
     }
 }

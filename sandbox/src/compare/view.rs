@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::walk::{ObservedFile, Walker};
 use super::{WalkComparison, WalkError};
-use crate::backend::{Kind, ResourceUsage};
+use crate::backend::{BackendKind, ResourceUsage};
 use crate::cancel::Cancel;
 use crate::recovery::StateDir;
 use crate::server::ServeOptions;
@@ -33,7 +33,7 @@ pub struct ViewComparison {
 #[serde(rename_all = "camelCase")]
 pub struct WalkStats {
     /// The backend.
-    pub backend: Kind,
+    pub backend: BackendKind,
     /// How long; `run` is the walk.
     pub seconds: PhaseSeconds,
     /// Memory, processor time and calls.
@@ -60,7 +60,7 @@ pub struct WalkContext<'a> {
 /// The first backend that cannot show the view, and why; [`WalkError::Interrupted`].
 pub fn compare_views(
     view: &ViewSpec,
-    backends: &[Kind],
+    backends: &[BackendKind],
     context: WalkContext<'_>,
 ) -> Result<ViewComparison, WalkError> {
     let scratches = context.base.join(mounter::unguessable("loopbox-compare"));
@@ -95,7 +95,7 @@ fn harmless(view: &ViewSpec, scratches: &Path) -> Result<ViewSpec, WorkDirError>
 
 fn walk(
     view: &ViewSpec,
-    backend: Kind,
+    backend: BackendKind,
     WalkContext { state, spawner, base, cancel }: WalkContext<'_>,
 ) -> Result<(WalkStats, Vec<ObservedFile>), WalkError> {
     let top: PathBuf = base.join(mounter::unguessable("loopbox-compare"));

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::WalkError;
-use crate::backend::Kind;
+use crate::backend::BackendKind;
 use crate::cancel::Cancel;
 use crate::session::{Program, Session, SessionError, SessionOutcome};
 
@@ -119,7 +119,7 @@ impl Walker<'_> {
         &self,
         session: Session<'_>,
         mut jail: JailSpec,
-        backend: Kind,
+        backend: BackendKind,
     ) -> Result<(SessionOutcome, Vec<ObservedFile>), WalkError> {
         let failed = |source| WalkError::Walk { backend, source };
         if self.cancel.is_cancelled() {

@@ -12,7 +12,7 @@ use builder::store::Settings;
 use builder::store_path::StorePath;
 #[cfg(target_os = "linux")]
 use nix::unistd::geteuid;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::limits::Limits;
 
 #[cfg(target_os = "linux")]
@@ -63,7 +63,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
 impl Arguments {
     /// Only loopbox's own server shows things otherwise than they are.
     fn check_variations(&self) -> Result<(), UsageError> {
-        if self.vary.is_empty() || self.provided.backend == Kind::Nfs {
+        if self.vary.is_empty() || self.provided.backend == BackendKind::Nfs {
             return Ok(());
         }
         let message = format!("--vary: the backend '{}' shows everything as it is", self.provided.backend);

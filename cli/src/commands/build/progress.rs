@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use builder::build::{Awaited, BuildError, Event, LogEvent, Observer};
+use builder::build::{BuildError, Event, LogEvent, Observer, WaitReason};
 use builder::store_path::StorePath;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -120,13 +120,13 @@ impl Progress {
 }
 
 /// What is waited for, in words.
-pub fn waiting_for(awaited: &Awaited<'_>) -> String {
-    match awaited {
-        Awaited::Path(path, Some(holder)) => {
+pub fn waiting_for(reason: &WaitReason<'_>) -> String {
+    match reason {
+        WaitReason::Path(path, Some(holder)) => {
             format!("waiting for the lock on '{}', held by {holder}", output::name(path))
         }
-        Awaited::Path(path, None) => format!("waiting for the lock on '{}'", output::name(path)),
-        Awaited::User => "waiting for a free build user".into(),
+        WaitReason::Path(path, None) => format!("waiting for the lock on '{}'", output::name(path)),
+        WaitReason::User => "waiting for a free build user".into(),
     }
 }
 
@@ -140,7 +140,7 @@ impl Observer for Progress {
                 self.say(&format!("building {} paths that could not be fetched{why}", paths.len()));
             }
             Event::Fetching(paths) => self.say(&format!("fetching {} paths", paths.len())),
-            Event::Waiting(awaited) => self.say(&waiting_for(awaited)),
+            Event::Waiting(reason) => self.say(&waiting_for(reason)),
             Event::Started(path) => {
                 self.say(&format!("building {path}"));
                 self.start(path);

@@ -32,7 +32,7 @@ pub fn execute(
         true => "outputs whose paths are not known before the build",
         false => "what ordinary users build",
     };
-    if arguments.provided.backend != sandbox::backend::Kind::default() {
+    if arguments.provided.backend != sandbox::backend::BackendKind::default() {
         return Err(UsageError {
             message: format!("only NFS views are there for {what}"),
             hints: vec!["Leave out --backend.".into()],

@@ -5,12 +5,12 @@ use std::io::{self, Stderr, StdinLock};
 use std::sync::Arc;
 
 use builder::build::{BuildError, BuildSlot, Options, Purpose};
-use builder::build_hook::{Connection, Declined, Level, Seat, Turns};
+use builder::build_hook::{AcceptedSlot, Connection, Declined, HookSlots, Level};
 use builder::derivation::Derivation;
 use builder::status::Failures;
 use builder::store::{RegisterWhen, Settings, Store, version_of_starter};
 use builder::store_path::StorePath;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::causes::chain;
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
@@ -29,8 +29,8 @@ use crate::signals::Interrupt;
 /// What Nix says a derivation is built on.
 const MACHINE: &str = "loopbox";
 
-/// Where hooks agree about whose turn it is, in the state directory.
-const TURNS: &str = "build-hooks";
+/// The directory of the hooks' slots, in the state directory.
+const SLOTS: &str = "build-hooks";
 
 /// What a hook ends with, as Nix up to 2.8 understands it; later versions ask only whether it is 0.
 const FAILED: i32 = 100;
@@ -41,11 +41,11 @@ const STRUCTURED: &str = "__json";
 
 type Nix = Connection<StdinLock<'static>, Stderr>;
 
-/// What an accepted derivation is built with.
+/// A derivation that was offered and accepted.
 struct AcceptedOffer {
     path: StorePath,
     derivation: Derivation<'static>,
-    seat: Seat,
+    accepted: AcceptedSlot,
 }
 
 /// Answers offers until one is accepted, and builds that.
@@ -54,14 +54,15 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let mut nix = Connection::new(io::stdin().lock(), io::stderr());
     let hook_settings = nix.settings()?;
     let store = Store::from_environment();
-    let (mut settings, turns) = match prepare(arguments, globals, &store, &hook_settings) {
+    let (mut settings, slots) = match prepare(arguments, globals, &store, &hook_settings) {
         Ok(prepared) => prepared,
         Err(error) => return refuse_all(&mut nix, &error),
     };
-    let Some(AcceptedOffer { path, derivation, seat }) = accept(&mut nix, &store, &settings, &turns)? else {
+    let Some(AcceptedOffer { path, derivation, accepted }) = accept(&mut nix, &store, &settings, &slots)?
+    else {
         return Ok(Status::Done);
     };
-    let _turn = turns.wait(&seat)?;
+    let _slot = slots.wait_to_build(&accepted)?;
     if derivation.variable(STRUCTURED).is_some() {
         // What is written for such a derivation depends on it, and asking takes as long as a small build.
         settings.version = version_of_starter();
@@ -87,15 +88,16 @@ fn prepare(
     globals: &Globals,
     store: &Store,
     hook_settings: &BTreeMap<String, String>,
-) -> Result<(Settings, Turns), CommandError> {
+) -> Result<(Settings, HookSlots), CommandError> {
     need_root()?;
     let settings = store.told_settings(hook_settings, (0, 0))?;
     settings.check_supported()?;
     settings.check_store()?;
     StateDir::open(&globals.state_dir)?;
-    let turns = Turns::open(&globals.state_dir.join(TURNS), arguments.max_jobs.unwrap_or(settings.max_jobs))?;
+    let slots =
+        HookSlots::open(&globals.state_dir.join(SLOTS), arguments.max_jobs.unwrap_or(settings.max_jobs))?;
     // Nix runs it itself once the outputs are registered.
-    Ok((Settings { post_build_hook: None, ..settings }, turns))
+    Ok((Settings { post_build_hook: None, ..settings }, slots))
 }
 
 /// Leaves everything to Nix, and says why.
@@ -111,7 +113,7 @@ fn accept(
     nix: &mut Nix,
     store: &Store,
     settings: &Settings,
-    turns: &Turns,
+    slots: &HookSlots,
 ) -> Result<Option<AcceptedOffer>, CommandError> {
     while let Some(offer) = nix.offer()? {
         let (path, derivation) = match offer.derivation(store, settings) {
@@ -123,10 +125,10 @@ fn accept(
                 continue;
             }
         };
-        match turns.seat()? {
-            Some(seat) => {
+        match slots.accept()? {
+            Some(accepted) => {
                 nix.accept(MACHINE)?;
-                return Ok(Some(AcceptedOffer { path, derivation, seat }));
+                return Ok(Some(AcceptedOffer { path, derivation, accepted }));
             }
             None => nix.postpone()?,
         }
@@ -149,8 +151,8 @@ fn build(
     derivation: &Derivation<'_>,
 ) -> CommandResult {
     let interrupt = setup.interrupt.clone();
-    let builder = builds::builder(setup, options, Kind::Nfs, globals, Arc::new(log))?;
-    let slot = BuildSlot { slot: None, maker: builder.store.maker(), when: RegisterWhen::Now };
+    let builder = builds::builder(setup, options, BackendKind::Nfs, globals, Arc::new(log))?;
+    let slot = BuildSlot { slot: None, ticket: builder.store.ticket(), when: RegisterWhen::Now };
     match builder.build(path, derivation, Purpose::Make, slot) {
         Ok(built) => {
             let report = built.build.iter().flat_map(|stats| listed::of_build(&stats.report, None));

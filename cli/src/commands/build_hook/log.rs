@@ -74,7 +74,7 @@ impl Observer for HookLog {
             Event::Log(_, LogEvent::Phase(phase)) => {
                 self.write(&format!("@nix {}", json!({ "action": "setPhase", "phase": phase })));
             }
-            Event::Waiting(awaited) => tell(Level::Information, waiting_for(awaited)),
+            Event::Waiting(reason) => tell(Level::Information, waiting_for(reason)),
             Event::Hook(hook, line) => tell(Level::Information, format_args!("{hook}: {line}")),
             _ => {}
         }

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use builder::build::{Builder, Options};
-use builder::check::{Change, Checked, Verdict, check};
+use builder::check::{Change, CheckVerdict, Checked, check};
 use builder::store_path::StorePath;
 use builder::variation::Variation;
 use sandbox::Scratches;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::limits::Limits;
 
 use super::Arguments;
@@ -39,7 +39,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         ..Options::default()
     };
     let (progress, interrupt) = (Progress::new(false), interrupt.clone());
-    let builder = builds::builder(setup, options, Kind::Nfs, globals, Arc::new(progress.clone()))?;
+    let builder = builds::builder(setup, options, BackendKind::Nfs, globals, Arc::new(progress.clone()))?;
     let mut all = Vec::new();
     for root in &roots {
         let finished = builds::inputs_of(&builder, root)?;
@@ -79,7 +79,7 @@ impl Arguments {
     fn check_one(&self, builder: &Builder, root: &StorePath) -> Result<Checked, CommandError> {
         let name = short_name(&builder.store.locate(root));
         let derivation = builder.store.derivation(root)?;
-        let begins = |varied: &[Variation]| match varied {
+        let begins = |variations: &[Variation]| match variations {
             [] => output::tell(format_args!("building {name} as it is")),
             [one] => output::tell(format_args!("building {name} with another {}", noun(*one))),
             _ => output::tell(format_args!("building {name} with everything otherwise")),
@@ -105,19 +105,19 @@ fn noun(variation: Variation) -> &'static str {
 fn text(builder: &Builder, checked: &Checked) -> String {
     let name = short_name(&builder.store.locate(&checked.derivation));
     let said = match checked.verdict {
-        Verdict::Same => format!("does not depend on {}", words(&checked.variations)),
-        Verdict::Depends => {
+        CheckVerdict::Same => format!("does not depend on {}", words(&checked.variations)),
+        CheckVerdict::Depends => {
             let causes: Vec<Variation> =
                 checked.changes.iter().flat_map(|change| change.variations.iter().copied()).collect();
             format!("depends on {}", words(&causes))
         }
-        Verdict::DependsOnSeveral => {
+        CheckVerdict::DependsOnSeveral => {
             format!("depends on several of {}, and on none of them alone", words(&checked.variations))
         }
-        Verdict::NotDeterministic => {
+        CheckVerdict::NotDeterministic => {
             "depends on the clock or on chance: built as before, it comes out otherwise".into()
         }
-        Verdict::Fails => "cannot be built".into(),
+        CheckVerdict::Fails => "cannot be built".into(),
     };
     let changes: Vec<String> = checked.changes.iter().map(details).collect();
     format!("{name}: {said} ({} builds){}", checked.builds, changes.concat())
@@ -145,10 +145,10 @@ fn words(variations: &[Variation]) -> String {
 }
 
 fn status(all: &[Checked]) -> Status {
-    if all.iter().any(|checked| checked.verdict == Verdict::Fails) {
+    if all.iter().any(|checked| checked.verdict == CheckVerdict::Fails) {
         return Status::Exited(NOT_BUILT.into());
     }
-    match all.iter().all(|checked| checked.verdict == Verdict::Same) {
+    match all.iter().all(|checked| checked.verdict == CheckVerdict::Same) {
         true => Status::Done,
         false => Status::Exited(DIFFERS.into()),
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 
 use super::table::BackendStats;
 
@@ -63,6 +63,10 @@ const COLOURS: [RGBColor; 4] =
     [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
 
 /// Always the same for a backend, whichever others are there.
-fn color(backend: Kind) -> RGBColor {
-    Kind::ALL.iter().zip(COLOURS).find(|(kind, _)| **kind == backend).map_or(BLACK, |(_, colour)| colour)
+fn color(backend: BackendKind) -> RGBColor {
+    BackendKind::ALL
+        .iter()
+        .zip(COLOURS)
+        .find(|(kind, _)| **kind == backend)
+        .map_or(BLACK, |(_, colour)| colour)
 }

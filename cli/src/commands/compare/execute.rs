@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use builder::build::{Builder, Event, Observer, Options};
-use builder::compare::{Verdict, Wanted, compare_builds};
+use builder::compare::{CompareOptions, ComparisonVerdict, compare_builds};
 use builder::store::Store;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::compare::{WalkContext, compare_views};
 use sandbox::jail::Spawner;
 use sandbox::limits::Limits;
@@ -61,7 +61,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
 
 impl Arguments {
     fn check(&self) -> Result<(), UsageError> {
-        let different: BTreeSet<&Kind> = self.backends.iter().collect();
+        let different: BTreeSet<&BackendKind> = self.backends.iter().collect();
         if different.len() == self.backends.len() {
             return Ok(());
         }
@@ -80,8 +80,8 @@ impl Arguments {
             limits: Limits::new(settings.timeout, settings.max_silent_time, settings.max_build_log_size),
             ..Options::default()
         };
-        let builder = builds::builder(setup, options, Kind::Nfs, globals, Arc::new(Quiet))?;
-        let wanted = Wanted { backends: self.backends.clone(), rounds: self.rounds };
+        let builder = builds::builder(setup, options, BackendKind::Nfs, globals, Arc::new(Quiet))?;
+        let wanted = CompareOptions { backends: self.backends.clone(), rounds: self.rounds };
         let mut derivations = Vec::new();
         for root in &roots {
             output::tell(format_args!("comparing {}", builder.store.locate(root).display()));
@@ -116,7 +116,7 @@ impl Arguments {
 fn compare_one(
     builder: &Builder,
     root: &builder::store_path::StorePath,
-    wanted: &Wanted,
+    wanted: &CompareOptions,
 ) -> Result<builder::compare::Comparison, CommandError> {
     let derivation = builder.store.derivation(root)?;
     Ok(compare_builds(builder, root, &derivation, wanted)?)
@@ -127,16 +127,16 @@ struct Quiet;
 
 impl Observer for Quiet {
     fn observe(&self, event: &Event<'_>) {
-        if let Event::Waiting(awaited) = event {
-            output::tell(waiting_for(awaited));
+        if let Event::Waiting(reason) = event {
+            output::tell(waiting_for(reason));
         }
     }
 }
 
 impl ComparisonReport {
     fn status(&self) -> Status {
-        let failed = self.derivations.iter().any(|one| one.verdict == Verdict::Failed);
-        let differs = self.derivations.iter().any(|one| one.verdict != Verdict::Same)
+        let failed = self.derivations.iter().any(|one| one.verdict == ComparisonVerdict::Failed);
+        let differs = self.derivations.iter().any(|one| one.verdict != ComparisonVerdict::Same)
             || self.view.as_ref().is_some_and(|view| view.walks.unexplained().next().is_some());
         match (failed, differs) {
             (true, _) => Status::Exited(NOT_BUILT.into()),

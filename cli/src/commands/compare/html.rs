@@ -2,7 +2,7 @@
 
 use std::io;
 
-use builder::compare::{Comparison, RoundResult, Verdict};
+use builder::compare::{Comparison, ComparisonVerdict, RoundResult};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sandbox::compare::{ViewComparison, WalkComparison};
 
@@ -61,7 +61,7 @@ fn overview(derivations: &[Comparison]) -> Markup {
                 @let name = comparison.derivation.to_string();
                 tr {
                     td.text { a href={ "#" (name) } { (name) } }
-                    td.text.(class(comparison.verdict == Verdict::Same)) { (headline(&comparison.explanation)) }
+                    td.text.(class(comparison.verdict == ComparisonVerdict::Same)) { (headline(&comparison.explanation)) }
                 }
             }
         }
@@ -70,7 +70,7 @@ fn overview(derivations: &[Comparison]) -> Markup {
 
 fn derivation(comparison: &Comparison) -> io::Result<Markup> {
     let name = comparison.derivation.to_string();
-    let good = comparison.verdict == Verdict::Same;
+    let good = comparison.verdict == ComparisonVerdict::Same;
     let backend_stats = table::backend_stats(comparison);
     let numbers = (!backend_stats.is_empty()).then(|| numbers(&backend_stats, "build")).transpose()?;
     Ok(html! {

@@ -6,7 +6,7 @@ use builder::compare::{Comparison, OutputDifference, RoundResult};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use sandbox::PhaseSeconds;
-use sandbox::backend::{Kind, ResourceUsage};
+use sandbox::backend::{BackendKind, ResourceUsage};
 use sandbox::compare::{ViewComparison, WalkComparison, WalkStats};
 
 use super::ComparisonReport;
@@ -27,7 +27,7 @@ pub const COLUMNS: [&str; 9] = [
 /// What one backend took: the median of its rounds.
 pub struct BackendStats {
     /// The backend.
-    pub backend: Kind,
+    pub backend: BackendKind,
     /// How long the phases took.
     pub seconds: PhaseSeconds,
     /// Memory, processor time and calls of the last round.
@@ -40,10 +40,10 @@ pub fn text(report: &ComparisonReport) -> String {
     parts.collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
-/// What each backend took for a derivation, in the order of [`Kind::ALL`]. Those that failed are left out.
+/// What each backend took for a derivation, in the order of [`BackendKind::ALL`]. Those that failed are left out.
 pub fn backend_stats(comparison: &Comparison) -> Vec<BackendStats> {
     let mut found: Vec<BackendStats> = Vec::new();
-    for &kind in Kind::ALL {
+    for &kind in BackendKind::ALL {
         let built: Vec<_> = comparison
             .rounds
             .iter()

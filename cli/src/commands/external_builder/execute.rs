@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use builder::external::{Description, External, ExternalRun};
+use builder::external::{Description, ExternalOptions, ExternalOutcome};
 use builder::plan::SandboxPath;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{User, geteuid};
@@ -46,7 +46,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         // Nix removes that directory, and what is there would be of no use to another build.
         SessionHost::Daemon(_) => StateDir::open(&description.top().join("loopbox"))?,
     };
-    let external = External {
+    let external = ExternalOptions {
         sandbox_paths: &sandbox_paths,
         network: arguments.network,
         conditions: arguments.quota.conditions(),
@@ -63,7 +63,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if let Some(status) = interrupt.status() {
         return Ok(status);
     }
-    let ExternalRun { outcome, report, imposed } = ran?;
+    let ExternalOutcome { outcome, report, imposed } = ran?;
     // Into the build's log, which is all that whoever waits for it sees.
     report.iter().flat_map(|report| listed::hidden_of_build(report, None)).for_each(output::tell);
     conditions::lines("the build", &imposed, arguments.quota.quota()).iter().for_each(output::tell);

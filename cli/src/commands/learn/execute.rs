@@ -9,7 +9,7 @@ use builder::store::Store;
 use nix::unistd::{Uid, User};
 use sandbox::Scratches;
 use sandbox::access::Recording;
-use sandbox::backend::Kind;
+use sandbox::backend::BackendKind;
 use sandbox::command::{Bind, Declaration, Request};
 use sandbox::learn::{LearnedView, Rules, Secrets};
 
@@ -45,7 +45,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let request = arguments.declared.request(beside_the_machine(&declared), &arguments.command)?;
     // A server alone sees what is asked for.
     let request = Request { whole_machine: true, scratches: Scratches::Nfs, ..request };
-    let in_view = InView::new(&request, Kind::Nfs, Recording::Found, false)?;
+    let in_view = InView::new(&request, BackendKind::Nfs, Recording::Found, false)?;
     let plan = in_view.plan()?;
     let ended_command = match in_view.run(plan, globals)? {
         InViewOutcome::Interrupted(status) => return Ok(status),

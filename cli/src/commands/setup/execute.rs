@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use builder::setup::files::{self, File};
-use builder::setup::{Places, PlanError, Route, nix_lines, plan, prove};
+use builder::setup::{Route, SetupError, SetupPaths, nix_lines, plan, prove};
 use builder::store::{Settings, Store};
 
 use super::Arguments;
@@ -61,7 +61,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     }
     let places = places(booted, globals)?;
     let files = match plan(&places, &settings) {
-        Err(PlanError::Managed { path }) if !arguments.write => {
+        Err(SetupError::Managed { path }) if !arguments.write => {
             let lines = nix_lines(&places, &settings);
             output::print(format!("# {path:?} is written by another program, which has to write:\n{lines}"))?;
             return Ok(Status::Done);
@@ -103,8 +103,8 @@ fn listens(globals: &Globals) -> bool {
     std::os::unix::net::UnixStream::connect(&globals.socket).is_ok()
 }
 
-fn places(booted: bool, globals: &Globals) -> io::Result<Places> {
-    Ok(Places {
+fn places(booted: bool, globals: &Globals) -> io::Result<SetupPaths> {
+    Ok(SetupPaths {
         loopbox: itself::path()?,
         socket: globals.socket.clone(),
         nix: std::env::var_os("NIX_CONF_DIR").map_or_else(|| "/etc/nix".into(), PathBuf::from),

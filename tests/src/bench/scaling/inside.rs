@@ -15,7 +15,7 @@ use mounter::jail::{
 use nfs_server::view::{Access, Entry, Owner, ViewSpec};
 use nix::mount::{MsFlags, mount};
 use sandbox::ServeOptions;
-use sandbox::backend::{Kind, ProvisionRequest};
+use sandbox::backend::{BackendKind, ProvisionRequest};
 use sandbox::recovery::{Leftovers, StateDir};
 use serde::{Deserialize, Serialize};
 
@@ -58,8 +58,8 @@ pub fn main(job: &str) -> Result<ExitCode> {
     let nix = Nix::register(&job.configuration, &busybox()?, &sizes)?;
     for round in 0..job.rounds {
         for &size in &sizes {
-            for kind in Kind::fit() {
-                if kind != Kind::Hardlink || size.files < MANY || round < FEW_ROUNDS {
+            for kind in BackendKind::fit() {
+                if kind != BackendKind::Hardlink || size.files < MANY || round < FEW_ROUNDS {
                     print(&measure(&job, kind, size).with_context(|| format!("{kind}, {size:?}"))?)?;
                 }
             }
@@ -90,7 +90,7 @@ fn busybox() -> Result<PathBuf> {
     Ok(directory)
 }
 
-fn measure(job: &Job, kind: Kind, size: Size) -> Result<Sample> {
+fn measure(job: &Job, kind: BackendKind, size: Size) -> Result<Sample> {
     let base = Path::new(BASE);
     for name in ["at", "store", "tmp"] {
         fs::create_dir(base.join(name))?;

@@ -14,7 +14,7 @@ use sandbox::report::{HASHED_BY_THE_WAY, HASHED_MAX, Report};
 use sandbox::{Privilege, Program, ServeOptions, SessionOutcome, Setup, WorkDir, phantom};
 
 use crate::build::{BuildError, BuildRequest, Builder, Event, Failure, Purpose};
-use crate::build_dirs::BuildDirectories;
+use crate::build_dirs::BuildDirs;
 use crate::in_place::InPlace;
 use crate::log::{self, Log, LogConfig, LogEvent, Terminal};
 use crate::plan::Plan;
@@ -30,33 +30,33 @@ pub(crate) struct BuildRun {
     /// Where its outputs have to be copied to before anybody may rely on them.
     pub copies: Option<PathBuf>,
     /// What it wrote is removed with this.
-    pub place: BuildDirectories,
+    pub place: BuildDirs,
     /// Nobody else may be this user until they are taken.
     pub user: BuildUser,
 }
 
 /// Runs the builder, and leaves its outputs to the caller.
-pub(crate) fn attempt(
+pub(crate) fn run_builder(
     builder: &Builder,
-    job: &mut BuildRequest<'_>,
+    request: &mut BuildRequest<'_>,
     backend: &dyn Backend,
 ) -> Result<BuildRun, BuildError> {
     let began = Instant::now();
     let user = builder.acquire_user(None)?;
     kill_processes(&builder.spawner, &user)?;
-    let mut place = BuildDirectories::make(&builder.store, &builder.settings, &builder.state, job.path)?;
-    job.hook_paths = builder.hook_paths(job.path, place.work_dir.mount_point())?;
-    let mut plan = builder.plan(job, &user.as_user(), &place.scratch)?;
-    if job.phantom {
+    let mut place = BuildDirs::make(&builder.store, &builder.settings, &builder.state, request.path)?;
+    request.hook_paths = builder.hook_paths(request.path, place.work_dir.mount_point())?;
+    let mut plan = builder.plan(request, &user.as_user(), &place.scratch)?;
+    if request.phantom {
         plan.view = phantom(&plan.view);
     }
     place.write_files(&plan)?;
-    let all = job.purpose == Purpose::Make && job.unwanted.is_empty();
+    let all = request.purpose == Purpose::Make && request.unwanted.is_empty();
     let in_place = InPlace::begin(&plan, &builder.store, all)?;
 
     let stop = Cancel::default();
     let watch = LimitWatch::begin(builder.options.limits, stop.clone()).map_err(BuildError::Watch)?;
-    let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop, job.is_trial())?;
+    let (terminal, log) = open_log(builder, &plan, watch.monitor(), &stop, request.is_trial())?;
     let stdio = StdioFds {
         stdin: log::no_input().map_err(BuildError::Terminal)?,
         stdout: terminal.stdout,
@@ -67,10 +67,10 @@ pub(crate) fn attempt(
         .open()
         .map_err(BuildError::from)
         .and_then(|session| {
-            let event = match job {
-                BuildRequest { phantom: true, .. } => Some(Event::StartedDeep(job.path)),
-                _ if job.is_trial() => None,
-                _ => Some(Event::Started(job.path)),
+            let event = match request {
+                BuildRequest { phantom: true, .. } => Some(Event::StartedDeep(request.path)),
+                _ if request.is_trial() => None,
+                _ => Some(Event::Started(request.path)),
             };
             event.iter().for_each(|event| builder.observer.observe(event));
             Ok(session.run(Program {
@@ -91,7 +91,7 @@ pub(crate) fn attempt(
 
     let made: Vec<PathBuf> = plan.outputs.iter().map(|output| builder.store.locate(&output.path)).collect();
     let store = builder.store.directory();
-    let hashed_max = match (job.is_trial(), builder.options.report) {
+    let hashed_max = match (request.is_trial(), builder.options.report) {
         // The build itself follows, and reads the same, or nobody asks.
         (true, _) => 0,
         (false, true) => HASHED_MAX,
@@ -102,14 +102,14 @@ pub(crate) fn attempt(
         // Before the directories are removed.
         let disk_full = place.is_disk_full();
         let transient = plan.jail.network || disk_full;
-        let keep = builder.options.keep_failed && !job.is_trial();
+        let keep = builder.options.keep_failed && !request.is_trial();
         let kept = keep.then(|| place.keep(&plan.jail.user)).transpose();
         let kept = kept.map_err(BuildError::LogConfig)?;
         let settings = &builder.settings;
         let log_file = builder
             .keeps_log()
-            .then(|| log_path(builder.store.logs(), job.path, settings.compress_build_log));
-        let report = BuildReport::of(&builder.store, job.path, &job.inputs, access, None)?;
+            .then(|| log_path(builder.store.logs(), request.path, settings.compress_build_log));
+        let report = BuildReport::of(&builder.store, request.path, &request.inputs, access, None)?;
         let failure = Failure { outcome, exceeded, log_file, log: lines, kept, report, disk_full, transient };
         return Err(BuildError::Builder(Box::new(failure)));
     }

@@ -1,4 +1,4 @@
-//! Where outputs are kept that are compared with others, and what is told of builds that have none.
+//! The directory of the first outputs, which others are compared with, and the description of builds that have none.
 
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,17 @@ use crate::store_path::StorePath;
 
 /// A directory in the store for the first outputs, on their own volume. Its name begins as the derivation's does, which
 /// protects it from the garbage collector.
-pub(crate) struct Aside {
+pub(crate) struct FirstOutputsDir {
     directory: PathBuf,
     _work_dir: WorkDir,
 }
 
-impl Aside {
-    pub fn make(builder: &Builder, path: &StorePath) -> Result<Aside, CompareError> {
+impl FirstOutputsDir {
+    pub fn make(builder: &Builder, path: &StorePath) -> Result<FirstOutputsDir, CompareError> {
         let directory = builder.store.directory().join(format!("{path}.compare"));
         let top = TopDir { replace: true, ..TopDir::new(directory.clone()) };
         let layout = Layout { tops: vec![top], ..Layout::default() };
-        Ok(Aside { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
+        Ok(FirstOutputsDir { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
     }
 
     pub fn directory(&self) -> &Path {
@@ -33,7 +33,7 @@ impl Aside {
 }
 
 /// An error with its causes, and what a builder that failed wrote last.
-pub(crate) fn told(error: &BuildError) -> String {
+pub(crate) fn describe_failure(error: &BuildError) -> String {
     let mut text = causes::in_a_line(error);
     if let BuildError::Builder(failure) = error
         && !failure.log.is_empty()
