@@ -1,6 +1,6 @@
 //! The interface between the RPC layer and the procedures of a program.
 
-use crate::credentials::Credentials;
+use crate::credentials::RpcCredentials;
 use crate::service::Service;
 use crate::view::Blocking;
 use crate::xdr::{Decoder, Encoder, Garbage};
@@ -16,11 +16,12 @@ pub(crate) struct ProcedureEntry {
     pub(crate) streams_payload: bool,
     /// Whether it may be called without AUTH_SYS credentials.
     pub(crate) anonymous: bool,
-    pub(crate) run: Run,
+    pub(crate) run: Handler,
 }
 
 /// Decodes the arguments, executes the procedure, encodes the result.
-pub(crate) type Run = fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<Reply, Garbage>;
+pub(crate) type Handler =
+    fn(&Call<'_>, &mut Decoder<'_>, &mut Encoder<'_>, &mut [u8]) -> Result<Reply, Garbage>;
 
 /// What a call leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(crate) enum Reply {
 /// What a procedure gets besides its arguments.
 pub(crate) struct Call<'a> {
     pub(crate) service: &'a Service,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: RpcCredentials,
     pub(crate) blocking: Blocking,
     /// Its number in its program.
     pub(crate) procedure: u32,

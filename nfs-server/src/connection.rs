@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::call::Reply;
 use crate::limits::SEND_BUFFER;
-use crate::payload::Unread;
+use crate::payload::UnreadBytes;
 use crate::record::{RecordError, RecordReader};
 use crate::rpc::{self, ReplyBuffer, Request};
 use crate::service::Service;
@@ -72,7 +72,7 @@ pub(crate) fn serve(service: &Service, stream: &TcpStream) -> Result<(), Connect
             send::all(&output, &mut replies)?;
             if let Some((record, missing)) = records.partial() {
                 payload.begin(missing);
-                let unread = Some(Unread { count: missing, reader: &payload });
+                let unread = Some(UnreadBytes { count: missing, reader: &payload });
                 let request = Request { record, unread, blocking: Blocking::Never };
                 if rpc::answer(service, request, &mut replies)? != Reply::WouldBlock {
                     payload.check()?;

@@ -18,7 +18,7 @@ pub(crate) enum AuthStat {
 }
 
 /// The caller of a procedure.
-pub(crate) enum Credentials {
+pub(crate) enum RpcCredentials {
     /// AUTH_NONE.
     Anonymous,
     /// AUTH_SYS.
@@ -33,9 +33,9 @@ pub(crate) struct User {
     groups_count: usize,
 }
 
-impl Credentials {
+impl RpcCredentials {
     /// Decodes the credentials and the verifier of a call.
-    pub(crate) fn decode(from: &mut Decoder<'_>) -> Result<Credentials, AuthStat> {
+    pub(crate) fn decode(from: &mut Decoder<'_>) -> Result<RpcCredentials, AuthStat> {
         let decoded = (|| {
             let flavor = from.u32()?;
             let body = from.opaque(AUTH_MAX)?;
@@ -44,9 +44,9 @@ impl Credentials {
             Ok((flavor, body))
         })();
         match decoded {
-            Ok((AUTH_NONE, _)) => Ok(Credentials::Anonymous),
+            Ok((AUTH_NONE, _)) => Ok(RpcCredentials::Anonymous),
             Ok((AUTH_SYS, body)) => {
-                User::decode(body).map(Credentials::User).map_err(|Garbage| AuthStat::BadCredentials)
+                User::decode(body).map(RpcCredentials::User).map_err(|Garbage| AuthStat::BadCredentials)
             }
             Ok(_) => Err(AuthStat::TooWeak),
             Err(Garbage) => Err(AuthStat::BadCredentials),
@@ -56,8 +56,8 @@ impl Credentials {
     /// The user id, with AUTH_SYS.
     pub(crate) fn uid(&self) -> Option<u32> {
         match self {
-            Credentials::Anonymous => None,
-            Credentials::User(user) => Some(user.uid),
+            RpcCredentials::Anonymous => None,
+            RpcCredentials::User(user) => Some(user.uid),
         }
     }
 
@@ -65,8 +65,8 @@ impl Credentials {
     pub(crate) fn caller(&self) -> Caller<'_> {
         const NOBODY: u32 = 65534;
         match self {
-            Credentials::Anonymous => Caller { uid: NOBODY, gid: NOBODY, groups: &[] },
-            Credentials::User(user) => {
+            RpcCredentials::Anonymous => Caller { uid: NOBODY, gid: NOBODY, groups: &[] },
+            RpcCredentials::User(user) => {
                 Caller { uid: user.uid, gid: user.gid, groups: &user.groups[..user.groups_count] }
             }
         }

@@ -31,7 +31,7 @@ pub const CLOCK_JUMP_MAX: u64 = 36_500 * 24 * 60 * 60;
 #[serde(try_from = "String", into = "String")]
 pub struct Fault {
     /// The procedure; all of them if it is `None`.
-    pub procedure: Option<Procedure>,
+    pub procedure: Option<ProcedureNumber>,
     /// The files, by their paths in the view; all but the root if it is `None`.
     pub path: Option<PathPattern>,
     /// What the call fails with.
@@ -43,14 +43,14 @@ pub struct Fault {
     /// How far the clock that files get their times from jumps, before the call is carried out.
     pub clock: Option<ClockJump>,
     /// Which of these calls.
-    pub when: When,
+    pub schedule: FaultSchedule,
 }
 
-/// Which of the calls that a fault is for have it.
+/// Which of the calls that match a fault have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct When {
-    /// None before this.
-    pub after: After,
+pub struct FaultSchedule {
+    /// No call before this.
+    pub after: FaultStart,
     /// One in so many, if not each.
     pub every: Option<u64>,
     /// Each by this chance.
@@ -61,9 +61,9 @@ pub struct When {
     pub count: Option<u64>,
 }
 
-/// From where on calls have a fault.
+/// From which call on calls have a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
+pub enum FaultStart {
     /// When so many were carried out.
     Calls(u64),
     /// When as many bytes were read or written, and with the call that would be beyond.
@@ -72,7 +72,7 @@ pub enum After {
 
 /// A procedure of NFSv3 by its number (RFC 1813, section 3.3), NULL excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Procedure(pub(crate) u32);
+pub struct ProcedureNumber(pub(crate) u32);
 
 /// An error by its name in errno(3): one that NFSv3 has a status for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +97,9 @@ pub struct Probability(f64);
 /// It is never NaN.
 impl Eq for Probability {}
 
-impl Default for After {
-    fn default() -> After {
-        After::Calls(0)
+impl Default for FaultStart {
+    fn default() -> FaultStart {
+        FaultStart::Calls(0)
     }
 }
 

@@ -3,7 +3,7 @@
 use defences::Defence;
 use subtle::ConstantTimeEq;
 
-use crate::call::{Call, ProcedureEntry, Reply, Run};
+use crate::call::{Call, Handler, ProcedureEntry, Reply};
 use crate::limits::MOUNT_PATH_MAX;
 use crate::view::Node;
 use crate::xdr::{Decoder, Encoder, Garbage};
@@ -43,7 +43,7 @@ pub(crate) fn procedures(version: u32) -> &'static [ProcedureEntry] {
 }
 
 /// These calls are authorised by the export path; macOS makes them without credentials.
-const fn entry(name: &'static str, run: Run) -> ProcedureEntry {
+const fn entry(name: &'static str, run: Handler) -> ProcedureEntry {
     ProcedureEntry { name, idempotent: true, streams_payload: false, anonymous: true, run }
 }
 

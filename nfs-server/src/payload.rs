@@ -8,12 +8,12 @@ use crate::view::{Error, WriteSource};
 #[derive(Clone, Copy)]
 pub(crate) struct Payload<'a> {
     received: &'a [u8],
-    unread: Option<Unread<'a>>,
+    unread: Option<UnreadBytes<'a>>,
 }
 
 /// The end of a record that is still in the socket.
 #[derive(Clone, Copy)]
-pub(crate) struct Unread<'a> {
+pub(crate) struct UnreadBytes<'a> {
     /// Bytes.
     pub(crate) count: usize,
     pub(crate) reader: &'a dyn PayloadReader,
@@ -29,7 +29,7 @@ pub(crate) trait PayloadReader {
 }
 
 impl<'a> Payload<'a> {
-    pub(crate) fn new(received: &'a [u8], unread: Option<Unread<'a>>) -> Payload<'a> {
+    pub(crate) fn new(received: &'a [u8], unread: Option<UnreadBytes<'a>>) -> Payload<'a> {
         Payload { received, unread }
     }
 }
@@ -42,13 +42,14 @@ impl WriteSource for Payload<'_> {
     fn truncate(self, len: usize) -> Self {
         let received = &self.received[..len.min(self.received.len())];
         let left = len - received.len();
-        let unread = self.unread.map(|unread| Unread { count: unread.count.min(left), ..unread });
+        let unread = self.unread.map(|unread| UnreadBytes { count: unread.count.min(left), ..unread });
         Payload { received, unread: unread.filter(|unread| unread.count > 0) }
     }
 
     fn write_to(self, file: BorrowedFd<'_>, offset: u64) -> Result<usize, Error> {
         let written = self.received.write_to(file, offset)?;
-        let Some(Unread { count, reader }) = self.unread.filter(|_| written == self.received.len()) else {
+        let Some(UnreadBytes { count, reader }) = self.unread.filter(|_| written == self.received.len())
+        else {
             return Ok(written);
         };
         match reader.write_to(file, offset + written as u64, count) {

@@ -8,10 +8,10 @@ use std::io;
 use memmap2::MmapMut;
 
 use crate::call::{Call, ProcedureEntry, Reply};
-use crate::credentials::{AuthStat, Credentials};
+use crate::credentials::{AuthStat, RpcCredentials};
 use crate::faults::Target;
 use crate::limits::{READDIR_REPLY_MAX, TRANSFER_MAX};
-use crate::payload::Unread;
+use crate::payload::UnreadBytes;
 use crate::record::LAST_FRAGMENT;
 use crate::reply_cache::{CacheLookup, CallKey};
 use crate::service::Service;
@@ -67,7 +67,7 @@ impl ReplyBuffer {
 pub(crate) struct Request<'a> {
     /// What was received: all of it, or at least what precedes a WRITE's data.
     pub(crate) record: &'a [u8],
-    pub(crate) unread: Option<Unread<'a>>,
+    pub(crate) unread: Option<UnreadBytes<'a>>,
     pub(crate) blocking: Blocking,
 }
 
@@ -124,7 +124,7 @@ fn dispatch(
     if incomplete && !procedure.streams_payload {
         return Ok(Reply::WouldBlock);
     }
-    let credentials = Credentials::decode(&mut from).map_err(RpcError::Auth)?;
+    let credentials = RpcCredentials::decode(&mut from).map_err(RpcError::Auth)?;
     if !procedure.anonymous {
         let uid = credentials.uid().ok_or(RpcError::Auth(AuthStat::TooWeak))?;
         if !service.admits(uid) {

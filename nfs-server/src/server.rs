@@ -282,7 +282,7 @@ impl Shared {
         connections.open.insert(id, stream.try_clone()?);
         let shared = Arc::clone(self);
         let thread = std::thread::Builder::new().name("nfs-connection".into()).spawn(move || {
-            let _open = Open { shared: &shared, id };
+            let _open = ConnectionGuard { shared: &shared, id };
             if let Err(error) = connection::serve(&shared.service, &stream) {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended");
             }
@@ -316,12 +316,12 @@ impl Shared {
 }
 
 /// Removes a connection from the list when its thread ends.
-struct Open<'a> {
+struct ConnectionGuard<'a> {
     shared: &'a Shared,
     id: u64,
 }
 
-impl Drop for Open<'_> {
+impl Drop for ConnectionGuard<'_> {
     fn drop(&mut self) {
         self.shared.connections.lock().open.remove(&self.id);
         self.shared.ended.notify_all();

@@ -1,7 +1,7 @@
 //! XDR (RFC 4506): bounded decoding that borrows from the request, encoding straight into the reply.
 
 use crate::limits::INLINE_DATA_MAX;
-use crate::payload::{Payload, Unread};
+use crate::payload::{Payload, UnreadBytes};
 use crate::view::FileSegment;
 
 /// A decoding error: GARBAGE_ARGS.
@@ -22,7 +22,7 @@ pub(crate) trait Encode {
 pub(crate) struct Decoder<'a> {
     left: &'a [u8],
     /// The end of the request, if it was not received yet.
-    unread: Option<Unread<'a>>,
+    unread: Option<UnreadBytes<'a>>,
 }
 
 /// Encodes a reply.
@@ -48,7 +48,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A request whose end may not have been received yet.
-    pub(crate) fn partial(bytes: &'a [u8], unread: Option<Unread<'a>>) -> Decoder<'a> {
+    pub(crate) fn partial(bytes: &'a [u8], unread: Option<UnreadBytes<'a>>) -> Decoder<'a> {
         Decoder { left: bytes, unread }
     }
 
@@ -102,7 +102,7 @@ impl<'a> Decoder<'a> {
         let (data, tail) = self.left.split_at(length.min(self.left.len()));
         self.left = &tail[padding(length).min(tail.len())..];
         let count = length - data.len();
-        Ok(Payload::new(data, self.unread.take().map(|unread| Unread { count, ..unread })))
+        Ok(Payload::new(data, self.unread.take().map(|unread| UnreadBytes { count, ..unread })))
     }
 
     /// An optional value.
@@ -235,7 +235,7 @@ mod tests {
         let mut out = Vec::new();
         Encoder::new(&mut out).opaque(b"12345");
         let decode = |received: &[u8], count, max| {
-            let unread = Some(Unread { count, reader: &Socket });
+            let unread = Some(UnreadBytes { count, reader: &Socket });
             Decoder::partial(received, unread).payload(max).map(|payload| payload.len())
         };
         for received in 4..=out.len() {

@@ -10,7 +10,7 @@ use globset::GlobMatcher;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
-use super::{After, Fault, Probability, Target};
+use super::{Fault, FaultStart, Probability, Target};
 use crate::view::path_text;
 
 /// The faults of one server.
@@ -24,7 +24,7 @@ struct Rule {
     path: Option<GlobMatcher>,
     calls: AtomicU64,
     bytes: AtomicU64,
-    /// Calls after [`super::When::after`].
+    /// Calls after [`super::FaultSchedule::after`].
     due: AtomicU64,
     injected: AtomicU64,
     first: OnceLock<PathBuf>,
@@ -110,22 +110,22 @@ impl Rule {
 
     /// Whether it is the turn of a call that carries so many bytes.
     fn is_due(&self, bytes: u64) -> bool {
-        let when = self.fault.when;
+        let schedule = self.fault.schedule;
         let (calls, carried) = (count(&self.calls, 1), count(&self.bytes, bytes));
-        let begun = match when.after {
-            After::Calls(after) => calls >= after,
-            After::Bytes(after) => carried.saturating_add(bytes) > after,
+        let begun = match schedule.after {
+            FaultStart::Calls(after) => calls >= after,
+            FaultStart::Bytes(after) => carried.saturating_add(bytes) > after,
         };
         if !begun {
             return false;
         }
         let turn = count(&self.due, 1);
-        when.every.is_none_or(|every| (turn + 1).is_multiple_of(every))
-            && when.probability.is_none_or(|probability| probability.hits(when.seed, turn))
+        schedule.every.is_none_or(|every| (turn + 1).is_multiple_of(every))
+            && schedule.probability.is_none_or(|probability| probability.hits(schedule.seed, turn))
             && self
                 .injected
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |injected| {
-                    when.count.is_none_or(|most| injected < most).then_some(injected + 1)
+                    schedule.count.is_none_or(|most| injected < most).then_some(injected + 1)
                 })
                 .is_ok()
     }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::Procedure;
+use super::ProcedureNumber;
 use crate::handle::{FileHandle, HandleKey};
 use crate::view::{PATH_MAX, View};
 use crate::xdr::{Decode, Decoder, Garbage};
@@ -19,8 +19,8 @@ pub(crate) struct Target {
     pub(crate) bytes: u64,
 }
 
-/// What follows the handle.
-enum Form {
+/// The arguments that follow the handle.
+enum ArgumentForm {
     Nothing,
     Name,
     /// Another handle and a name.
@@ -47,25 +47,25 @@ impl Target {
 
     fn read(&mut self, view: &View, key: &HandleKey, from: &mut Decoder<'_>) -> Result<(), Garbage> {
         let path = |handle| key.verify(handle).and_then(|id| view.node(id).ok()).map(|node| view.path(&node));
-        let (first, form) = (path(FileHandle::decode(from)?), Form::of(self.procedure));
+        let (first, form) = (path(FileHandle::decode(from)?), ArgumentForm::of(self.procedure));
         let named = |directory: Option<PathBuf>, from: &mut Decoder<'_>| {
             let name = OsStr::from_bytes(from.opaque(PATH_MAX)?);
             Ok(directory.map(|directory| directory.join(name)))
         };
         match form {
-            Form::Nothing => self.paths.extend(first),
-            Form::Name => self.paths.extend(named(first, from)?),
-            Form::Link => {
+            ArgumentForm::Nothing => self.paths.extend(first),
+            ArgumentForm::Name => self.paths.extend(named(first, from)?),
+            ArgumentForm::Link => {
                 self.paths.extend(first);
                 let directory = path(FileHandle::decode(from)?);
                 self.paths.extend(named(directory, from)?);
             }
-            Form::Rename => {
+            ArgumentForm::Rename => {
                 self.paths.extend(named(first, from)?);
                 let directory = path(FileHandle::decode(from)?);
                 self.paths.extend(named(directory, from)?);
             }
-            Form::Bytes => {
+            ArgumentForm::Bytes => {
                 self.paths.extend(first);
                 from.u64()?;
                 self.bytes = from.u32()?.into();
@@ -75,14 +75,14 @@ impl Target {
     }
 }
 
-impl Form {
-    fn of(procedure: u32) -> Form {
-        match Procedure(procedure).name() {
-            "lookup" | "create" | "mkdir" | "symlink" | "mknod" | "remove" | "rmdir" => Form::Name,
-            "link" => Form::Link,
-            "rename" => Form::Rename,
-            "read" | "write" => Form::Bytes,
-            _ => Form::Nothing,
+impl ArgumentForm {
+    fn of(procedure: u32) -> ArgumentForm {
+        match ProcedureNumber(procedure).name() {
+            "lookup" | "create" | "mkdir" | "symlink" | "mknod" | "remove" | "rmdir" => ArgumentForm::Name,
+            "link" => ArgumentForm::Link,
+            "rename" => ArgumentForm::Rename,
+            "read" | "write" => ArgumentForm::Bytes,
+            _ => ArgumentForm::Nothing,
         }
     }
 }

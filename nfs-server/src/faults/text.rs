@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::names::{ERRORS, PROCEDURES};
 use super::{
-    After, ClockJump, DELAY_MAX, ErrorName, Fault, FaultError, PathPattern, Probability, Problem, Procedure,
-    When,
+    ClockJump, DELAY_MAX, ErrorName, Fault, FaultError, FaultSchedule, FaultStart, PathPattern, Probability,
+    Problem, ProcedureNumber,
 };
 use crate::limits::TRANSFER_MAX;
 use crate::size::parse_size;
@@ -15,8 +15,8 @@ use crate::size::parse_size;
 /// All procedures stand for this one.
 const ANY: &str = "any";
 
-const READ: Procedure = Procedure(6);
-const WRITE: Procedure = Procedure(7);
+const READ: ProcedureNumber = ProcedureNumber(6);
+const WRITE: ProcedureNumber = ProcedureNumber(7);
 
 impl FromStr for Fault {
     type Err = FaultError;
@@ -29,7 +29,7 @@ impl FromStr for Fault {
             delay: None,
             short: None,
             clock: None,
-            when: When::default(),
+            schedule: FaultSchedule::default(),
         };
         let mut given = Vec::new();
         for part in text.split(',') {
@@ -55,11 +55,11 @@ impl Fault {
             "delay" => self.delay = Some(delay(value)?),
             "short" => self.short = Some(short(value)?),
             "clock" => self.clock = Some(clock(value)?),
-            "after" => self.when.after = after(value)?,
-            "every" => self.when.every = Some(positive(value)?),
-            "probability" => self.when.probability = Some(probability(value)?),
-            "seed" => self.when.seed = value.parse().map_err(|_| Problem::Number)?,
-            "count" => self.when.count = Some(positive(value)?),
+            "after" => self.schedule.after = after(value)?,
+            "every" => self.schedule.every = Some(positive(value)?),
+            "probability" => self.schedule.probability = Some(probability(value)?),
+            "seed" => self.schedule.seed = value.parse().map_err(|_| Problem::Number)?,
+            "count" => self.schedule.count = Some(positive(value)?),
             _ => return Err(Problem::Key),
         }
         Ok(())
@@ -72,10 +72,10 @@ impl Fault {
         if error.is_none() && delay.is_none() && short.is_none() && clock.is_none() {
             return Err(Problem::NoEffect);
         }
-        if (self.short.is_some() || matches!(self.when.after, After::Bytes(_))) && !carries {
+        if (self.short.is_some() || matches!(self.schedule.after, FaultStart::Bytes(_))) && !carries {
             return Err(Problem::NoBytes);
         }
-        if given.contains(&"seed") && self.when.probability.is_none() {
+        if given.contains(&"seed") && self.schedule.probability.is_none() {
             return Err(Problem::NoChance);
         }
         Ok(())
@@ -84,18 +84,18 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fault { procedure, path, error, delay, short, clock, when } = self;
-        let When { after, every, probability, seed, count } = when;
-        write!(f, "op={}", procedure.map_or(ANY, Procedure::name))?;
+        let Fault { procedure, path, error, delay, short, clock, schedule } = self;
+        let FaultSchedule { after, every, probability, seed, count } = schedule;
+        write!(f, "op={}", procedure.map_or(ANY, ProcedureNumber::name))?;
         path.iter().try_for_each(|PathPattern(glob)| write!(f, ",path={glob}"))?;
         error.iter().try_for_each(|error| write!(f, ",error={}", error.name))?;
-        delay.iter().try_for_each(|delay| write!(f, ",delay={}", Time(*delay)))?;
-        short.iter().try_for_each(|bytes| write!(f, ",short={}", Bytes((*bytes).into())))?;
+        delay.iter().try_for_each(|delay| write!(f, ",delay={}", DisplayTime(*delay)))?;
+        short.iter().try_for_each(|bytes| write!(f, ",short={}", DisplayBytes((*bytes).into())))?;
         clock.iter().try_for_each(|jump| write!(f, ",clock={jump}"))?;
         match after {
-            After::Calls(0) => {}
-            After::Calls(calls) => write!(f, ",after={calls}")?,
-            After::Bytes(bytes) => write!(f, ",after={}", Bytes(*bytes))?,
+            FaultStart::Calls(0) => {}
+            FaultStart::Calls(calls) => write!(f, ",after={calls}")?,
+            FaultStart::Bytes(bytes) => write!(f, ",after={}", DisplayBytes(*bytes))?,
         }
         every.iter().try_for_each(|every| write!(f, ",every={every}"))?;
         if let Some(Probability(number)) = probability {
@@ -122,16 +122,16 @@ impl From<Fault> for String {
     }
 }
 
-impl Procedure {
+impl ProcedureNumber {
     pub(super) fn name(self) -> &'static str {
         PROCEDURES.get(self.0 as usize).copied().unwrap_or_default()
     }
 }
 
 /// Bytes with the largest unit that they are a multiple of.
-struct Bytes(u64);
+struct DisplayBytes(u64);
 
-impl fmt::Display for Bytes {
+impl fmt::Display for DisplayBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
         let (shift, unit) = units
@@ -143,9 +143,9 @@ impl fmt::Display for Bytes {
 }
 
 /// A time with the largest unit that it is a multiple of.
-struct Time(Duration);
+struct DisplayTime(Duration);
 
-impl fmt::Display for Time {
+impl fmt::Display for DisplayTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();
         let (each, unit) =
@@ -168,12 +168,12 @@ const TIMES: [(u64, &str); 3] = [(1_000_000, "s"), (1_000, "ms"), (1, "us")];
 /// Units of a clock's jumps in seconds, the longest first.
 const JUMPS: [(i64, &str); 4] = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m"), (1, "s")];
 
-fn procedure(name: &str) -> Result<Option<Procedure>, Problem> {
+fn procedure(name: &str) -> Result<Option<ProcedureNumber>, Problem> {
     if name == ANY {
         return Ok(None);
     }
     let number = PROCEDURES.iter().skip(1).position(|known| *known == name);
-    number.map(|number| Some(Procedure(number as u32 + 1))).ok_or(Problem::Procedure)
+    number.map(|number| Some(ProcedureNumber(number as u32 + 1))).ok_or(Problem::Procedure)
 }
 
 fn error(name: &str) -> Result<ErrorName, Problem> {
@@ -204,10 +204,10 @@ fn short(text: &str) -> Result<u32, Problem> {
     u32::try_from(bytes).ok().filter(|bytes| (1..=TRANSFER_MAX as u32).contains(bytes)).ok_or(Problem::Short)
 }
 
-fn after(text: &str) -> Result<After, Problem> {
+fn after(text: &str) -> Result<FaultStart, Problem> {
     match text.ends_with(|digit: char| digit.is_ascii_digit()) {
-        true => text.parse().map(After::Calls).map_err(|_| Problem::After),
-        false => parse_size(text).map(After::Bytes).map_err(|_| Problem::After),
+        true => text.parse().map(FaultStart::Calls).map_err(|_| Problem::After),
+        false => parse_size(text).map(FaultStart::Bytes).map_err(|_| Problem::After),
     }
 }
 
@@ -300,19 +300,19 @@ mod tests {
     prop_compose! {
         fn faults()(
             carrying in some(prop::sample::select(vec![READ, WRITE])),
-            other in some((1_u32..22).prop_map(Procedure)),
+            other in some((1_u32..22).prop_map(ProcedureNumber)),
             path in some("/[a-z*?]{0,9}(/[a-z]{1,5}){0,2}(/\\*\\*)?"),
             error in some(prop::sample::select(&ERRORS[..])),
             delay in some((0_u64..60_000_000).prop_map(Duration::from_micros)),
             short in some(1_u32..1 << 20),
             clock in some(prop_oneof![1_i64..1 << 31, -(1_i64 << 31)..0]),
-            after in prop_oneof![any::<u64>().prop_map(After::Calls), any::<u64>().prop_map(After::Bytes)],
+            after in prop_oneof![any::<u64>().prop_map(FaultStart::Calls), any::<u64>().prop_map(FaultStart::Bytes)],
             (every, count, seed) in (some(1_u64..), some(1_u64..), any::<u64>()),
             probability in some(0.0..=1.0),
         ) -> Fault {
             let carries = carrying.is_some();
             let after = match after {
-                After::Bytes(bytes) if !carries => After::Calls(bytes),
+                FaultStart::Bytes(bytes) if !carries => FaultStart::Calls(bytes),
                 after => after,
             };
             let probability = probability.map(|number| Probability::new(number).unwrap());
@@ -323,7 +323,7 @@ mod tests {
                 delay: delay.or(error.is_none().then_some(Duration::ZERO)),
                 short: short.filter(|_| carries),
                 clock: clock.map(|seconds| ClockJump::new(seconds).unwrap()),
-                when: When { after, every, count, seed: probability.map_or(0, |_| seed), probability },
+                schedule: FaultSchedule { after, every, count, seed: probability.map_or(0, |_| seed), probability },
             }
         }
     }

@@ -15,11 +15,11 @@ pub(super) struct Create;
 
 pub(super) struct Arguments<'a> {
     place: DirOp<'a>,
-    how: How,
+    how: CreateHow,
 }
 
 /// `createhow3`.
-enum How {
+enum CreateHow {
     Unchecked(SetAttributes),
     Guarded(SetAttributes),
     Exclusive(Verifier),
@@ -34,9 +34,9 @@ impl Procedure for Create {
         let Arguments { place, how } = arguments;
         let (name, caller) = (place.name, call.caller());
         call.make(&place, |directory| match how {
-            How::Unchecked(set) => directory.create(name, CreateMode::Unchecked, &set, caller),
-            How::Guarded(set) => directory.create(name, CreateMode::Guarded, &set, caller),
-            How::Exclusive(verifier) => exclusive(call, directory, name, verifier),
+            CreateHow::Unchecked(set) => directory.create(name, CreateMode::Unchecked, &set, caller),
+            CreateHow::Guarded(set) => directory.create(name, CreateMode::Guarded, &set, caller),
+            CreateHow::Exclusive(verifier) => exclusive(call, directory, name, verifier),
         })
     }
 }
@@ -66,9 +66,9 @@ impl<'a> Decode<'a> for Arguments<'a> {
     fn decode(from: &mut Decoder<'a>) -> Result<Arguments<'a>, Garbage> {
         let place = DirOp::decode(from)?;
         let how = match from.u32()? {
-            0 => How::Unchecked(SetAttributes::decode(from)?),
-            1 => How::Guarded(SetAttributes::decode(from)?),
-            2 => How::Exclusive(from.fixed()?),
+            0 => CreateHow::Unchecked(SetAttributes::decode(from)?),
+            1 => CreateHow::Guarded(SetAttributes::decode(from)?),
+            2 => CreateHow::Exclusive(from.fixed()?),
             _ => return Err(Garbage),
         };
         Ok(Arguments { place, how })

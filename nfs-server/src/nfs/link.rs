@@ -14,26 +14,26 @@ pub(super) struct Arguments<'a> {
     place: DirOp<'a>,
 }
 
-/// What became of the file and of the directory.
+/// Attributes of the file, and `wcc_data` of the directory.
 #[derive(Default)]
-pub(super) struct Both {
+pub(super) struct LinkWcc {
     file: PostOp,
     directory: Wcc,
 }
 
 impl Procedure for Link {
     type Arguments<'a> = Arguments<'a>;
-    type Done<'b> = Both;
-    type Failed = Both;
+    type Done<'b> = LinkWcc;
+    type Failed = LinkWcc;
 
-    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
+    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<LinkWcc, Failure<LinkWcc>> {
         let Arguments { file, place } = arguments;
         let file = call.node(file)?;
         let directory = call.writable_names(&place)?;
         match call.change(&directory, place.name, || directory.link(&file, place.name, call.caller())) {
-            Ok((attributes, wcc)) => Ok(Both { file: PostOp(Some(attributes)), directory: wcc }),
+            Ok((attributes, wcc)) => Ok(LinkWcc { file: PostOp(Some(attributes)), directory: wcc }),
             Err(Failure { status, body: directory }) => {
-                Err(Failure { status, body: Both { file: call.post_op(&file), directory } })
+                Err(Failure { status, body: LinkWcc { file: call.post_op(&file), directory } })
             }
         }
     }
@@ -45,7 +45,7 @@ impl<'a> Decode<'a> for Arguments<'a> {
     }
 }
 
-impl Encode for Both {
+impl Encode for LinkWcc {
     fn encode(&self, to: &mut Encoder<'_>) {
         self.file.encode(to);
         self.directory.encode(to);

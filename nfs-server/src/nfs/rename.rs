@@ -15,22 +15,26 @@ pub(super) struct Arguments<'a> {
     to: DirOp<'a>,
 }
 
-/// What became of the two directories.
+/// `wcc_data` of the two directories.
 #[derive(Default)]
-pub(super) struct Both {
+pub(super) struct RenameWcc {
     from: Wcc,
     to: Wcc,
 }
 
 impl Procedure for Rename {
     type Arguments<'a> = Arguments<'a>;
-    type Done<'b> = Both;
-    type Failed = Both;
+    type Done<'b> = RenameWcc;
+    type Failed = RenameWcc;
 
-    fn call(call: &Call<'_>, arguments: Arguments<'_>, _: &mut [u8]) -> Result<Both, Failure<Both>> {
+    fn call(
+        call: &Call<'_>,
+        arguments: Arguments<'_>,
+        _: &mut [u8],
+    ) -> Result<RenameWcc, Failure<RenameWcc>> {
         let Arguments { from, to } = arguments;
         let (source, target) = (call.node(from.directory)?, call.node(to.directory)?);
-        // PreOpAttr anything is said of read-only places: a program that hears of another device copies.
+        // Before anything is said of read-only places: a program that hears of another device copies.
         if !call.service.view.same_entry(&source, &target) {
             return Err(Status::CrossDevice.into());
         }
@@ -41,7 +45,7 @@ impl Procedure for Rename {
             let is_silly = |file: &Attributes| call.service.silly.is_silly(source.node(), to.name, file);
             source.rename(from.name, &target, to.name, call.caller(), &is_silly)
         };
-        let both = Both {
+        let both = RenameWcc {
             from: Wcc { before: source_before, after: source.attributes().ok() },
             to: Wcc { before: target_before, after: target.attributes().ok() },
         };
@@ -61,7 +65,7 @@ impl<'a> Decode<'a> for Arguments<'a> {
     }
 }
 
-impl Encode for Both {
+impl Encode for RenameWcc {
     fn encode(&self, to: &mut Encoder<'_>) {
         self.from.encode(to);
         self.to.encode(to);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{Blocking, CALL, LAST_FRAGMENT, REPLY, RPC_VERSION, Reply, ReplyBuffer, Request, answer};
 use crate::handle::HandleKey;
 use crate::nfs::PROCEDURES;
-use crate::payload::{PayloadReader, Unread};
+use crate::payload::{PayloadReader, UnreadBytes};
 use crate::service::{Service, Users};
 use crate::silly::SillyNames;
 use crate::view::{Entry, Error, Owner, View, ViewSpec, WriteSource};
@@ -22,14 +22,14 @@ use crate::xdr::{Encoder, padding};
 const CASES: u32 = 512;
 
 /// A service of a view with a scratch, and handles of its root, the scratch and a file in it.
-struct Target {
+struct FuzzService {
     service: Service,
     handles: Vec<Vec<u8>>,
     _host: TempDir,
 }
 
-impl Target {
-    fn new() -> Target {
+impl FuzzService {
+    fn new() -> FuzzService {
         let host = tempfile::tempdir().unwrap();
         std::fs::write(host.path().join("file"), "contents").unwrap();
         std::fs::create_dir(host.path().join("dir")).unwrap();
@@ -44,7 +44,7 @@ impl Target {
         let service = Service::new(view, key, Users::Any, SillyNames::Linux, None, Vec::new());
         let handles = ["/", "/build", "/build/file", "/build/dir", "/etc/passwd", "/bin/sh"]
             .map(|path| handle(&service, path));
-        Target { service, handles: handles.to_vec(), _host: host }
+        FuzzService { service, handles: handles.to_vec(), _host: host }
     }
 
     /// Answers a request, and checks what can be said of every reply.
@@ -95,25 +95,25 @@ fn handle(service: &Service, path: &str) -> Vec<u8> {
 
 /// One item of a procedure's arguments, as any procedure may want it.
 #[derive(Clone, Debug)]
-enum Item {
+enum Argument {
     Handle(usize),
     Name(Vec<u8>),
     Word(u32),
     Noise(Vec<u8>),
 }
 
-impl Item {
-    fn encode(&self, target: &Target, to: &mut Encoder<'_>) {
+impl Argument {
+    fn encode(&self, target: &FuzzService, to: &mut Encoder<'_>) {
         match self {
-            Item::Handle(index) => to.opaque(&target.handles[index % target.handles.len()]),
-            Item::Name(name) => to.opaque(name),
-            Item::Word(word) => to.u32(*word),
-            Item::Noise(bytes) => to.raw(bytes),
+            Argument::Handle(index) => to.opaque(&target.handles[index % target.handles.len()]),
+            Argument::Name(name) => to.opaque(name),
+            Argument::Word(word) => to.u32(*word),
+            Argument::Noise(bytes) => to.raw(bytes),
         }
     }
 }
 
-fn item() -> impl Strategy<Value = Item> {
+fn argument() -> impl Strategy<Value = Argument> {
     let name = prop_oneof![
         Just(b"file".to_vec()),
         Just(b"dir".to_vec()),
@@ -122,17 +122,17 @@ fn item() -> impl Strategy<Value = Item> {
         vec(any::<u8>(), 0..300),
     ];
     prop_oneof![
-        3 => any::<usize>().prop_map(Item::Handle),
-        3 => name.prop_map(Item::Name),
-        4 => (0_u32..9).prop_map(Item::Word),
-        1 => any::<u32>().prop_map(Item::Word),
-        1 => vec(any::<u8>(), 0..40).prop_map(Item::Noise),
+        3 => any::<usize>().prop_map(Argument::Handle),
+        3 => name.prop_map(Argument::Name),
+        4 => (0_u32..9).prop_map(Argument::Word),
+        1 => any::<u32>().prop_map(Argument::Word),
+        1 => vec(any::<u8>(), 0..40).prop_map(Argument::Noise),
     ]
 }
 
 #[test]
 fn arbitrary_bytes_are_answered_or_refused() {
-    let target = Target::new();
+    let target = FuzzService::new();
     proptest!(ProptestConfig::with_cases(CASES), |(record in vec(any::<u8>(), 0..400))| {
         target.answer(&record);
     });
@@ -140,13 +140,13 @@ fn arbitrary_bytes_are_answered_or_refused() {
 
 #[test]
 fn arbitrary_arguments_of_every_procedure_are_answered() {
-    let target = Target::new();
+    let target = FuzzService::new();
     let procedures = 0..PROCEDURES.len() as u32;
     let config = ProptestConfig::with_cases(CASES * 8);
-    proptest!(config, |(procedure in procedures, items in vec(item(), 0..16), cut in 0_usize..64)| {
+    proptest!(config, |(procedure in procedures, items in vec(argument(), 0..16), cut in 0_usize..64)| {
         let mut arguments = Vec::new();
-        for item in &items {
-            item.encode(&target, &mut Encoder::new(&mut arguments));
+        for argument in &items {
+            argument.encode(&target, &mut Encoder::new(&mut arguments));
         }
         let whole = target.call(procedure, &arguments);
         target.answer(&whole);
@@ -167,14 +167,14 @@ impl PayloadReader for End {
 
 #[test]
 fn large_writes_with_a_few_bits_flipped_are_answered_before_their_end() {
-    let target = Target::new();
+    let target = FuzzService::new();
     let config = ProptestConfig::with_cases(CASES);
     let flips = vec((0_usize..120, 0_u32..8), 0..4);
     proptest!(config, |(flips in flips, length in 2_000_usize..100_000, here in 1_024_usize..2_000)| {
         let mut arguments = Vec::new();
-        Item::Handle(2).encode(&target, &mut Encoder::new(&mut arguments));
+        Argument::Handle(2).encode(&target, &mut Encoder::new(&mut arguments));
         for word in [0, 4_096, length as u32, 0] {
-            Item::Word(word).encode(&target, &mut Encoder::new(&mut arguments));
+            Argument::Word(word).encode(&target, &mut Encoder::new(&mut arguments));
         }
         Encoder::new(&mut arguments).opaque(&vec![9; length]);
         let mut record = target.call(7, &arguments);
@@ -182,7 +182,7 @@ fn large_writes_with_a_few_bits_flipped_are_answered_before_their_end() {
             record[place] ^= 1 << bit;
         }
         let end = End(Cell::new(record.len() - here));
-        let unread = Some(Unread { count: record.len() - here, reader: &end });
+        let unread = Some(UnreadBytes { count: record.len() - here, reader: &end });
         let early = Request { record: &record[..here], unread, blocking: Blocking::Never };
         let mut replies = ReplyBuffer::new().expect("some memory");
         let store = answer(&target.service, early, &mut replies);
@@ -193,14 +193,14 @@ fn large_writes_with_a_few_bits_flipped_are_answered_before_their_end() {
 
 #[test]
 fn calls_with_a_few_bits_flipped_are_answered() {
-    let target = Target::new();
+    let target = FuzzService::new();
     let procedures = 0..PROCEDURES.len() as u32;
     let config = ProptestConfig::with_cases(CASES * 4);
     proptest!(config, |(procedure in procedures, flips in vec((any::<usize>(), 0_u32..8), 1..6))| {
         // What starts with a handle and a name and goes on with zeros is a valid call of most procedures.
         let mut arguments = Vec::new();
-        Item::Handle(1).encode(&target, &mut Encoder::new(&mut arguments));
-        Item::Name(b"file".to_vec()).encode(&target, &mut Encoder::new(&mut arguments));
+        Argument::Handle(1).encode(&target, &mut Encoder::new(&mut arguments));
+        Argument::Name(b"file".to_vec()).encode(&target, &mut Encoder::new(&mut arguments));
         arguments.extend([0; 64]);
         let mut record = target.call(procedure, &arguments);
         for (place, bit) in flips {

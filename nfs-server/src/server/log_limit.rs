@@ -8,10 +8,10 @@ use crate::limits::{REFUSALS_LOG_PERIOD, REFUSALS_LOGGED};
 
 /// The refusals of the current period.
 #[derive(Debug, Default)]
-pub(super) struct LogLimit(Mutex<State>);
+pub(super) struct LogLimit(Mutex<Period>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Period {
     since: Option<Instant>,
     told: u32,
     untold: u64,

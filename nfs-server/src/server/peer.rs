@@ -11,7 +11,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 
 use defences::Defence;
-use sockets::Owner;
+use sockets::SocketOwner;
 
 /// Whose connections are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,9 @@ impl PeerCheck {
         let table =
             read().map_err(|error| format!("the system's table of TCP sockets cannot be read: {error}"))?;
         match sockets::owner(&table, client, server) {
-            Some(Owner::Process(process)) if process == std::process::id() => Ok(PeerCheck::Sockets(read)),
+            Some(SocketOwner::Process(process)) if process == std::process::id() => {
+                Ok(PeerCheck::Sockets(read))
+            }
             found => Err(format!(
                 "the system's table of TCP sockets has another form than is known: a connection of this process is shown as {found:?}"
             )),
@@ -100,8 +102,8 @@ impl PeerCheck {
             PeerCheck::Sockets(read) => {
                 let table = read().map_err(|_| "the system's table of TCP sockets cannot be read")?;
                 match sockets::owner(&table, peer, own) {
-                    Some(Owner::Kernel) => Ok(()),
-                    Some(Owner::Process(_)) => Err("it belongs to a process"),
+                    Some(SocketOwner::Kernel) => Ok(()),
+                    Some(SocketOwner::Process(_)) => Err("it belongs to a process"),
                     None => Err("the system's table of TCP sockets does not have it"),
                 }
             }

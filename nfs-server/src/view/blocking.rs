@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 
 use super::error::Error;
-use super::fd_cache::Open;
+use super::fd_cache::OpenHandle;
 
 /// Whether a request may be kept waiting for a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Blocking {
     /// Reads at `offset`; from the page cache only, unless blocking is allowed.
     pub(crate) fn read_at(
         self,
-        file: &Open,
+        file: &OpenHandle,
         into: &mut [u8],
         offset: i64,
         probe: &ResidencyProbe,
@@ -48,7 +48,7 @@ pub(crate) struct ResidencyProbe {
 
 /// Reads from the page cache; EAGAIN when the data is not there, `None` where that is not supported.
 #[cfg(target_os = "linux")]
-fn read_resident(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usize, Errno>> {
+fn read_resident(file: &OpenHandle, into: &mut [u8], offset: i64) -> Option<Result<usize, Errno>> {
     use rustix::io::{ReadWriteFlags, preadv2};
     use std::io::IoSliceMut;
 
@@ -61,6 +61,6 @@ fn read_resident(file: &Open, into: &mut [u8], offset: i64) -> Option<Result<usi
 
 /// Not supported by macOS.
 #[cfg(not(target_os = "linux"))]
-fn read_resident(_: &Open, _: &mut [u8], _: i64) -> Option<Result<usize, Errno>> {
+fn read_resident(_: &OpenHandle, _: &mut [u8], _: i64) -> Option<Result<usize, Errno>> {
     None
 }

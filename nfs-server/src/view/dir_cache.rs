@@ -19,30 +19,30 @@ pub(crate) struct DirCache {
     changing: Mutex<FxHashMap<NodeId, Arc<Mutex<DirIndex>>>>,
     /// Names that were read into those.
     names: AtomicUsize,
-    fixed: Mutex<Fixed>,
+    fixed: Mutex<ImmutableIndices>,
     /// What the order of names is decided by, if not by themselves or their age.
     order: Option<u64>,
 }
 
-/// Of directories that cannot change: evicted, since sorting gives the same cookies again.
-struct Fixed {
-    dir_cache: LruCache<NodeId, Kept, FxBuildHasher>,
+/// Indices of directories that cannot change: evicted, since sorting gives the same cookies again.
+struct ImmutableIndices {
+    indices: LruCache<NodeId, CachedIndex, FxBuildHasher>,
     /// Names in all indices, plus one for each.
     weight: usize,
 }
 
-struct Kept {
+struct CachedIndex {
     index: Arc<Mutex<DirIndex>>,
     weight: usize,
 }
 
 impl DirCache {
     pub(crate) fn new(order: Option<u64>) -> DirCache {
-        let dir_cache = LruCache::unbounded_with_hasher(FxBuildHasher);
+        let indices = LruCache::unbounded_with_hasher(FxBuildHasher);
         DirCache {
             changing: Mutex::default(),
             names: AtomicUsize::new(0),
-            fixed: Mutex::new(Fixed { dir_cache, weight: 0 }),
+            fixed: Mutex::new(ImmutableIndices { indices, weight: 0 }),
             order,
         }
     }
@@ -54,7 +54,7 @@ impl DirCache {
             return Arc::clone(self.changing.lock().entry(directory).or_insert_with(new));
         }
         let mut fixed = self.fixed.lock();
-        if let Some(kept) = fixed.dir_cache.get(&directory) {
+        if let Some(kept) = fixed.indices.get(&directory) {
             return Arc::clone(&kept.index);
         }
         let index = new();
@@ -112,16 +112,16 @@ impl DirCache {
     }
 }
 
-impl Fixed {
+impl ImmutableIndices {
     /// Inserts an index and evicts the least recently used ones beyond the limit.
     fn keep(&mut self, directory: NodeId, index: Arc<Mutex<DirIndex>>, names: usize) {
         let weight = names + 1;
         self.weight += weight;
-        if let Some(earlier) = self.dir_cache.put(directory, Kept { index, weight }) {
+        if let Some(earlier) = self.indices.put(directory, CachedIndex { index, weight }) {
             self.weight -= earlier.weight;
         }
-        while self.weight > DIR_CACHE_NAMES_MAX && self.dir_cache.len() > 1 {
-            let Some((_, dropped)) = self.dir_cache.pop_lru() else { return };
+        while self.weight > DIR_CACHE_NAMES_MAX && self.indices.len() > 1 {
+            let Some((_, dropped)) = self.indices.pop_lru() else { return };
             self.weight -= dropped.weight;
         }
     }

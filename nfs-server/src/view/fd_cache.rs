@@ -40,7 +40,7 @@ pub(crate) enum OpenMode {
 
 /// An open file: cached, or an orphan without a name.
 #[derive(Clone)]
-pub(crate) enum Open {
+pub(crate) enum OpenHandle {
     Named(Arc<OpenFile>),
     Orphan(Arc<OwnedFd>),
 }
@@ -103,11 +103,11 @@ impl OpenFile {
     }
 }
 
-impl Open {
+impl OpenHandle {
     pub(crate) fn descriptor(&self) -> &OwnedFd {
         match self {
-            Open::Named(file) => &file.descriptor,
-            Open::Orphan(file) => file,
+            OpenHandle::Named(file) => &file.descriptor,
+            OpenHandle::Orphan(file) => file,
         }
     }
 }

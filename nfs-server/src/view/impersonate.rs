@@ -129,9 +129,9 @@ mod linux {
     /// An invalid id: setfsuid(2) returns the current fsuid and changes nothing.
     const NOBODY_AT_ALL: u32 = u32::MAX;
 
-    /// Credentials that a thread had.
+    /// Credentials of a thread.
     #[derive(PartialEq, Eq)]
-    struct Known {
+    struct ThreadCredentials {
         uid: u32,
         gid: u32,
         groups: SmallVec<[u32; GROUPS_MAX]>,
@@ -140,7 +140,7 @@ mod linux {
     thread_local! {
         /// The credentials last set. The supplementary groups stay set: root needs none, and the next call most likely
         /// has the same.
-        static LAST: RefCell<Option<Known>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<ThreadCredentials>> = const { RefCell::new(None) };
         static NO_UMASK: Cell<bool> = const { Cell::new(false) };
     }
 
@@ -181,7 +181,7 @@ mod linux {
             setfsgid(before);
             return Err(Error::Access);
         }
-        LAST.set(Some(Known { uid: caller.uid, gid: caller.gid, groups: caller.groups.into() }));
+        LAST.set(Some(ThreadCredentials { uid: caller.uid, gid: caller.gid, groups: caller.groups.into() }));
         Ok(())
     }
 

@@ -44,7 +44,7 @@ pub struct HostNode {
     pub(crate) counters: UseCounters,
     /// What it counts as in the view's quota.
     pub(crate) blocks: FileBlocks,
-    state: Mutex<State>,
+    state: Mutex<NodeState>,
 }
 
 /// A link to a host node: a directory and a name in it.
@@ -59,7 +59,7 @@ pub(crate) trait Name: AsRef<[u8]> + Into<Arc<[u8]>> {}
 
 impl<N: AsRef<[u8]> + Into<Arc<[u8]>>> Name for N {}
 
-struct State {
+struct NodeState {
     /// One place of a directory; of a file as many as there are links known. Most have one: it lies in here.
     locations: SmallVec<[Location; 1]>,
     attr_cache: AttrCache,
@@ -229,7 +229,7 @@ impl NodeTable {
             kind: attributes.kind,
             counters: UseCounters::default(),
             blocks: FileBlocks::of(attributes),
-            state: Mutex::new(State {
+            state: Mutex::new(NodeState {
                 locations: SmallVec::from_buf([Location { parent, name: name.into() }]),
                 attr_cache: AttrCache::now(*attributes),
                 orphan: None,

@@ -22,12 +22,12 @@ pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
 /// # Errors
 /// Those of the deserializer.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-    Read::deserialize(from).map(PathBuf::from)
+    DeserializedPath::deserialize(from).map(PathBuf::from)
 }
 
 /// Paths in a collection.
 pub mod all {
-    use super::{Deserialize, Deserializer, Path, PathBuf, Read, Serialize, Serializer};
+    use super::{Deserialize, DeserializedPath, Deserializer, Path, PathBuf, Serialize, Serializer};
 
     /// Serializes the paths.
     ///
@@ -37,7 +37,7 @@ pub mod all {
     where
         &'a C: IntoIterator<Item = &'a PathBuf>,
     {
-        to.collect_seq(paths.into_iter().map(|path| Written(path)))
+        to.collect_seq(paths.into_iter().map(|path| SerializedPath(path)))
     }
 
     /// Deserializes them.
@@ -45,12 +45,12 @@ pub mod all {
     /// # Errors
     /// Those of the deserializer.
     pub fn deserialize<'de, C: FromIterator<PathBuf>, D: Deserializer<'de>>(from: D) -> Result<C, D::Error> {
-        Ok(Vec::<Read>::deserialize(from)?.into_iter().map(PathBuf::from).collect())
+        Ok(Vec::<DeserializedPath>::deserialize(from)?.into_iter().map(PathBuf::from).collect())
     }
 
-    struct Written<'a>(&'a Path);
+    struct SerializedPath<'a>(&'a Path);
 
-    impl Serialize for Written<'_> {
+    impl Serialize for SerializedPath<'_> {
         fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
             super::serialize(self.0, to)
         }
@@ -59,7 +59,7 @@ pub mod all {
 
 /// A path that may not be there.
 pub mod optional {
-    use super::{Deserialize, Deserializer, PathBuf, Read, Serialize, Serializer};
+    use super::{Deserialize, DeserializedPath, Deserializer, PathBuf, Serialize, Serializer};
 
     /// Serializes it.
     ///
@@ -77,22 +77,22 @@ pub mod optional {
     /// # Errors
     /// Those of the deserializer.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
-        Ok(Option::<Read>::deserialize(from)?.map(PathBuf::from))
+        Ok(Option::<DeserializedPath>::deserialize(from)?.map(PathBuf::from))
     }
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Read {
+enum DeserializedPath {
     Text(String),
     Bytes(Vec<u8>),
 }
 
-impl From<Read> for PathBuf {
-    fn from(read: Read) -> PathBuf {
+impl From<DeserializedPath> for PathBuf {
+    fn from(read: DeserializedPath) -> PathBuf {
         match read {
-            Read::Text(text) => text.into(),
-            Read::Bytes(bytes) => OsString::from_vec(bytes).into(),
+            DeserializedPath::Text(text) => text.into(),
+            DeserializedPath::Bytes(bytes) => OsString::from_vec(bytes).into(),
         }
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Both {
+    struct Paths {
         one: Entry,
         #[serde(with = "all")]
         list: Vec<PathBuf>,
@@ -118,9 +118,9 @@ mod tests {
         for bytes in [&b"/plain"[..], b"/not \xff UTF-8"] {
             let path = PathBuf::from(OsString::from_vec(bytes.into()));
             let one = Entry::Symlink { at: "/link".into(), target: path.clone() };
-            let both = Both { one, list: vec![path.clone()], some: Some(path), none: None };
+            let both = Paths { one, list: vec![path.clone()], some: Some(path), none: None };
             let text = serde_json::to_string(&both).unwrap();
-            assert_eq!(serde_json::from_str::<Both>(&text).unwrap(), both, "{text}");
+            assert_eq!(serde_json::from_str::<Paths>(&text).unwrap(), both, "{text}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A regular file counts as its size in whole blocks, holes included, and everything else as one block. A file that was
 //! there before counts only as far as it grows, and its removal makes room. No call takes a lock for it: what a write may
-//! need is taken before it ([`QuotaCounters::grow`]), and what it did not use is given back ([`QuotaCounters::settle`]).
+//! need is taken before it ([`QuotaCounters::reserve`]), and what it did not use is given back ([`QuotaCounters::settle`]).
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +46,7 @@ pub struct QuotaUsage {
 
 /// What is left of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct Remaining {
     pub(crate) limit: u64,
     pub(crate) left: u64,
 }
@@ -54,12 +54,12 @@ pub(crate) struct Room {
 /// What a view has used of its quota.
 pub(crate) struct QuotaCounters {
     quota: Quota,
-    blocks: Counter,
-    inodes: Counter,
+    blocks: LimitedCounter,
+    inodes: LimitedCounter,
 }
 
-/// Something of which there is only so much.
-struct Counter {
+/// Counts what is used of a limit.
+struct LimitedCounter {
     limit: i64,
     /// Negative when more was removed than made.
     used: AtomicI64,
@@ -70,9 +70,9 @@ struct Counter {
 #[derive(Debug)]
 pub(crate) struct FileBlocks(AtomicU64);
 
-/// What was taken so that a file may grow.
+/// Blocks that were taken so that a file may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Growth {
+pub(crate) struct Reservation {
     from: u64,
     to: u64,
     /// Up to where the file may be written now.
@@ -111,8 +111,8 @@ impl QuotaCounters {
     pub(crate) fn new(quota: Quota) -> Option<QuotaCounters> {
         (quota.is_limited() && Defence::Quotas.stands()).then(|| QuotaCounters {
             quota,
-            blocks: Counter::new(quota.bytes.map(|bytes| bytes / BLOCK)),
-            inodes: Counter::new(quota.inodes),
+            blocks: LimitedCounter::new(quota.bytes.map(|bytes| bytes / BLOCK)),
+            inodes: LimitedCounter::new(quota.inodes),
         })
     }
 
@@ -125,31 +125,31 @@ impl QuotaCounters {
     }
 
     /// Bytes, if they are limited.
-    pub(crate) fn bytes(&self) -> Option<Room> {
+    pub(crate) fn bytes(&self) -> Option<Remaining> {
         let limit = self.quota.bytes?;
-        Some(Room { limit, left: self.blocks.left().saturating_mul(BLOCK).min(limit) })
+        Some(Remaining { limit, left: self.blocks.left().saturating_mul(BLOCK).min(limit) })
     }
 
     /// Inodes, if they are limited.
-    pub(crate) fn inodes(&self) -> Option<Room> {
+    pub(crate) fn inodes(&self) -> Option<Remaining> {
         let limit = self.quota.inodes?;
-        Some(Room { limit, left: self.inodes.left().min(limit) })
+        Some(Remaining { limit, left: self.inodes.left().min(limit) })
     }
 
     /// Takes what one more file needs, or says which limit stands against it.
-    pub(crate) fn new_inode(&self) -> Result<NewInode<'_>, Refused<'_>> {
+    pub(crate) fn new_inode(&self) -> Result<NewInode<'_>, QuotaExceeded<'_>> {
         if !self.inodes.take_one() {
-            return Err(Refused(&self.inodes));
+            return Err(QuotaExceeded(&self.inodes));
         }
         if !self.blocks.take_one() {
             self.inodes.give_back(1);
-            return Err(Refused(&self.blocks));
+            return Err(QuotaExceeded(&self.blocks));
         }
         Ok(NewInode(Some(self)))
     }
 
     /// Takes what a file needs to reach `end`, or what is left of that.
-    pub(crate) fn grow(&self, file: &FileBlocks, end: u64) -> Growth {
+    pub(crate) fn reserve(&self, file: &FileBlocks, end: u64) -> Reservation {
         loop {
             let from = file.0.load(Ordering::Acquire);
             let wanted = blocks_of(end).saturating_sub(from);
@@ -157,7 +157,7 @@ impl QuotaCounters {
             let to = from + taken;
             if taken == 0 || file.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 let end = if taken < wanted { to * BLOCK } else { end };
-                return Growth { from, to, end };
+                return Reservation { from, to, end };
             }
             self.blocks.give_back(taken);
         }
@@ -167,19 +167,19 @@ impl QuotaCounters {
     ///
     /// # Errors
     /// [`Error::NoSpace`].
-    pub(crate) fn grow_whole(&self, file: &FileBlocks, end: u64) -> Result<Growth, Error> {
-        let growth = self.grow(file, end);
-        if growth.end < end {
-            self.give_back(file, growth, growth.from);
+    pub(crate) fn reserve_whole(&self, file: &FileBlocks, end: u64) -> Result<Reservation, Error> {
+        let reservation = self.reserve(file, end);
+        if reservation.end < end {
+            self.give_back(file, reservation, reservation.from);
             return Err(self.refuse_bytes());
         }
-        Ok(growth)
+        Ok(reservation)
     }
 
     /// A file has grown, or was to: gives back what it did not need.
-    pub(crate) fn settle(&self, file: &FileBlocks, growth: Growth, descriptor: &OwnedFd) {
+    pub(crate) fn settle(&self, file: &FileBlocks, reservation: Reservation, descriptor: &OwnedFd) {
         let size = size(descriptor);
-        self.give_back(file, growth, blocks_of(size).max(growth.from));
+        self.give_back(file, reservation, blocks_of(size).max(reservation.from));
         self.raise(file, size);
     }
 
@@ -208,11 +208,11 @@ impl QuotaCounters {
 
     /// Counts a call that is refused because there are no bytes left.
     pub(crate) fn refuse_bytes(&self) -> Error {
-        Refused(&self.blocks).error()
+        QuotaExceeded(&self.blocks).error()
     }
 
     /// Unless another call has changed meanwhile what the file counts as.
-    fn give_back(&self, file: &FileBlocks, Growth { to, .. }: Growth, needed: u64) {
+    fn give_back(&self, file: &FileBlocks, Reservation { to, .. }: Reservation, needed: u64) {
         if needed < to && file.0.compare_exchange(to, needed, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.blocks.give_back(to - needed);
         }
@@ -247,10 +247,10 @@ impl Drop for NewInode<'_> {
     }
 }
 
-/// A limit that stands against a call.
-pub(crate) struct Refused<'q>(&'q Counter);
+/// The limit that a call would exceed.
+pub(crate) struct QuotaExceeded<'q>(&'q LimitedCounter);
 
-impl Refused<'_> {
+impl QuotaExceeded<'_> {
     /// Counts the call.
     pub(crate) fn error(&self) -> Error {
         self.0.refused.fetch_add(1, Ordering::Relaxed);
@@ -278,10 +278,10 @@ impl FileBlocks {
     }
 }
 
-impl Counter {
-    fn new(limit: Option<u64>) -> Counter {
+impl LimitedCounter {
+    fn new(limit: Option<u64>) -> LimitedCounter {
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        Counter { limit, used: AtomicI64::new(0), refused: AtomicU64::new(0) }
+        LimitedCounter { limit, used: AtomicI64::new(0), refused: AtomicU64::new(0) }
     }
 
     fn left(&self) -> u64 {

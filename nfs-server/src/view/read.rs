@@ -7,7 +7,7 @@ use super::blocking::{Blocking, ResidencyProbe};
 use super::caller::{AccessMask, Caller};
 use super::declared;
 use super::error::Error;
-use super::fd_cache::Open;
+use super::fd_cache::OpenHandle;
 use super::node::Node;
 use super::resolve::check_regular;
 use super::tree::NodeKind;
@@ -24,7 +24,7 @@ pub struct ReadOutcome {
 /// A segment of a file, to be sent with sendfile(2).
 #[derive(Clone)]
 pub struct FileSegment {
-    file: Open,
+    file: OpenHandle,
     /// The offset in the file.
     pub offset: u64,
     /// Bytes of it; never beyond the file's eof.
@@ -150,7 +150,7 @@ fn within(size: u64, offset: u64, count: usize) -> (usize, bool) {
 
 /// Reads as much as fits, or as the file has.
 fn read_at(
-    file: &Open,
+    file: &OpenHandle,
     offset: u64,
     into: &mut [u8],
     blocking: Blocking,

@@ -10,7 +10,7 @@ use nix::sys::stat::FileStat;
 use super::attributes::FileType;
 use super::caller::{AccessMask, Caller};
 use super::error::Error;
-use super::fd_cache::{Open, OpenFile, OpenMode};
+use super::fd_cache::{OpenFile, OpenHandle, OpenMode};
 use super::host;
 use super::node::{HostNode, Location, Node, NodeId};
 use super::spec::Access;
@@ -128,21 +128,21 @@ impl View {
 
     /// A descriptor of a host file. Files in scratches are opened once, for reading and writing. Where the host checks
     /// permissions, files are opened as the caller and only for what is needed.
-    pub(crate) fn data(&self, node: &Node, write: bool, caller: Caller<'_>) -> Result<Open, Error> {
+    pub(crate) fn data(&self, node: &Node, write: bool, caller: Caller<'_>) -> Result<OpenHandle, Error> {
         if let Node::Host(node) = node
             && let Some(file) = node.orphan()
         {
-            return Ok(Open::Orphan(file));
+            return Ok(OpenHandle::Orphan(file));
         }
         if let Some(file) = self.fds.files.get(&node.id())
             && file.serves(write, caller.uid)
         {
-            return Ok(Open::Named(file));
+            return Ok(OpenHandle::Named(file));
         }
         let host_entry = self.host_entry(node).ok_or(Error::BadType)?;
         check_regular(self.kind(node))?;
         if let Some(file) = self.open_fixed(node, host_entry)? {
-            return Ok(Open::Named(file));
+            return Ok(OpenHandle::Named(file));
         }
         let resolved = match node {
             Node::Declared(_) => self.resolve_host_entry(host_entry)?,
@@ -159,7 +159,7 @@ impl View {
             return Err(Error::Stale);
         }
         let file = OpenFile { descriptor, access, opener };
-        Ok(Open::Named(self.fds.files.insert(node.id(), file)))
+        Ok(OpenHandle::Named(self.fds.files.insert(node.id(), file)))
     }
 
     /// Opens a file as the caller. The owner may open it whatever its mode, since a descriptor outlives a change of mode, and

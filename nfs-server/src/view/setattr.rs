@@ -11,7 +11,7 @@ use super::View;
 use super::attributes::{Attributes, FileType, Permissions, Time, permission_bits};
 use super::caller::{AccessMask, Caller};
 use super::error::Error;
-use super::fd_cache::Open;
+use super::fd_cache::OpenHandle;
 use super::host;
 use super::node::Node;
 use super::quota::{FileBlocks, QuotaCounters};
@@ -136,7 +136,7 @@ impl Writable<'_> {
         Ok(())
     }
 
-    fn set_open(&self, file: &Open, set: &SetAttributes) -> Result<(), Error> {
+    fn set_open(&self, file: &OpenHandle, set: &SetAttributes) -> Result<(), Error> {
         let file = file.descriptor();
         if set.size.is_some() {
             resize(self.quota(), file, set.size_for_host()?)?;
@@ -175,12 +175,12 @@ impl Writable<'_> {
     }
 
     /// The file's open descriptor, if there is one; opened if `needed`, or if the file has no name any more.
-    fn opened(&self, needed: bool, caller: Caller<'_>) -> Result<Option<Open>, Error> {
+    fn opened(&self, needed: bool, caller: Caller<'_>) -> Result<Option<OpenHandle>, Error> {
         let orphan = matches!(&self.node, Node::Host(node) if node.orphan().is_some());
         if needed || orphan {
             return self.view.data(&self.node, true, caller).map(Some);
         }
-        Ok(self.view.fds.files.get(&self.node.id()).map(Open::Named))
+        Ok(self.view.fds.files.get(&self.node.id()).map(OpenHandle::Named))
     }
 }
 
@@ -245,11 +245,11 @@ pub(crate) fn resize(
     size: i64,
 ) -> Result<(), Error> {
     let Some((quota, blocks)) = quota else { return Ok(nix::unistd::ftruncate(file, size)?) };
-    let growth = quota.grow_whole(blocks, size.try_into().unwrap_or(0))?;
+    let reservation = quota.reserve_whole(blocks, size.try_into().unwrap_or(0))?;
     let result = nix::unistd::ftruncate(file, size);
     match result {
         Ok(()) => quota.resized(blocks, file),
-        Err(_) => quota.settle(blocks, growth, file),
+        Err(_) => quota.settle(blocks, reservation, file),
     }
     Ok(result?)
 }

@@ -17,25 +17,25 @@ use crate::sys::StatRing;
 const SEVERAL: usize = 4;
 
 /// Stats by io_uring.
-pub(crate) struct StatBatcher(Mutex<State>);
+pub(crate) struct StatBatcher(Mutex<RingState>);
 
-enum State {
+enum RingState {
     Untried,
     Ready(Box<StatRing>),
     /// The kernel refused.
     Never,
 }
 
-impl State {
-    fn tried() -> State {
-        StatRing::new().map_or(State::Never, |ring| State::Ready(Box::new(ring)))
+impl RingState {
+    fn tried() -> RingState {
+        StatRing::new().map_or(RingState::Never, |ring| RingState::Ready(Box::new(ring)))
     }
 }
 
 impl StatBatcher {
     /// `None` where system calls are cheap. Who may make no ring later on has it made at once.
     pub(crate) fn on(capabilities: HostCapabilities, at_once: bool) -> Option<StatBatcher> {
-        let state = || if at_once { State::tried() } else { State::Untried };
+        let state = || if at_once { RingState::tried() } else { RingState::Untried };
         (!capabilities.cheap_syscalls).then(|| StatBatcher(Mutex::new(state())))
     }
 
@@ -43,17 +43,17 @@ impl StatBatcher {
     fn stat(&self, directory: &OwnedFd, names: &[&[u8]]) -> Option<Vec<Result<FileStat, Errno>>> {
         // Do not wait for another thread's batch.
         let mut state = self.0.try_lock()?;
-        if matches!(*state, State::Untried) {
-            *state = State::tried();
+        if matches!(*state, RingState::Untried) {
+            *state = RingState::tried();
         }
-        let State::Ready(ring) = &mut *state else { return None };
+        let RingState::Ready(ring) = &mut *state else { return None };
         let said = ring.stat(directory.as_fd(), names);
         if let Err(error) = &said {
             tracing::debug!(
                 error = error as &dyn std::error::Error,
                 "io_uring failed; using single stat calls from now on"
             );
-            *state = State::Never;
+            *state = RingState::Never;
         }
         said.ok()
     }

@@ -7,7 +7,7 @@ use nix::sys::statvfs::{Statvfs, fstatvfs};
 use super::attributes::FileType;
 use super::error::Error;
 use super::node::Node;
-use super::quota::Room;
+use super::quota::Remaining;
 use super::resolve::Resolved;
 use super::tree::NodeKind;
 use super::{View, declared, host};
@@ -150,8 +150,8 @@ impl Space {
 
 impl Amount {
     /// No more of it than a quota allows. A file system that does not count its inodes says that it has none.
-    fn within(self, room: Option<Room>) -> Amount {
-        let Some(Room { limit, left }) = room else { return self };
+    fn within(self, room: Option<Remaining>) -> Amount {
+        let Some(Remaining { limit, left }) = room else { return self };
         match self.total {
             0 => Amount { total: limit, free: left, available: left },
             _ => Amount { total: limit, free: left.min(self.free), available: left.min(self.available) },

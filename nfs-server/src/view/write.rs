@@ -94,14 +94,14 @@ impl Writable<'_> {
         let Some((quota, blocks)) = self.quota().filter(|_| len > 0) else {
             return data.write_to(file.as_fd(), offset);
         };
-        let growth = quota.grow(blocks, offset.saturating_add(len as u64));
-        let result = match growth.end.saturating_sub(offset) {
+        let reservation = quota.reserve(blocks, offset.saturating_add(len as u64));
+        let result = match reservation.end.saturating_sub(offset) {
             0 => Err(quota.refuse_bytes()),
             room => {
                 data.truncate(len.min(usize::try_from(room).unwrap_or(len))).write_to(file.as_fd(), offset)
             }
         };
-        quota.settle(blocks, growth, file);
+        quota.settle(blocks, reservation, file);
         result
     }
 }

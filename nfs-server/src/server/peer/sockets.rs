@@ -31,7 +31,7 @@ const LAST_PROCESS: usize = 68;
 
 /// Who made a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum SocketOwner {
     /// The kernel, for itself: no process ever used it (`sock_socket` of `bsd/kern/kpi_socket.c`).
     Kernel,
     /// A process, the one that used it last.
@@ -40,8 +40,8 @@ pub(super) enum Owner {
 
 /// The owner of the socket that is `local` and connected to `foreign`. `None` when the table has none, or says nothing
 /// of its owner: what cannot be read counts as not there.
-pub(super) fn owner(table: &[u8], local: SocketAddrV4, foreign: SocketAddrV4) -> Option<Owner> {
-    let mut records = RecordReader(table.get(HEADER..)?);
+pub(super) fn owner(table: &[u8], local: SocketAddrV4, foreign: SocketAddrV4) -> Option<SocketOwner> {
+    let mut records = TableRecords(table.get(HEADER..)?);
     records.find(|record| record.kind == ADDRESSES && record.connects(local, foreign))?;
     let mut rest = records.take_while(|record| record.kind != ADDRESSES);
     let socket = rest.find(|record| record.kind == SOCKET)?;
@@ -50,20 +50,20 @@ pub(super) fn owner(table: &[u8], local: SocketAddrV4, foreign: SocketAddrV4) ->
         return None;
     }
     match u32::from_ne_bytes(socket.field(LAST_PROCESS)?) {
-        0 => Some(Owner::Kernel),
-        process => Some(Owner::Process(process)),
+        0 => Some(SocketOwner::Kernel),
+        process => Some(SocketOwner::Process(process)),
     }
 }
 
 /// The records of a table that are whole.
-struct RecordReader<'a>(&'a [u8]);
+struct TableRecords<'a>(&'a [u8]);
 
 struct Record<'a> {
     kind: u32,
     bytes: &'a [u8],
 }
 
-impl<'a> Iterator for RecordReader<'a> {
+impl<'a> Iterator for TableRecords<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
@@ -168,9 +168,9 @@ pub(super) mod tests {
     #[test]
     fn the_clients_side_of_a_connection_tells_its_owner() {
         let (table, server) = (sample(), local(2049));
-        assert_eq!(owner(&table, local(50_000), server), Some(Owner::Kernel));
-        assert_eq!(owner(&table, local(50_001), server), Some(Owner::Process(4711)));
-        assert_eq!(owner(&table, server, local(50_000)), Some(Owner::Process(77)), "the other side");
+        assert_eq!(owner(&table, local(50_000), server), Some(SocketOwner::Kernel));
+        assert_eq!(owner(&table, local(50_001), server), Some(SocketOwner::Process(4711)));
+        assert_eq!(owner(&table, server, local(50_000)), Some(SocketOwner::Process(77)), "the other side");
     }
 
     #[test]
@@ -225,7 +225,7 @@ pub(super) mod tests {
                 *byte = to;
             }
             table.truncate(cut);
-            prop_assert_ne!(owner(&table, local(50_001), local(2049)), Some(Owner::Kernel));
+            prop_assert_ne!(owner(&table, local(50_001), local(2049)), Some(SocketOwner::Kernel));
         }
     }
 }

@@ -21,7 +21,7 @@ fn file(blocks: u64) -> OwnedFd {
 fn nothing_is_counted_where_nothing_is_limited() {
     assert!(QuotaCounters::new(Quota::default()).is_none());
     let inodes = QuotaCounters::new(Quota { bytes: None, inodes: Some(1) }).unwrap();
-    assert_eq!(inodes.grow(&FileBlocks::of_size(0), u64::MAX).end, u64::MAX, "bytes are not limited");
+    assert_eq!(inodes.reserve(&FileBlocks::of_size(0), u64::MAX).end, u64::MAX, "bytes are not limited");
     assert_eq!(inodes.bytes(), None);
 }
 
@@ -38,13 +38,13 @@ fn of_two_quotas_each_limit_is_the_lower_one() {
 fn what_a_write_did_not_need_is_given_back() {
     let quota = counters(10);
     let blocks = FileBlocks::of_size(0);
-    let growth = quota.grow(&blocks, 8 * BLOCK);
+    let reservation = quota.reserve(&blocks, 8 * BLOCK);
     assert_eq!(left(&quota), 3);
-    quota.settle(&blocks, growth, &file(2));
+    quota.settle(&blocks, reservation, &file(2));
     assert_eq!(left(&quota), 9);
-    let growth = quota.grow(&blocks, 50 * BLOCK);
-    assert_eq!((growth.end, left(&quota)), (11 * BLOCK, 0), "as much as there is");
-    quota.settle(&blocks, growth, &file(2));
+    let reservation = quota.reserve(&blocks, 50 * BLOCK);
+    assert_eq!((reservation.end, left(&quota)), (11 * BLOCK, 0), "as much as there is");
+    quota.settle(&blocks, reservation, &file(2));
     assert_eq!(left(&quota), 9);
 }
 
@@ -52,11 +52,11 @@ fn what_a_write_did_not_need_is_given_back() {
 fn a_write_that_meets_a_truncation_counts_what_the_file_has_in_the_end() {
     let quota = counters(10);
     let blocks = FileBlocks::of_size(0);
-    let growth = quota.grow(&blocks, 5 * BLOCK);
+    let reservation = quota.reserve(&blocks, 5 * BLOCK);
     // The truncation came first, and was counted before the write was done.
     quota.resized(&blocks, &file(0));
     assert_eq!(left(&quota), 10);
-    quota.settle(&blocks, growth, &file(5));
+    quota.settle(&blocks, reservation, &file(5));
     assert_eq!(left(&quota), 6);
 }
 
@@ -65,9 +65,9 @@ fn a_file_that_is_removed_while_it_is_written_to_counts_no_more() {
     let quota = counters(10);
     quota.new_inode().ok().unwrap().keep();
     let blocks = FileBlocks::of_size(0);
-    let growth = quota.grow(&blocks, 5 * BLOCK);
+    let reservation = quota.reserve(&blocks, 5 * BLOCK);
     quota.remove(&blocks);
-    quota.settle(&blocks, growth, &file(5));
+    quota.settle(&blocks, reservation, &file(5));
     quota.resized(&blocks, &file(7));
     quota.remove(&blocks);
     assert_eq!((left(&quota), quota.inodes().unwrap().left), (10, 9));
@@ -90,6 +90,6 @@ fn a_file_that_was_not_made_takes_nothing() {
 fn a_limit_of_more_than_there_can_be_is_none() {
     let quota = QuotaCounters::new(Quota { bytes: Some(u64::MAX), inodes: Some(u64::MAX) }).unwrap();
     assert!(quota.new_inode().is_ok());
-    let growth = quota.grow(&FileBlocks::of_size(0), u64::MAX);
-    assert_eq!(growth.end, u64::MAX);
+    let reservation = quota.reserve(&FileBlocks::of_size(0), u64::MAX);
+    assert_eq!(reservation.end, u64::MAX);
 }
