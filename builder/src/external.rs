@@ -90,13 +90,13 @@ pub enum ExternalError {
     #[error("the build's description names no outputs")]
     NoOutputs,
     /// The system does not say who this is.
-    #[error("cannot find out what groups this process is of")]
+    #[error("cannot find out the groups of this process")]
     Groups(#[source] io::Error),
     /// The store did not say what the declared paths need.
     #[error("cannot find out what the given paths need of the store")]
     Store(#[from] StoreError),
     /// What it writes does not reach Nix.
-    #[error("cannot pass on what the build writes")]
+    #[error("cannot forward the output of the build")]
     Stream(#[from] StreamError),
     /// The build could not be run.
     #[error("cannot run the build")]

@@ -28,7 +28,7 @@ pub enum BuildError {
     #[error(transparent)]
     Kind(#[from] KindError),
     /// The store did not answer.
-    #[error("cannot ask the store")]
+    #[error("cannot query the store")]
     Store(#[from] StoreError),
     /// An input is not a store path.
     #[error("an input is not a store path")]
@@ -62,13 +62,13 @@ pub enum BuildError {
     #[error("cannot open a terminal for the build's output")]
     Terminal(#[source] std::io::Error),
     /// The log of the build could not be opened.
-    #[error("cannot keep the build's log")]
+    #[error("cannot write the build's log")]
     Log(#[from] LogError),
     /// The directory of a failed build could not be kept.
     #[error("cannot keep the build's directory")]
     LogConfig(#[source] std::io::Error),
     /// The directory of a failed build cannot be used.
-    #[error("cannot go on in the build directory {path:?}")]
+    #[error("cannot continue in the build directory {path:?}")]
     KeptDirectory {
         /// The directory.
         path: PathBuf,
@@ -76,7 +76,9 @@ pub enum BuildError {
         source: std::io::Error,
     },
     /// The directory of a failed build belongs to somebody else.
-    #[error("the build directory {path:?} belongs to uid {uid}; who is not root can only go on in his own")]
+    #[error(
+        "the build directory {path:?} belongs to uid {uid}; without root, only a directory of one's own can be continued in"
+    )]
     OthersDirectory {
         /// The directory.
         path: PathBuf,
@@ -84,10 +86,10 @@ pub enum BuildError {
         uid: u32,
     },
     /// The system does not say who this is.
-    #[error("cannot find out what groups this process is of")]
+    #[error("cannot find out the groups of this process")]
     Groups(#[source] std::io::Error),
     /// Nobody could watch over the build's limits.
-    #[error("cannot watch over the build's limits")]
+    #[error("cannot enforce the build's limits")]
     Watch(#[source] std::io::Error),
     /// The builder is there or not, but it could not be executed.
     #[error("executing {program:?}: {error}")]
@@ -118,7 +120,7 @@ pub enum BuildError {
     #[error(transparent)]
     Undeclared(#[from] Box<UndeclaredError>),
     /// Its outputs cannot be written into the store.
-    #[error("cannot build where the outputs belong")]
+    #[error("cannot build the outputs in place")]
     InPlace(#[from] InPlaceError),
     /// The outputs were not accepted.
     #[error("the builder succeeded, but its outputs were rejected")]

@@ -89,7 +89,7 @@ pub enum OutputError {
         mode: u32,
     },
     /// Something in it cannot be in a store, or cannot be read.
-    #[error("the output '{output}' cannot be taken")]
+    #[error("the output '{output}' cannot be imported into the store")]
     Tree {
         /// The output's name.
         output: String,

@@ -30,13 +30,13 @@ pub enum SweepError {
         source: io::Error,
     },
     /// The outputs could not be locked.
-    #[error("cannot lock the outputs that a dead run left")]
+    #[error("cannot lock the outputs that a killed run left behind")]
     Lock(#[from] LockError),
     /// The store did not say which of them are valid.
-    #[error("cannot ask the store about the outputs that a dead run left")]
+    #[error("cannot query the store for the outputs that a killed run left behind")]
     Store(#[from] StoreError),
     /// An output could not be removed.
-    #[error("cannot remove {path:?}, which a dead run left")]
+    #[error("cannot remove {path:?}, which a killed run left behind")]
     Remove {
         /// The output.
         path: PathBuf,

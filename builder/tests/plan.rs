@@ -347,7 +347,7 @@ fn what_cannot_be_had_is_refused() {
       Current system: 'riscv64-linux'
     ");
     let overlap = Case { sandbox_paths: vec!["/usr=/u", "/usr/lib=/l"], ..Case::default() };
-    insta::assert_snapshot!(overlap.error(), @"the paths that it is to see do not fit together");
+    insta::assert_snapshot!(overlap.error(), @"the paths that it is to see are in conflict");
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub struct BackendArguments {
     /// How the view becomes a directory: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
     pub backend: BackendKind,
-    /// How directories for what is written are reached (/tmp, a build directory): local, as this machine's own file system, or
+    /// How writable directories (/tmp, a build directory) are reached: local, as this machine's own file system, or
     /// nfs, as everything else [default: local on Linux, nfs on macOS]
     #[arg(long, value_name = "KIND")]
     scratch: Option<Scratches>,

@@ -54,11 +54,11 @@ pub struct CommandLine {
 pub enum Command {
     /// Run a command in a view of chosen files and directories
     Run(Box<run::Arguments>),
-    /// Run a command with the whole machine in its view, read-only, and tell the smallest view in which it runs
+    /// Run a command with the whole machine in its view, read-only, and print the smallest view in which it runs
     Learn(Box<learn::Arguments>),
     /// Build derivations and their missing inputs, each in a view of its own
     Build(build::Arguments),
-    /// Build derivations again with other surroundings, and say what their outputs depend on
+    /// Build derivations again in a varied environment, and say what their outputs depend on
     #[cfg(target_os = "linux")]
     Check(check::Arguments),
     /// Start a shell, or run a command, in the view and environment of a derivation's build
@@ -72,7 +72,7 @@ pub enum Command {
     BuildHook(build_hook::Arguments),
     /// Mount views for those who are not root, such as Nix's build users
     Daemon(daemon::Arguments),
-    /// Have Nix leave running builders to loopbox: print what it takes, write it, take it back, or try it
+    /// Have Nix run builders by loopbox: print the configuration, write it, undo it, or verify it
     Setup(setup::Arguments),
     /// Show what earlier builds asked for, and compare reports
     Report(report::Arguments),

@@ -14,10 +14,10 @@ const POLICY: &str = "/etc/loopbox/daemon.toml";
 /// Limits of what is written.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct QuotaArguments {
-    /// Most bytes that may be written in all writable places together, as in 500M; more fails with ENOSPC
+    /// The most bytes that may be written in all writable places together, as in 500M; more fails with ENOSPC
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_bytes: Option<u64>,
-    /// Most files, directories and links that may be made there
+    /// The most files, directories and links that may be made there
     #[arg(long, value_name = "N")]
     max_inodes: Option<u64>,
 }
@@ -51,7 +51,7 @@ impl QuotaArguments {
 pub struct ConditionArguments {
     #[command(flatten)]
     quota: QuotaArguments,
-    /// Have calls of the NFS client fail, wait or carry less, to see how programs take it, as in
+    /// Inject faults: calls of the NFS client fail, are delayed or carry less data, as in
     /// op=write,path=/build/**,error=ENOSPC,after=1M (docs/faults.md has all keys); can be given again
     #[arg(long, value_name = "SPEC")]
     fault: Vec<Fault>,

@@ -29,7 +29,7 @@ pub struct DeclaredArguments {
     /// taken not to change while the command runs
     #[arg(long, value_name = "PROGRAM")]
     with: Vec<PathBuf>,
-    /// An empty directory that the command may write, gone afterwards
+    /// An empty directory that the command may write, removed afterwards
     #[arg(long, value_name = "AT")]
     tmpfs: Vec<PathBuf>,
     /// An empty directory that the command may not write, with the owner and the mode that this machine's has there

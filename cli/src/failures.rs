@@ -35,7 +35,7 @@ pub enum RunError {
         user: String,
     },
     /// There is no descriptor for the log.
-    #[error("Nix starts this, for its setting 'build-hook'; nobody reads a log at descriptor 4")]
+    #[error("Nix starts this, for its setting 'build-hook', with its log at descriptor 4, which is not open")]
     NoHook(#[source] std::io::Error),
     /// Mounting, namespaces and users need root.
     #[error("this needs root: nobody else may mount file systems")]

@@ -11,7 +11,7 @@ pub const STATE_DIR: &str =
 /// Options that every command has.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Globals {
-    /// Where loopbox notes its mounts and temporary directories, for a later run to clean up
+    /// Where loopbox records its mounts and temporary directories, for a later run to clean up
     #[arg(
         long,
         global = true,
@@ -20,7 +20,7 @@ pub struct Globals {
         default_value = STATE_DIR
     )]
     pub state_dir: PathBuf,
-    /// Where loopbox's daemon listens, which mounts for those who are not root
+    /// Socket of loopbox's daemon, which mounts views for users other than root
     #[arg(
         long,
         global = true,

@@ -23,11 +23,11 @@ const LINES_MAX: usize = 5;
 /// Words of a command that reports.
 #[derive(Debug, clap::Args)]
 pub struct ReportArguments {
-    /// Say what was asked for and not shown, refused, read, and shown without need; with a FILE, all of it there as JSON
+    /// Report what was asked for and not shown, refused, read, and shown without need; with a FILE, write it there as JSON
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     report: Option<Option<PathBuf>>,
-    /// Learn the whole paths of what is looked for in hidden directories: these can be walked, though nothing is in them. A
-    /// command runs so; a derivation is built so first, and the outputs are compared and thrown away
+    /// Report the whole paths of what is looked for in hidden directories: these can be walked, though nothing is in them. A
+    /// command runs so; a derivation is built so first, and the outputs are compared and discarded
     #[arg(long, requires = "report")]
     deep: bool,
     /// Fail if paths of this machine are asked for that are not in the view, with the exit code 112. Hidden directories can be

@@ -16,13 +16,13 @@ pub struct EvaluationArguments {
     /// Attribute of the Nix files or expressions
     #[arg(short = 'A', long = "attr", value_name = "ATTR")]
     attributes: Vec<String>,
-    /// Take what is to be built as expressions of the Nix language, and not as files
+    /// Interpret what is to be built as Nix expressions, not as files
     #[arg(short = 'E', long)]
     expr: bool,
-    /// Give a function that a Nix file or an expression stands for an argument, an expression
+    /// Pass an argument to the function in a Nix file or expression, as an expression
     #[arg(long, value_names = ["NAME", "EXPR"], num_args = 2, allow_hyphen_values = true)]
     arg: Vec<String>,
-    /// The same, a text
+    /// The same, as a string
     #[arg(long, value_names = ["NAME", "TEXT"], num_args = 2, allow_hyphen_values = true)]
     argstr: Vec<String>,
     /// Where Nix looks up names in angle brackets, before NIX_PATH
@@ -31,7 +31,7 @@ pub struct EvaluationArguments {
     /// Set a setting of Nix's, for this run
     #[arg(long, value_names = ["NAME", "VALUE"], num_args = 2, allow_hyphen_values = true)]
     option: Vec<String>,
-    /// Let a flake depend on more than what it declares
+    /// Let a flake depend on what it does not declare
     #[arg(long)]
     impure: bool,
 }

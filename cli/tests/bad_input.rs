@@ -89,12 +89,12 @@ fn names_in_messages_control_no_terminal() {
 #[test]
 fn limits_and_faults_that_are_none() {
     insta::assert_snapshot!(loopbox(&["run", "--max-bytes", "10Q", "--", "true"]), @r#"
-    Error: invalid value '10Q' for '--max-bytes <SIZE>': "10Q" is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024
+    Error: invalid value '10Q' for '--max-bytes <SIZE>': "10Q" is not a size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     exit status 2
     "#);
     insta::assert_snapshot!(answer(&["run", "--max-bytes=-1", "--", "true"]), @r#"
-    Error: invalid value '-1' for '--max-bytes <SIZE>': "-1" is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024
+    Error: invalid value '-1' for '--max-bytes <SIZE>': "-1" is not a size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     "#);
     insta::assert_snapshot!(answer(&["build", "--max-inodes", "many"]), @"
@@ -106,7 +106,7 @@ fn limits_and_faults_that_are_none() {
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     "#);
     insta::assert_snapshot!(answer(&["shell", "--fault", "error=EMFILE"]), @r#"
-    Error: invalid value 'error=EMFILE' for '--fault <SPEC>': "error=EMFILE": this is no error that NFSv3 can carry: EPERM, ENOENT, EIO, ENXIO, EACCES, EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR, EINVAL, EFBIG, ENOSPC, EROFS, EMLINK, ENAMETOOLONG, ENOTEMPTY, EDQUOT, ESTALE, ENOTSUP, EREMOTEIO, EJUKEBOX
+    Error: invalid value 'error=EMFILE' for '--fault <SPEC>': "error=EMFILE": this is not an error that NFSv3 can carry: EPERM, ENOENT, EIO, ENXIO, EACCES, EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR, EINVAL, EFBIG, ENOSPC, EROFS, EMLINK, ENAMETOOLONG, ENOTEMPTY, EDQUOT, ESTALE, ENOTSUP, EREMOTEIO, EJUKEBOX
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     "#);
     insta::assert_snapshot!(answer(&["build", "--backend", "hardlink", "--fault", "error=EIO", "x.drv"]), @"

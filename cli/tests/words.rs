@@ -79,8 +79,8 @@ fn limits_are_explained_where_they_can_be_set() {
         // It is as wide as the terminal.
         let help = loopbox(&[command, "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
         for explained in [
-            "--max-bytes <SIZE> Most bytes that may be written in all writable places together, as in 500M; more fails with ENOSPC",
-            "--max-inodes <N> Most files, directories and links that may be made there",
+            "--max-bytes <SIZE> The most bytes that may be written in all writable places together, as in 500M; more fails with ENOSPC",
+            "--max-inodes <N> The most files, directories and links that may be made there",
         ] {
             assert!(help.contains(explained), "{command}: {help}");
         }

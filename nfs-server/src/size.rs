@@ -4,7 +4,9 @@ use parse_size::Config;
 
 /// A text that is no size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024")]
+#[error(
+    "{0:?} is not a size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024"
+)]
 pub struct SizeError(pub String);
 
 /// Bytes. `M` and `MB` are `MiB`, as for dd(1) and truncate(1).
@@ -41,7 +43,7 @@ mod tests {
         }
         assert_eq!(
             SizeError("10Q".into()).to_string(),
-            "\"10Q\" is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024"
+            "\"10Q\" is not a size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024"
         );
     }
 }

@@ -200,16 +200,16 @@ pub enum BackendError {
     #[error(transparent)]
     Serve(ServeError),
     /// The server has no network of its own.
-    #[error("cannot serve the view where nobody else can")]
+    #[error("cannot serve the view in a network of its own")]
     Network(#[from] NetworkError),
     /// What could be left behind could not be noted.
-    #[error("cannot note what serves the view")]
+    #[error("cannot record what serves the view")]
     Note(#[from] StateError),
     /// Nobody can impose the conditions.
     #[error("only the server of an NFS view can limit what is written there, or inject faults")]
     Conditions,
     /// The farm of links could not be made, or not be taken apart.
-    #[error("cannot make or take apart the farm of hard links")]
+    #[error("cannot create or remove the farm of hard links")]
     Farm(#[from] FarmError),
     /// loopbox's daemon did not make it.
     #[cfg(target_os = "linux")]

@@ -90,7 +90,7 @@ pub enum RequestError {
     #[error("{0:?} cannot be shown in a view on this Mac, whose root stays the machine's")]
     NeedsRoot(PathBuf),
     /// The rest of the machine cannot be shown.
-    #[error("cannot look at {path:?}, to show it")]
+    #[error("cannot examine {path:?}, which is to be shown")]
     Machine {
         /// The directory.
         path: PathBuf,

@@ -25,7 +25,7 @@ pub enum PatternError {
         pattern: String,
     },
     /// A pattern cannot be understood.
-    #[error("{path:?}, line {line} is no pattern")]
+    #[error("{path:?}, line {line} is not a pattern")]
     Pattern {
         /// The file.
         path: PathBuf,

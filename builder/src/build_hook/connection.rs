@@ -44,7 +44,7 @@ pub enum ProtocolError {
     #[error("the connection to Nix has failed")]
     Io(#[from] io::Error),
     /// Something other than what is due has come.
-    #[error("this is not how Nix speaks with its build hook: {0}")]
+    #[error("this is not the protocol of Nix's build hook: {0}")]
     Unexpected(String),
 }
 
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn what_is_not_nix_is_refused_before_memory_is_taken_for_it() {
         let settings = |said: &[u8]| Connection::new(said, io::sink()).settings().unwrap_err().to_string();
-        let not_nix = "this is not how Nix speaks with its build hook: ";
+        let not_nix = "this is not the protocol of Nix's build hook: ";
         assert_eq!(settings(&number(7)), format!("{not_nix}7 before a setting"));
         let long = [number(1), number(u64::MAX)].concat();
         assert_eq!(settings(&long), format!("{not_nix}a string of 18446744073709551615 bytes"));

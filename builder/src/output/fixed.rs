@@ -217,7 +217,7 @@ mod tests {
         fs::create_dir(&file).unwrap();
         assert_eq!(flat().unwrap(), refused);
         fs::remove_dir(&file).unwrap();
-        assert_eq!(flat().unwrap(), "the output 'out' cannot be taken");
+        assert_eq!(flat().unwrap(), "the output 'out' cannot be imported into the store");
     }
 
     #[test]

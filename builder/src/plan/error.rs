@@ -71,7 +71,7 @@ pub enum PlanError {
         outputs: Vec<String>,
     },
     /// The entries of the view do not fit together.
-    #[error("the paths that it is to see do not fit together")]
+    #[error("the paths that it is to see are in conflict")]
     View(#[from] SpecError),
     /// It brings rules of its own for the sandbox, and the settings do not allow that.
     #[error("derivation '{}' specifies a sandbox profile, but this is only allowed when 'sandbox' is 'relaxed'", .0.display())]

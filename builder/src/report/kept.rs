@@ -29,7 +29,7 @@ pub enum KeptError {
         source: io::Error,
     },
     /// The store does not say what it is about.
-    #[error("cannot ask the store")]
+    #[error("cannot query the store")]
     Store(#[from] StoreError),
     /// It cannot be read.
     #[error("cannot read {path:?}")]
@@ -40,7 +40,7 @@ pub enum KeptError {
         source: io::Error,
     },
     /// It is something else.
-    #[error("{path:?} is no report of a build")]
+    #[error("{path:?} is not a report of a build")]
     Form {
         /// The file.
         path: PathBuf,

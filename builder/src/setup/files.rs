@@ -75,7 +75,7 @@ pub enum FilesError {
         source: io::Error,
     },
     /// The record of what was written is not one.
-    #[error("cannot read {path:?}, where it stands what was written")]
+    #[error("cannot read {path:?}, the record of what was written")]
     Record {
         /// The file.
         path: PathBuf,
@@ -91,7 +91,7 @@ pub enum FilesError {
         before: Option<PathBuf>,
     },
     /// Nothing was written.
-    #[error("there is nothing to take back: {0:?} is not there")]
+    #[error("there is nothing to undo: {0:?} does not exist")]
     Nothing(PathBuf),
 }
 

@@ -46,7 +46,7 @@ pub enum CommandError {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     /// It would be read as something else.
-    #[error("{0:?} is no name of a setting of Nix's")]
+    #[error("{0:?} is not the name of a setting of Nix's")]
     Name(String),
     /// It would be read as more than one setting.
     #[error("the value of the setting {0:?} has more than one line")]

@@ -32,7 +32,7 @@ pub enum RootsError {
         source: io::Error,
     },
     /// Nix's daemon does not hold them either.
-    #[error("cannot have Nix hold store paths")]
+    #[error("cannot have Nix protect store paths from its garbage collector")]
     Served(#[source] io::Error),
     /// The roots cannot be written.
     #[error("cannot write {path:?}")]

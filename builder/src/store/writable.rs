@@ -24,7 +24,7 @@ const KEPT: [(FsFlags, MsFlags); 6] = [
 #[non_exhaustive]
 pub enum WritableError {
     /// Nothing can be found out about it.
-    #[error("cannot look at the mount of {store:?}")]
+    #[error("cannot examine the mount of {store:?}")]
     Look {
         /// The store directory.
         store: PathBuf,

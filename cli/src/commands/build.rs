@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Build valid outputs again and compare
     #[arg(long, conflicts_with = "repair")]
     check: bool,
-    /// With --check, what is otherwise in the second build ('loopbox check' finds out what of it matters): readdir-order[=NUMBER],
+    /// With --check, vary these in the second build ('loopbox check' finds out which of them matter): readdir-order[=NUMBER],
     /// times, inodes, uid, hostname, umask, build-path
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "check")]
     vary: Vec<Variation>,

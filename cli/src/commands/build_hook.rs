@@ -10,13 +10,13 @@ use crate::conditions::QuotaArguments;
 /// Build what Nix offers, for its setting build-hook: for versions before 2.32, which have no external-builders
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How many derivations are built at a time, by all hooks of this machine; those of Nix's setting max-jobs otherwise, or one
-    /// for each processor where that is 0
+    /// Number of parallel builds of all hooks of this machine [default: Nix's setting max-jobs, or one
+    /// for each processor where that is 0]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_jobs: Option<u32>,
     #[command(flatten)]
     quota: QuotaArguments,
-    /// How much Nix's user wants to hear; Nix adds it, and itself leaves out what is more
+    /// Verbosity, as Nix passes it; Nix filters the messages itself
     #[arg(value_name = "VERBOSITY")]
     verbosity: u32,
 }

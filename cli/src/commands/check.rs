@@ -18,7 +18,7 @@ pub struct Arguments {
     targets: Vec<PathBuf>,
     #[command(flatten)]
     evaluation: EvaluationArguments,
-    /// What is otherwise in the second build; if it comes out otherwise, each alone is tried. Another number is another order
+    /// What to vary in the second build; if its outputs differ, each variation is tried alone. Another number is another order
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Variation::ALL)]
     vary: Vec<Variation>,
     /// Cores for each build, 0 for all [default: Nix's setting cores]

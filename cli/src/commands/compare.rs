@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Build nothing; walk the view that this file describes ('loopbox run --dry-run' prints one as "view")
     #[arg(long, value_name = "SPEC.json")]
     view: Option<PathBuf>,
-    /// Which backends; the others are compared with the first
+    /// Backends; the others are compared with the first
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = BackendKind::fit())]
     backends: Vec<BackendKind>,
     /// How often each derivation is built with each backend; more than one round tells chance from the backend

@@ -12,7 +12,7 @@ pub use execute::{attend, execute};
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "read where there is a daemon"))]
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The file that says who may use it
+    /// The policy: a file that says who may use the daemon
     #[arg(long, value_name = "FILE", default_value = "/etc/loopbox/daemon.toml")]
     policy: PathBuf,
 }

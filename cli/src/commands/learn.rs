@@ -13,13 +13,13 @@ use crate::declared::DeclaredArguments;
 /// Words of `loopbox learn`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Write the view to a file, for 'loopbox run --view FILE'; without it, the flags of 'loopbox run' are told that say the same
+    /// Write the view to a file, for 'loopbox run --view FILE'; without it, print the same as flags of 'loopbox run'
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Add what the command needs to the view in a file
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     update: Option<PathBuf>,
-    /// Let the view show a path and all that lies below it even if that is a secret, as ~/.ssh
+    /// Show a path and everything below it even if it is a secret, such as ~/.ssh
     #[arg(long, value_name = "PATH")]
     allow: Vec<PathBuf>,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::report::ReportArguments;
 /// Words of `loopbox run`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Show what a file says, as 'loopbox learn' writes it; what else is said here is added
+    /// Show what a file declares, as 'loopbox learn' writes it; further options are added
     #[arg(long, value_name = "FILE")]
     view: Vec<PathBuf>,
     #[command(flatten)]

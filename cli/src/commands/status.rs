@@ -29,10 +29,10 @@ const SIGNAL_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Show the sessions of this machine: who runs what, calls a second, bytes and memory; on a terminal until Ctrl-C
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Print one answer as JSON
+    /// Print once, as JSON
     #[arg(long)]
     json: bool,
-    /// Print one answer on a terminal too
+    /// Print once, on a terminal too
     #[arg(long, conflicts_with = "json")]
     once: bool,
 }

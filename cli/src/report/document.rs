@@ -47,7 +47,7 @@ pub enum DocumentError {
     #[error("cannot read {path:?}")]
     Read { path: PathBuf, source: io::Error },
     /// It is something else.
-    #[error("{path:?} is no report of loopbox")]
+    #[error("{path:?} is not a report of loopbox")]
     Form { path: PathBuf, source: serde_json::Error },
     /// Another loopbox has written it.
     #[error("{path:?} is a report of version {version}, and this loopbox reads version {VERSION}")]
@@ -213,11 +213,11 @@ pub mod tests {
     #[test]
     fn what_is_no_report_says_so() {
         let told = |text: &str| Document::parse(text.as_bytes(), "r.json".as_ref()).unwrap_err().to_string();
-        assert_eq!(told("{"), r#""r.json" is no report of loopbox"#);
-        assert_eq!(told("[]"), r#""r.json" is no report of loopbox"#);
+        assert_eq!(told("{"), r#""r.json" is not a report of loopbox"#);
+        assert_eq!(told("[]"), r#""r.json" is not a report of loopbox"#);
         assert_eq!(
             told(r#"{"version": 1, "loopbox": "1", "reports": [{}]}"#),
-            r#""r.json" is no report of loopbox"#
+            r#""r.json" is not a report of loopbox"#
         );
         let other = r#""r.json" is a report of version 9, and this loopbox reads version 1"#;
         assert_eq!(told(r#"{"version": 9, "reports": []}"#), other);

@@ -10,7 +10,7 @@ use crate::tree::TreeError;
 #[non_exhaustive]
 pub enum FarmError {
     /// The list of what is made cannot be written or read.
-    #[error("cannot keep the list of links {path:?}")]
+    #[error("cannot write the list of links {path:?}")]
     List {
         /// The list.
         path: PathBuf,

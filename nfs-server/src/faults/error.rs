@@ -29,13 +29,13 @@ pub enum Problem {
     #[error("there is no such procedure of NFSv3: any, {}", PROCEDURES[1..].join(", "))]
     Procedure,
     /// There is no such error, or NFSv3 has none.
-    #[error("this is no error that NFSv3 can carry: {}", error_names())]
+    #[error("this is not an error that NFSv3 can carry: {}", error_names())]
     Error,
     /// It is not absolute.
     #[error("a path in the view begins with '/'")]
     Path,
     /// It is no pattern.
-    #[error("this is no pattern: {0}")]
+    #[error("this is not a pattern: {0}")]
     Glob(String),
     /// It is no size.
     #[error(transparent)]
@@ -50,7 +50,7 @@ pub enum Problem {
     #[error("a number of calls is needed here, or bytes with a letter, as in 4096B or 1M")]
     After,
     /// It is no number from 0 to 1.
-    #[error("a chance is a number from 0 to 1")]
+    #[error("a probability is a number from 0 to 1")]
     Probability,
     /// It is no time.
     #[error("a time is a whole number with us, ms or s behind it, up to 60s")]
@@ -59,7 +59,7 @@ pub enum Problem {
     #[error("a clock jumps by a whole number with + or - before it and s, m, h or d behind it, up to 36500d")]
     Clock,
     /// Nothing would happen.
-    #[error("nothing would happen: one of error, delay, short and clock has to be there")]
+    #[error("this has no effect: one of error, delay, short and clock is needed")]
     NoEffect,
     /// Only two procedures carry bytes.
     #[error("only op=read and op=write carry bytes")]

@@ -259,17 +259,17 @@ mod tests {
         insta::assert_snapshot!(wrong("op=wrtie,error=EIO"), @r#""op=wrtie": there is no such procedure of NFSv3: any, getattr, setattr, lookup, access, readlink, read, write, create, mkdir, symlink, mknod, remove, rmdir, rename, link, readdir, readdirplus, fsstat, fsinfo, pathconf, commit"#);
         insta::assert_snapshot!(wrong("op=null,error=EIO"), @r#""op=null": there is no such procedure of NFSv3: any, getattr, setattr, lookup, access, readlink, read, write, create, mkdir, symlink, mknod, remove, rmdir, rename, link, readdir, readdirplus, fsstat, fsinfo, pathconf, commit"#);
         insta::assert_snapshot!(wrong("op=open,error=EMFILE"), @r#""op=open": there is no such procedure of NFSv3: any, getattr, setattr, lookup, access, readlink, read, write, create, mkdir, symlink, mknod, remove, rmdir, rename, link, readdir, readdirplus, fsstat, fsinfo, pathconf, commit"#);
-        insta::assert_snapshot!(wrong("op=create,error=EMFILE"), @r#""error=EMFILE": this is no error that NFSv3 can carry: EPERM, ENOENT, EIO, ENXIO, EACCES, EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR, EINVAL, EFBIG, ENOSPC, EROFS, EMLINK, ENAMETOOLONG, ENOTEMPTY, EDQUOT, ESTALE, ENOTSUP, EREMOTEIO, EJUKEBOX"#);
+        insta::assert_snapshot!(wrong("op=create,error=EMFILE"), @r#""error=EMFILE": this is not an error that NFSv3 can carry: EPERM, ENOENT, EIO, ENXIO, EACCES, EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR, EINVAL, EFBIG, ENOSPC, EROFS, EMLINK, ENAMETOOLONG, ENOTEMPTY, EDQUOT, ESTALE, ENOTSUP, EREMOTEIO, EJUKEBOX"#);
         insta::assert_snapshot!(wrong("path=build/*,error=EIO"), @r#""path=build/*": a path in the view begins with '/'"#);
-        insta::assert_snapshot!(wrong("path=/build/[,error=EIO"), @r#""path=/build/[": this is no pattern: unclosed character class; missing ']'"#);
-        insta::assert_snapshot!(wrong("op=write"), @r#""op=write": nothing would happen: one of error, delay, short and clock has to be there"#);
+        insta::assert_snapshot!(wrong("path=/build/[,error=EIO"), @r#""path=/build/[": this is not a pattern: unclosed character class; missing ']'"#);
+        insta::assert_snapshot!(wrong("op=write"), @r#""op=write": this has no effect: one of error, delay, short and clock is needed"#);
         insta::assert_snapshot!(wrong("op=write,errno=EIO"), @r#""errno=EIO": there is no such key: op, path, error, delay, short, clock, after, every, probability, seed, count"#);
         insta::assert_snapshot!(wrong("op=write,error"), @r#""error": a part is KEY=VALUE, with one of the keys op, path, error, delay, short, clock, after, every, probability, seed, count"#);
         insta::assert_snapshot!(wrong("error=EIO,error=EIO"), @r#""error=EIO": this key was given already"#);
         insta::assert_snapshot!(wrong("error=EIO,after=1Q"), @r#""after=1Q": a number of calls is needed here, or bytes with a letter, as in 4096B or 1M"#);
         insta::assert_snapshot!(wrong("op=lookup,error=EIO,after=1M"), @r#""op=lookup,error=EIO,after=1M": only op=read and op=write carry bytes"#);
         insta::assert_snapshot!(wrong("op=read,short=0"), @r#""short=0": a call carries between 1 byte and 1M"#);
-        insta::assert_snapshot!(wrong("op=read,short=2Q"), @r#""short=2Q": "2Q" is no size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024"#);
+        insta::assert_snapshot!(wrong("op=read,short=2Q"), @r#""short=2Q": "2Q" is not a size: a number of bytes, or one with K, M, G or T behind it, which are powers of 1024"#);
         insta::assert_snapshot!(wrong("op=any,short=1K"), @r#""op=any,short=1K": only op=read and op=write carry bytes"#);
         insta::assert_snapshot!(wrong("op=read,delay=5"), @r#""delay=5": a time is a whole number with us, ms or s behind it, up to 60s"#);
         insta::assert_snapshot!(wrong("op=read,delay=61s"), @r#""delay=61s": a time is a whole number with us, ms or s behind it, up to 60s"#);
@@ -288,7 +288,7 @@ mod tests {
             assert_eq!(wrong(wrong_clock), said);
         }
         insta::assert_snapshot!(wrong("error=EIO,every=0"), @r#""every=0": a whole number is needed here, above 0"#);
-        insta::assert_snapshot!(wrong("error=EIO,probability=1.5"), @r#""probability=1.5": a chance is a number from 0 to 1"#);
+        insta::assert_snapshot!(wrong("error=EIO,probability=1.5"), @r#""probability=1.5": a probability is a number from 0 to 1"#);
         insta::assert_snapshot!(wrong("error=EIO,seed=3"), @r#""error=EIO,seed=3": without a probability, a seed decides nothing"#);
         insta::assert_snapshot!(wrong(""), @r#""": a part is KEY=VALUE, with one of the keys op, path, error, delay, short, clock, after, every, probability, seed, count"#);
     }

@@ -25,10 +25,10 @@ pub enum DaemonError {
     #[error("loopbox's daemon cannot do it")]
     Failed(#[source] RemoteError),
     /// It could not be spoken to.
-    #[error("cannot speak to loopbox's daemon")]
+    #[error("cannot communicate with loopbox's daemon")]
     Control(#[source] io::Error),
     /// The attendant has died.
-    #[error("loopbox's daemon has let go of the session; everything in it was killed")]
+    #[error("loopbox's daemon has closed the session; everything in it was killed")]
     Gone,
 }
 

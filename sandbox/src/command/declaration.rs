@@ -73,7 +73,7 @@ pub enum DeclarationError {
         source: io::Error,
     },
     /// It is something else.
-    #[error("{path:?} is no view of 'loopbox run'")]
+    #[error("{path:?} is not a view of 'loopbox run'")]
     Form {
         /// The file.
         path: PathBuf,
@@ -299,7 +299,7 @@ mod tests {
         let told =
             |text: &str| Declaration::parse(text.as_bytes(), "v.json".as_ref()).unwrap_err().to_string();
         for text in ["", "[]", r#"{"version": 1}"#, r#"{"version": 1, "view": {"root": "/"}}"#] {
-            assert_eq!(told(text), r#""v.json" is no view of 'loopbox run'"#, "{text}");
+            assert_eq!(told(text), r#""v.json" is not a view of 'loopbox run'"#, "{text}");
         }
         let other = r#""v.json" is a view of version 2, and this loopbox reads version 1"#;
         assert_eq!(told(r#"{"version": 2, "seen": {}}"#), other);

@@ -37,7 +37,7 @@ pub struct DaemonListener {
 #[non_exhaustive]
 pub enum ListenError {
     /// Something else is there.
-    #[error("{path:?} is there, and is no socket")]
+    #[error("{path:?} exists and is not a socket")]
     NoSocket {
         /// The path.
         path: PathBuf,

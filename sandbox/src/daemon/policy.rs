@@ -53,7 +53,7 @@ pub enum PolicyError {
         path: PathBuf,
     },
     /// It says something else.
-    #[error("{path:?} is no policy of loopbox's daemon")]
+    #[error("{path:?} is not a policy of loopbox's daemon")]
     Toml {
         /// The file.
         path: PathBuf,
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(limited.quota(), Quota { bytes: Some(50 << 30), inodes: Some(1000) });
         assert_eq!(policy("max-bytes-per-session = 4096").unwrap().quota().bytes, Some(4096));
         let error = policy("max-bytes-per-session = '10Q'").unwrap_err().to_string();
-        assert!(error.contains("\"10Q\" is no size"), "{error}");
+        assert!(error.contains("\"10Q\" is not a size"), "{error}");
     }
 
     #[test]

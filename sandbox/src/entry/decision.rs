@@ -69,7 +69,7 @@ pub enum Refusal {
     #[error("it was not tried: 'sudo loopbox doctor' tries it")]
     Untried,
     /// The probe failed.
-    #[error("it was tried, and failed: {0}")]
+    #[error("its probe failed: {0}")]
     Failed(String),
 }
 

@@ -114,7 +114,7 @@ mod tests {
     fn what_is_no_list_says_where() {
         let told = |text: &str| list(text).unwrap_err().to_string();
         assert!(told("/a\nusr/include\n").ends_with(", line 2: 'usr/include' matches no path from the root"));
-        assert!(told("/[\n").ends_with(", line 1 is no pattern"));
+        assert!(told("/[\n").ends_with(", line 1 is not a pattern"));
         let missing = AllowList::read(&["/does/not/exist".into()]).unwrap_err();
         assert_eq!(missing.to_string(), "cannot read the allow list \"/does/not/exist\"");
     }

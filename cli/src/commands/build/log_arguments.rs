@@ -10,10 +10,10 @@ pub struct LogArguments {
     /// Print no build logs, except of failed builds
     #[arg(short = 'Q', long)]
     no_build_output: bool,
-    /// Print build logs, which is done anyway unless --log-format says otherwise
+    /// Print build logs: the default, unless --log-format says otherwise
     #[arg(short = 'L', long, conflicts_with = "no_build_output")]
     print_build_logs: bool,
-    /// How: raw shows lines and nothing that moves, bar and multiline no logs
+    /// Format: raw prints plain lines, bar and multiline show no logs
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
     /// Nothing more can be shown

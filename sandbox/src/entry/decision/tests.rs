@@ -43,22 +43,22 @@ fn what_is_known_of_a_machine_decides_how_it_is_entered() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     Off, an image => chroot
     Off, an image => chroot with the system's disk image
-      chroot: it was tried, and failed: it ended by signal 6
+      chroot: its probe failed: it ended by signal 6
     Protects, an image => chroot with the system's disk image
       chroot: System Integrity Protection guards the system's files, so that no dynamic program starts below a root that is served over NFS
     Protects, an image => sandbox profile without chroot
       chroot: System Integrity Protection guards the system's files, so that no dynamic program starts below a root that is served over NFS
-      chroot with the system's disk image: it was tried, and failed: it ended by signal 6
+      chroot with the system's disk image: its probe failed: it ended by signal 6
     Protects, no image => sandbox profile without chroot
       chroot: System Integrity Protection guards the system's files, so that no dynamic program starts below a root that is served over NFS
       chroot with the system's disk image: this system has no disk image of its shared cache (macOS 13 and later have)
     Protects, no image => none
       chroot: System Integrity Protection guards the system's files, so that no dynamic program starts below a root that is served over NFS
       chroot with the system's disk image: this system has no disk image of its shared cache (macOS 13 and later have)
-      sandbox profile without chroot: it was tried, and failed: it ended by signal 6
+      sandbox profile without chroot: its probe failed: it ended by signal 6
     Unknown, no image => chroot
     Unknown, no image => sandbox profile without chroot
-      chroot: it was tried, and failed: it ended by signal 6
+      chroot: its probe failed: it ended by signal 6
       chroot with the system's disk image: this system has no disk image of its shared cache (macOS 13 and later have)
     Protects, an image => none
       chroot: System Integrity Protection guards the system's files, so that no dynamic program starts below a root that is served over NFS

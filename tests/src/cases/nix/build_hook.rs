@@ -214,7 +214,7 @@ fn whoever_is_not_nix_is_told_so(place: &Place) {
     );
     let other = hook(&format!("{program} build-hook 3 4> log 5< /dev/null < {program}"));
     assert_eq!(other.status, 125);
-    assert!(other.stderr.contains("this is not how Nix speaks with its build hook"), "{other:?}");
+    assert!(other.stderr.contains("this is not the protocol of Nix's build hook"), "{other:?}");
 }
 
 /// Starts a build that does not end by itself, and waits until it is under way.

@@ -124,7 +124,7 @@ fn settings_are_set_for_one_run(place: &Place) {
     let options = options.map(|(name, value)| ["--option", name, value]).concat();
     assert_eq!(files.built(&[&options[..], &["-E", &expression]].concat()), ["3 odd-linux"]);
     let wrong = files.build(&["--option", "cores = 1\nx", "2", "-E", &expression]);
-    assert!(wrong.stderr.contains("is no name of a setting of Nix's"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("is not the name of a setting of Nix's"), "{}", wrong.stderr);
 }
 
 fn what_nix_cannot_evaluate_says_why(place: &Place) {

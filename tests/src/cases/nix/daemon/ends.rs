@@ -99,7 +99,7 @@ fn a_build_fails_without_its_attendant(place: &Place) {
     let failed: Ran = build.wait_with_output().expect("it ends").into();
     assert!(began.elapsed() < END, "{} s", began.elapsed().as_secs());
     assert_ne!(failed.status, 0, "{}", failed.stderr);
-    let why = "loopbox's daemon has let go of the session; everything in it was killed";
+    let why = "loopbox's daemon has closed the session; everything in it was killed";
     assert!(failed.stderr.contains(why), "{}", failed.stderr);
     assert_eq!(traces::find(&traces::build_users(), ""), None);
     // What the attendant had noted, the next one takes away.

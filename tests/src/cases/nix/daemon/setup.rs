@@ -71,7 +71,7 @@ fn a_machine_is_set_up_and_back(place: &Place) {
     for expected in [
         "Everything is as it is to be; nothing was written.",
         "What was written is taken back.",
-        "there is nothing to take back",
+        "there is nothing to undo",
         "# \"/tmp/managed/nix.conf\" is written by another program, which has to write:",
         "Error: \"/tmp/managed/nix.conf\" is a link",
         "status 125",

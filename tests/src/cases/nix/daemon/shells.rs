@@ -167,11 +167,11 @@ fn what_he_cannot_have_is_refused_with_the_way_out(place: &Place) {
             "daemon has the backend nfs alone",
             "leave --backend out",
         ),
-        (&[&derivation, "--keep-dir", &others], 125, "belongs to uid 0; who is not root", "'cp -r "),
+        (&[&derivation, "--keep-dir", &others], 125, "belongs to uid 0; without root", "'cp -r "),
         (
             &[&derivation, "--keep-dir", "/no/such"],
             125,
-            "cannot go on in the build directory",
+            "cannot continue in the build directory",
             "No such file",
         ),
         (&[absent], 125, "cannot read the derivation", "No such file"),
