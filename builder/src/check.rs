@@ -33,7 +33,7 @@ const APART: Duration = Duration::from_millis(1100);
 pub struct Checked {
     /// The derivation.
     pub derivation: StorePath,
-    /// All in all.
+    /// The result.
     pub verdict: CheckVerdict,
     /// What was otherwise.
     pub variations: Vec<Variation>,

@@ -24,7 +24,7 @@ pub use build::{CompareOptions, compare_builds};
 pub struct Comparison {
     /// The derivation.
     pub derivation: StorePath,
-    /// All in all.
+    /// The result.
     pub verdict: ComparisonVerdict,
     /// The same in a sentence, with what led to it.
     pub explanation: String,

@@ -107,7 +107,7 @@ pub enum BuildError {
     /// Some of what it wrote was refused on purpose, and it was not told.
     #[error("some of what the builder wrote was refused on purpose, and it has not noticed")]
     NotStored {
-        /// What came of the conditions.
+        /// How often the conditions were met.
         imposed: ConditionReport,
     },
     /// The builder has coped with faults, but what it made may be otherwise by them.
@@ -140,7 +140,7 @@ pub enum BuildError {
     /// Something in loopbox itself is wrong.
     #[error("loopbox failed while it built this: {message}")]
     Panicked {
-        /// What it says.
+        /// The message of the panic.
         message: String,
     },
     /// It was asked to stop.
@@ -194,7 +194,7 @@ pub struct MissingDependency(#[source] pub ProgramError);
 /// How a builder failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// How it ended.
+    /// Its exit status, or the signal that ended it.
     pub outcome: ExitOutcome,
     /// The limit for which it was killed.
     pub exceeded: Option<Exceeded>,
@@ -212,7 +212,7 @@ pub struct Failure {
     pub transient: bool,
 }
 
-/// How it ended.
+/// Nix's words for how a builder ended.
 fn in_words(outcome: ExitOutcome, exceeded: Option<Exceeded>) -> String {
     match outcome {
         _ if let Some(exceeded) = exceeded => exceeded.to_string(),

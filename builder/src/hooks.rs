@@ -38,12 +38,12 @@ pub enum HookError {
         /// The I/O error.
         source: io::Error,
     },
-    /// It failed.
+    /// It ended with a status other than 0.
     #[error("program {program:?} {}", in_words(*.status))]
     Failed {
         /// The program.
         program: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
     /// What it asks for cannot be done.

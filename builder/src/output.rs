@@ -115,7 +115,7 @@ pub enum OutputError {
         derivation: PathBuf,
         /// One of them.
         first: String,
-        /// The other.
+        /// The other output.
         second: String,
     },
     /// It was built again, and is not the same.

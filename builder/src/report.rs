@@ -23,7 +23,7 @@ pub use kept::KeptError;
 pub struct BuildReport {
     /// The derivation.
     pub derivation: PathBuf,
-    /// How it ended.
+    /// Whether it succeeded.
     pub status: Status,
     /// What its view says.
     #[serde(flatten)]

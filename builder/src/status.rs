@@ -23,7 +23,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// One more.
+    /// Counts a failure.
     pub fn add(&mut self, error: &BuildError) {
         match error {
             BuildError::Builder(failure) => self.add_builder(failure),

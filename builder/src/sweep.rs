@@ -55,7 +55,7 @@ impl Pending {
         Ok(pending)
     }
 
-    /// The same once the outputs are locked: until then a sweep takes the list for a dead run's.
+    /// The same once the outputs are locked: until then a sweep takes the list for a killed run's.
     pub fn write_again(&self, outputs: &BTreeSet<StorePath>) -> io::Result<()> {
         // Written aside and renamed, so that a sweep never reads half a list.
         let aside = self.file.with_extension(format!("{EXTENSION}.new"));
@@ -74,7 +74,7 @@ impl Drop for Pending {
     }
 }
 
-/// Removes the outputs that dead runs left in the store without registering them, and returns them. Those that are
+/// Removes the outputs that killed runs left in the store without registering them, and returns them. Those that are
 /// locked belong to a run that lives.
 ///
 /// # Errors

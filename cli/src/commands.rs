@@ -44,7 +44,7 @@ pub struct CommandLine {
     /// Options that every command has.
     #[command(flatten)]
     pub globals: Globals,
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }

@@ -23,7 +23,7 @@ pub struct QuotaArguments {
 }
 
 impl QuotaArguments {
-    /// What they say.
+    /// The quota that the options set.
     pub fn quota(self) -> Quota {
         Quota { bytes: self.max_bytes, inodes: self.max_inodes }
     }
@@ -58,7 +58,7 @@ pub struct ConditionArguments {
 }
 
 impl ConditionArguments {
-    /// What they say.
+    /// The conditions that the options set.
     pub fn conditions(&self) -> Conditions {
         Conditions { faults: self.fault.clone(), ..self.quota.conditions() }
     }

@@ -49,7 +49,7 @@ pub struct Request {
     pub immutable: PathBuf,
     /// The command and its arguments; one at least.
     pub command: Vec<OsString>,
-    /// What is made harder for it.
+    /// Quotas and faults that are imposed on it.
     pub conditions: Conditions,
 }
 
@@ -65,7 +65,7 @@ pub struct Command {
     pub server: Rights,
     /// Scratches that are the machine's own, if the view is served.
     pub local: Vec<PathBuf>,
-    /// What is made harder for it.
+    /// Quotas and faults that are imposed on it.
     #[serde(skip_serializing_if = "Conditions::are_none")]
     pub conditions: Conditions,
     /// Who else changes what it sees.

@@ -21,7 +21,7 @@ pub enum PatternError {
         path: PathBuf,
         /// The line's number, from 1.
         line: usize,
-        /// What it says.
+        /// Its text.
         pattern: String,
     },
     /// A pattern cannot be understood.

@@ -1,5 +1,5 @@
 //! Recovery from killed runs: each run records what it would leave behind, and a later run removes what the records of
-//! dead runs name.
+//! killed runs name.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -168,7 +168,7 @@ impl StateDir {
         Ok(living.map(|(file, written)| (written.owner.pid(), status_of(&file))).collect())
     }
 
-    /// Takes away what dead runs left.
+    /// Removes what killed runs left behind.
     ///
     /// # Errors
     /// If the records cannot be listed. What a single record names and cannot be removed is in its [`RecoveredRun`], and the

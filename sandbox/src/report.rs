@@ -90,7 +90,7 @@ pub struct EntryReport {
     /// Where it is on this machine.
     #[serde(with = "path_text")]
     pub source: PathBuf,
-    /// What it is.
+    /// Who can change it.
     pub kind: EntryKind,
     /// Whether anything was read or listed, or a file found.
     pub used: bool,

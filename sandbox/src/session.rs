@@ -178,7 +178,7 @@ pub enum SessionError {
     /// The program ended well, but the conditions had some of what it wrote refused, and it was not told.
     #[error("some of what was written was refused on purpose, and the program has not noticed")]
     NotStored {
-        /// What came of the conditions.
+        /// How often the conditions were met.
         imposed: ConditionReport,
     },
     /// It was asked to stop.

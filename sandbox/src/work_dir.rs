@@ -41,7 +41,7 @@ pub struct Layout {
 pub struct TopDir {
     /// Its host path.
     pub path: PathBuf,
-    /// Whether what a dead run left there is removed first; otherwise nothing may be there.
+    /// Whether what a killed run left there is removed first; otherwise nothing may be there.
     pub replace: bool,
     /// Private directories in it.
     pub children: Vec<PathBuf>,
@@ -206,7 +206,7 @@ mod tests {
     fn directories_are_private_and_gone_in_the_end_with_their_record() {
         let place = tempfile::tempdir().unwrap();
         let (one, two) = (place.path().join("one"), place.path().join("two"));
-        fs::create_dir_all(one.join("left by a dead run")).unwrap();
+        fs::create_dir_all(one.join("left by a killed run")).unwrap();
         let tops = vec![
             TopDir { path: one.clone(), replace: true, children: vec![one.join("child")] },
             TopDir::new(two.clone()),

@@ -40,12 +40,12 @@ pub enum DiffoscopeError {
         /// The I/O error.
         source: io::Error,
     },
-    /// It failed.
+    /// It ended with a status that says neither "the same" nor "different".
     #[error("{program:?} failed ({status})")]
     Failed {
         /// The program.
         program: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
     /// It was killed.

@@ -27,7 +27,7 @@ pub enum ParseError {
         at: usize,
         /// What should be there.
         expected: &'static str,
-        /// What is there.
+        /// The text that is there.
         found: String,
     },
     /// A text has no closing quote.
@@ -41,7 +41,7 @@ pub enum ParseError {
     NotUtf8 {
         /// Where it begins.
         at: usize,
-        /// What it is.
+        /// The element of the derivation, as a noun.
         what: &'static str,
     },
     /// A path does not begin with a slash.

@@ -18,7 +18,7 @@ pub enum CheckError {
         path: PathBuf,
         /// Its archive's size.
         size: u64,
-        /// What is allowed.
+        /// The most bytes that are allowed.
         limit: u64,
     },
     /// The output with all that it needs is too large.
@@ -28,7 +28,7 @@ pub enum CheckError {
         path: PathBuf,
         /// The archives' size.
         size: u64,
-        /// What is allowed.
+        /// The most bytes that are allowed.
         limit: u64,
     },
     /// The output refers to what it must not.

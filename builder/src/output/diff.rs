@@ -30,7 +30,7 @@ pub struct Differences {
 pub struct Difference {
     /// Where, from the top of the tree; empty for the top itself.
     pub path: PathBuf,
-    /// What it is.
+    /// How it differs.
     pub what: DifferenceKind,
 }
 

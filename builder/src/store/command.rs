@@ -35,9 +35,9 @@ pub enum CommandError {
         program: &'static str,
         /// Its arguments but for store paths.
         words: Vec<String>,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// The end of what it said.
+        /// The end of its standard error.
         stderr: String,
     },
 }

@@ -92,7 +92,7 @@ pub enum DatabaseError {
     Value {
         /// The path.
         path: String,
-        /// What is there.
+        /// The value in the database.
         value: String,
     },
     /// What should be a store path is none.

@@ -41,7 +41,7 @@ pub enum InfoError {
     Number {
         /// The number of the line, from 1.
         line: usize,
-        /// What is there.
+        /// The text of the line.
         text: String,
     },
     /// A hash is not one.
@@ -49,7 +49,7 @@ pub enum InfoError {
     Hash {
         /// The number of the line, from 1.
         line: usize,
-        /// What is there.
+        /// The text of the line.
         text: String,
     },
     /// A path is not one.

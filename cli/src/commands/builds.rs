@@ -109,7 +109,7 @@ pub fn builder_by_daemon(
 
 /// Removes what killed runs left behind, some of which may be in a store that only Nix and loopbox find writable.
 pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<RecoveredRun>, CommandError> {
-    // Before this process has mounts of its own: what a dead run has mounted is the machine's.
+    // Before this process has mounts of its own: what a killed run has mounted is the machine's.
     #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "the store is as it is"))]
     let mut swept = state.sweep()?;
     #[cfg(target_os = "linux")]

@@ -61,7 +61,7 @@ struct Finding {
     state: State,
     /// What was seen.
     seen: String,
-    /// What to do.
+    /// What a person can do about it.
     advice: Option<String>,
 }
 

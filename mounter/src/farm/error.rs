@@ -38,7 +38,7 @@ pub enum FarmError {
     /// Something is in the way that the farm has not made; it is neither entered nor removed.
     #[error("{path:?} exists and is not part of this farm: it is left alone")]
     Foreign {
-        /// What it is.
+        /// Its path.
         path: PathBuf,
     },
 }

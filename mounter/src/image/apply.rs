@@ -73,7 +73,7 @@ impl Image {
     }
 }
 
-/// Detaches the image that a record of a dead run names, and returns the image's file.
+/// Detaches the image that a record of a killed run names, and returns the image's file.
 ///
 /// # Errors
 /// When something of it stays; the record does too.

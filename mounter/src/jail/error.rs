@@ -132,7 +132,7 @@ pub enum JailError {
     /// The sandbox does not take the profile.
     #[error("the system's sandbox refuses the profile: {said}")]
     Sandbox {
-        /// What it says.
+        /// The message of the sandbox.
         said: String,
     },
     /// The loopback interface cannot be brought up.
@@ -240,7 +240,7 @@ pub enum JailError {
     /// Another step of the set-up failed: signals, descriptors, death signals.
     #[error("cannot {what}")]
     Arrange {
-        /// What.
+        /// The step, as an infinitive.
         what: String,
         /// The I/O error.
         #[serde(with = "errno")]

@@ -23,7 +23,7 @@ pub struct Places {
 pub struct Place {
     /// Its path inside.
     pub at: PathBuf,
-    /// What is there.
+    /// The node, or the host path that is mounted.
     pub what: PlaceKind,
 }
 

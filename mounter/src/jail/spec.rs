@@ -95,7 +95,7 @@ pub enum Root {
     Nfs {
         /// What to mount.
         source: Source,
-        /// How.
+        /// Options of the mount.
         options: MountOptions,
         /// An existing host directory to mount it on; nobody outside the jail sees the mount.
         mount_point: PathBuf,

@@ -42,7 +42,7 @@ pub(crate) type MountId = MountEntry<FsId>;
 pub(crate) struct Client;
 
 impl Client {
-    /// Nothing.
+    /// Does nothing: the client ends with the mount.
     pub(crate) fn shut_down(&self) {}
 
     /// Nothing has to be shut down here.

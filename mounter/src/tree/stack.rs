@@ -27,7 +27,7 @@ const DIRECTORY: OFlags =
 /// Whether a walk goes on in what is mounted in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mounts {
-    /// It does.
+    /// Mount points are entered.
     Enter,
     /// To enter a mount point is refused (EXDEV), bind mounts of the same file system included where the kernel can tell.
     Refuse,

@@ -98,9 +98,9 @@ pub struct Attributes {
     pub device: (u32, u32),
     /// Inode number.
     pub fileid: u64,
-    /// Last read.
+    /// Time of the last read (`atime`).
     pub accessed: Time,
-    /// Last change of the contents.
+    /// Time of the last change of the contents (`mtime`).
     pub modified: Time,
     /// Last change of the contents or of these attributes.
     pub changed: Time,

@@ -139,7 +139,7 @@ pub enum OpenError {
     Case {
         /// One of the entries.
         first: PathBuf,
-        /// The other.
+        /// Path in the view of the other.
         second: PathBuf,
     },
     /// A scratch is not a directory of the host.

@@ -21,7 +21,7 @@ use crate::limits::{SYMLINKS_FOLLOWED_MAX, WHOLE_FILE_MAX};
 pub struct Found {
     /// The path in the view without any symbolic link in it.
     pub path: PathBuf,
-    /// What is there.
+    /// Attributes of the node there.
     pub attributes: Attributes,
 }
 

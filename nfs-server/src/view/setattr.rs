@@ -31,9 +31,9 @@ pub struct SetAttributes {
     pub gid: Option<u32>,
     /// Length of a regular file.
     pub size: Option<u64>,
-    /// Last read.
+    /// Time of the last read (`atime`).
     pub accessed: SetTime,
-    /// Last change of the contents.
+    /// Time of the last change of the contents (`mtime`).
     pub modified: SetTime,
 }
 

@@ -197,7 +197,7 @@ pub enum SpecError {
     SharedScratch {
         /// One of the entries.
         first: PathBuf,
-        /// The other.
+        /// Path in the view of the other.
         second: PathBuf,
         /// The host directory of the lower one.
         source_path: PathBuf,

@@ -30,7 +30,7 @@ pub struct WalkComparison {
 pub struct Difference {
     /// The first backend.
     pub first: BackendKind,
-    /// The other.
+    /// The backend that differs from it.
     pub other: BackendKind,
     /// What differs.
     pub what: &'static str,

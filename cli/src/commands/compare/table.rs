@@ -34,7 +34,7 @@ pub struct BackendStats {
     pub spent: ResourceUsage,
 }
 
-/// All of it.
+/// The whole report as text.
 pub fn text(report: &ComparisonReport) -> String {
     let parts = report.derivations.iter().map(derivation).chain(report.view.iter().map(view));
     parts.collect::<Vec<_>>().join("\n").trim_end().to_owned()

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::CheckResult;
 
-/// All of it.
+/// The results of all checks.
 #[derive(Debug, Serialize)]
 pub struct VerifyReport {
     loopbox: &'static str,
@@ -44,7 +44,7 @@ impl VerifyReport {
         VerifyReport { loopbox: env!("CARGO_PKG_VERSION"), system: system(), items: Vec::new() }
     }
 
-    /// One more.
+    /// Adds a result.
     pub fn add(&mut self, item: Item) {
         self.items.push(item);
     }
