@@ -1,4 +1,4 @@
-//! What a build is asked for and what comes of it, and the surroundings that all builds of one run share.
+//! Requests and results of builds, and the builder that all builds of one run share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

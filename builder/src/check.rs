@@ -1,4 +1,4 @@
-//! A derivation built again with other surroundings, to find out what its outputs depend on. Nothing is registered.
+//! A derivation built again in a varied environment, to find out what its outputs depend on. Nothing is registered.
 
 mod diffoscope;
 
@@ -105,7 +105,7 @@ pub fn check(
         diffoscope: Diffoscope::find(),
         begins,
     };
-    let verdict = checking.find_out(variations)?;
+    let verdict = checking.run_check(variations)?;
     let Checking { builds, changes, .. } = checking;
     Ok(Checked { derivation: path.clone(), verdict, variations: variations.to_vec(), builds, changes })
 }
@@ -126,7 +126,7 @@ struct Checking<'a, F> {
 }
 
 impl<F: FnMut(&[Variation])> Checking<'_, F> {
-    fn find_out(&mut self, variations: &[Variation]) -> Result<CheckVerdict, CompareError> {
+    fn run_check(&mut self, variations: &[Variation]) -> Result<CheckVerdict, CompareError> {
         self.differs(&[])?;
         if let Some(Err(error)) = &self.first {
             self.changes.push(Change::failed(&[], error.clone()));
@@ -189,14 +189,14 @@ impl<F: FnMut(&[Variation])> Checking<'_, F> {
         for (name, place) in places.filter(|(name, _)| first.get(*name) != hashes.get(*name)) {
             let compared = output::compare_trees(&self.first_outputs.output(name), &place);
             change.outputs.insert(name.clone(), compared.map_err(|error| failed(&place, error))?);
-            let shown = self.look_closer(name, &place).map_err(|error| failed(&place, error))?;
+            let shown = self.run_diffoscope(name, &place).map_err(|error| failed(&place, error))?;
             change.diffoscope.extend(shown.map(|text| (name.clone(), text)));
         }
         Ok((!change.outputs.is_empty()).then_some(change))
     }
 
     /// What diffoscope says of an output that differs from the first.
-    fn look_closer(&mut self, name: &str, place: &Path) -> io::Result<Option<String>> {
+    fn run_diffoscope(&mut self, name: &str, place: &Path) -> io::Result<Option<String>> {
         let Some(diffoscope) = &self.diffoscope else { return Ok(None) };
         let directory = self.first_outputs.directory();
         // No output has such a name.

@@ -147,7 +147,7 @@ impl<'a> Schedule<'a> {
     }
 
     async fn run(mut self) -> Finished {
-        self.start_what_can();
+        self.start_ready();
         let slots = Arc::clone(&self.slots);
         loop {
             let can_start = self.next().is_some();
@@ -159,13 +159,13 @@ impl<'a> Schedule<'a> {
                 // A build that has ended gives its slot back before its outputs are registered.
                 slot = slots.acquire(), if can_start => drop(slot),
             }
-            self.start_what_can();
+            self.start_ready();
         }
         self.finished.skipped.extend(self.waiting.into_keys());
         self.finished
     }
 
-    fn start_what_can(&mut self) {
+    fn start_ready(&mut self) {
         while let Some(path) = self.next() {
             let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
             let Some(Missing { derivation, purpose, .. }) = self.waiting.remove(&path) else { return };

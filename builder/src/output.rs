@@ -211,7 +211,7 @@ impl<'a> StagedOutputs<'a> {
         existing: ReplacePolicy,
         when: RegisterWhen,
     ) -> Result<BTreeMap<String, PathInfo>, OutputError> {
-        let moved = place::move_in(&self.scratch, &self.wanted, self.store, existing)?;
+        let moved = place::move_into_store(&self.scratch, &self.wanted, self.store, existing)?;
         let registrations = self.registrations();
         let registered = match existing {
             ReplacePolicy::Remove => self.store.register(registrations, when),

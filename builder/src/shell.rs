@@ -1,4 +1,4 @@
-//! A person at work where a build works: the same view, jail and environment, and a command of one's own.
+//! A session of a person in a build's view: the same view, jail and environment, and a command of one's own.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -45,7 +45,7 @@ pub struct Session<'a> {
     /// Who is in it.
     pub user: SessionUser<'a>,
     /// What is run.
-    pub wish: ShellCommand,
+    pub command: ShellCommand,
     /// The directory of a failed build, to go on in; without it, the build directory is a new one.
     pub build: Option<PathBuf>,
     /// What it reads and writes.
@@ -130,7 +130,7 @@ impl Builder {
             // Others of the machine can reach it, and only a server keeps a program from leaving set-id files there.
             plan.local.retain(|scratch| *scratch != plan.jail.cwd);
         }
-        session.wish.put_into(&mut plan);
+        session.command.put_into(&mut plan);
         let view =
             plan.session(&*self.backend, &place.work_dir, privilege, &self.options.conditions).open()?;
         Ok(view.run(Program {

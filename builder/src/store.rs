@@ -141,7 +141,7 @@ impl Store {
     /// # Errors
     /// When Nix is missing or says something that cannot be understood.
     pub fn settings(&self) -> Result<Settings, StoreError> {
-        Ok(self.adopt(Settings::ask(&self.programs)?))
+        Ok(self.remember_policy(Settings::ask(&self.programs)?))
     }
 
     /// The same in the words of Nix's configuration files.
@@ -161,10 +161,10 @@ impl Store {
         texts: &BTreeMap<String, String>,
         version: (u32, u32),
     ) -> Result<Settings, StoreError> {
-        Ok(self.adopt(Settings::of_texts(texts, version)?))
+        Ok(self.remember_policy(Settings::of_texts(texts, version)?))
     }
 
-    fn adopt(&self, settings: Settings) -> Settings {
+    fn remember_policy(&self, settings: Settings) -> Settings {
         // They stay what they were when they were first asked for.
         let _ = self.policy.set(Policy::of(&settings));
         settings

@@ -106,7 +106,7 @@ fn check(word: &str, conditions: &Conditions, provided: &BackendArguments) -> Re
     };
     provided.backend.check(conditions).map_err(|error| wrong(error.to_string(), "--backend"))?;
     if provided.wants_local() && !conditions.are_none() {
-        return Err(wrong("what is local takes no server that could do it".into(), "--scratch"));
+        return Err(wrong("local scratches have no server that could do it".into(), "--scratch"));
     }
     Ok(())
 }

@@ -139,7 +139,7 @@ fn daemon(error: &DaemonError) -> Option<String> {
         }
         DaemonError::Refused(_) => "/etc/loopbox/daemon.toml says who may use it, and for how much",
         DaemonError::Backend => "sudo has the others, or leave --backend out",
-        DaemonError::Gone => "what its log says: 'journalctl -u loopbox'",
+        DaemonError::Gone => "see its log: 'journalctl -u loopbox'",
         _ => return None,
     };
     Some(hint.into())
@@ -148,7 +148,7 @@ fn daemon(error: &DaemonError) -> Option<String> {
 fn build(error: &BuildError) -> Option<String> {
     match error {
         BuildError::OthersDirectory { path, .. } => Some(format!(
-            "'cp -r {0} COPY' makes one that is; sudo goes on in {0} itself",
+            "'cp -r {0} COPY' makes one that is; sudo can continue in {0} itself",
             output::name(path)
         )),
         _ => None,
@@ -167,10 +167,10 @@ fn setup(error: &Any) -> Option<String> {
             "'sudo loopbox build' needs no setting of Nix's; Nix 2.32 and later can do both"
         }
         (_, Some(FilesError::Changed { .. }), _) => {
-            "put it right by hand, then 'loopbox setup --undo' takes back the rest"
+            "correct it by hand, then 'loopbox setup --undo' undoes the rest"
         }
         (.., Some(ProofError::NoView(_))) => {
-            "'loopbox setup' prints what it takes; Nix's daemon has to be started anew for it"
+            "'loopbox setup' prints what is needed; Nix's daemon has to be restarted for it"
         }
         (.., Some(ProofError::NoShell)) => {
             "'extra-sandbox-paths = /bin/sh=…' in nix.conf names a static shell, such as busybox"
@@ -209,7 +209,7 @@ fn run(error: &RunError) -> Option<String> {
         RunError::ExternalNotRoot { .. } => Some(
             "'loopbox daemon', started by root, mounts for build users; 'sudo loopbox build' has build users and needs no external builder".into(),
         ),
-        RunError::NoHook(_) => Some("'loopbox setup' says what takes it; 'loopbox build' builds a derivation".into()),
+        RunError::NoHook(_) => Some("'loopbox setup' says what is needed; 'loopbox build' builds a derivation".into()),
         RunError::CannotStart(..) => None,
         #[cfg(not(target_os = "linux"))]
         RunError::NoDaemon => Some(AS_ROOT.into()),
@@ -284,7 +284,7 @@ fn open(error: &OpenError) -> Option<String> {
             Some(format!("'ls -ld {}' has to find it on this machine", output::name(source_path)))
         }
         OpenError::Case { .. } => {
-            Some("a volume that tells case holds both: 'diskutil info' says which do".into())
+            Some("a case-sensitive volume holds both: 'diskutil info' says which do".into())
         }
         _ => None,
     }
@@ -348,7 +348,7 @@ fn through_nix(error: &ThroughNixError) -> Option<String> {
             Some("'extra-experimental-features = ca-derivations' in nix.conf enables it".into())
         }
         ThroughNixError::NotLeft => {
-            Some("'sudo loopbox setup' prints what it takes; 'sudo loopbox build' needs none of it".into())
+            Some("'sudo loopbox setup' prints what is needed; 'sudo loopbox build' needs none of it".into())
         }
         ThroughNixError::TooOld { .. } => Some("nix-build builds it without loopbox".into()),
         _ => None,

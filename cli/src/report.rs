@@ -83,7 +83,7 @@ impl ReportArguments {
         }
         Err(UsageError {
             message: format!(
-                "{}: nobody sees what is asked of a view of the backend '{backend}'",
+                "{}: nothing records what is asked of a view of the backend '{backend}'",
                 self.word()
             ),
             hints: vec!["Leave out --backend.".into()],

@@ -114,7 +114,7 @@ fn limits_and_faults_that_are_none() {
     Hint: Leave out --backend.
     ");
     insta::assert_snapshot!(answer(&["run", "--scratch", "local", "--max-inodes", "9", "--", "true"]), @"
-    Error: --max-inodes: what is local takes no server that could do it
+    Error: --max-inodes: local scratches have no server that could do it
     Hint: Leave out --scratch.
     ");
     insta::assert_snapshot!(answer(&["build", "--backend", "bind", "--max-bytes", "1M", "x.drv"]), @"

@@ -150,8 +150,8 @@ impl Farm {
     ///
     /// # Errors
     /// The first entry that could not be removed.
-    pub fn take_apart(self) -> Result<(), FarmError> {
-        self.list.take_apart()
+    pub fn remove_farm(self) -> Result<(), FarmError> {
+        self.list.remove_farm()
     }
 
     /// Makes the directories between `top`, which exists, and `at`.
@@ -183,9 +183,9 @@ impl Farm {
 ///
 /// # Errors
 /// The first entry that could not be removed.
-pub fn take_apart(list: &Path) -> Result<(), FarmError> {
+pub fn remove_farm(list: &Path) -> Result<(), FarmError> {
     match List::read(list)? {
-        Some(list) => list.take_apart(),
+        Some(list) => list.remove_farm(),
         None => Ok(()),
     }
 }

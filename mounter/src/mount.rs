@@ -33,9 +33,9 @@ use crate::{MountOptions, Source, errno};
 pub use orphans::end as end_served;
 use system::Client;
 #[cfg(not(target_os = "linux"))]
-pub use system::take_away_served as end_served;
+pub use system::force_unmount_served as end_served;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use system::{by_force, take_away};
+pub(crate) use system::{by_force, force_unmount_at};
 pub use system::{force_unmount, is_nfs};
 
 /// Interval at which calls to a dead server are aborted, while processes still make new ones.

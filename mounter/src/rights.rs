@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid, setfsgid, setfsuid, setgroups};
 ///
 /// # Errors
 /// The system refuses. What has been taken on of the user's rights by then stays.
-pub fn take_on(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+pub fn set_file_credentials(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
     setgroups(&groups)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));

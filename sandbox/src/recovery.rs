@@ -239,7 +239,7 @@ impl StateDir {
 impl Leftovers {
     fn sweep(&self, farm: &Path) -> RecoveredRun {
         let mut swept = RecoveredRun { mount: None, detached: None, removed: Vec::new(), left: Vec::new() };
-        if let Err(error) = farm::take_apart(farm) {
+        if let Err(error) = farm::remove_farm(farm) {
             // What follows would go down into it, through links that may be directories' too.
             swept.left.push((farm.into(), error.to_string()));
             return swept;

@@ -276,7 +276,7 @@ impl LocalSession<'_> {
         let killer = begun.killer();
         let gone = self.provisioned.gone();
         let _stopped = gone.map(|gone| gone.on_cancel(move || killer.kill_without_server()));
-        let mut jail = match begun.until_started() {
+        let mut jail = match begun.wait_until_started() {
             Ok(jail) => jail,
             Err(error) => {
                 let error = self.explain(error, &request.spec, own_root);
@@ -294,8 +294,8 @@ impl LocalSession<'_> {
         self.provisioned.runs(&request.spec.program);
         let waited = wait(jail, cancel, stop, worthless_on_failure);
         let unmounted = Instant::now();
-        let suspicious = matches!(waited, Ok((outcome, _)) if is_suspicious(outcome));
-        let missing = if suspicious && own_root { self.missing(&request.spec) } else { None };
+        let may_lack_a_file = matches!(waited, Ok((outcome, _)) if may_lack_a_file(outcome));
+        let missing = if may_lack_a_file && own_root { self.missing(&request.spec) } else { None };
         let ViewSummary { usage, mut accesses, imposed } = self.provisioned.end()?;
         // Somebody else's directories he looks at himself.
         if !self.lent {
@@ -335,7 +335,7 @@ impl SessionError {
 }
 
 /// Whether a program may have ended so because something was not there.
-pub(crate) fn is_suspicious(outcome: ExitOutcome) -> bool {
+pub(crate) fn may_lack_a_file(outcome: ExitOutcome) -> bool {
     matches!(outcome, ExitOutcome::Exited(NOT_FOUND) | ExitOutcome::Signaled(libc::SIGABRT))
 }
 

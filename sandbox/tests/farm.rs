@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use mounter::farm::{Counts, Farm, FarmError, Reader, remove_around, take_apart};
+use mounter::farm::{Counts, Farm, FarmError, Reader, remove_around, remove_farm};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use sandbox::recovery::{Leftovers, StateDir};
@@ -95,7 +95,7 @@ fn taken_apart_it_leaves_the_source_as_it_was() {
     let before = world.source();
     let farm = world.linked();
     assert_ne!(world.source(), before, "the link counts tell of the farm");
-    farm.take_apart().unwrap();
+    farm.remove_farm().unwrap();
     assert_eq!(world.source(), before);
     assert_eq!(fs::read_dir(world.path("place")).unwrap().count(), 0);
     assert!(!world.path("list").exists());
@@ -109,10 +109,10 @@ fn a_killed_farm_is_taken_apart_by_its_list() {
     // Killed in the middle of a line.
     let list = fs::read_to_string(world.path("list")).unwrap();
     fs::write(world.path("list"), format!("{list}{{\"made\":{{\"dev")).unwrap();
-    take_apart(&world.path("list")).unwrap();
+    remove_farm(&world.path("list")).unwrap();
     assert_eq!(world.source(), before);
     assert_eq!(fs::read_dir(world.path("place")).unwrap().count(), 0);
-    take_apart(&world.path("list")).unwrap();
+    remove_farm(&world.path("list")).unwrap();
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_directory_that_the_farm_has_not_made_is_never_entered() {
     fs::rename(&share, world.path("aside")).unwrap();
     fs::create_dir(&share).unwrap();
     fs::write(share.join("precious"), "precious").unwrap();
-    let error = farm.take_apart().unwrap_err();
+    let error = farm.remove_farm().unwrap_err();
     assert!(matches!(&error, FarmError::Foreign { path } if *path == share), "{error}");
     assert_eq!(fs::read_to_string(share.join("precious")).unwrap(), "precious");
     assert!(world.path("list").exists(), "a later run tries again");
@@ -141,7 +141,7 @@ fn what_a_note_is_of_stays_as_long_as_its_farm() {
     let farm = Farm::begin(&record.farm()).unwrap();
     let remove = || record.remove(&world.path("place"));
     assert!(remove().is_err() && world.path("place").exists());
-    farm.take_apart().unwrap();
+    farm.remove_farm().unwrap();
     remove().unwrap();
     assert!(!world.path("place").exists());
 }
@@ -154,7 +154,7 @@ fn a_link_to_the_source_in_the_place_of_a_directory_is_not_followed() {
     let share = world.path("place/nix/store/linked/share");
     fs::rename(&share, world.path("aside")).unwrap();
     symlink(world.path("source"), &share).unwrap();
-    farm.take_apart().unwrap();
+    farm.remove_farm().unwrap();
     fs::remove_dir_all(world.path("aside")).unwrap();
     assert_eq!(world.source(), before);
 }
@@ -166,7 +166,7 @@ fn what_is_there_already_is_neither_hidden_nor_removed() {
     let mut farm = world.begin();
     let error = farm.file(&world.path("place"), &world.path("place/mine"), b"other", 0o444).unwrap_err();
     assert!(matches!(error, FarmError::Foreign { .. }), "{error}");
-    farm.take_apart().unwrap();
+    farm.remove_farm().unwrap();
     assert_eq!(fs::read_to_string(world.path("place/mine")).unwrap(), "mine");
 }
 
@@ -184,7 +184,7 @@ fn what_the_reader_could_write_is_not_linked() {
         let linked =
             farm.link(&world.path("place"), &world.path("place/linked"), &world.path("source"), reader);
         assert!(matches!(linked, Err(FarmError::Writable { .. })), "{why}: {linked:?}");
-        farm.take_apart().unwrap();
+        farm.remove_farm().unwrap();
     }
 }
 
@@ -202,7 +202,7 @@ fn a_deep_tree_is_linked_and_taken_apart() {
     let place = world.path("place");
     farm.link(&place, &place.join("linked"), &world.path("source"), READER).unwrap();
     assert_eq!(farm.counts().inodes, DEEP as u64 + 3);
-    farm.take_apart().unwrap();
+    farm.remove_farm().unwrap();
     assert_eq!(fs::read_dir(place).unwrap().count(), 0);
     mounter::tree::remove(&world.path("source")).unwrap();
 }
@@ -244,6 +244,6 @@ fn another_volume_is_copied_from() {
         |path: &Path| path.metadata().map(|found| (found.mode(), found.mtime(), found.mtime_nsec())).unwrap();
     assert_eq!(times(&copy), times(&source));
     assert_eq!((farm.counts().links, farm.counts().copies, farm.counts().copied_bytes), (0, 3, 11));
-    farm.take_apart().unwrap();
+    farm.remove_farm().unwrap();
     assert_eq!(fs::read_dir(memory.path()).unwrap().count(), 0);
 }

@@ -73,7 +73,7 @@ pub fn compare_builds(
     }
     let plan = builder.dry_plan(path, derivation)?;
     let probe = (!walks.is_empty()).then(|| WalkComparison::compare(&plan.view, walks));
-    Ok(collection.judge(path, registered, probe))
+    Ok(collection.into_comparison(path, registered, probe))
 }
 
 /// What is built, whose inputs have to be there.
@@ -197,7 +197,7 @@ impl Collection {
         Ok(registered)
     }
 
-    fn judge(
+    fn into_comparison(
         self,
         path: &StorePath,
         registered: BTreeMap<String, String>,

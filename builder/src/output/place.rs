@@ -28,7 +28,7 @@ pub(super) struct Moved<'a> {
 }
 
 /// Moves the outputs.
-pub(super) fn move_in<'a>(
+pub(super) fn move_into_store<'a>(
     from: &'a OwnedFd,
     outputs: &[&'a PlannedOutput],
     store: &Store,

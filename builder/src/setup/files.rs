@@ -1,4 +1,4 @@
-//! Files that are written so that each can be taken back as it was.
+//! Files that are written so that each can be restored as it was.
 
 use std::fs;
 use std::io::{self, Write};
@@ -35,7 +35,7 @@ impl File {
     }
 }
 
-/// What was written, so that it can be taken back.
+/// What was written, so that it can be undone.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -54,7 +54,7 @@ struct Written {
     sha256: String,
 }
 
-/// Files could not be written, or not be taken back.
+/// Files could not be written or restored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilesError {

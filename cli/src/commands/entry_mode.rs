@@ -22,10 +22,10 @@ pub fn host(_state: &StateDir, _path: &Path, _loopbox: &Path) -> Result<Option<M
 #[cfg(target_os = "macos")]
 pub fn host(state: &StateDir, path: &Path, loopbox: &Path) -> Result<Option<MacHost>, CommandError> {
     let host = sandbox::entry::probe::host(state, path, loopbox)?;
-    if !host.mode.loses().is_empty() {
+    if !host.mode.limitations().is_empty() {
         let (mode, best) = (host.mode, EntryMode::Chroot);
         output::tell(format_args!("note: views are entered by {mode} here; compared with {best}:"));
-        mode.loses().iter().for_each(|loss| output::tell(format_args!("note: - {loss}")));
+        mode.limitations().iter().for_each(|loss| output::tell(format_args!("note: - {loss}")));
     }
     Ok(Some(host))
 }

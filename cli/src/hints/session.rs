@@ -21,11 +21,11 @@ pub fn hint(error: &Any) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(backend))
         .or_else(|| error.downcast_ref().and_then(farm))
         .or_else(|| error.downcast_ref().and_then(session))
-        .or_else(|| no_way(error))
+        .or_else(|| no_entry_mode(error))
 }
 
 #[cfg(target_os = "macos")]
-fn no_way(error: &Any) -> Option<String> {
+fn no_entry_mode(error: &Any) -> Option<String> {
     use sandbox::entry::probe::EnterError;
     matches!(error.downcast_ref(), Some(EnterError::NoMode(_))).then(|| {
         "'sudo loopbox doctor --verify' tries all that it takes; please report what it prints".into()
@@ -33,7 +33,7 @@ fn no_way(error: &Any) -> Option<String> {
 }
 
 #[cfg(not(target_os = "macos"))]
-fn no_way(_error: &Any) -> Option<String> {
+fn no_entry_mode(_error: &Any) -> Option<String> {
     None
 }
 
@@ -117,7 +117,7 @@ fn backend(error: &BackendError) -> Option<String> {
 fn farm(error: &FarmError) -> Option<String> {
     match error {
         FarmError::Writable { .. } => Some(OTHER_BACKEND.into()),
-        FarmError::Foreign { .. } => Some("move it away, then 'loopbox clean' takes the rest".into()),
+        FarmError::Foreign { .. } => Some("move it away, then 'loopbox clean' removes the rest".into()),
         _ => None,
     }
 }

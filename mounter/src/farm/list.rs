@@ -83,7 +83,7 @@ impl List {
     }
 
     /// Removes every name on the list, the last one first, and then the list.
-    pub fn take_apart(mut self) -> Result<(), FarmError> {
+    pub fn remove_farm(mut self) -> Result<(), FarmError> {
         self.remove_names()
     }
 

@@ -53,18 +53,18 @@ fn take_steps(
     die_with_parent(channel)?;
     own_namespaces(spec.network)?;
     // The jail's own may be read-only by then, or missing.
-    let knobs = knobs().map_err(|errno| cannot_limit(errno.into()))?;
-    name_machine(spec)?;
+    let sysctls = open_sysctls().map_err(|errno| cannot_limit(errno.into()))?;
+    set_host_name(spec)?;
     let root = own_root(&place.path(), place.is_mount())?;
-    furnish(&root, request)?;
+    mount_special_file_systems(&root, request)?;
     change_root(&root, &place.path())?;
     drop(root);
     mount_special(spec)?;
     limit(&spec.limits)?;
     umask(Mode::from_bits_truncate(spec.umask));
     start_session(spec)?;
-    become_user(&spec.user, channel, &knobs)?;
-    drop(knobs);
+    become_user(&spec.user, channel, &sysctls)?;
+    drop(sysctls);
     if spec.no_new_privs && Defence::NewPrivileges.stands() {
         prctl::set_no_new_privs().map_err(|errno| JailError::NoNewPrivs { source: errno.into() })?;
     }
@@ -118,7 +118,7 @@ fn own_namespaces(network: bool) -> Result<(), JailError> {
     Ok(())
 }
 
-fn name_machine(spec: &JailSpec) -> Result<(), JailError> {
+fn set_host_name(spec: &JailSpec) -> Result<(), JailError> {
     nix::unistd::sethostname(&spec.hostname)
         .map_err(|errno| JailError::Name { name: spec.hostname.clone(), source: errno.into() })?;
     rustix::system::setdomainname(spec.domainname.as_bytes())
@@ -143,7 +143,7 @@ fn own_root(path: &Path, is_mount: bool) -> Result<OwnedFd, JailError> {
 }
 
 /// Mounts the kernel's file systems, devices and places of the machine in the root.
-fn furnish(
+fn mount_special_file_systems(
     root: &OwnedFd,
     SpawnRequest { devices, local, spec, .. }: &SpawnRequest,
 ) -> Result<(), JailError> {
@@ -190,7 +190,7 @@ fn special(kind: &str, at: &Path, data: Option<&str>) -> Result<(), JailError> {
 }
 
 /// Groups go first: in the user namespace they can no longer be changed.
-fn become_user(user: &User, mut channel: &UnixStream, knobs: &OwnedFd) -> Result<(), JailError> {
+fn become_user(user: &User, mut channel: &UnixStream, sysctls: &OwnedFd) -> Result<(), JailError> {
     let (uid, gid) = user.inside.map_or((user.uid, user.gid), |inside| (inside.uid, inside.gid));
     let failed = |errno: Errno| JailError::Ids { uid, gid, source: errno.into() };
     let groups: Vec<Gid> = user.groups.iter().map(|group| Gid::from_raw(*group)).collect();
@@ -202,7 +202,7 @@ fn become_user(user: &User, mut channel: &UnixStream, knobs: &OwnedFd) -> Result
         control::send(channel, &SetupReport::WantsIds).map_err(refused)?;
         channel.read_exact(&mut [0]).map_err(refused)?;
         if user.uid == 0 && Defence::MountNamespaces.stands() {
-            forbid_mount_namespaces(knobs).map_err(cannot_limit)?;
+            forbid_mount_namespaces(sysctls).map_err(cannot_limit)?;
         }
     }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
@@ -211,16 +211,16 @@ fn become_user(user: &User, mut channel: &UnixStream, knobs: &OwnedFd) -> Result
 }
 
 /// The machine's settings, from before the root changes.
-fn knobs() -> nix::Result<OwnedFd> {
+fn open_sysctls() -> nix::Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     nix::fcntl::open("/proc/sys", flags, Mode::empty())
 }
 
 /// Every user namespace has this setting for itself; which one is meant is decided when the name is looked up.
-fn forbid_mount_namespaces(knobs: &OwnedFd) -> io::Result<()> {
+fn forbid_mount_namespaces(sysctls: &OwnedFd) -> io::Result<()> {
     let (name, value) = MOUNT_NAMESPACES;
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    File::from(nix::fcntl::openat(knobs, name, flags, Mode::empty())?).write_all(value)
+    File::from(nix::fcntl::openat(sysctls, name, flags, Mode::empty())?).write_all(value)
 }
 
 fn cannot_limit(source: io::Error) -> JailError {

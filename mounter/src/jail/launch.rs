@@ -53,10 +53,10 @@ impl Jail {
     /// # Errors
     /// The step that failed. Nothing is left then.
     pub fn spawn(spawner: &Spawner, request: &SpawnRequest, stdio: StdioFds) -> Result<Jail, JailError> {
-        Jail::begin(spawner, request, stdio)?.until_started()
+        Jail::begin(spawner, request, stdio)?.wait_until_started()
     }
 
-    /// Starts a supervisor, which makes the jail. Meanwhile it can be killed; [`Jail::until_started`] waits for it.
+    /// Starts a supervisor, which makes the jail. Meanwhile it can be killed; [`Jail::wait_until_started`] waits for it.
     ///
     /// # Errors
     /// The step that failed. Nothing is left then.
@@ -84,7 +84,7 @@ impl Jail {
     ///
     /// # Errors
     /// The step that failed; [`JailError::SupervisorDied`] if it was killed meanwhile. Nothing is left then.
-    pub fn until_started(mut self) -> Result<Jail, JailError> {
+    pub fn wait_until_started(mut self) -> Result<Jail, JailError> {
         match self.receive()? {
             Report::Started { pid } => {
                 // It may have ended already; then there is nothing that would have to be killed.

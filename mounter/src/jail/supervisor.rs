@@ -38,13 +38,13 @@ pub(super) fn supervise(request: &SpawnRequest, task: Task, control: &UnixStream
         Err(error) => return Report::Failed(error),
     };
     let started = Program::start(request, task).and_then(|mut program| {
-        program.until_executed(&request.spec.user, &mut commands, mount.nfs())?;
+        program.wait_until_executed(&request.spec.user, &mut commands, mount.nfs())?;
         Ok(program)
     });
     let mut program = match started {
         Ok(program) => program,
         Err(error) => {
-            mount.give_up(commands.server_gone);
+            mount.unmount_unused(commands.server_gone);
             return Report::Failed(error);
         }
     };
@@ -146,7 +146,7 @@ impl Mounted {
     }
 
     /// Takes it away without a program having run.
-    fn give_up(self, server_gone: bool) {
+    fn unmount_unused(self, server_gone: bool) {
         match self {
             Mounted::Nfs(mount, _guard) if server_gone => mount.abandon(),
             mounted => drop(mounted),
@@ -195,7 +195,7 @@ impl Program {
     }
 
     /// Gives the process its users when it asks for them, until it has been executed or a step of it failed.
-    fn until_executed(
+    fn wait_until_executed(
         &mut self,
         user: &User,
         commands: &mut Commands<'_>,

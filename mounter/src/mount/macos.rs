@@ -72,7 +72,7 @@ pub(crate) fn mount(
         false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_string())),
     };
     let place = checked.map_err(|error| {
-        take_away_served(&device);
+        force_unmount_served(&device);
         failed(error)
     })?;
     Ok((place, None, Client))
@@ -166,7 +166,7 @@ pub(crate) fn wait_until_gone(place: &MountId, stop: BorrowedFd<'_>) -> Result<(
 /// Takes every NFS mount at `at` out of the tree, whatever its server and its users do.
 pub fn force_unmount(at: &Path) {
     if is_nfs(at) {
-        take_away(&resolve(at));
+        force_unmount_at(&resolve(at));
     }
 }
 
@@ -175,12 +175,12 @@ pub(crate) fn force_unmount_place(place: &MountId) {
 }
 
 /// Takes away by force what is mounted at a path of the kernel's table, and below it.
-pub(crate) fn take_away(at: &Path) {
+pub(crate) fn force_unmount_at(at: &Path) {
     by_force(&order::to_unmount(&sys::mounts(), at));
 }
 
 /// Takes away every mount of what a server that is gone had offered.
-pub fn take_away_served(device: &str) {
+pub fn force_unmount_served(device: &str) {
     for place in order::served(&sys::mounts(), device) {
         force_unmount_place(place);
     }

@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// Aborts the calls to a dead server until no process sees its mount any more.
 pub fn end(device: &str) {
     let start = Instant::now();
-    while let Some((pid, at)) = who_sees(OsStr::new(device)) {
+    while let Some((pid, at)) = find_namespace_with(OsStr::new(device)) {
         if start.elapsed() > LIMIT {
             tracing::warn!("process {pid} still waits for a server that is gone");
             return;
@@ -36,7 +36,7 @@ pub fn end(device: &str) {
 
 /// One process that has it mounted, and where: all of a jail see the same mounts, but their supervisor has it below the
 /// machine's own root.
-fn who_sees(device: &OsStr) -> Option<(u32, PathBuf)> {
+fn find_namespace_with(device: &OsStr) -> Option<(u32, PathBuf)> {
     let numbers = fs::read_dir("/proc").ok()?.flatten();
     let mut numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.find_map(|pid| mount_of(pid, device).map(|at| (pid, at)))

@@ -49,19 +49,19 @@ impl Clock {
 
     /// What has to be set so that the times are shown that a client sets. Between the last moment before a jump ahead and the
     /// first after it no time can be shown: such a time is shown after the jump.
-    pub(crate) fn meant(&self, set: &SetAttributes) -> SetAttributes {
+    pub(crate) fn unshifted(&self, set: &SetAttributes) -> SetAttributes {
         let time = |set| match set {
             SetTime::To(time) => SetTime::To(self.before_jumps(time)),
             set => set,
         };
         let has_jumped = self.has_jumped.load(Ordering::Acquire);
         match has_jumped {
-            true => self.shift.meant(&SetAttributes {
+            true => self.shift.unshifted(&SetAttributes {
                 accessed: time(set.accessed),
                 modified: time(set.modified),
                 ..*set
             }),
-            false => self.shift.meant(set),
+            false => self.shift.unshifted(set),
         }
     }
 
@@ -105,8 +105,8 @@ mod tests {
     /// What is shown of a time that a client has set.
     fn set(clock: &Clock, time: Time) -> Time {
         let set = SetAttributes { modified: SetTime::To(time), ..SetAttributes::default() };
-        let SetTime::To(meant) = clock.meant(&set).modified else { panic!("it is set") };
-        clock.shown(meant)
+        let SetTime::To(unshifted) = clock.unshifted(&set).modified else { panic!("it is set") };
+        clock.shown(unshifted)
     }
 
     #[test]

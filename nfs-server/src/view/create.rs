@@ -133,7 +133,7 @@ impl Writable<'_> {
             && nix::unistd::unlinkat(directory, name, UnlinkatFlags::NoRemoveDir).is_ok()
         {
             // Somebody may have found it by its name already.
-            self.name_went(name, identity, 1);
+            self.name_removed(name, identity, 1);
         }
     }
 

@@ -93,7 +93,7 @@ impl Writable<'_> {
         let kind =
             if new == NewNode::Directory { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
         if self.view.is_exclusive(&self.node) && nix::unistd::unlinkat(directory, name, kind).is_ok() {
-            self.name_went(name, host::identity(&stat), 1);
+            self.name_removed(name, host::identity(&stat), 1);
         }
     }
 

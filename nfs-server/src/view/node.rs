@@ -256,7 +256,7 @@ impl NodeTable {
 
     /// Forgets a file's inode number, but not its id: it is an orphan.
     pub(crate) fn forget_name(&self, node: &HostNode) {
-        self.table.write().unlist(node);
+        self.table.write().remove_from_table(node);
     }
 }
 
@@ -280,10 +280,10 @@ impl Table {
         if let Ok(found) = self.by_id.find_entry(hash, |listed| listed.id == node.id) {
             found.remove();
         }
-        self.unlist(node);
+        self.remove_from_table(node);
     }
 
-    fn unlist(&mut self, node: &HostNode) {
+    fn remove_from_table(&mut self, node: &HostNode) {
         let hash = FxBuildHasher.hash_one(node.file());
         if let Ok(found) = self.by_file.find_entry(hash, |listed| listed.id == node.id) {
             found.remove();

@@ -31,7 +31,7 @@ impl Writable<'_> {
             let _impersonation = self.impersonate(caller)?;
             nix::unistd::unlinkat(&*directory, name, UnlinkatFlags::NoRemoveDir)?;
         }
-        self.name_went(name, identity, attributes.links);
+        self.name_removed(name, identity, attributes.links);
         Ok(())
     }
 
@@ -62,7 +62,7 @@ impl Writable<'_> {
             }
             result => result?,
         }
-        self.name_went(name, identity, attributes.links);
+        self.name_removed(name, identity, attributes.links);
         Ok(())
     }
 
@@ -75,7 +75,7 @@ impl Writable<'_> {
     }
 
     /// A name was removed of a file that had `links` links.
-    pub(crate) fn name_went(&self, name: &[u8], identity: (u64, u64), links: u32) {
+    pub(crate) fn name_removed(&self, name: &[u8], identity: (u64, u64), links: u32) {
         let parent = self.node.id();
         self.view.deleted.forget(parent, name);
         self.view.dir_cache.remove(parent, name);

@@ -61,7 +61,7 @@ impl Writable<'_> {
         self.rename_on_host((&source, from), (&target, to), caller)?;
         if let Some(stat) = &replaced {
             let links = self.view.host_attributes(stat).links;
-            to_directory.name_went(to, host::identity(stat), links);
+            to_directory.name_removed(to, host::identity(stat), links);
         }
         self.name_moved(from, to_directory, to, &moved);
         let to_free_name = replaced.is_none() && self.node.id() == to_directory.node.id();

@@ -95,7 +95,7 @@ impl Writable<'_> {
         if set.size.is_some() {
             check_regular(self.view.kind(&self.node))?;
         }
-        let set = &self.view.clock.meant(set);
+        let set = &self.view.clock.unshifted(set);
         let setting = || set.mode.map(|_| self.view.setting_modes.lock());
         if let Some(file) = self.opened(set.size.is_some(), caller)? {
             let _setting = setting();

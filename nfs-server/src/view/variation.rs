@@ -56,14 +56,14 @@ impl TimeShift {
     }
 
     /// What has to be set so that the time is shown that a client sets.
-    pub(crate) fn meant(self, set: &SetAttributes) -> SetAttributes {
-        let meant = |set| match set {
+    pub(crate) fn unshifted(self, set: &SetAttributes) -> SetAttributes {
+        let unshifted = |set| match set {
             SetTime::To(time) if self.by != 0 && time >= self.from.moved(self.by) => {
                 SetTime::To(time.moved(-self.by))
             }
             set => set,
         };
-        SetAttributes { accessed: meant(set.accessed), modified: meant(set.modified), ..*set }
+        SetAttributes { accessed: unshifted(set.accessed), modified: unshifted(set.modified), ..*set }
     }
 }
 
@@ -90,8 +90,8 @@ mod tests {
             assert_eq!(shift.shown(old), old);
             for time in [shift.shown(later), old] {
                 let set = SetAttributes { modified: SetTime::To(time), ..SetAttributes::default() };
-                let SetTime::To(meant) = shift.meant(&set).modified else { panic!("it is set") };
-                assert_eq!(shift.shown(meant), time);
+                let SetTime::To(unshifted) = shift.unshifted(&set).modified else { panic!("it is set") };
+                assert_eq!(shift.shown(unshifted), time);
             }
         }
     }
@@ -100,6 +100,6 @@ mod tests {
     fn nothing_is_shown_otherwise_unless_that_is_asked_for() {
         let (opened, shift) = (Time::new(7, 3), TimeShift::new(Time::new(7, 3), ViewVariation::default()));
         let set = SetAttributes { accessed: SetTime::To(opened), ..SetAttributes::default() };
-        assert_eq!((shift.shown(opened), shift.meant(&set)), (opened, set));
+        assert_eq!((shift.shown(opened), shift.unshifted(&set)), (opened, set));
     }
 }

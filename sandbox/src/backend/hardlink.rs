@@ -92,7 +92,7 @@ impl Provisioned for HardlinkView {
 
     fn end(self: Box<Self>) -> Result<ViewSummary, BackendError> {
         let counts = self.farm.counts();
-        self.farm.take_apart()?;
+        self.farm.remove_farm()?;
         let usage = ResourceUsage {
             inodes_created: counts.inodes,
             links_made: counts.links,

@@ -192,7 +192,7 @@ impl SessionTerminal for StopNotifier {
 ///
 /// Only this thread's rights over files are his: whatever kills his processes has nothing to do with this one.
 fn remove<'a>(leftovers: impl Iterator<Item = (&'a OwnedFd, &'a String)>, peer: &Peer) -> io::Result<()> {
-    mounter::rights::take_on(peer.uid, peer.gid, &peer.groups)?;
+    mounter::rights::set_file_credentials(peer.uid, peer.gid, &peer.groups)?;
     for (directory, name) in leftovers {
         let left = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
         if let Err(error) = mounter::tree::remove(&left) {

@@ -159,7 +159,7 @@ impl DaemonSession<'_> {
         match last {
             Reply::Ended { outcome, seconds, calls, mounts, mut accesses, imposed } => {
                 accesses.add_scratches(self.spec);
-                let missing = if session::is_suspicious(outcome) { self.missing(jail) } else { None };
+                let missing = if session::may_lack_a_file(outcome) { self.missing(jail) } else { None };
                 let nfs_calls = CallCounts::from_numbers(&calls);
                 Ok(SessionOutcome {
                     outcome,

@@ -34,7 +34,7 @@ pub fn execute(
     };
     if arguments.provided.backend != sandbox::backend::BackendKind::default() {
         return Err(UsageError {
-            message: format!("only NFS views are there for {what}"),
+            message: format!("only the backend nfs can build {what}"),
             hints: vec!["Leave out --backend.".into()],
         }
         .into());

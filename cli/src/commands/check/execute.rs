@@ -82,7 +82,7 @@ impl Arguments {
         let begins = |variations: &[Variation]| match variations {
             [] => output::tell(format_args!("building {name} as it is")),
             [one] => output::tell(format_args!("building {name} with another {}", noun(*one))),
-            _ => output::tell(format_args!("building {name} with everything otherwise")),
+            _ => output::tell(format_args!("building {name} with everything varied")),
         };
         Ok(check(builder, root, &derivation, &self.vary, begins)?)
     }
@@ -115,7 +115,7 @@ fn text(builder: &Builder, checked: &Checked) -> String {
             format!("depends on several of {}, and on none of them alone", words(&checked.variations))
         }
         CheckVerdict::NotDeterministic => {
-            "depends on the clock or on chance: built as before, it comes out otherwise".into()
+            "depends on the clock or on chance: built again without a variation, it differs".into()
         }
         CheckVerdict::Fails => "cannot be built".into(),
     };

@@ -107,8 +107,8 @@ impl Arguments {
         std::fs::create_dir_all(&base)?;
         let spawner = Spawner::new(itself::program()?);
         let cancel = interrupt.cancel();
-        let surroundings = WalkContext { state: &state, spawner: &spawner, base: &base, cancel };
-        let view = compare_views(&spec, &self.backends, surroundings)?;
+        let context = WalkContext { state: &state, spawner: &spawner, base: &base, cancel };
+        let view = compare_views(&spec, &self.backends, context)?;
         Ok(ComparisonReport { derivations: Vec::new(), view: Some(view) })
     }
 }

@@ -74,6 +74,6 @@ fn entry_modes(capabilities: &MacCapabilities) -> Vec<Finding> {
     }
     let advice =
         "chroot takes a Mac whose system's files are not guarded: 'csrutil enable --without fs' in recovery";
-    let lost = Finding::other("lost without chroot", State::Missing, mode.loses().join("; "), advice);
+    let lost = Finding::other("lost without chroot", State::Missing, mode.limitations().join("; "), advice);
     vec![Finding::good(SUBJECT, format!("{mode}; {}", reasons.join("; "))), lost]
 }

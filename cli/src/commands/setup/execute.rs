@@ -35,8 +35,8 @@ const STOP: [&[&str]; 1] = [&["systemctl", "disable", "--now", "loopbox.socket"]
 const STOPPED: [&[&str]; 2] = [&["systemctl", "daemon-reload"], &NIX_DAEMON];
 
 /// What has to be done by hand where there is no systemd.
-const BY_HAND_HOOK: &str = "Start Nix's daemon anew, and run 'loopbox setup --verify'.";
-const BY_HAND: &str = "Start 'loopbox daemon' as root at every start of the machine, start Nix's daemon anew, and run 'loopbox setup --verify'.";
+const BY_HAND_HOOK: &str = "Restart Nix's daemon, and run 'loopbox setup --verify'.";
+const BY_HAND: &str = "Start 'loopbox daemon' as root at every start of the machine, restart Nix's daemon, and run 'loopbox setup --verify'.";
 
 /// A service could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     }
     need_root()?;
     if files::are_written(&files) {
-        output::tell("Everything is as it is to be; nothing was written.");
+        output::tell("Everything is set up already; nothing was written.");
     } else {
         files::write(&files, RECORD.as_ref())?;
         files.iter().for_each(|file| output::tell(format!("wrote {}", output::name(&file.path))));
@@ -137,9 +137,9 @@ fn undo(booted: bool) -> CommandResult {
     if booted {
         run_all(&STOPPED)?;
     }
-    output::tell("What was written is taken back.");
+    output::tell("What was written is undone.");
     if !booted {
-        output::tell("Start Nix's daemon anew, and stop 'loopbox daemon'.");
+        output::tell("Restart Nix's daemon, and stop 'loopbox daemon'.");
     }
     Ok(Status::Done)
 }

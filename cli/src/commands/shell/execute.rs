@@ -57,7 +57,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let (streams, stdio) = Streams::carry(None, globals.terminal.is_some())?;
     let session = Session {
         user: host.session_user(),
-        wish: arguments.wish(),
+        command: arguments.command(),
         build: arguments.keep_dir()?,
         stdio,
         terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
@@ -137,7 +137,7 @@ impl Arguments {
         })
     }
 
-    fn wish(&self) -> ShellCommand {
+    fn command(&self) -> ShellCommand {
         match &self.run {
             Some(line) => ShellCommand::Line(line.clone()),
             None if self.command.is_empty() => ShellCommand::Shell,

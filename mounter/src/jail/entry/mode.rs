@@ -27,7 +27,7 @@ impl EntryMode {
 
     /// What a build can do or see in this mode that it could not with the view as its root, a sentence each.
     #[must_use]
-    pub fn loses(self) -> &'static [&'static str] {
+    pub fn limitations(self) -> &'static [&'static str] {
         match self {
             EntryMode::Chroot => &[],
             EntryMode::Cryptex => &["the system's whole disk image is readable at /System/Cryptexes/OS"],

@@ -79,7 +79,7 @@ impl Drop for JailMounts {
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        crate::mount::take_away(&self.0);
+        crate::mount::force_unmount_at(&self.0);
     }
 }
 

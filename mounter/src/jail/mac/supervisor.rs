@@ -52,7 +52,7 @@ fn start(
     let mac = request.spec.mac.as_ref().ok_or_else(missing)?;
     let mounts = JailMounts::make(&request.root, mac)?;
     let mut program = Program::start(request, mac, task)?;
-    program.until_executed(commands)?;
+    program.wait_until_executed(commands)?;
     Ok((mounts, program))
 }
 
@@ -89,7 +89,7 @@ impl Program {
     }
 
     /// Waits until it has been executed or a step of it failed.
-    fn until_executed(&mut self, commands: &mut Commands<'_>) -> Result<(), JailError> {
+    fn wait_until_executed(&mut self, commands: &mut Commands<'_>) -> Result<(), JailError> {
         loop {
             let ready = commands.wait_for(self.channel.as_fd(), PollTimeout::NONE)?;
             if ready.kill {

@@ -33,7 +33,7 @@ impl Stage<'_> {
 fn open_sources<'a>(local: &'a Local, user: &User) -> Result<Vec<(&'a LocalPlace, OwnedFd)>, JailError> {
     let arrange = |source| JailError::Arrange { what: "take on the user's rights over files".into(), source };
     if local.as_user && !local.places.is_empty() {
-        rights::take_on(user.uid, user.gid, &user.groups).map_err(arrange)?;
+        rights::set_file_credentials(user.uid, user.gid, &user.groups).map_err(arrange)?;
     }
     let mut sources = Sources::default();
     let found = local.places.iter().map(|place| match open_source(&mut sources, place) {
@@ -43,7 +43,7 @@ fn open_sources<'a>(local: &'a Local, user: &User) -> Result<Vec<(&'a LocalPlace
     });
     let opened = found.filter_map(Result::transpose).collect();
     if local.as_user && !local.places.is_empty() {
-        rights::take_on(0, 0, &[]).map_err(arrange)?;
+        rights::set_file_credentials(0, 0, &[]).map_err(arrange)?;
     }
     opened
 }

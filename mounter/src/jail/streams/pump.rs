@@ -21,7 +21,7 @@ const AHEAD: usize = 4 << 10;
 
 /// What the program writes, to where the caller wants it. After the end, what is there already is carried still.
 pub(super) fn write(mut from: File, mut to: File, over: &PipeReader) -> io::Result<()> {
-    spare_background();
+    block_background_signals();
     let mut buffer = vec![0; CHUNK];
     let mut rest = REST;
     while rest > 0 && wait(from.as_fd(), PollFlags::POLLIN, over)? == Ready::Other {
@@ -79,7 +79,7 @@ pub(super) fn read(
 
 /// What is typed on a terminal, line by line as that gives them. Its end is typed too.
 pub(super) fn type_in(mut from: File, mut to: File, over: &PipeReader, end: Option<u8>) -> io::Result<()> {
-    spare_background();
+    block_background_signals();
     let mut buffer = vec![0; AHEAD];
     while wait(from.as_fd(), PollFlags::POLLIN, over)? == Ready::Other {
         match from.read(&mut buffer) {
@@ -144,7 +144,7 @@ fn write_all(to: &mut File, mut bytes: &[u8], over: &PipeReader) -> io::Result<(
 
 /// Who uses a terminal from the background is stopped, all of its process, unless this thread does not hear of it: then
 /// reading fails, and writing does not (tty_ioctl(4)).
-fn spare_background() {
+fn block_background_signals() {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTTIN);
     signals.add(Signal::SIGTTOU);

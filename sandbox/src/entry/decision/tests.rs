@@ -91,6 +91,6 @@ fn what_was_tried_holds_for_the_same_system_with_the_same_protection() {
 
 #[test]
 fn only_another_root_loses_nothing() {
-    let lost: Vec<usize> = MODES.iter().map(|mode| mode.loses().len()).collect();
+    let lost: Vec<usize> = MODES.iter().map(|mode| mode.limitations().len()).collect();
     assert_eq!(lost, [0, 1, 7]);
 }

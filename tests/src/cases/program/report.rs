@@ -138,7 +138,7 @@ fn a_report_needs_a_view_that_is_asked(place: &Place) {
     let ran = Loopbox::at(place).run(["run", "--report", "--backend", "bind", "--", "true"]);
     assert_eq!(
         ran.told(),
-        "Error: --report: nobody sees what is asked of a view of the backend 'bind'
+        "Error: --report: nothing records what is asked of a view of the backend 'bind'
 Hint: Leave out --backend.
 exit status 2"
     );

@@ -104,7 +104,7 @@ fn strictness_needs_a_view_that_is_asked(place: &Place) {
     let ran = Loopbox::at(place).run(["run", "--strict", "--backend", "bind", "--", "true"]);
     assert_eq!(
         ran.told(),
-        "Error: --strict: nobody sees what is asked of a view of the backend 'bind'
+        "Error: --strict: nothing records what is asked of a view of the backend 'bind'
 Hint: Leave out --backend.
 exit status 2"
     );

@@ -69,8 +69,8 @@ fn a_machine_is_set_up_and_back(place: &Place) {
     let good = ran.stdout.matches("good: Nix has built /nix/store/").count();
     assert_eq!(good, 2, "{}", ran.stdout);
     for expected in [
-        "Everything is as it is to be; nothing was written.",
-        "What was written is taken back.",
+        "Everything is set up already; nothing was written.",
+        "What was written is undone.",
         "there is nothing to undo",
         "# \"/tmp/managed/nix.conf\" is written by another program, which has to write:",
         "Error: \"/tmp/managed/nix.conf\" is a link",
