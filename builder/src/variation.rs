@@ -1,4 +1,4 @@
-//! What may be otherwise in a build than in others, to find out what its outputs depend on.
+//! What can be varied in a build, to find out what its outputs depend on.
 
 use std::borrow::Cow;
 use std::fmt;

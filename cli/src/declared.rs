@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use builder::store::Store;
 use builder::store_path::StorePath;
 use sandbox::Scratches;
-use sandbox::command::{Bind, Declaration, Request};
+use sandbox::command::{BindSpec, Declaration, Request};
 use sandbox::conditions::Conditions;
 use sandbox::view::{Access, Entry, Owner};
 
@@ -18,10 +18,10 @@ pub struct DeclaredArguments {
     /// Show a host file or directory, read-only; at the same path unless another is given. What changes on the host is
     /// seen within a second or when a file is opened; store paths are taken to never change
     #[arg(long, value_name = "SRC[:AT]")]
-    ro: Vec<Bind>,
+    ro: Vec<BindSpec>,
     /// Show a host file or directory that the command may write
     #[arg(long, value_name = "SRC[:AT]")]
-    rw: Vec<Bind>,
+    rw: Vec<BindSpec>,
     /// Show a path of the Nix store and all that it needs
     #[arg(long, value_name = "PATH")]
     closure: Vec<PathBuf>,

@@ -25,7 +25,7 @@ use crate::local::Scratches;
 use crate::program::{self, ShowError};
 use crate::server::Rights;
 
-pub use bind::Bind;
+pub use bind::BindSpec;
 pub use declaration::{Declaration, DeclarationError};
 
 /// The name of the machine that a command sees if nothing is said.

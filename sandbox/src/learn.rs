@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nfs_server::view::Entry;
 
 use crate::access::{Accesses, PathList};
-use crate::command::{Bind, Command, Declaration};
+use crate::command::{BindSpec, Command, Declaration};
 
 pub use secrets::Secrets;
 use tree::{Tree, WholeDirs};
@@ -35,7 +35,7 @@ type UsedPaths = BTreeMap<PathBuf, Metadata>;
 
 /// What decides about a view besides what was used.
 #[derive(Debug)]
-pub struct Rules<'a> {
+pub struct LearnRules<'a> {
     /// Where nothing changes while it exists: the Nix store.
     pub immutable: &'a Path,
     /// Directories that are never shown whole.
@@ -47,7 +47,7 @@ pub struct Rules<'a> {
 impl LearnedView {
     /// From what a command found in a view with the whole machine in it.
     #[must_use]
-    pub fn of(command: &Command, accesses: &Accesses, rules: &Rules<'_>) -> LearnedView {
+    pub fn of(command: &Command, accesses: &Accesses, rules: &LearnRules<'_>) -> LearnedView {
         let PathList { paths, incomplete } = accesses.found();
         let own = own(command);
         let is_own = |path: &Path| path.ancestors().any(|above| own.contains(above));
@@ -67,7 +67,7 @@ fn own(command: &Command) -> BTreeSet<&Path> {
     own.filter(|at| !machine.contains(at)).collect()
 }
 
-fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_>) -> LearnedView {
+fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &LearnRules<'_>) -> LearnedView {
     let (fixed, rest): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
         used.into_iter().partition(|path| path.starts_with(rules.immutable));
     // Some have gone since.
@@ -92,12 +92,12 @@ fn of_used(used: BTreeSet<PathBuf>, listed: &BTreeSet<PathBuf>, rules: &Rules<'_
     let mut view = Declaration {
         with,
         closure: closure.into_iter().collect(),
-        ro: whole.iter().cloned().map(Bind::same).collect(),
+        ro: whole.iter().cloned().map(BindSpec::same).collect(),
         ..Declaration::default()
     };
     for path in alone {
         match &rest[&path] {
-            found if !found.is_dir() => view.ro.push(Bind::same(path)),
+            found if !found.is_dir() => view.ro.push(BindSpec::same(path)),
             found if tree::needs_words(&path, found, [&single, &whole]) => view.dir.push(path),
             _ => {}
         }

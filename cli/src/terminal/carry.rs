@@ -34,7 +34,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 const SIGNALS: [i32; 6] = [SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH];
 
 /// Both terminals, and what is on its way between them.
-pub(super) struct Carrier {
+pub(super) struct TerminalRelay {
     streams: Streams,
     /// The outer end of the worker's terminal; it never blocks.
     inner: File,
@@ -59,8 +59,8 @@ struct Ready {
     signals: bool,
 }
 
-impl Carrier {
-    pub fn new(streams: Streams, inner: OwnedFd, worker: UnixStream) -> io::Result<Carrier> {
+impl TerminalRelay {
+    pub fn new(streams: Streams, inner: OwnedFd, worker: UnixStream) -> io::Result<TerminalRelay> {
         let (read, write) = UnixStream::pair()?;
         let signals = SignalDelivery::with_pipe(read, write, SignalOnly, SIGNALS)?;
         rustix::io::ioctl_fionbio(&inner, true)?;
@@ -68,7 +68,7 @@ impl Carrier {
         let mut blocked = SigSet::empty();
         blocked.add(Signal::SIGTTOU);
         blocked.thread_block()?;
-        Ok(Carrier {
+        Ok(TerminalRelay {
             streams,
             inner: File::from(inner),
             worker,
@@ -261,7 +261,7 @@ impl Carrier {
     }
 }
 
-impl Drop for Carrier {
+impl Drop for TerminalRelay {
     fn drop(&mut self) {
         self.restore();
     }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use defences::Defence;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use super::carry::Carrier;
+use super::carry::TerminalRelay;
 use super::streams::Streams;
 use super::{TerminalError, WORD, WorkerTerminal, fit, open_terminal};
 use crate::exit::Status;
@@ -31,10 +31,10 @@ pub fn run(worker: Option<&WorkerTerminal>) -> Result<Option<Status>, TerminalEr
     fit(&outer, io::stdin());
     let (ours, theirs) = UnixStream::pair()?;
     // The signals are watched before there is somebody to pass them on to.
-    let carrier = Carrier::new(streams, outer, ours)?;
+    let relay = TerminalRelay::new(streams, outer, ours)?;
     let worker = start(streams, &inner, &theirs)?;
     drop((inner, theirs));
-    Ok(Some(carrier.carry(worker)?))
+    Ok(Some(relay.carry(worker)?))
 }
 
 /// In a process group of its own: what the person's terminal sends is the front's to pass on.

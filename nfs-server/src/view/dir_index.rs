@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use siphasher::sip::SipHasher13;
 
 use super::attributes::Time;
-use super::node::{Name, NodeId};
+use super::node::{EntryName, NodeId};
 
 /// Cookies of host names start here; lower ones are for `.`, `..` and declared names.
 pub(crate) const FIRST_COOKIE: u64 = 1 << 32;
@@ -223,7 +223,7 @@ impl Changing {
         }
     }
 
-    fn add(&mut self, name: impl Name, node: Option<NodeId>) {
+    fn add(&mut self, name: impl EntryName, node: Option<NodeId>) {
         if let Some(cookie) = self.by_name.get(name.as_ref()) {
             if let Some(known) = self.by_cookie.get_mut(cookie) {
                 known.node = node;

@@ -11,7 +11,7 @@ use super::blocking::Blocking;
 use super::dir_index::{CachedName, DirIndex};
 use super::error::Error;
 use super::host;
-use super::node::{Name, Node, NodeId};
+use super::node::{EntryName, Node, NodeId};
 use super::phantom::leads_on;
 use super::tree::{HostEntry, NodeKind};
 use super::{View, declared};
@@ -65,7 +65,11 @@ impl View {
     }
 
     /// Looks up a name on the host.
-    pub(crate) fn stat_child(&self, directory: &Node, name: impl Name) -> Result<(Node, Attributes), Error> {
+    pub(crate) fn stat_child(
+        &self,
+        directory: &Node,
+        name: impl EntryName,
+    ) -> Result<(Node, Attributes), Error> {
         let holder = self.directory(directory.id())?;
         let stat = host::stat(&*holder, name.as_ref())?;
         if self.host_entry(directory).is_some_and(HostEntry::is_phantom)

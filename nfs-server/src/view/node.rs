@@ -55,9 +55,9 @@ pub(crate) struct Location {
 }
 
 /// A name that is copied only when it is kept, and shared where it is kept already.
-pub(crate) trait Name: AsRef<[u8]> + Into<Arc<[u8]>> {}
+pub(crate) trait EntryName: AsRef<[u8]> + Into<Arc<[u8]>> {}
 
-impl<N: AsRef<[u8]> + Into<Arc<[u8]>>> Name for N {}
+impl<N: AsRef<[u8]> + Into<Arc<[u8]>>> EntryName for N {}
 
 struct NodeState {
     /// One place of a directory; of a file as many as there are links known. Most have one: it lies in here.
@@ -125,7 +125,7 @@ impl HostNode {
         self.state.lock().locations.clone()
     }
 
-    pub(crate) fn add_location(&self, parent: NodeId, name: impl Name) {
+    pub(crate) fn add_location(&self, parent: NodeId, name: impl EntryName) {
         let mut state = self.state.lock();
         if state.locations.iter().any(|place| place.is(parent, name.as_ref())) {
             return;
@@ -199,7 +199,7 @@ impl NodeTable {
         &self,
         host_entry: usize,
         parent: NodeId,
-        name: impl Name,
+        name: impl EntryName,
         (device, inode): (u64, u64),
         attributes: &Attributes,
     ) -> Result<Arc<HostNode>, Error> {

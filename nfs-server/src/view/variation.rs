@@ -1,4 +1,4 @@
-//! What a view may show otherwise than it is, to find out what depends on it: the order of names, inode numbers, times.
+//! What a view may vary, to find out what depends on it: the order of names, inode numbers, times.
 
 use std::time::Duration;
 

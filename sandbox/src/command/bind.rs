@@ -14,7 +14,7 @@ use super::without_slash;
 /// A host path and its place in the view. As JSON, a path alone is both.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "Form", into = "Form")]
-pub struct Bind {
+pub struct BindSpec {
     /// The host path.
     pub source: PathBuf,
     /// The place in the view.
@@ -33,17 +33,17 @@ enum Form {
     },
 }
 
-impl From<Form> for Bind {
-    fn from(form: Form) -> Bind {
+impl From<Form> for BindSpec {
+    fn from(form: Form) -> BindSpec {
         match form {
-            Form::Same(path) => Bind::same(path),
-            Form::Elsewhere { source, at } => Bind { source, at },
+            Form::Same(path) => BindSpec::same(path),
+            Form::Elsewhere { source, at } => BindSpec { source, at },
         }
     }
 }
 
-impl From<Bind> for Form {
-    fn from(bind: Bind) -> Form {
+impl From<BindSpec> for Form {
+    fn from(bind: BindSpec) -> Form {
         if bind.is_same() {
             return Form::Same(bind.at);
         }
@@ -51,21 +51,21 @@ impl From<Bind> for Form {
     }
 }
 
-impl FromStr for Bind {
+impl FromStr for BindSpec {
     type Err = Infallible;
 
     /// What follows the last colon is the place, so a host path with a colon needs a place after it.
-    fn from_str(word: &str) -> Result<Bind, Infallible> {
+    fn from_str(word: &str) -> Result<BindSpec, Infallible> {
         let (source, at) = word.rsplit_once(':').unwrap_or((word, word));
-        Ok(Bind { source: without_slash(source.as_ref()), at: without_slash(at.as_ref()) })
+        Ok(BindSpec { source: without_slash(source.as_ref()), at: without_slash(at.as_ref()) })
     }
 }
 
-impl Bind {
+impl BindSpec {
     /// A host path that is shown at its own place.
     #[must_use]
-    pub fn same(path: PathBuf) -> Bind {
-        Bind { source: path.clone(), at: path }
+    pub fn same(path: PathBuf) -> BindSpec {
+        BindSpec { source: path.clone(), at: path }
     }
 
     /// Whether it is shown at its own place.
@@ -95,10 +95,10 @@ impl Bind {
 
 #[cfg(test)]
 mod tests {
-    use super::Bind;
+    use super::BindSpec;
 
     fn read(word: &str) -> (String, String) {
-        let bind: Bind = word.parse().unwrap();
+        let bind: BindSpec = word.parse().unwrap();
         (bind.source.display().to_string(), bind.at.display().to_string())
     }
 
@@ -115,12 +115,12 @@ mod tests {
     #[test]
     fn a_bind_is_read_again_from_its_word_and_from_json() {
         for word in ["/a", "/a:/b", "/a:b:/a:b", "/a:b:/c"] {
-            let bind: Bind = word.parse().unwrap();
+            let bind: BindSpec = word.parse().unwrap();
             assert_eq!(bind.word(), word);
             let json = serde_json::to_string(&bind).unwrap();
-            assert_eq!(serde_json::from_str::<Bind>(&json).unwrap(), bind, "{json}");
+            assert_eq!(serde_json::from_str::<BindSpec>(&json).unwrap(), bind, "{json}");
         }
-        assert_eq!(serde_json::to_string(&"/a".parse::<Bind>().unwrap()).unwrap(), r#""/a""#);
+        assert_eq!(serde_json::to_string(&"/a".parse::<BindSpec>().unwrap()).unwrap(), r#""/a""#);
     }
 
     #[test]

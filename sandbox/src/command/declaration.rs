@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nfs_server::view::{Access, Entry, path_text};
 use serde::{Deserialize, Serialize};
 
-use super::Bind;
+use super::BindSpec;
 
 /// The version of the form that a declaration has as JSON: it grows when a field is taken away or means something else.
 pub const VERSION: u32 = 1;
@@ -26,10 +26,10 @@ pub struct Declaration {
     pub closure: Vec<PathBuf>,
     /// What is shown read-only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ro: Vec<Bind>,
+    pub ro: Vec<BindSpec>,
     /// What the command may write.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rw: Vec<Bind>,
+    pub rw: Vec<BindSpec>,
     /// Empty directories that it may write.
     #[serde(with = "path_text::all", skip_serializing_if = "Vec::is_empty")]
     pub tmpfs: Vec<PathBuf>,
@@ -168,9 +168,9 @@ impl Declaration {
 
     /// Leaves out what lies in something that is shown whole, and sorts the rest.
     pub fn fold(&mut self) {
-        let shown: Vec<Bind> = self.ro.iter().chain(&self.rw).cloned().collect();
+        let shown: Vec<BindSpec> = self.ro.iter().chain(&self.rw).cloned().collect();
         let is_inside = |at: &Path| shown.iter().any(|shown| at != shown.at && at.starts_with(&shown.at));
-        let writable: Vec<Bind> = self.rw.clone();
+        let writable: Vec<BindSpec> = self.rw.clone();
         self.ro.retain(|bind| !is_inside(&bind.at) && writable.iter().all(|other| other.at != bind.at));
         self.dir.retain(|at| !is_inside(at) && shown.iter().all(|shown| shown.at != *at));
         self.with.retain(|at| !is_inside(at));
@@ -186,8 +186,9 @@ impl Declaration {
         let paths = |flag, paths: &[PathBuf]| -> Vec<_> {
             paths.iter().map(|path| (flag, Some(path.clone().into_os_string()))).collect()
         };
-        let binds =
-            |flag, binds: &[Bind]| -> Vec<_> { binds.iter().map(|bind| (flag, Some(bind.word()))).collect() };
+        let binds = |flag, binds: &[BindSpec]| -> Vec<_> {
+            binds.iter().map(|bind| (flag, Some(bind.word()))).collect()
+        };
         let env = self.env.iter().map(|word| ("--env", Some(word.clone()))).collect();
         let all = [
             paths("--with", &self.with),
@@ -270,8 +271,8 @@ mod tests {
         Declaration {
             with: vec!["/usr/bin/git".into()],
             closure: vec!["/nix/store/a".into()],
-            ro: vec![Bind::same("/etc/gitconfig".into()), "/a:/b".parse().unwrap()],
-            rw: vec![Bind::same("/src".into())],
+            ro: vec![BindSpec::same("/etc/gitconfig".into()), "/a:/b".parse().unwrap()],
+            rw: vec![BindSpec::same("/src".into())],
             tmpfs: vec!["/var/tmp".into()],
             dir: vec![OsString::from_vec(b"/home/\xff".to_vec()).into()],
             env: vec!["A=1".into(), "B".into()],
@@ -319,7 +320,7 @@ mod tests {
     fn the_later_of_two_counts() {
         let mut one = all();
         one.extend(Declaration {
-            ro: vec![Bind::same("/etc/gitconfig".into()), Bind::same("/c".into())],
+            ro: vec![BindSpec::same("/etc/gitconfig".into()), BindSpec::same("/c".into())],
             env: vec!["A=2".into(), "C".into()],
             chdir: Some("/".into()),
             ..Declaration::default()
@@ -331,7 +332,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_something_that_is_shown_is_not_shown_twice() {
-        let same = |path: &str| Bind::same(path.into());
+        let same = |path: &str| BindSpec::same(path.into());
         let mut declaration = Declaration {
             with: vec!["/b/program".into(), "/a/program".into()],
             ro: vec![same("/c"), same("/a/file"), same("/a"), same("/w")],

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Rules, UsedPaths};
+use super::{LearnRules, UsedPaths};
 
 /// The most that a directory may have below it to be shown whole, each name counted.
 const WHOLE_MAX: usize = 20_000;
@@ -48,7 +48,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Decides for each directory, from the root down.
-    pub(super) fn whole_dirs(&self, rules: &Rules<'_>) -> WholeDirs {
+    pub(super) fn whole_dirs(&self, rules: &LearnRules<'_>) -> WholeDirs {
         let mut found = WholeDirs { whole: BTreeSet::new(), in_part: Vec::new() };
         for (directory, used) in &self.files {
             if directory.ancestors().any(|above| found.whole.contains(above))
@@ -80,14 +80,14 @@ impl<'a> Tree<'a> {
 }
 
 /// Whether a directory is no place where a bit of everything is.
-fn may_be_whole(directory: &Path, rules: &Rules<'_>) -> bool {
+fn may_be_whole(directory: &Path, rules: &LearnRules<'_>) -> bool {
     let depth = directory.components().count() - 1;
     let is_real = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
     is_real && depth >= DEPTH_MIN && rules.homes.iter().all(|home| !home.starts_with(directory))
 }
 
 /// Whether no more than so many names are below, or so many files if the directories among them do not count, and no secret.
-fn holds_at_most(directory: &Path, most: usize, count_directories: bool, rules: &Rules<'_>) -> bool {
+fn holds_at_most(directory: &Path, most: usize, count_directories: bool, rules: &LearnRules<'_>) -> bool {
     let mut pending = vec![directory.to_path_buf()];
     let mut count = 0;
     while let Some(at) = pending.pop() {
@@ -149,7 +149,7 @@ mod tests {
         fn learn(&self, used: &[&str], listed: &[&str]) -> [Vec<String>; 3] {
             let top = self.directory.path();
             let home = [top.join("home")];
-            let rules = Rules { immutable: &top.join("store"), homes: &home, secrets: &self.secrets };
+            let rules = LearnRules { immutable: &top.join("store"), homes: &home, secrets: &self.secrets };
             let paths = |names: &[&str]| names.iter().map(|name| top.join(name)).collect();
             let mut all: BTreeSet<PathBuf> = paths(used);
             for path in all.clone() {

@@ -8,7 +8,7 @@ use goblin::strtab::Strtab;
 
 /// The part of an ELF file that its loader acts on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Object {
+pub(super) struct ElfObject {
     /// Machine, class and byte order: a loader skips libraries of another kind.
     pub(super) kind: (u16, u8, u8),
     /// `PT_INTERP`.
@@ -29,15 +29,15 @@ pub(super) fn is_elf(contents: &[u8]) -> bool {
 }
 
 /// Reads headers and the dynamic section, nothing else of the file.
-pub(super) fn parse(contents: &[u8]) -> goblin::error::Result<Object> {
+pub(super) fn parse(contents: &[u8]) -> goblin::error::Result<ElfObject> {
     let header: Header = goblin::elf::Elf::parse_header(contents)?;
     let context = Ctx::new(header.container()?, header.endianness()?);
     let offset = usize::try_from(header.e_phoff).unwrap_or(usize::MAX);
     let segments = ProgramHeader::parse(contents, offset, header.e_phnum.into(), context)?;
-    let mut object = Object {
+    let mut object = ElfObject {
         kind: (header.e_machine, header.e_ident[4], header.e_ident[5]),
         loader: loader(contents, &segments),
-        ..Object::default()
+        ..ElfObject::default()
     };
     if let Some(dynamic) = Dynamic::parse(contents, &segments, context)? {
         let strings = Strtab::parse(contents, dynamic.info.strtab, dynamic.info.strsz, 0)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nfs_server::view::{FileType, View};
 
 /// A tree of files, symbolic links followed inside it.
-pub(super) trait Files {
+pub(super) trait FileSource {
     /// The path of a regular file without symbolic links, if there is such a file.
     fn resolve(&self, path: &Path) -> Option<PathBuf>;
 
@@ -25,7 +25,7 @@ const READ_MAX: u64 = 2 << 30;
 /// This machine's own files.
 pub(super) struct Host;
 
-impl Files for Host {
+impl FileSource for Host {
     fn resolve(&self, path: &Path) -> Option<PathBuf> {
         path.canonicalize().ok().filter(|path| path.is_file())
     }
@@ -46,7 +46,7 @@ impl Files for Host {
     }
 }
 
-impl Files for View {
+impl FileSource for View {
     fn resolve(&self, path: &Path) -> Option<PathBuf> {
         self.find(path)
             .ok()

@@ -9,7 +9,7 @@ const CACHED: [&str; 2] = ["/usr/lib/", "/System/"];
 
 /// The part of a Mach-O file that its loader acts on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Object {
+pub(super) struct MachObject {
     /// `LC_LOAD_DYLINKER`.
     pub(super) loader: Option<String>,
     /// Names of libraries, with `@rpath` and its like in them.
@@ -30,7 +30,7 @@ pub(super) fn is_cached(library: &str) -> bool {
 }
 
 /// Reads the load commands; of a file of many architectures, those of the first, since all name the same files.
-pub(super) fn parse(contents: &[u8]) -> goblin::error::Result<Object> {
+pub(super) fn parse(contents: &[u8]) -> goblin::error::Result<MachObject> {
     match Mach::parse(contents)? {
         Mach::Binary(binary) => Ok(read(contents, &binary)),
         Mach::Fat(binaries) => match binaries.get(0)? {
@@ -39,12 +39,12 @@ pub(super) fn parse(contents: &[u8]) -> goblin::error::Result<Object> {
                     binaries.iter_arches().next().and_then(Result::ok).map_or(0, |arch| arch.offset as usize);
                 Ok(read(contents.get(start..).unwrap_or_default(), &binary))
             }
-            SingleArch::Archive(_) => Ok(Object::default()),
+            SingleArch::Archive(_) => Ok(MachObject::default()),
         },
     }
 }
 
-fn read(contents: &[u8], binary: &MachO<'_>) -> Object {
+fn read(contents: &[u8], binary: &MachO<'_>) -> MachObject {
     let loader = binary.load_commands.iter().find_map(|command| match command.command {
         CommandVariant::LoadDylinker(loader) => {
             let rest = contents.get(command.offset.checked_add(loader.name as usize)?..)?;
@@ -52,7 +52,7 @@ fn read(contents: &[u8], binary: &MachO<'_>) -> Object {
         }
         _ => None,
     });
-    Object {
+    MachObject {
         loader,
         // The first is the file itself.
         libraries: binary.libs.iter().skip(1).map(|library| (*library).to_owned()).collect(),

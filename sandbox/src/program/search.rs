@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::cache;
-use super::elf::{self, Object};
-use super::files::Files;
+use super::elf::{self, ElfObject};
+use super::files::FileSource;
 
 /// The index of glibc's loader.
 pub(crate) const CACHE: &str = "/etc/ld.so.cache";
@@ -27,13 +27,13 @@ const DEFAULT: [&str; 11] = [
 /// One search: what it depends on beside the library's name.
 pub(super) struct Search<'a> {
     /// The tree.
-    pub(super) files: &'a dyn Files,
+    pub(super) files: &'a dyn FileSource,
     /// `LD_LIBRARY_PATH`.
     pub(super) library_path: &'a [PathBuf],
     /// The index, empty if there is none.
     pub(super) cache: &'a [u8],
     /// The object that needs the library, and the directory it is in.
-    pub(super) object: &'a Object,
+    pub(super) object: &'a ElfObject,
     /// That directory.
     pub(super) origin: &'a Path,
     /// `DT_RPATH` of the objects that led here, their `$ORIGIN` replaced.

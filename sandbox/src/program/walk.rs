@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::ProgramError;
-use super::files::Files;
+use super::files::FileSource;
 use super::search::{CACHE, Search};
 use super::{elf, macho, script};
 
@@ -15,7 +15,7 @@ const OBJECTS_MAX: usize = 4096;
 
 /// Looks for what a program needs, in one tree of files.
 pub(super) struct LibraryWalk<'a> {
-    files: &'a dyn Files,
+    files: &'a dyn FileSource,
     search_path: Vec<PathBuf>,
     library_path: Vec<PathBuf>,
     cache: Vec<u8>,
@@ -39,7 +39,7 @@ struct Pending {
 
 impl<'a> LibraryWalk<'a> {
     pub(super) fn new(
-        files: &'a dyn Files,
+        files: &'a dyn FileSource,
         search_path: Vec<PathBuf>,
         library_path: Vec<PathBuf>,
     ) -> LibraryWalk<'a> {
@@ -170,7 +170,7 @@ impl<'a> LibraryWalk<'a> {
     }
 
     /// A program of another architecture is refused by the kernel with an error that says little.
-    fn foreign(&self, path: &Path, object: &elf::Object) -> Result<(), ProgramError> {
+    fn foreign(&self, path: &Path, object: &elf::ElfObject) -> Result<(), ProgramError> {
         match object.kind.0 {
             goblin::elf::header::EM_X86_64 | goblin::elf::header::EM_386 if cfg!(target_arch = "x86_64") => {
                 Ok(())

@@ -1,4 +1,4 @@
-//! Notes are written, read back, swept and kept.
+//! Run records are written, read back, swept and kept.
 
 use std::fs;
 use std::path::Path;

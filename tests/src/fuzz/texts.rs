@@ -10,7 +10,7 @@ use anyhow::Result;
 use builder::build_hook::Connection;
 use builder::external::Description;
 use nfs_server::view::ViewSpec;
-use sandbox::command::{Bind, Declaration};
+use sandbox::command::{BindSpec, Declaration};
 use sandbox::conditions::Fault;
 use sandbox::daemon::Policy;
 
@@ -148,8 +148,8 @@ fn fault(_: &Path, input: &[u8]) -> Option<bool> {
 }
 
 fn bind(_: &Path, input: &[u8]) -> Option<bool> {
-    let Ok(bind) = std::str::from_utf8(input).ok()?.parse::<Bind>();
-    let again = bind.word().to_str()?.parse::<Bind>();
+    let Ok(bind) = std::str::from_utf8(input).ok()?.parse::<BindSpec>();
+    let again = bind.word().to_str()?.parse::<BindSpec>();
     Some(again == Ok(bind))
 }
 

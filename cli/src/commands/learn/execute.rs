@@ -10,8 +10,8 @@ use nix::unistd::{Uid, User};
 use sandbox::Scratches;
 use sandbox::access::Recording;
 use sandbox::backend::BackendKind;
-use sandbox::command::{Bind, Declaration, Request};
-use sandbox::learn::{LearnedView, Rules, Secrets};
+use sandbox::command::{BindSpec, Declaration, Request};
+use sandbox::learn::{LearnRules, LearnedView, Secrets};
 
 use super::Arguments;
 use super::closure::roots;
@@ -53,7 +53,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     };
     let learnt = ended_command.ended.as_ref().ok().map(|ended| {
         let homes = homes(request.user.uid);
-        let rules = Rules { immutable: &request.immutable, homes: &homes, secrets: &secrets };
+        let rules = LearnRules { immutable: &request.immutable, homes: &homes, secrets: &secrets };
         LearnedView::of(&ended_command.command, &ended.accesses, &rules)
     });
     let status = ended_command.status()?;
@@ -79,7 +79,7 @@ impl Arguments {
         let LearnedView { view: mut found, secrets, in_part, incomplete } = learnt;
         let (roots, rest) = roots(&Store::from_environment(), &found.closure)?;
         found.closure = roots;
-        found.ro.extend(rest.into_iter().map(Bind::same));
+        found.ro.extend(rest.into_iter().map(BindSpec::same));
         view.extend(found);
         view.fold();
         match self.output.as_ref().or(self.update.as_ref()) {
@@ -149,7 +149,7 @@ fn count(view: &Declaration) -> String {
         1 => Some(format!("1 {one}")),
         count => Some(format!("{count} {many}")),
     };
-    let is_directory = |bind: &&Bind| bind.source.is_dir() && !bind.source.is_symlink();
+    let is_directory = |bind: &&BindSpec| bind.source.is_dir() && !bind.source.is_symlink();
     let directories = view.ro.iter().filter(is_directory).count();
     let parts = [
         counted(view.with.len(), "program with its libraries", "programs with their libraries"),

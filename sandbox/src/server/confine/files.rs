@@ -12,17 +12,17 @@ use nfs_server::view::{Access, Entry, ViewSpec};
 use rustix::fs::{FileType, Mode, OFlags};
 
 /// Rules that are not in force yet.
-pub(super) struct Rules(Option<RulesetCreated>);
+pub(super) struct LandlockRules(Option<RulesetCreated>);
 
-impl Rules {
+impl LandlockRules {
     /// Those of a view. None on a kernel without landlock, or with its first version (Linux 5.13), which lets nobody move a
     /// file from one directory to another.
-    pub fn of(view: &ViewSpec) -> io::Result<Rules> {
+    pub fn of(view: &ViewSpec) -> io::Result<LandlockRules> {
         if !can_move_files() {
             tracing::debug!(
                 "this kernel cannot restrict the view's server to the files of the view (landlock)"
             );
-            return Ok(Rules(None));
+            return Ok(LandlockRules(None));
         }
         let mut rules = ruleset().map_err(io::Error::other)?;
         for entry in &view.entries {
@@ -38,7 +38,7 @@ impl Rules {
                 None => rules,
             };
         }
-        Ok(Rules(Some(rules)))
+        Ok(LandlockRules(Some(rules)))
     }
 
     /// Puts them in force, for good.

@@ -35,11 +35,11 @@ pub(super) fn become_user(rights: &Rights) -> Result<(), ConfineError> {
 }
 
 /// The rules for the files of a view.
-pub(super) struct Files(files::Rules);
+pub(super) struct Files(files::LandlockRules);
 
 impl Files {
     pub fn of(view: &ViewSpec) -> Result<Files, ConfineError> {
-        files::Rules::of(view).map(Files).map_err(step("make rules for the files of the view"))
+        files::LandlockRules::of(view).map(Files).map_err(step("make rules for the files of the view"))
     }
 
     pub fn restrict(self) -> Result<(), ConfineError> {
