@@ -1,12 +1,22 @@
 //! Identifies a process by pid and start time together, since pids are reused.
 
 #[cfg(target_os = "linux")]
-use std::fs;
+use std::fs::File;
+#[cfg(target_os = "linux")]
+use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(not(target_os = "linux"))]
 use crate::jail::start_time;
+
+/// What such a text usually fits in, in bytes.
+#[cfg(target_os = "linux")]
+const TABLE: usize = 4 << 10;
+
+/// The most that is read of one, in bytes.
+#[cfg(target_os = "linux")]
+const TABLES_MAX: u64 = 1 << 20;
 
 /// Identifies a process until the machine is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +56,7 @@ impl Process {
 
 #[cfg(target_os = "linux")]
 fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = proc_table(pid, "stat").ok()?;
     // The second field is the program's name in parentheses, and may itself hold spaces and parentheses. The
     // state follows it; a zombie has ended.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
@@ -55,6 +65,18 @@ fn start_time(pid: u32) -> Option<u64> {
     }
     // The start time is the 22nd field, the state the third.
     fields.nth(18)?.parse().ok()
+}
+
+/// A text about a process, by its name in `/proc/PID` (proc(5)). These have no size by which std could read one at once: it would ask
+/// for 32 bytes, then for twice as many, and so on.
+///
+/// # Errors
+/// Those of open(2) and read(2): the process has ended, say.
+#[cfg(target_os = "linux")]
+pub fn proc_table(pid: u32, name: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(TABLE);
+    File::open(format!("/proc/{pid}/{name}"))?.take(TABLES_MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Whether a process has this number, be it the one that is meant or a later one.

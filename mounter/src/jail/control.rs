@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 #[cfg(target_os = "linux")]
 use std::os::fd::{BorrowedFd, OwnedFd};
+#[cfg(target_os = "linux")]
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::child::ExitOutcome;
 /// The longest message, in bytes: a specification carries arguments and environment, for which Linux has a limit of
 /// a quarter of the stack, 6 MiB at most; JSON needs up to six bytes for one.
 const MESSAGE_MAX: u64 = 64 << 20;
+
+/// As much of a message is read at once, in bytes; more of it is not believed before it comes.
+const BUFFER: u64 = 64 << 10;
 
 /// The byte that asks the supervisor to kill what is inside. The end of the stream asks for the same, and says that
 /// the server is gone too.
@@ -88,7 +92,7 @@ pub fn receive_descriptors(
 ///
 /// # Errors
 /// Those of write(2); [`io::ErrorKind::InvalidData`] for what JSON cannot say.
-pub fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {
+pub fn send<T: Serialize>(mut to: impl Write, message: &T) -> io::Result<()> {
     // At once, as other threads may send as well.
     let mut all = vec![0; size_of::<u64>()];
     serde_json::to_writer(&mut all, message)?;
@@ -101,7 +105,7 @@ pub fn send<T: Serialize>(mut to: &UnixStream, message: &T) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of read(2); [`io::ErrorKind::InvalidData`] for what is no such message.
-pub fn receive<T: DeserializeOwned>(from: &UnixStream) -> io::Result<Option<T>> {
+pub fn receive<T: DeserializeOwned>(from: impl Read) -> io::Result<Option<T>> {
     receive_at_most(from, MESSAGE_MAX)
 }
 
@@ -109,7 +113,7 @@ pub fn receive<T: DeserializeOwned>(from: &UnixStream) -> io::Result<Option<T>> 
 ///
 /// # Errors
 /// As of [`receive`].
-pub fn receive_at_most<T: DeserializeOwned>(mut from: &UnixStream, max: u64) -> io::Result<Option<T>> {
+pub fn receive_at_most<T: DeserializeOwned>(mut from: impl Read, max: u64) -> io::Result<Option<T>> {
     let mut length = [0; 8];
     match from.read_exact(&mut length) {
         Ok(()) => {}
@@ -122,7 +126,7 @@ pub fn receive_at_most<T: DeserializeOwned>(mut from: &UnixStream, max: u64) -> 
     if length > max {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
     }
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(length.min(BUFFER) as usize);
     from.take(length).read_to_end(&mut text)?;
     if text.len() as u64 != length {
         return Ok(None);

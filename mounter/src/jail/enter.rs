@@ -23,7 +23,7 @@ pub fn enter(roles: &Roles) -> ExitCode {
         return ExitCode::from(2);
     };
     #[cfg(target_os = "linux")]
-    let control = match super::fork_server::serve(control) {
+    let control = match super::fork_server::begin(control) {
         Ok(Some(Forked::Supervisor(control))) => control,
         Ok(Some(Forked::Server(control))) => return (roles.serve)(&control),
         Ok(Some(Forked::Attendant { connection, config, forks })) => {

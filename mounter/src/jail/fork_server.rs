@@ -168,15 +168,20 @@ pub(super) enum Forked {
     Attendant { connection: UnixStream, config: UnixStream, forks: ForkServer },
 }
 
-/// The process itself, which has one thread. Returns in each process that it has forked; and in the process itself with
-/// nothing, when loopbox has ended.
-pub(super) fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
+/// The process itself, just started, which has one thread. Returns in each process that it has forked; and in the process itself
+/// with nothing, when loopbox has ended.
+pub(super) fn begin(socket: UnixStream) -> io::Result<Option<Forked>> {
     prctl::set_name(c"loopbox-fork")?;
     sys::default_signals()?;
     // As in every program of Rust: who writes to nobody is told so.
     sys::set_ignored(Signal::SIGPIPE, true)?;
     // The kernel reaps its children: loopbox holds on to them by their descriptors.
     sys::set_ignored(Signal::SIGCHLD, true)?;
+    serve(socket)
+}
+
+/// The same; what is set above is inherited by one that is forked.
+fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
     while let Some((number, received)) = sys::receive_descriptors(&socket)? {
         let forked = sys::fork_single_threaded();
         if let Ok(ForkResult::Child) = forked {

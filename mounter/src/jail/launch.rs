@@ -76,7 +76,7 @@ impl Jail {
                 .then(|| request.root.path().into_owned()),
             over: false,
         };
-        control::send(&jail.control, request).map_err(|source| JailError::Control { source })?;
+        control::send(&*jail.control, request).map_err(|source| JailError::Control { source })?;
         Ok(jail)
     }
 
@@ -141,7 +141,7 @@ impl Jail {
 
     /// The next message; everything is over if there is none.
     fn receive(&mut self) -> Result<Report, JailError> {
-        match control::receive(&self.control) {
+        match control::receive(&*self.control) {
             Ok(Some(report)) => {
                 self.over = !matches!(report, Report::Started { .. } | Report::Stopped);
                 Ok(report)

@@ -56,7 +56,7 @@ impl AttendantConfig {
 pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner, quota: Quota) -> io::Result<()> {
     let peer = Peer::of(connection)?;
     let Some(mut asked) = request::receive::<OpenRequest>(connection)? else { return Ok(()) };
-    let mut directories = descriptors(connection)?.into_iter();
+    let mut directories = request::receive_descriptors(connection)?.into_iter();
     let (Some(root), leftovers) = (directories.next(), directories.collect::<Vec<_>>()) else {
         return Err(wrong_descriptors());
     };
@@ -64,7 +64,7 @@ pub fn attend(connection: &UnixStream, state: &StateDir, spawner: &Spawner, quot
         return Err(wrong_descriptors());
     }
     if let Err(refused) = check::view(&asked, &peer) {
-        return say(connection, &Reply::Refused(refused));
+        return request::send(connection, &Reply::Refused(refused));
     }
     asked.conditions.quota = asked.conditions.quota.stricter(quota);
     let attended = attend_view(connection, &asked, &root, &peer, (state, spawner));
@@ -97,7 +97,7 @@ fn attend_view(
     peer: &Peer,
     (state, spawner): (&StateDir, &Spawner),
 ) -> io::Result<ReplyStatus> {
-    let tell = |reply: &Reply| say(connection, reply).map(|()| ReplyStatus::Sent);
+    let tell = |reply: &Reply| request::send(connection, reply).map(|()| ReplyStatus::Sent);
     let top = TopDir::new(state.path().join(unguessable("session")));
     let layout = Layout { tops: vec![top], mount_in: Some(0), reachable: false };
     let work_dir = match WorkDir::create(state, layout) {
@@ -121,12 +121,13 @@ fn attend_view(
         Ok(session) => session,
         Err(error) => return tell(&Reply::from(error)),
     };
-    say(connection, &Reply::Opened { port: session.port() })?;
+    request::send(connection, &Reply::Opened { port: session.port() })?;
     // Whoever asks looks into the view first, and may have to read some programs.
     let Some(mut run) = control::receive_at_most::<RunRequest>(connection, request::MESSAGE_MAX)? else {
         return Ok(ReplyStatus::PeerGone);
     };
-    let [stdin, stdout, stderr] = descriptors(connection)?.try_into().map_err(|_| wrong_descriptors())?;
+    let [stdin, stdout, stderr] =
+        request::receive_descriptors(connection)?.try_into().map_err(|_| wrong_descriptors())?;
     if let Err(refused) = check::jail(&mut run.jail, &asked.user, peer) {
         return tell(&Reply::Refused(refused));
     }
@@ -184,7 +185,7 @@ impl SessionTerminal for StopNotifier {
 
     fn stopped(&self) {
         // If he is gone, that ends the session anyway.
-        let _ = say(&self.0, &Reply::Stopped);
+        let _ = request::send(&self.0, &Reply::Stopped);
     }
 }
 
@@ -208,18 +209,8 @@ fn sweep(state: &StateDir) {
     }
 }
 
-fn descriptors(connection: &UnixStream) -> io::Result<Vec<OwnedFd>> {
-    let received = request::soon(connection, || control::receive_descriptors(connection))?;
-    let (_, received) = received.ok_or(io::ErrorKind::UnexpectedEof)?;
-    Ok(received.into_iter().flatten().collect())
-}
-
 fn wrong_descriptors() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "another number of descriptors is due")
-}
-
-fn say(to: &UnixStream, reply: &Reply) -> io::Result<()> {
-    request::soon(to, || control::send(to, reply))
 }
 
 impl Reply {

@@ -43,12 +43,11 @@ pub(super) fn view(request: &OpenRequest, peer: &Peer) -> Result<(), String> {
     if faults > FAULTS_MAX {
         return Err(format!("{faults} faults are more than {FAULTS_MAX}"));
     }
+    let known: Vec<Device> = DEVICES.iter().filter_map(|name| Device::of(name)).collect();
     for entry in &request.view.entries {
         if let Entry::Device { at, major, minor, mode, owner } = entry {
             let declared = Device { number: (*major, *minor), mode: *mode, owner: *owner };
-            if Defence::Devices.stands()
-                && !DEVICES.iter().any(|name| Device::of(name).is_some_and(|known| known == declared))
-            {
+            if Defence::Devices.stands() && !known.contains(&declared) {
                 return Err(format!(
                     "{at:?} would be a device that is none of {}, or otherwise than in /dev",
                     DEVICES.join(", ")

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use mounter::peer;
-use mounter::process::Process;
+use mounter::process::{self, Process};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Group, Uid, User};
@@ -73,7 +73,7 @@ impl Peer {
 
     /// Its resource limits, if it is still there to be asked.
     pub(super) fn limits(&self) -> Option<String> {
-        self.look(|pid| std::fs::read_to_string(format!("/proc/{pid}/limits")))
+        self.look(|pid| process::proc_table(pid, "limits"))
     }
 
     /// Whether it has the network that this process has.

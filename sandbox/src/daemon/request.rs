@@ -1,14 +1,18 @@
 //! What is said on the daemon's socket. Each message of the asking side is JSON, followed by the descriptors that go with it.
 
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
-use std::{io, thread};
+use std::time::{Duration, Instant};
 
 use mounter::MountOptions;
 use mounter::jail::{ExitOutcome, JailError, JailSpec, User, control};
 use nfs_server::view::{ViewSpec, ViewVariation, path_text};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +25,7 @@ use crate::session::PhaseSeconds;
 /// kernel takes six million of arguments and environment.
 pub(super) const MESSAGE_MAX: u64 = 16 << 20;
 
-/// How long a message may take to come. Whoever sends it has it complete.
+/// How long a message may take. Whoever sends it has it complete.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is asked for first: a view, by somebody whose root directory is the first descriptor.
@@ -82,27 +86,126 @@ pub(super) enum Reply {
     },
 }
 
-/// Receives a message, which has to be there soon.
+/// Receives a message, which has to be there in time.
 ///
 /// # Errors
-/// It is too long, late, or no such message.
+/// It is too long, late ([`io::ErrorKind::TimedOut`]), or no such message.
 pub(super) fn receive<T: DeserializeOwned>(from: &UnixStream) -> io::Result<Option<T>> {
-    soon(from, || control::receive_at_most(from, MESSAGE_MAX))
+    control::receive_at_most(Timed::of(from), MESSAGE_MAX)
 }
 
-/// Does something that ends when a socket is shut down, which happens if it takes too long.
-pub(super) fn soon<T>(socket: &UnixStream, action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let socket = socket.try_clone()?;
-    let (done, over): (Sender<()>, _) = mpsc::channel();
-    let watch = move || {
-        if over.recv_timeout(MESSAGE_TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let _ = socket.shutdown(std::net::Shutdown::Both);
+/// Receives the descriptors that follow a message.
+///
+/// # Errors
+/// They are late, or the connection has ended.
+pub(super) fn receive_descriptors(from: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    Timed::of(from).wait_for(PollFlags::POLLIN)?;
+    let (_, received) = control::receive_descriptors(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok(received.into_iter().flatten().collect())
+}
+
+/// Sends a reply, which has to be taken in time.
+///
+/// # Errors
+/// It was not ([`io::ErrorKind::TimedOut`]); those of sendto(2).
+pub(super) fn send(to: &UnixStream, reply: &Reply) -> io::Result<()> {
+    control::send(Timed::of(to), reply)
+}
+
+/// A socket that is read from, or written to, until a time, however slow the other side is. Other threads may use it meanwhile,
+/// so it stays blocking for them.
+struct Timed<'a> {
+    socket: &'a UnixStream,
+    until: Instant,
+}
+
+impl Timed<'_> {
+    fn of(socket: &UnixStream) -> Timed<'_> {
+        Timed { socket, until: Instant::now() + MESSAGE_TIMEOUT }
+    }
+
+    /// Waits until something is there to be read, or there is room to write.
+    fn wait_for(&self, what: PollFlags) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(self.socket.as_fd(), what)], timeout) {
+            Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+            // Who sends byte after byte has no more time than others.
+            Ok(ready) if ready > 0 && !left.is_zero() => Ok(()),
+            Ok(_) => {
+                // A part of a message may have been sent, and nothing that makes sense can follow it.
+                let _ = self.socket.shutdown(Shutdown::Both);
+                Err(io::ErrorKind::TimedOut.into())
+            }
         }
-    };
-    let watching = thread::Builder::new().name("timeout".into()).spawn(watch)?;
-    let result = action();
-    drop(done);
-    // It does not panic.
-    let _ = watching.join();
-    result
+    }
+
+    fn until_done<T>(&self, what: PollFlags, mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+        loop {
+            match call() {
+                Err(Errno::EAGAIN) => self.wait_for(what)?,
+                Err(Errno::EINTR) => {}
+                done => return Ok(done?),
+            }
+        }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let socket = self.socket.as_raw_fd();
+        self.until_done(PollFlags::POLLIN, || recv(socket, into, MsgFlags::MSG_DONTWAIT))
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (socket, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
+        self.until_done(PollFlags::POLLOUT, || nix::sys::socket::send(socket, bytes, flags))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_message_that_comes_in_pieces_is_received() {
+        let (one, mut other) = UnixStream::pair().unwrap();
+        let mut message = Vec::new();
+        control::send(&mut message, &"text".repeat(1000)).unwrap();
+        let sender = thread::spawn(move || {
+            message.chunks(1500).for_each(|piece| other.write_all(piece).unwrap());
+            other
+        });
+        assert_eq!(receive::<String>(&one).unwrap().unwrap(), "text".repeat(1000));
+        drop(sender.join().unwrap());
+        assert!(receive::<String>(&one).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_slow_sender_has_only_until_the_end_of_the_time() {
+        let (one, mut other) = UnixStream::pair().unwrap();
+        let mut timed = Timed { socket: &one, until: Instant::now() };
+        other.write_all(b"12").unwrap();
+        // What is there can be read whenever that is.
+        assert_eq!(timed.read(&mut [0]).unwrap(), 1);
+        assert_eq!(timed.read(&mut [0]).unwrap(), 1);
+        assert_eq!(timed.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_reply_that_nobody_takes_is_given_up() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let mut timed = Timed { socket: &one, until: Instant::now() };
+        let full = io::copy(&mut io::repeat(0), &mut timed).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::TimedOut);
+    }
 }

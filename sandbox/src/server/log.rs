@@ -61,7 +61,7 @@ impl Subscriber for Sender {
         let line = ServerReport::Log(LogLine { level, text: text.message + &text.fields });
         if let Ok(control) = self.control.lock() {
             // Who does not listen any more wants no log.
-            let _ = control::send(&control, &line);
+            let _ = control::send(&*control, &line);
         }
     }
 
