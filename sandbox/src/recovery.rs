@@ -1,6 +1,8 @@
 //! Recovery from killed runs: each run records what it would leave behind, and a later run removes what the records of
 //! killed runs name.
 
+mod error;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
@@ -11,6 +13,8 @@ use mounter::{Source, farm, options, tree};
 use serde::{Deserialize, Serialize};
 
 use crate::safe_place::exchangeable;
+
+pub use error::StateError;
 
 /// The longest record that is read, in bytes: one names a handful of paths.
 const RECORD_MAX: u64 = 1 << 16;
@@ -53,50 +57,6 @@ pub struct RecoveredRun {
     pub left: Vec<(PathBuf, String)>,
 }
 
-/// Why runs cannot be recorded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// The directory cannot be made.
-    #[error("cannot make the state directory {path:?}")]
-    Make {
-        /// The directory.
-        path: PathBuf,
-        /// The I/O error.
-        source: io::Error,
-    },
-    /// Somebody else could write records into it, and have paths of his choice removed.
-    #[error("the state directory {path:?} has to belong to root and be writable by nobody else")]
-    NotOurs {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Somebody else could put another directory in its place.
-    #[error("root cannot rely on the state directory {path:?}: others can exchange what is in {directory:?}")]
-    Exchangeable {
-        /// The directory.
-        path: PathBuf,
-        /// One on the way there.
-        directory: PathBuf,
-    },
-    /// A record cannot be written.
-    #[error("cannot write the run record {path:?}")]
-    Write {
-        /// The record.
-        path: PathBuf,
-        /// The I/O error.
-        source: io::Error,
-    },
-    /// The records cannot be listed.
-    #[error("cannot read the state directory {path:?}")]
-    Read {
-        /// The directory.
-        path: PathBuf,
-        /// The I/O error.
-        source: io::Error,
-    },
-}
-
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct RecordFile {
     owner: Process,
@@ -114,21 +74,26 @@ impl StateDir {
     pub fn open(path: &Path) -> Result<StateDir, StateError> {
         use std::os::unix::fs::{DirBuilderExt, MetadataExt};
         let make = |source| StateError::Make { path: path.into(), source };
+        let whole = std::path::absolute(path).map_err(make)?;
+        let is_roots = nix::unistd::geteuid().is_root() && Defence::SafeDirectories.stands();
+        let check = |around: Option<&Path>| {
+            let around = around.filter(|_| is_roots);
+            match around.map(exchangeable).transpose().map_err(make)?.flatten() {
+                Some(directory) => Err(StateError::Exchangeable { path: path.into(), directory }),
+                None => Ok(()),
+            }
+        };
+        // Nothing is made where others could exchange it; and nobody has, before it was made.
+        check(whole.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok()))?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(make)?;
         let metadata = path.symlink_metadata().map_err(make)?;
-        let ours = metadata.is_dir()
-            && metadata.uid() == nix::unistd::geteuid().as_raw()
-            && metadata.mode() & 0o022 == 0;
+        let is_closed = metadata.is_dir() && metadata.mode() & 0o022 == 0;
+        let ours = is_closed && metadata.uid() == nix::unistd::geteuid().as_raw();
         if !ours && Defence::StateDirectory.stands() {
             return Err(StateError::NotOurs { path: path.into() });
         }
-        let is_roots = nix::unistd::geteuid().is_root() && Defence::SafeDirectories.stands();
-        let whole = std::path::absolute(path).map_err(make)?;
-        let around = whole.parent().filter(|_| is_roots);
-        match around.map(exchangeable).transpose().map_err(make)?.flatten() {
-            Some(directory) => Err(StateError::Exchangeable { path: path.into(), directory }),
-            None => Ok(StateDir { path: path.into() }),
-        }
+        check(whole.parent())?;
+        Ok(StateDir { path: path.into() })
     }
 
     /// Where it is.

@@ -75,6 +75,7 @@ fn a_directory_that_others_may_exchange_is_refused_to_root() {
         nix::unistd::geteuid().is_root(),
         "{opened:?}"
     );
+    assert_eq!(place.path().join("state").exists(), opened.is_ok());
 }
 
 #[test]
