@@ -36,6 +36,8 @@ pub struct Lab {
     checkout: PathBuf,
     root: PathBuf,
     build: Build,
+    /// The program `xtask`; this process's own file when missing.
+    xtask: Option<PathBuf>,
 }
 
 impl Lab {
@@ -46,7 +48,7 @@ impl Lab {
             checkout.canonicalize().with_context(|| format!("no checkout at {}", checkout.display()))?;
         let root = checkout.join("target/loopbox-lab");
         fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
-        Ok(Lab { checkout, root, build: Build::Release })
+        Ok(Lab { checkout, root, build: Build::Release, xtask: None })
     }
 
     /// The source tree.
@@ -142,8 +144,12 @@ mod tests {
     /// A lab of its own with one directory in it, made from three files.
     fn lab() -> (tempfile::TempDir, Lab) {
         let place = tempfile::tempdir().unwrap();
-        let lab =
-            Lab { checkout: place.path().to_owned(), root: place.path().join("lab"), build: Build::Tested };
+        let lab = Lab {
+            checkout: place.path().to_owned(),
+            root: place.path().join("lab"),
+            build: Build::Tested,
+            xtask: None,
+        };
         assert!(makes(&lab));
         (place, lab)
     }

@@ -73,8 +73,6 @@ pub struct Vm {
     pub disks: Vec<Disk>,
     /// The machine is killed after this.
     pub timeout: Duration,
-    /// The program `xtask`, which is the machine's outside and process 1; this program's own file when missing.
-    pub helper: Option<PathBuf>,
 }
 
 /// An image of a file system and the place where it is mounted.
@@ -120,6 +118,7 @@ struct Job {
     kept: PathBuf,
     memory: u32,
     disks: Vec<Disk>,
+    /// The program `xtask`, which is the machine's outside and process 1.
     helper: PathBuf,
     program: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -136,7 +135,6 @@ impl Default for Vm {
             memory: 4096,
             disks: Vec::new(),
             timeout: Duration::from_secs(600),
-            helper: None,
         }
     }
 }
@@ -176,10 +174,6 @@ impl Vm {
     }
 
     fn job(&self, lab: &Lab, boot: &Boot, program: &[OsString], directory: &Path) -> Result<Job> {
-        let helper = match &self.helper {
-            Some(helper) => helper.clone(),
-            None => lab.own_program()?,
-        };
         Ok(Job {
             boot: boot.clone(),
             counts_instructions: self.counts_instructions,
@@ -187,7 +181,7 @@ impl Vm {
             kept: lab.kept("")?,
             memory: self.memory,
             disks: self.disks.clone(),
-            helper,
+            helper: lab.own_program()?,
             program: program.to_vec(),
             environment: std::env::vars_os().filter(|(name, _)| passes(name)).collect(),
             status: directory.join("status"),

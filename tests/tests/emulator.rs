@@ -9,18 +9,12 @@ use tests::lab::{Lab, packages};
 use tests::vm::{Disk, Finished, Output, Platform, Vm};
 
 fn machine() -> Vm {
-    Vm {
-        platform: Platform::Emulator,
-        memory: 1024,
-        timeout: Duration::from_secs(240),
-        helper: Some(env!("CARGO_BIN_EXE_xtask").into()),
-        ..Vm::default()
-    }
+    Vm { platform: Platform::Emulator, memory: 1024, timeout: Duration::from_secs(240), ..Vm::default() }
 }
 
 fn lab() -> Lab {
     packages::install().expect("the packages are there or can be installed");
-    Lab::open().expect("the lab can be made")
+    Lab::open().expect("the lab can be made").with_xtask(env!("CARGO_BIN_EXE_xtask"))
 }
 
 fn shell(vm: &Vm, script: &str) -> Finished {

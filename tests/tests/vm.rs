@@ -10,17 +10,15 @@ use tests::lab::kernel::Kernel;
 use tests::lab::{Lab, packages};
 use tests::vm::{Disk, Finished, Output, Vm};
 
-fn vm() -> Vm {
-    Vm { memory: 512, timeout: Duration::from_secs(60), helper: Some(helper()), ..Vm::default() }
-}
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
-fn helper() -> PathBuf {
-    env!("CARGO_BIN_EXE_xtask").into()
+fn vm() -> Vm {
+    Vm { memory: 512, timeout: Duration::from_secs(60), ..Vm::default() }
 }
 
 fn lab() -> Lab {
     packages::install().expect("the packages are there or can be installed");
-    Lab::open().expect("the lab can be made")
+    Lab::open().expect("the lab can be made").with_xtask(XTASK)
 }
 
 fn shell(vm: &Vm, script: &str) -> anyhow::Result<Finished> {
@@ -195,7 +193,7 @@ fn a_machine_that_takes_too_long_is_killed_and_nothing_is_left() {
 
 #[test]
 fn a_killed_caller_leaves_no_machine() {
-    let mut caller = Command::new(helper())
+    let mut caller = Command::new(XTASK)
         .args(["vm", "--mem", "512", "--", "sleep", "1000"])
         .spawn()
         .expect("xtask can be started");

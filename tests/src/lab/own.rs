@@ -21,9 +21,15 @@ const KEPT: usize = 4;
 static IN_USE: OnceLock<Flock<File>> = OnceLock::new();
 
 impl Lab {
+    /// The same lab for who is not `xtask` himself, as a program of tests: machines are started by that.
+    #[must_use]
+    pub fn with_xtask(self, program: &str) -> Lab {
+        Lab { xtask: Some(program.into()), ..self }
+    }
+
     /// A copy of this program that stays while this process lives.
     pub fn own_program(&self) -> Result<PathBuf> {
-        let running = Path::new("/proc/self/exe");
+        let running = self.xtask.as_deref().unwrap_or(Path::new("/proc/self/exe"));
         let file = fs::metadata(running).context("cannot find this program's own file")?;
         let name = format!("{DIRECTORY}/{}-{}", file.ino(), file.mtime());
         let _alone = self.lock(DIRECTORY)?;

@@ -155,8 +155,6 @@ fn host(lab: &Lab) -> Result<Tally> {
         tally.add(Tally::one(false));
         return Ok(tally);
     }
-    // A machine is tried out by what runs in it as process 1: by this program, and by no test.
-    Emulator::bring(lab)?;
     say("tests on the host");
     let mut child = cargo(lab, &["test", "--quiet", "--workspace", "--no-fail-fast"])
         .stdout(Stdio::piped())
