@@ -4,12 +4,13 @@ mod unknown;
 
 use std::ffi::OsString;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::commands::CommandLine;
 use crate::error::CommandError;
 use crate::failures::UsageError;
+use crate::help;
 use crate::output;
 use crate::terminal::WorkerTerminal;
 
@@ -21,7 +22,8 @@ pub fn read(
     words: &[OsString],
     terminal: Option<WorkerTerminal>,
 ) -> Result<Option<CommandLine>, CommandError> {
-    match CommandLine::try_parse_from(words) {
+    let matches = help::explained(CommandLine::command()).try_get_matches_from(words);
+    match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
         Ok(mut line) => {
             line.globals.terminal = terminal;
             Ok(Some(line))

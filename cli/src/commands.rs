@@ -54,16 +54,20 @@ pub struct CommandLine {
 pub enum Command {
     /// Run a command in a view of chosen files and directories
     Run(Box<run::Arguments>),
-    /// Run a command with the whole machine in its view, read-only, and print the smallest view in which it runs
+    /// Run a command, and print the smallest view in which it runs
+    ///
+    /// It runs with the whole machine in its view, read-only.
     Learn(Box<learn::Arguments>),
-    /// Build derivations and their missing inputs, each in a view of its own
+    /// Build derivations and their missing inputs, each in its own view
     Build(build::Arguments),
-    /// Build derivations again in a varied environment, and say what their outputs depend on
+    /// Build again in a varied environment, and say what outputs depend on
     #[cfg(target_os = "linux")]
     Check(check::Arguments),
-    /// Start a shell, or run a command, in the view and environment of a derivation's build
+    /// Start a shell in the view and environment of a derivation's build
+    ///
+    /// Or run a command there.
     Shell(shell::Arguments),
-    /// Compare backends: build the same derivation with each, or walk the same view
+    /// Build the same derivation, or walk the same view, with each backend
     #[cfg(target_os = "linux")]
     Compare(Box<compare::Arguments>),
     /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
@@ -72,19 +76,25 @@ pub enum Command {
     BuildHook(build_hook::Arguments),
     /// Mount views for those who are not root, such as Nix's build users
     Daemon(daemon::Arguments),
-    /// Have Nix run builders by loopbox: print the configuration, write it, undo it, or verify it
+    /// Have Nix run builders by loopbox, or undo that
     Setup(setup::Arguments),
     /// Show what earlier builds asked for, and compare reports
     Report(report::Arguments),
-    /// Mount the view that a JSON file describes, until it is unmounted or loopbox is interrupted
+    /// Mount the view that a JSON file describes
+    ///
+    /// Until it is unmounted or loopbox is interrupted.
     Mount(mount::Arguments),
     /// Unmount a view mounted by another loopbox
     Unmount(unmount::Arguments),
-    /// Show the sessions of this machine: who runs what, calls a second, bytes and memory
+    /// Show the sessions of this machine, and what they do
+    ///
+    /// Who runs what, calls a second, bytes and memory.
     Status(status::Arguments),
-    /// Remove what killed runs left behind: mounts, temporary directories, unfinished outputs
+    /// Remove what killed runs left behind
+    ///
+    /// Mounts, temporary directories, unfinished outputs.
     Clean,
-    /// Check whether this machine has what loopbox needs, and say what to do
+    /// Check whether this machine has what loopbox needs
     Doctor(doctor::Arguments),
     /// Print shell completions
     Completions(completions::Arguments),
@@ -132,4 +142,34 @@ impl Command {
 /// Fails unless run as root; called before anything is changed.
 fn need_root() -> Result<(), RunError> {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(RunError::NotRoot) }
+}
+
+// Elsewhere there are fewer.
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::CommandLine;
+    use crate::help;
+
+    #[test]
+    fn every_command_is_among_the_tasks_and_has_examples() {
+        let command = CommandLine::command();
+        let all: BTreeSet<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        for known in help::known() {
+            assert_eq!(known.len(), all.len());
+            assert_eq!(BTreeSet::from_iter(known), all);
+        }
+    }
+
+    #[test]
+    fn each_command_says_in_one_line_what_it_does() {
+        for command in CommandLine::command().get_subcommands() {
+            let about = command.get_about().unwrap().to_string();
+            assert!(about.len() <= 72, "{}: {about}", command.get_name());
+        }
+    }
 }

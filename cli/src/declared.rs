@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use builder::store::Store;
 use builder::store_path::StorePath;
 use sandbox::Scratches;
-use sandbox::command::{BindSpec, Declaration, Request};
+use sandbox::command::{BindSpec, Declaration, Link, Request};
 use sandbox::conditions::Conditions;
 use sandbox::view::{Access, Entry, Owner};
 
@@ -19,9 +19,15 @@ pub struct DeclaredArguments {
     /// seen within a second or when a file is opened; store paths are taken to never change
     #[arg(long, value_name = "SRC[:AT]")]
     ro: Vec<BindSpec>,
+    /// The same, if it exists
+    #[arg(long, value_name = "SRC[:AT]")]
+    ro_try: Vec<BindSpec>,
     /// Show a host file or directory that the command may write
     #[arg(long, value_name = "SRC[:AT]")]
     rw: Vec<BindSpec>,
+    /// A symbolic link, as in usr/bin:/bin
+    #[arg(long, value_name = "TARGET:AT")]
+    symlink: Vec<Link>,
     /// Show a path of the Nix store and all that it needs
     #[arg(long, value_name = "PATH")]
     closure: Vec<PathBuf>,
@@ -37,8 +43,11 @@ pub struct DeclaredArguments {
     dir: Vec<PathBuf>,
     /// A variable of the environment; without a value, loopbox's own. The command has HOME=/tmp and loopbox's own PATH
     /// (as far as its directories are in the view), LANG, LANGUAGE, LC_*, TZ, TERM, COLORTERM and NO_COLOR
-    #[arg(long, value_name = "NAME[=VALUE]")]
+    #[arg(long, value_name = "NAME[=VALUE]", visible_alias = "setenv")]
     env: Vec<OsString>,
+    /// Give the command no variables but those named with --env
+    #[arg(long, visible_alias = "clearenv", conflicts_with = "preserve_env")]
+    clear_env: bool,
     /// Give the command all of loopbox's environment, as bwrap does, passwords and keys in it too
     #[arg(long)]
     preserve_env: bool,
@@ -49,7 +58,7 @@ pub struct DeclaredArguments {
     #[arg(long)]
     gid: Option<u32>,
     /// Let the command use this machine's network
-    #[arg(long)]
+    #[arg(long, visible_alias = "share-net")]
     net: bool,
     /// Name of the machine that the command sees [default: localhost]
     #[arg(long, value_name = "NAME")]
@@ -63,11 +72,14 @@ impl DeclaredArguments {
             with: self.with.clone(),
             closure: self.closure.clone(),
             ro: self.ro.clone(),
+            ro_try: self.ro_try.clone(),
             rw: self.rw.clone(),
+            symlink: self.symlink.clone(),
             tmpfs: self.tmpfs.clone(),
             dir: self.dir.clone(),
             env: self.env.clone(),
             preserve_env: self.preserve_env,
+            clear_env: self.clear_env,
             chdir: None,
             net: self.net,
             hostname: self.hostname.clone(),

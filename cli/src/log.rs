@@ -2,17 +2,24 @@
 
 use tracing_subscriber::EnvFilter;
 
+use crate::globals::Globals;
 use crate::output;
 
 /// What a person chooses it with.
 const VARIABLE: &str = "LOOPBOX_LOG";
 
-/// Warnings, unless `LOOPBOX_LOG` says otherwise: a filter of `tracing-subscriber`, such as `debug`.
-pub fn filter() -> String {
+/// Warnings, unless `LOOPBOX_LOG` or options say otherwise: a filter of `tracing-subscriber`, such as `debug`.
+pub fn filter(globals: &Globals) -> String {
+    let level = match (globals.quiet, globals.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
     std::env::var(VARIABLE)
         .ok()
         .filter(|filter| EnvFilter::try_new(filter).is_ok())
-        .unwrap_or_else(|| "warn".into())
+        .unwrap_or_else(|| level.into())
 }
 
 /// Logs to standard error from now on.

@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod failures;
 mod globals;
+mod help;
 mod hints;
 mod itself;
 mod log;
@@ -59,13 +60,14 @@ fn main() -> ExitCode {
     match arguments::read(&words, terminal).and_then(|line| line.as_ref().map_or(Ok(Status::Done), execute)) {
         Ok(status) => status.into(),
         Err(error) => {
-            output::tell(&error);
+            output::tell_error(&error);
             error.exit_code()
         }
     }
 }
 
 fn execute(line: &CommandLine) -> CommandResult {
-    log::to_stderr(&log::filter());
+    output::set_quiet(line.globals.quiet);
+    log::to_stderr(&log::filter(&line.globals));
     line.command.execute(&line.globals)
 }

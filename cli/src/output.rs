@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -52,14 +53,39 @@ pub fn in_one_line(text: &str) -> String {
     name(LogFilter::filter(text, false))
 }
 
+/// Whether only errors are said.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Chooses whether anything but errors is said.
+pub fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Whether nothing but errors is said.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Says something to whoever watches.
 pub fn tell(message: impl Display) {
     tell_printable(Printable::message(message));
 }
 
-/// The same of a text that is printable already. When a terminal has gone there is nobody to tell, and what loopbox
-/// was asked to do goes on: `eprintln!` would panic in the midst of it.
+/// The same of a text that is printable already.
 pub fn tell_printable(text: Printable) {
+    if !is_quiet() {
+        write_error(text);
+    }
+}
+
+/// Says what has failed.
+pub fn tell_error(error: impl Display) {
+    write_error(Printable::message(error));
+}
+
+/// When a terminal has gone there is nobody to tell, and what loopbox was asked to do goes on: `eprintln!` would panic in the midst
+/// of it.
+fn write_error(text: Printable) {
     // One call, so that the lines of several threads do not mix.
     let _ = io::stderr().write_all(whole(text.0).as_bytes());
 }

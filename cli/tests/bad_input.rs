@@ -138,7 +138,7 @@ fn an_unknown_command() {
 fn no_command() {
     insta::assert_snapshot!(loopbox(&[]), @"
     Error: 'loopbox' requires a subcommand but one was not provided
-      [subcommands: run, learn, build, check, shell, compare, external-builder, build-hook, daemon, setup, report, mount, unmount, status, clean, doctor, completions, man]
+      [subcommands: run, learn, build, check, shell, compare, setup, daemon, external-builder, build-hook, report, status, mount, unmount, doctor, clean, completions, man]
     Hint: usage: loopbox [OPTIONS] <COMMAND>
     Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
     exit status 2

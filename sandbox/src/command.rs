@@ -4,8 +4,10 @@ mod bind;
 mod declaration;
 mod defaults;
 mod environment;
+mod link;
 mod mac;
 mod machine;
+mod preset;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -27,6 +29,8 @@ use crate::server::Rights;
 
 pub use bind::BindSpec;
 pub use declaration::{Declaration, DeclarationError};
+pub use link::{Link, LinkError};
+pub use preset::{Preset, Surroundings, UnknownPreset};
 
 /// The name of the machine that a command sees if nothing is said.
 const HOSTNAME: &str = "localhost";
@@ -170,7 +174,7 @@ impl Command {
             false => directory.is_dir(),
         };
         let caller = std::env::vars_os().collect();
-        let mut env = environment::make(&caller, &declared.env, declared.preserve_env, &places, shown);
+        let mut env = environment::make(&caller, declared, &places, shown);
         let mac = match mac {
             None => None,
             Some(host) => Some(mac::enter(host, &mut entries, own, &mut env, base, declared.net)?),
@@ -216,7 +220,7 @@ impl Command {
             return if exists(&program) { Ok(program) } else { Err(RequestError::NoProgram(program)) };
         }
         let path = self.jail.env.iter().find(|(name, _)| name == "PATH");
-        let path = path.map(|(_, path)| path.as_os_str()).unwrap_or_default();
+        let path = path.map_or(OsStr::new(defaults::PATH), |(_, path)| path.as_os_str());
         std::env::split_paths(path)
             .map(|directory| directory.join(word))
             .find(|program| exists(program))
@@ -247,7 +251,9 @@ fn programs(words: &[PathBuf], own: &[Entry]) -> Result<(Vec<Entry>, Vec<PathBuf
         found.extend(program::entries(&program)?.into_iter().map(|entry| (entry.at().into(), entry)));
     }
     let shown = |entry: &Entry| {
-        own.iter().any(|own| matches!(own, Entry::Graft { .. }) && entry.at().starts_with(own.at()))
+        // Below a link nothing can be: it leads to where the rest is shown.
+        let holds = |own: &Entry| matches!(own, Entry::Graft { .. } | Entry::Symlink { .. });
+        own.iter().any(|own| holds(own) && entry.at().starts_with(own.at()))
     };
     Ok((found.into_values().filter(|entry| !shown(entry)).collect(), places))
 }

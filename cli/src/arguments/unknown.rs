@@ -13,7 +13,7 @@ const OF_NIX: [(&[&str], &str); 6] = [
     (&["--file", "-f"], "a file needs no option: loopbox COMMAND FILE -A ATTR"),
     (&["--print-out-paths"], "the paths of the outputs are always printed"),
     (
-        &["--print-build-logs", "--verbose"],
+        &["--print-build-logs"],
         "'loopbox build' always shows what builds write; '--no-build-output' leaves it out",
     ),
     (&["--rebuild"], "'--check' builds once more and compares"),

@@ -6,6 +6,7 @@ use clap_complete::Shell;
 use super::CommandLine;
 use crate::error::CommandResult;
 use crate::exit::Status;
+use crate::help;
 use crate::output;
 
 /// Arguments of `loopbox completions`.
@@ -17,7 +18,7 @@ pub struct Arguments {
 
 /// Prints the completions.
 pub fn execute(arguments: &Arguments) -> CommandResult {
-    let mut command = CommandLine::command();
+    let mut command = help::explained(CommandLine::command());
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "loopbox", &mut text);
     output::print(String::from_utf8_lossy(&text))?;

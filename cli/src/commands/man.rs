@@ -9,6 +9,7 @@ use clap_mangen::Man;
 use super::CommandLine;
 use crate::error::CommandResult;
 use crate::exit::Status;
+use crate::help;
 use crate::output;
 
 /// Arguments of `loopbox man`.
@@ -29,7 +30,7 @@ struct ManError {
 
 /// Writes or prints the pages.
 pub fn execute(arguments: &Arguments) -> CommandResult {
-    let command = CommandLine::command();
+    let command = help::explained(CommandLine::command());
     match &arguments.directory {
         Some(directory) => clap_mangen::generate_to(command, directory)
             .map_err(|source| ManError { to: directory.display().to_string(), source })?,

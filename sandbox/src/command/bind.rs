@@ -91,6 +91,11 @@ impl BindSpec {
     pub fn entry(&self, access: Access) -> Entry {
         Entry::Graft { at: self.at.clone(), source: self.source.clone(), access, optional: false }
     }
+
+    /// The entry that shows it read-only if the host has it.
+    pub(super) fn optional(&self) -> Entry {
+        Entry::Graft { at: self.at.clone(), source: self.source.clone(), access: Access::Ro, optional: true }
+    }
 }
 
 #[cfg(test)]

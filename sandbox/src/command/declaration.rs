@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nfs_server::view::{Access, Entry, path_text};
 use serde::{Deserialize, Serialize};
 
-use super::BindSpec;
+use super::{BindSpec, Link};
 
 /// The version of the form that a declaration has as JSON: it grows when a field is taken away or means something else.
 pub const VERSION: u32 = 1;
@@ -27,9 +27,15 @@ pub struct Declaration {
     /// What is shown read-only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ro: Vec<BindSpec>,
+    /// What is shown read-only if this machine has it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ro_try: Vec<BindSpec>,
     /// What the command may write.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rw: Vec<BindSpec>,
+    /// Symbolic links.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub symlink: Vec<Link>,
     /// Empty directories that it may write.
     #[serde(with = "path_text::all", skip_serializing_if = "Vec::is_empty")]
     pub tmpfs: Vec<PathBuf>,
@@ -42,6 +48,9 @@ pub struct Declaration {
     /// Whether all of the caller's environment is passed on.
     #[serde(skip_serializing_if = "is_false")]
     pub preserve_env: bool,
+    /// Whether nothing is in the environment but the variables named here.
+    #[serde(skip_serializing_if = "is_false")]
+    pub clear_env: bool,
     /// Where the command starts; at the root if nothing is said.
     #[serde(with = "optional_path", skip_serializing_if = "Option::is_none")]
     pub chdir: Option<PathBuf>,
@@ -149,18 +158,35 @@ impl Declaration {
 
     /// Adds what another one declares, whose words count where both say something.
     pub fn extend(&mut self, other: Declaration) {
-        let Declaration { with, closure, ro, rw, tmpfs, dir, env, preserve_env, chdir, net, hostname } =
-            other;
+        let Declaration {
+            with,
+            closure,
+            ro,
+            ro_try,
+            rw,
+            symlink,
+            tmpfs,
+            dir,
+            env,
+            preserve_env,
+            clear_env,
+            chdir,
+            net,
+            hostname,
+        } = other;
         add(&mut self.with, with);
         add(&mut self.closure, closure);
         add(&mut self.ro, ro);
+        add(&mut self.ro_try, ro_try);
         add(&mut self.rw, rw);
+        add(&mut self.symlink, symlink);
         add(&mut self.tmpfs, tmpfs);
         add(&mut self.dir, dir);
         let named = |word: &OsString| word.as_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
         self.env.retain(|word| env.iter().all(|newer| named(newer) != named(word)));
         add(&mut self.env, env);
         self.preserve_env |= preserve_env;
+        self.clear_env |= clear_env;
         self.net |= net;
         self.chdir = chdir.or(self.chdir.take());
         self.hostname = hostname.or(self.hostname.take());
@@ -168,7 +194,7 @@ impl Declaration {
 
     /// Leaves out what lies in something that is shown whole, and sorts the rest.
     pub fn fold(&mut self) {
-        let shown: Vec<BindSpec> = self.ro.iter().chain(&self.rw).cloned().collect();
+        let shown: Vec<BindSpec> = self.ro.iter().chain(&self.ro_try).chain(&self.rw).cloned().collect();
         let is_inside = |at: &Path| shown.iter().any(|shown| at != shown.at && at.starts_with(&shown.at));
         let writable: Vec<BindSpec> = self.rw.clone();
         self.ro.retain(|bind| !is_inside(&bind.at) && writable.iter().all(|other| other.at != bind.at));
@@ -194,7 +220,9 @@ impl Declaration {
             paths("--with", &self.with),
             paths("--closure", &self.closure),
             binds("--ro", &self.ro),
+            binds("--ro-try", &self.ro_try),
             binds("--rw", &self.rw),
+            self.symlink.iter().map(|link| ("--symlink", Some(link.word()))).collect(),
             paths("--tmpfs", &self.tmpfs),
             paths("--dir", &self.dir),
             env,
@@ -203,6 +231,7 @@ impl Declaration {
         flags.extend(self.chdir.iter().map(|chdir| ("--chdir", Some(chdir.clone().into_os_string()))));
         flags.extend(self.hostname.iter().map(|name| ("--hostname", Some(name.into()))));
         flags.extend(self.preserve_env.then_some(("--preserve-env", None)));
+        flags.extend(self.clear_env.then_some(("--clear-env", None)));
         flags.extend(self.net.then_some(("--net", None)));
         flags
     }
@@ -210,8 +239,11 @@ impl Declaration {
     /// The entries of what is shown and written, programs, store paths and scratches not included.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let ro = self.ro.iter().map(|bind| bind.entry(Access::Ro));
+        let ro_try = self.ro_try.iter().map(BindSpec::optional);
         let rw = self.rw.iter().map(|bind| bind.entry(Access::Rw));
-        ro.chain(rw).chain(self.dir.iter().map(|at| super::directory(at))).collect()
+        let links = self.symlink.iter().map(Link::entry);
+        let directories = self.dir.iter().map(|at| super::directory(at));
+        ro.chain(ro_try).chain(rw).chain(links).chain(directories).collect()
     }
 }
 
@@ -262,111 +294,4 @@ mod optional_path {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStringExt;
-
-    use super::*;
-
-    fn all() -> Declaration {
-        Declaration {
-            with: vec!["/usr/bin/git".into()],
-            closure: vec!["/nix/store/a".into()],
-            ro: vec![BindSpec::same("/etc/gitconfig".into()), "/a:/b".parse().unwrap()],
-            rw: vec![BindSpec::same("/src".into())],
-            tmpfs: vec!["/var/tmp".into()],
-            dir: vec![OsString::from_vec(b"/home/\xff".to_vec()).into()],
-            env: vec!["A=1".into(), "B".into()],
-            preserve_env: true,
-            chdir: Some("/src".into()),
-            net: true,
-            hostname: Some("here".into()),
-        }
-    }
-
-    #[test]
-    fn what_is_read_is_what_was_written() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("view.json");
-        for declaration in [all(), Declaration::default()] {
-            declaration.write(&file).unwrap();
-            assert_eq!(Declaration::read(&file).unwrap(), declaration);
-        }
-        assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"version\": 1,\n  \"view\": {}\n}\n");
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing but the file is left");
-    }
-
-    #[test]
-    fn what_is_no_view_says_so() {
-        let told =
-            |text: &str| Declaration::parse(text.as_bytes(), "v.json".as_ref()).unwrap_err().to_string();
-        for text in ["", "[]", r#"{"version": 1}"#, r#"{"version": 1, "view": {"root": "/"}}"#] {
-            assert_eq!(told(text), r#""v.json" is not a view of 'loopbox run'"#, "{text}");
-        }
-        let other = r#""v.json" is a view of version 2, and this loopbox reads version 1"#;
-        assert_eq!(told(r#"{"version": 2, "seen": {}}"#), other);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_written_is_as_it_was() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("view.json");
-        fs::create_dir(&file).unwrap();
-        let error = all().write(&file).unwrap_err();
-        assert!(error.to_string().ends_with("; the file is as it was"), "{error}");
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn the_later_of_two_counts() {
-        let mut one = all();
-        one.extend(Declaration {
-            ro: vec![BindSpec::same("/etc/gitconfig".into()), BindSpec::same("/c".into())],
-            env: vec!["A=2".into(), "C".into()],
-            chdir: Some("/".into()),
-            ..Declaration::default()
-        });
-        assert_eq!(one.ro.len(), 3);
-        assert_eq!(one.env, ["B", "A=2", "C"]);
-        assert_eq!((one.chdir, one.hostname), (Some("/".into()), Some("here".into())));
-    }
-
-    #[test]
-    fn what_lies_in_something_that_is_shown_is_not_shown_twice() {
-        let same = |path: &str| BindSpec::same(path.into());
-        let mut declaration = Declaration {
-            with: vec!["/b/program".into(), "/a/program".into()],
-            ro: vec![same("/c"), same("/a/file"), same("/a"), same("/w")],
-            rw: vec![same("/w")],
-            dir: vec!["/a/d".into(), "/c".into(), "/d".into()],
-            ..Declaration::default()
-        };
-        declaration.fold();
-        assert_eq!(declaration.ro, [same("/a"), same("/c")]);
-        assert_eq!(declaration.with, [PathBuf::from("/b/program")]);
-        assert_eq!(declaration.dir, [PathBuf::from("/d")]);
-    }
-
-    #[test]
-    fn flags_say_the_same() {
-        let words: Vec<String> = all()
-            .flags()
-            .into_iter()
-            .map(|(flag, value)| format!("{flag} {}", value.unwrap_or_default().display()))
-            .collect();
-        insta::assert_snapshot!(words.join("\n"), @"
-        --with /usr/bin/git
-        --closure /nix/store/a
-        --ro /etc/gitconfig
-        --ro /a:/b
-        --rw /src
-        --tmpfs /var/tmp
-        --dir /home/\u{fffd}
-        --env A=1
-        --env B
-        --chdir /src
-        --hostname here
-        --preserve-env 
-        --net 
-        ");
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::defaults;
+use super::{Declaration, defaults};
 
 /// Variables of the caller's that every command gets: language, time zone, terminal. None of them holds a secret.
 const INHERITED: [&str; 6] = ["LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "NO_COLOR"];
@@ -16,26 +16,27 @@ const OWN: &[u8] = b"LOOPBOX_";
 
 type Environment = BTreeMap<OsString, OsString>;
 
-/// The environment, with the caller's words over it. `places` are the directories of programs that are shown one by one,
+/// The environment, with the declared words over it. `places` are the directories of programs that are shown one by one,
 /// `shown` says whether a directory is in the view.
 pub fn make(
     caller: &Environment,
-    words: &[OsString],
-    whole: bool,
+    declared: &Declaration,
     places: &[PathBuf],
     shown: impl Fn(&Path) -> bool,
 ) -> Vec<(OsString, OsString)> {
     let path = search_path(caller.get(OsStr::new("PATH")), places, shown);
-    let inherited = |name: &OsStr| match whole {
+    let inherited = |name: &OsStr| match declared.preserve_env {
         true => !name.as_bytes().starts_with(OWN),
         false => INHERITED.iter().any(|known| name == *known) || name.as_bytes().starts_with(LOCALE),
     };
-    let mut env: Environment = BTreeMap::from([("HOME".into(), "/tmp".into())]);
-    env.extend(
-        caller.iter().filter(|(name, _)| inherited(name)).map(|(name, value)| (name.clone(), value.clone())),
-    );
-    env.insert("PATH".into(), path);
-    for word in words {
+    let mut env = Environment::new();
+    if !declared.clear_env {
+        env.insert("HOME".into(), "/tmp".into());
+        let inherited = caller.iter().filter(|(name, _)| inherited(name));
+        env.extend(inherited.map(|(name, value)| (name.clone(), value.clone())));
+        env.insert("PATH".into(), path);
+    }
+    for word in &declared.env {
         let bytes = word.as_bytes();
         match bytes.iter().position(|byte| *byte == b'=') {
             Some(at) => {
@@ -70,7 +71,7 @@ fn search_path(own: Option<&OsString>, places: &[PathBuf], shown: impl Fn(&Path)
 mod tests {
     use std::path::Path;
 
-    use super::{Environment, make};
+    use super::{Declaration, Environment, make};
 
     fn caller() -> Environment {
         let variables = [
@@ -86,17 +87,20 @@ mod tests {
         variables.map(|(name, value)| (name.into(), value.into())).into()
     }
 
-    fn made(words: &[&str], whole: bool, places: &[&str]) -> String {
-        let words: Vec<_> = words.iter().map(Into::into).collect();
+    fn declared(words: &[&str]) -> Declaration {
+        Declaration { env: words.iter().map(Into::into).collect(), ..Declaration::default() }
+    }
+
+    fn made(declared: &Declaration, places: &[&str]) -> String {
         let places: Vec<_> = places.iter().map(Into::into).collect();
         let shown = |at: &Path| at == Path::new("/usr/bin") || at == Path::new("/bin");
-        let made = make(&caller(), &words, whole, &places, shown);
+        let made = make(&caller(), declared, &places, shown);
         made.iter().map(|(name, value)| format!("{}={}\n", name.display(), value.display())).collect()
     }
 
     #[test]
     fn language_terminal_and_the_shown_part_of_the_path_are_the_callers() {
-        insta::assert_snapshot!(made(&[], false, &["/usr/bin"]), @"
+        insta::assert_snapshot!(made(&declared(&[]), &["/usr/bin"]), @"
         HOME=/tmp
         LANG=C.UTF-8
         LC_TIME=de_DE.UTF-8
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn words_come_over_it_and_a_program_of_another_directory_is_found_first() {
-        insta::assert_snapshot!(made(&["SECRET", "LANG=", "ABSENT", "A=b=c"], false, &["/opt/x"]), @"
+        insta::assert_snapshot!(made(&declared(&["SECRET", "LANG=", "ABSENT", "A=b=c"]), &["/opt/x"]), @"
         A=b=c
         HOME=/tmp
         LANG=
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn all_of_it_is_all_but_what_is_loopboxs_own() {
-        insta::assert_snapshot!(made(&[], true, &[]), @"
+        insta::assert_snapshot!(made(&Declaration { preserve_env: true, ..declared(&[]) }, &[]), @"
         HOME=/home/me
         LANG=C.UTF-8
         LC_TIME=de_DE.UTF-8
@@ -134,8 +138,17 @@ mod tests {
     }
 
     #[test]
+    fn a_clear_one_has_what_is_named_alone() {
+        let clear = Declaration { clear_env: true, ..declared(&["A=1", "TERM"]) };
+        insta::assert_snapshot!(made(&clear, &["/opt/x"]), @"
+        A=1
+        TERM=xterm
+        ");
+    }
+
+    #[test]
     fn where_nothing_of_the_path_is_shown_the_usual_directories_are_searched() {
-        let nothing = make(&caller(), &[], false, &[], |_| false);
+        let nothing = make(&caller(), &declared(&[]), &[], |_| false);
         assert_eq!(nothing.iter().find(|(name, _)| name == "PATH").unwrap().1, super::defaults::PATH);
     }
 }

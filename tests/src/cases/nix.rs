@@ -6,6 +6,7 @@ mod build_hook;
 mod checked;
 pub mod daemon;
 mod elsewhere;
+mod examples;
 mod failing;
 mod impure;
 mod locked;
@@ -24,6 +25,7 @@ pub fn cases() -> Vec<Case> {
         read_only::CASES,
         build_hook::CASES,
         elsewhere::CASES,
+        examples::CASES,
         substitutes::CASES,
         remote::CASES,
         registered::CASES,

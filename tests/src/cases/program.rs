@@ -12,6 +12,7 @@ mod late;
 mod learn;
 mod live;
 mod mount;
+mod presets;
 mod quota;
 mod report;
 mod run;
@@ -36,6 +37,7 @@ pub fn cases() -> Vec<Case> {
         late::CASES,
         live::CASES,
         mount::CASES,
+        presets::CASES,
         quota::CASES,
         faults::CASES,
         report::CASES,

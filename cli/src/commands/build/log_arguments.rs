@@ -16,9 +16,6 @@ pub struct LogArguments {
     /// Format: raw prints plain lines, bar and multiline show no logs
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
-    /// Nothing more can be shown
-    #[arg(short = 'v', long, action = clap::ArgAction::Count, hide = true)]
-    verbose: u8,
     /// The paths of the outputs are always printed
     #[arg(long, hide = true)]
     print_out_paths: bool,
@@ -70,7 +67,7 @@ mod tests {
         };
         assert_eq!(read(&[]), Some((false, None)));
         assert_eq!(read(&["-Q"]), Some((true, None)));
-        assert_eq!(read(&["-L", "-vv", "--print-out-paths"]), Some((false, None)));
+        assert_eq!(read(&["-L", "--print-out-paths"]), Some((false, None)));
         assert_eq!(read(&["--log-format", "raw"]), Some((false, Some(LogFormat::Raw))));
         assert_eq!(read(&["--log-format", "bar"]), Some((true, Some(LogFormat::Bar))));
         assert_eq!(read(&["--log-format", "bar", "-L"]), Some((false, Some(LogFormat::Bar))));

@@ -40,7 +40,8 @@ struct State {
 impl Progress {
     /// With or without what builds write; on a terminal with what moves.
     pub fn new(quiet: bool) -> Progress {
-        Progress::with(quiet, output::stderr_can_redraw().then(MultiProgress::new))
+        let shows = output::stderr_can_redraw() && !output::is_quiet();
+        Progress::with(quiet, shows.then(MultiProgress::new))
     }
 
     /// The same in lines that stay where they are.

@@ -29,8 +29,11 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         true => DaemonListener::on(inherited(PASSED)?),
         false => DaemonListener::at(&globals.socket)?,
     };
-    let config =
-        AttendantConfig { state_dir: globals.state_dir.clone(), log: log::filter(), quota: policy.quota() };
+    let config = AttendantConfig {
+        state_dir: globals.state_dir.clone(),
+        log: log::filter(globals),
+        quota: policy.quota(),
+    };
     serve(&listening, &policy, &Spawner::new(itself::program()?), &config, interrupt.cancel())?;
     // A service that is asked to stop, and does, has not failed.
     Ok(Status::Done)

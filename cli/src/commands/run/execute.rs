@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sandbox::access::Recording;
-use sandbox::command::{Declaration, Request};
+use sandbox::command::{Declaration, Request, Surroundings};
 use sandbox::report::{HASHED_MAX, Report};
 
 use super::Arguments;
@@ -78,9 +78,18 @@ fn not_allowed(paths: &[PathBuf], status: Status) -> Status {
 }
 
 impl Arguments {
-    /// What the files and the words say, these last.
+    /// What presets, files and words say, in this order.
     fn request(&self) -> Result<Request, CommandError> {
         let mut declared = Declaration::default();
+        let (home, current) = (std::env::home_dir(), std::env::current_dir().ok());
+        let around = Surroundings {
+            root: Path::new("/"),
+            home: home.as_deref().filter(|home| home.is_absolute()),
+            current: current.as_deref(),
+        };
+        for preset in &self.preset {
+            declared.extend(preset.declaration(around));
+        }
         for file in &self.view {
             declared.extend(Declaration::read(file)?);
         }

@@ -230,7 +230,7 @@ fn begin(store: &Store, derivation: &str) -> Child {
 }
 
 /// Nothing of a build is left in the store but Nix's own locks, and no record of it.
-fn assert_nothing_left(place: &Place) {
+pub(super) fn assert_nothing_left(place: &Place) {
     let in_store = traces::names(Path::new("/nix/store"));
     let left: Vec<_> = in_store.into_iter().filter(|name| name.contains(".chroot")).collect();
     assert_eq!(left, [""; 0]);
