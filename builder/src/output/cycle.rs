@@ -34,3 +34,50 @@ fn reachable<'a>(from: &'a str, infos: &'a BTreeMap<String, PathInfo>) -> BTreeS
     }
     reached
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store_path::StorePath;
+
+    fn path(name: &str) -> StorePath {
+        StorePath::new(&format!("{}-{name}", "a".repeat(32))).unwrap()
+    }
+
+    /// What is wrong with outputs of which each refers to these.
+    fn problem(outputs: &[(&str, &[&str])]) -> Option<String> {
+        let info = |name, references: &[&str]| PathInfo {
+            path: path(name),
+            nar_hash: String::new(),
+            nar_size: 0,
+            deriver: None,
+            references: references.iter().map(|name| path(name)).collect(),
+        };
+        let infos = outputs.iter().map(|(name, references)| ((*name).into(), info(name, references)));
+        check(&infos.collect(), Path::new("/x.drv")).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn two_outputs_that_refer_to_each_other_are_a_circle() {
+        assert_eq!(
+            problem(&[("dev", &["out"]), ("out", &["dev"])]).unwrap(),
+            "cycle detected in build of '/x.drv' in the references of output 'dev' from output 'out'"
+        );
+    }
+
+    #[test]
+    fn a_circle_may_lead_by_other_outputs() {
+        assert_eq!(
+            problem(&[("a", &[]), ("b", &["a", "c"]), ("c", &["d"]), ("d", &["b"])]).unwrap(),
+            "cycle detected in build of '/x.drv' in the references of output 'b' from output 'c'"
+        );
+    }
+
+    #[test]
+    fn an_output_may_refer_to_itself_and_to_one_in_two_ways() {
+        assert_eq!(
+            problem(&[("a", &["a", "b", "c"]), ("b", &["d"]), ("c", &["d", "input"]), ("d", &["d"])]),
+            None
+        );
+    }
+}
