@@ -127,3 +127,16 @@ fn a_file_that_is_gone_is_stale() {
     fs::remove_file(world.host("package/deep/down")).unwrap();
     assert_eq!(refused(world.root().read(&file, 0, 1)), nfsstat3::NFS3ERR_STALE);
 }
+
+#[test]
+fn a_large_part_of_a_file_is_for_those_alone_who_may_read_it() {
+    let world = World::new();
+    let file = world.builders_file("build/file", &vec![7; MIB], 0o640);
+    let mut other = world.root();
+    other.become_user(2000, 2000, &[]);
+    for count in [1, 64 << 10, MIB as u32] {
+        assert_eq!(refused(other.read(&file, 0, count)), nfsstat3::NFS3ERR_ACCES, "{count} bytes");
+    }
+    world.root().setattr(&file, mode(0o644)).unwrap();
+    assert_eq!(other.read(&file, 0, MIB as u32).unwrap().data.len(), MIB);
+}
