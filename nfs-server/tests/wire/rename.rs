@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use nfs_server::view::HostCapabilities;
 use nfs3_types::nfs3::nfsstat3;
 
 use crate::calls::mode;
@@ -155,4 +156,38 @@ fn sticky_directories_and_modes_are_kept() {
     other.rename((&build, b"own"), (&build, b"new")).unwrap();
     let store = world.at("store");
     assert_eq!(refused(other.rename((&store, b"file"), (&store, b"new"))), nfsstat3::NFS3ERR_ACCES);
+}
+
+#[test]
+fn a_directory_moves_to_another_by_those_alone_who_may_write_to_it() {
+    let world = World::new();
+    let (mut client, build) = (world.builder(), world.at("build"));
+    world.root().mkdir(&build, b"roots", mode(0o755)).unwrap();
+    client.mkdir(&build, b"other", mode(0o755)).unwrap();
+    let other = world.at("build/other");
+    let moved = client.rename((&build, b"roots"), (&other, b"moved"));
+    assert_eq!(refused(moved), nfsstat3::NFS3ERR_ACCES, "its `..` would change");
+    client.rename((&build, b"roots"), (&build, b"renamed")).unwrap();
+    world.root().setattr(&world.at("build/renamed"), mode(0o757)).unwrap();
+    client.rename((&build, b"renamed"), (&other, b"moved")).unwrap();
+}
+
+#[test]
+fn two_names_of_one_file_both_stay_whether_case_matters_or_not() {
+    for case_sensitive in [true, false] {
+        let capabilities =
+            HostCapabilities { case_sensitive: Some(case_sensitive), ..HostCapabilities::default() };
+        let world = World::on(capabilities);
+        let (mut client, build) = (world.builder(), world.at("build"));
+        let other: &[u8] = if case_sensitive { b"ONE" } else { b"two" };
+        let file = world.builders_file("build/one", b"", 0o644);
+        client.link(&file, &build, other).unwrap();
+        // The directory's names are known from now on.
+        let before = client.readdir(&build, 0, 4096).unwrap().reply.entries.0.len();
+        client.rename((&build, b"one"), (&build, other)).unwrap();
+        assert_eq!(client.readdir(&build, 0, 4096).unwrap().reply.entries.0.len(), before);
+        for name in [b"one", other] {
+            assert_eq!(client.lookup(&build, name).unwrap().object, file);
+        }
+    }
 }
