@@ -280,3 +280,20 @@ fn attributes_of_what_is_not_open_are_its_owners_to_set() {
     assert_eq!(refused(client.setattr(&roots, mode(0o777))), nfsstat3::NFS3ERR_PERM);
     assert_eq!(refused(client.setattr(&roots, owner(Some(BUILDER), None))), nfsstat3::NFS3ERR_PERM);
 }
+
+#[test]
+fn what_is_made_in_a_directory_that_hands_its_group_on_is_the_groups() {
+    let world = World::new();
+    let (directory, writable) = anybodys(&world);
+    chown(&directory, None, Some(78)).unwrap();
+    fs::set_permissions(&directory, Permissions::from_mode(0o2777)).unwrap();
+    world.root().getattr(&writable).unwrap();
+    let mut client = world.builder();
+    client.create(&writable, b"file", unchecked(mode(0o640))).unwrap();
+    client.mkdir(&writable, b"dir", mode(0o750)).unwrap();
+    client.symlink(&writable, b"link", b"nowhere").unwrap();
+    for name in ["file", "dir", "link"] {
+        let made = fs::symlink_metadata(directory.join(name)).unwrap();
+        assert_eq!((made.uid(), made.gid()), (BUILDER, 78), "{name}");
+    }
+}

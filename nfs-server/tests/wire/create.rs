@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nfs3_types::nfs3::{Nfs3Option, createhow3, createverf3, nfsstat3, sattr3};
 
-use crate::calls::{mode, size};
+use crate::calls::{mode, owner, size};
 use crate::client::refused;
 use crate::world::{BUILDER, World, assert_changed, assert_is, guarded, made, unchecked};
 
@@ -212,4 +212,22 @@ fn owners_and_times_asked_for_are_given() {
     let host = world.metadata("build/file");
     assert_is(&done.obj_attributes.unwrap(), &host);
     assert_eq!((host.gid(), host.mtime(), host.atime()), (7, 1_000_000_007, 1_000_000_007));
+}
+
+#[test]
+fn root_alone_makes_things_for_others() {
+    let world = World::new();
+    let build = world.at("build");
+    let set = || sattr3 { mode: Nfs3Option::Some(0o640), ..owner(Some(7), Some(8)) };
+    for (mut client, prefix, given) in
+        [(world.root(), "roots", (7, 8)), (world.builder(), "builders", (BUILDER, BUILDER))]
+    {
+        let name = |kind: &str| format!("{prefix}-{kind}");
+        client.create(&build, name("file").as_bytes(), createhow3::GUARDED(set())).unwrap();
+        client.mkdir(&build, name("directory").as_bytes(), set()).unwrap();
+        for kind in ["file", "directory"] {
+            let host = world.metadata(&format!("build/{}", name(kind)));
+            assert_eq!((host.uid(), host.gid()), given, "{}", name(kind));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use nfs3_types::nfs3::{Nfs3Option, nfsstat3, sattr3};
+use nfs3_types::nfs3::{Nfs3Option, createhow3, mknoddata3, nfsstat3, sattr3};
 
 use crate::calls::mode;
 use crate::client::refused;
@@ -56,4 +56,16 @@ fn set_id_modes_and_callers_without_the_right_are_refused() {
     assert_eq!(refused(world.builder().mkdir(&store, b"d", mode(0o755))), nfsstat3::NFS3ERR_ACCES);
     let file = world.builders_file("build/file", b"", 0o777);
     assert_eq!(refused(world.builder().mkdir(&file, b"d", mode(0o755))), nfsstat3::NFS3ERR_NOTDIR);
+}
+
+#[test]
+fn what_is_made_without_a_mode_is_as_open_as_can_be() {
+    let world = World::new();
+    let (mut client, build) = (world.builder(), world.at("build"));
+    client.mkdir(&build, b"directory", sattr3::default()).unwrap();
+    client.mknod(&build, b"pipe", mknoddata3::NF3FIFO(sattr3::default())).unwrap();
+    client.create(&build, b"file", createhow3::GUARDED(sattr3::default())).unwrap();
+    for (name, mode) in [("directory", 0o777), ("pipe", 0o666), ("file", 0o666)] {
+        assert_eq!(world.metadata(&format!("build/{name}")).mode() & 0o7777, mode, "{name}");
+    }
 }
