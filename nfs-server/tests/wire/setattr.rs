@@ -181,3 +181,32 @@ fn the_hosts_own_change_of_mode_counts_for_the_next_caller() {
     world.root().getattr(&file).unwrap();
     assert_eq!(refused(world.builder().setattr(&file, mode(0o666))), nfsstat3::NFS3ERR_PERM);
 }
+
+#[test]
+fn directories_and_links_themselves_take_times() {
+    let world = World::new();
+    let (mut client, build) = (world.builder(), world.at("build"));
+    client.mkdir(&build, b"directory", mode(0o755)).unwrap();
+    client.symlink(&build, b"link", b"directory").unwrap();
+    for (name, seconds) in [("directory", 7), ("link", 9)] {
+        let moment = |nseconds| nfstime3 { seconds, nseconds };
+        let (atime, mtime) =
+            (set_atime::SET_TO_CLIENT_TIME(moment(1)), set_mtime::SET_TO_CLIENT_TIME(moment(2)));
+        client.setattr(&world.at(&format!("build/{name}")), times(atime, mtime)).unwrap();
+    }
+    for (name, seconds) in [("directory", 7), ("link", 9)] {
+        let host = world.metadata(&format!("build/{name}"));
+        assert_eq!((host.mtime(), host.mtime_nsec()), (seconds, 2), "{name}");
+        assert_eq!((host.atime(), host.atime_nsec()), (seconds, 1), "{name}");
+    }
+}
+
+#[test]
+fn set_id_bits_are_refused_where_the_host_makes_changes_too() {
+    let world = World::new();
+    let note = world.at("writable/note");
+    for bits in [0o4755, 0o2755] {
+        assert_eq!(refused(world.root().setattr(&note, mode(bits))), nfsstat3::NFS3ERR_PERM);
+    }
+    assert_eq!(world.metadata("writable/note").mode() & 0o7777, 0o666);
+}
