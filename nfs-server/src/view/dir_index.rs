@@ -350,4 +350,29 @@ mod tests {
         index.set_node(b"a", 7, changes);
         assert!(matches!(index.get(b"a"), CachedName::Unknown { .. }));
     }
+    #[test]
+    fn a_name_that_the_host_has_no_more_is_gone_and_comes_back_as_a_new_one() {
+        let mut index = index(false, &["a", "b"]);
+        let list = |names: &[&str]| names.iter().map(|name| name.as_bytes().into()).collect();
+        index.refresh(list(&["b"]), Default::default());
+        assert_eq!((names(&index, 0), index.get(b"a")), (vec!["b".into()], CachedName::Absent));
+        index.refresh(list(&["a", "b"]), Default::default());
+        assert_eq!(names(&index, 0), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_name_that_is_given_to_another_file_leads_to_that() {
+        let mut index = index(false, &["a"]);
+        index.add(b"a", Some(7));
+        index.add(b"a", Some(8));
+        assert_eq!((index.get(b"a"), names(&index, 0)), (CachedName::Node(8), vec!["a".into()]));
+    }
+
+    #[test]
+    fn a_cookie_that_is_taken_makes_way_to_the_next() {
+        let mut names = Changing::default();
+        names.add(b"a".as_slice(), None);
+        names.add(b"b".as_slice(), None);
+        assert_eq!([0, 1, 2].map(|first| names.free_cookie(first) - FIRST_COOKIE), [2, 2, 2]);
+    }
 }

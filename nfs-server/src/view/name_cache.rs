@@ -166,3 +166,33 @@ impl View {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::caller::Caller;
+    use super::super::spec::{Access, Entry, ViewSpec};
+    use super::*;
+
+    #[test]
+    fn a_directory_of_more_names_than_there_is_room_for_is_not_listed_unless_it_cannot_change() {
+        let host = tempfile::tempdir().unwrap();
+        std::fs::write(host.path().join("file"), "").unwrap();
+        let graft = |at: &str, access| {
+            let source = host.path().into();
+            Entry::Graft { at: at.into(), source, access, optional: false }
+        };
+        let entries = vec![graft("/changes", Access::Ro), graft("/fixed", Access::Fixed)];
+        let view = View::open(&ViewSpec { entries }, None).unwrap();
+        let list = |name: &[u8]| {
+            let (directory, _) = view.lookup(&view.root(), name, Caller::ROOT)?;
+            view.readdir(&directory, 0, Caller::ROOT, Blocking::Allowed, &mut |_| true)
+        };
+        let mut others = DirIndex::new(false, None);
+        view.dir_cache.reserve(&others, DIR_INDEX_NAMES_MAX).unwrap();
+        others.set_loaded(DIR_INDEX_NAMES_MAX);
+        assert_eq!(list(b"changes"), Err(Error::Quota));
+        assert_eq!(list(b"fixed"), Ok(true), "its names can be dropped");
+        view.dir_cache.reserve(&others, DIR_INDEX_NAMES_MAX - 1).unwrap();
+        assert_eq!(list(b"changes"), Ok(true));
+    }
+}

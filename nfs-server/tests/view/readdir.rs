@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use nfs_server::view::{
-    Access, Attributes, Blocking, Caller, Entry, HostCapabilities, View, ViewOptions, ViewSpec,
+    Access, Attributes, Blocking, Caller, Entry, Error, HostCapabilities, View, ViewOptions, ViewSpec,
 };
 
 /// More than are asked for at once, and not a multiple of it.
@@ -84,4 +84,56 @@ fn a_name_that_the_host_lost_is_left_out() {
         assert_eq!(first.len() + rest.len(), 1 + FILES);
         assert!(first.iter().chain(&rest).all(|(_, name, _)| name != "link"));
     }
+}
+
+#[test]
+fn no_name_is_told_after_one_that_was_not_taken() {
+    let host = tempfile::tempdir().unwrap();
+    furnish(host.path());
+    let view = open(host.path(), true);
+    let (store, _) = view.lookup(&view.root(), b"store", Caller::ROOT).unwrap();
+    // Of the root there are three names, in the store 304.
+    for (directory, most) in [(view.root(), 0..3), (store, 0..5)] {
+        for most in most {
+            let mut told = 0;
+            let complete = view.readdir(&directory, 0, Caller::ROOT, Blocking::Allowed, &mut |_| {
+                told += 1;
+                told <= most
+            });
+            assert_eq!((complete, told), (Ok(false), most + 1));
+        }
+    }
+}
+
+#[test]
+fn a_large_directory_is_not_read_by_those_who_may_not_wait() {
+    const LARGE: u64 = 256 << 10;
+    let host = tempfile::tempdir().unwrap();
+    let (small, large) = (host.path().join("small"), host.path().join("large"));
+    for directory in [&small, &large] {
+        fs::create_dir(directory).unwrap();
+        fs::write(directory.join("file"), "").unwrap();
+    }
+    let mut names = 3;
+    while fs::metadata(&large).unwrap().len() < LARGE {
+        assert!(names < 20_000, "no directory gets so large");
+        fs::hard_link(large.join("file"), large.join(format!("{names:0>200}"))).unwrap();
+        names += 1;
+    }
+    let graft =
+        Entry::Graft { at: "/tree".into(), source: host.path().into(), access: Access::Ro, optional: false };
+    let view = View::open(&ViewSpec { entries: vec![graft] }, None).unwrap();
+    let (tree, _) = view.lookup(&view.root(), b"tree", Caller::ROOT).unwrap();
+    let list = |name: &[u8], blocking| {
+        let (directory, _) = view.lookup(&tree, name, Caller::ROOT).unwrap();
+        let mut told = 0;
+        let listed = view.readdir(&directory, 0, Caller::ROOT, blocking, &mut |_| {
+            told += 1;
+            true
+        });
+        listed.map(|_| told)
+    };
+    assert_eq!(list(b"small", Blocking::Never), Ok(3));
+    assert_eq!(list(b"large", Blocking::Never), Err(Error::WouldBlock));
+    assert_eq!(list(b"large", Blocking::Allowed), Ok(names));
 }

@@ -97,6 +97,18 @@ fn every_page_size_gives_the_same_names() {
 }
 
 #[test]
+fn every_page_size_gives_the_same_declared_names() {
+    let world = World::new();
+    let (mut client, root) = (world.root(), world.mount());
+    let all = names(&mut client, &root, 4096);
+    assert_eq!(all.len(), 12);
+    // The smallest page holds the longest name and no other one.
+    for count in [104 + 32, 104 + 2 * 32, 300] {
+        assert_eq!(names(&mut client, &root, count), all, "{count} bytes");
+    }
+}
+
+#[test]
 fn a_page_that_holds_no_entry_is_too_small() {
     let world = World::new();
     File::create(world.host(&format!("build/{}", "n".repeat(255)))).unwrap();
