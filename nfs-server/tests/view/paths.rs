@@ -1,7 +1,7 @@
 //! `find` and `read_file`: paths are followed inside the view, and nowhere else.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -103,4 +103,39 @@ fn a_file_of_more_than_256_mib_is_not_read_whole() {
     let file = fs::File::create(host.path().join("package/large")).unwrap();
     file.set_len((256 << 20) + 1).unwrap();
     assert_eq!(view.read_file("/package/large".as_ref()).unwrap_err(), Error::TooLarge);
+}
+
+#[test]
+fn a_link_may_begin_where_it_lies() {
+    let (view, host) = view();
+    symlink("./bin/./tool", host.path().join("package/here")).unwrap();
+    assert_eq!(view.find("/package/here".as_ref()).unwrap().path, Path::new("/package/bin/tool"));
+    assert_eq!(view.find("./package/tool".as_ref()).unwrap().path, Path::new("/package/bin/tool"));
+}
+
+#[test]
+fn what_an_entry_shows_of_the_host_is_known_by_its_numbers() {
+    let (view, host) = view();
+    let package = fs::metadata(host.path().join("package")).unwrap();
+    assert_eq!(view.host_identity("/package".as_ref()), Some((package.dev(), package.ino())));
+    for path in ["/", "/etc", "/etc/passwd", "/bin", "/package/bin", "/none"] {
+        assert_eq!(view.host_identity(path.as_ref()), None, "{path}");
+    }
+}
+
+#[test]
+fn a_link_of_the_host_that_is_an_entry_is_not_what_it_leads_to() {
+    let host = tempfile::tempdir().unwrap();
+    fs::write(host.path().join("file"), "").unwrap();
+    symlink("file", host.path().join("link")).unwrap();
+    let graft = |name: &str| Entry::Graft {
+        at: Path::new("/deep").join(name),
+        source: host.path().join(name),
+        access: Access::Ro,
+        optional: false,
+    };
+    let view = View::open(&ViewSpec { entries: vec![graft("file"), graft("link")] }, None).unwrap();
+    let file = fs::metadata(host.path().join("file")).unwrap();
+    assert_eq!(view.host_identity("/deep/file".as_ref()), Some((file.dev(), file.ino())));
+    assert_eq!(view.host_identity("/deep/link".as_ref()), None);
 }

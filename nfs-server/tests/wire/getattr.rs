@@ -140,3 +140,16 @@ fn another_file_in_the_same_place_is_another_file() {
         assert_ne!(world.at(path), old);
     }
 }
+
+#[test]
+fn an_entry_whose_source_is_gone_is_stale() {
+    let world = World::new();
+    let (mut client, file) = (world.root(), world.at("file"));
+    fs::remove_file(world.host("package/hello")).unwrap();
+    assert_eq!(refused(client.getattr(&file)), nfsstat3::NFS3ERR_STALE);
+    fs::create_dir(world.host("package/hello")).unwrap();
+    assert_eq!(refused(client.getattr(&file)), nfsstat3::NFS3ERR_STALE, "a directory is no file");
+    fs::remove_dir(world.host("package/hello")).unwrap();
+    fs::write(world.host("package/hello"), "again").unwrap();
+    assert_eq!(client.getattr(&file).unwrap().size, 5);
+}

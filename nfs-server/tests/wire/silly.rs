@@ -359,3 +359,17 @@ fn what_a_client_leaves_when_it_has_closed_everything_is_a_programs() {
     server.stop();
     assert!(host.path().join("build/dir").join(text(&silly)).exists());
 }
+
+#[test]
+fn a_file_with_another_name_keeps_its_handle_where_the_host_makes_changes_too() {
+    let world = with_directories();
+    let (mut client, place, directory) = (world.builder(), world.at("writable"), world.at("writable/dir"));
+    let file = made(client.create(&directory, b"file", unchecked(size(0))).unwrap());
+    client.link(&file, &place, b"kept").unwrap();
+    let silly = remove_open(&mut client, &directory, b"file", 1);
+    client.rmdir(&place, b"dir").unwrap();
+    assert_eq!(world.at("writable/kept"), file);
+    client.remove(&directory, &silly).unwrap();
+    assert_eq!(world.at("writable/kept"), file);
+    assert_eq!(client.getattr(&file).unwrap().nlink, 1);
+}
