@@ -164,3 +164,42 @@ fn used_bytes(behind: &Statvfs) -> u64 {
     let blocks = (behind.blocks() as u64).saturating_sub(behind.blocks_free() as u64);
     blocks.saturating_mul(behind.fragment_size() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_may_be_as_large_as_every_writable_place_lets_it_be_and_no_other_place_counts() {
+        use super::super::spec::{Access, Entry, ViewSpec};
+        let host = tempfile::tempdir().unwrap();
+        let graft = |at: &str, source: &std::path::Path, access| Entry::Graft {
+            at: at.into(),
+            source: source.into(),
+            access,
+            optional: false,
+        };
+        let proc = || graft("/proc", "/proc".as_ref(), Access::Ro);
+        let largest = |entries| {
+            let view = View::open(&ViewSpec { entries }, None).unwrap();
+            view.max_file_size(&view.root())
+        };
+        let behind = host::max_file_size(std::fs::File::open(host.path()).unwrap());
+        let writable = graft("/writable", host.path(), Access::Rw);
+        assert_eq!(largest(vec![proc(), writable]), behind.unwrap_or(host::MAX_FILE_SIZE));
+        assert_eq!(largest(vec![proc()]), host::MAX_FILE_SIZE);
+    }
+
+    #[test]
+    fn a_quota_leaves_what_the_file_system_has_and_no_more() {
+        let amount = |total, free, available| Amount { total, free, available };
+        let room = |limit, left| Some(Remaining { limit, left });
+        assert_eq!(amount(100, 50, 40).within(None), amount(100, 50, 40));
+        assert_eq!(amount(100, 50, 40).within(room(1000, 900)), amount(1000, 50, 40));
+        assert_eq!(amount(100, 50, 40).within(room(60, 45)), amount(60, 45, 40));
+        assert_eq!(amount(100, 50, 40).within(room(60, 7)), amount(60, 7, 7));
+        // It does not count its inodes.
+        assert_eq!(amount(0, 0, 0).within(room(60, 7)), amount(60, 7, 7));
+    }
+}

@@ -290,3 +290,72 @@ fn prepare_scratch(at: &Path, source: &Path, mode: u32, owner: Owner) -> Result<
     set.map_err(|errno| failed("set the mode of")(errno.into()))?;
     Ok(shown)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::caller::Credentials;
+    use crate::view::spec::ViewSpec;
+
+    fn graft(at: &str, source: &Path, access: Access) -> Entry {
+        Entry::Graft { at: at.into(), source: source.into(), access, optional: false }
+    }
+
+    /// Where the sources are that stand for their devices.
+    fn devices(entries: Vec<Entry>) -> Vec<PathBuf> {
+        let tree = Tree::new(&ViewSpec { entries }, &ViewOptions::default()).unwrap();
+        tree.devices.iter().map(|index| tree.path(*index)).collect()
+    }
+
+    #[test]
+    fn a_device_is_known_by_its_first_writable_directory_or_else_by_its_first() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for directory in ["b", "c"] {
+            std::fs::create_dir(place.path().join(directory)).unwrap();
+        }
+        let read_only = |at| graft(at, place.path(), Access::Ro);
+        let writable = |at: &str| graft(at, &place.path().join(&at[1..]), Access::Rw);
+        assert_eq!(devices(vec![read_only("/a"), read_only("/b")]), [Path::new("/a")]);
+        assert_eq!(devices(vec![read_only("/a"), writable("/b"), writable("/c")]), [Path::new("/b")]);
+        assert_eq!(devices(vec![writable("/b"), read_only("/c")]), [Path::new("/b")]);
+        assert_eq!(devices(vec![graft("/a", &file, Access::Rw), read_only("/b")]), [Path::new("/b")]);
+        #[cfg(target_os = "linux")]
+        assert_eq!(devices(vec![read_only("/a"), graft("/b", Path::new("/proc"), Access::Ro)]).len(), 2);
+    }
+
+    #[test]
+    fn what_the_user_who_serves_could_not_open_is_held_open() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        for directory in ["closed/directory", "open/directory"] {
+            std::fs::create_dir_all(place.path().join(directory)).unwrap();
+        }
+        std::fs::write(place.path().join("closed/file"), "").unwrap();
+        let set = |name, mode| {
+            std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set("closed", 0o700);
+        set("open", 0o701);
+        let entries: Vec<Entry> = ["closed/directory", "closed/file", "open/directory"]
+            .map(|name| graft(&format!("/{name}"), &place.path().join(name), Access::Ro))
+            .into();
+        let nobody = geteuid().as_raw() + 65534;
+        let user = Credentials { uid: nobody, gid: nobody, groups: Vec::new() };
+        for (becomes, held) in [(Some(user), [true, true, false]), (None, [false; 3])] {
+            let options = ViewOptions { becomes: becomes.clone(), ..ViewOptions::default() };
+            let tree = Tree::new(&ViewSpec { entries: entries.clone() }, &options).unwrap();
+            let found: Vec<bool> = tree.host_entries().map(|(_, entry)| entry.held.is_some()).collect();
+            assert_eq!(found, held);
+            for (index, (_, entry)) in tree.host_entries().enumerate() {
+                let identity = |held: &OwnedFd| host::identity(&nix::sys::stat::fstat(held).unwrap());
+                let other =
+                    entry.held.as_deref().is_some_and(|it| identity(it) != (entry.device, entry.inode));
+                assert!(!other, "{index} is another file");
+                let directory = tree.held_source_directory(entry.source_directory);
+                assert_eq!(directory.is_some(), becomes.is_some());
+            }
+        }
+    }
+}
