@@ -93,3 +93,27 @@ fn a_limit_of_more_than_there_can_be_is_none() {
     let reservation = quota.reserve(&FileBlocks::of_size(0), u64::MAX);
     assert_eq!(reservation.end, u64::MAX);
 }
+
+#[test]
+fn a_new_file_with_the_number_of_one_that_went_is_counted_from_its_beginning() {
+    let quota = counters(10);
+    let blocks = FileBlocks::of_size(0);
+    for _ in 0..2 {
+        quota.new_inode().ok().unwrap().keep();
+        blocks.begin(&FileBlocks::of_size(0));
+        assert_eq!(quota.reserve(&blocks, 3 * BLOCK).end, 3 * BLOCK);
+        assert_eq!(left(&quota), 7);
+        quota.remove(&blocks);
+        assert_eq!(left(&quota), 10);
+    }
+}
+
+#[test]
+fn a_file_that_is_shorter_than_it_counts_gives_back_no_more_than_was_taken() {
+    let quota = counters(10);
+    let blocks = FileBlocks::of_size(5 * BLOCK);
+    let growth = quota.reserve(&blocks, 9 * BLOCK);
+    quota.settle(&blocks, growth, &file(3));
+    let most = quota.reserve(&FileBlocks::of_size(0), 99 * BLOCK);
+    assert_eq!(most.end, 11 * BLOCK, "the ten that there are, and the one that it has");
+}
