@@ -284,3 +284,28 @@ fn gone(errno: Errno) -> Error {
         error => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn permissions_that_a_file_has_for_a_moment_are_taken_back_whatever_comes_of_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o004)).unwrap();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        let file = host::open_itself(fs::File::open(place.path()).unwrap(), b"file").unwrap();
+        for done in [Ok(7), Err(Errno::EIO)] {
+            let given = host::with_permissions(&file, 0o600, || {
+                assert_eq!(mode(), 0o604);
+                done
+            });
+            assert_eq!((given, mode()), (done, 0o004));
+        }
+    }
+}
