@@ -182,3 +182,103 @@ pub(crate) fn check_old_name(name: &[u8]) -> Result<(), Error> {
     }
     check_name(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::super::blocking::Blocking;
+    use super::super::create::CreateMode;
+    use super::super::make::NewNode;
+    use super::super::observer::AccessObserver;
+    use super::super::setattr::SetAttributes;
+    use super::super::spec::{Access, Entry, Owner, ViewSpec};
+    use super::*;
+
+    #[derive(Default)]
+    struct Told(parking_lot::Mutex<Vec<(LookupOutcome, PathBuf)>>);
+
+    impl AccessObserver for Told {
+        fn observe(&self, outcome: LookupOutcome, path: &dyn Fn() -> PathBuf) {
+            if outcome == LookupOutcome::ChangeRefused {
+                self.0.lock().push((outcome, path()));
+            }
+        }
+    }
+
+    /// A view with a scratch and a writable graft, and who is told of it.
+    fn open(host: &std::path::Path) -> (View, Arc<Told>) {
+        let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        for directory in ["scratch", "graft"] {
+            std::fs::create_dir(host.join(directory)).unwrap();
+        }
+        let (source, mode) = (host.join("scratch"), 0o755);
+        let graft = Entry::Graft {
+            at: "/graft".into(),
+            source: host.join("graft"),
+            access: Access::Rw,
+            optional: false,
+        };
+        let entries = vec![Entry::Scratch { at: "/scratch".into(), source, mode, owner }, graft];
+        let told = Arc::new(Told::default());
+        let observer = Arc::clone(&told) as Arc<dyn AccessObserver>;
+        (View::open(&ViewSpec { entries }, Some(observer)).unwrap(), told)
+    }
+
+    fn at<'v>(view: &'v View, name: &str) -> Writable<'v> {
+        view.writable(view.lookup(&view.root(), name.as_bytes(), Caller::ROOT).unwrap().0).unwrap()
+    }
+
+    #[test]
+    fn who_lacks_the_right_to_change_a_name_is_told_of_and_other_failures_are_not() {
+        let host = tempfile::tempdir().unwrap();
+        let (view, told) = open(host.path());
+        let scratch = at(&view, "scratch");
+        for error in [Error::NotFound, Error::Exists, Error::NoSpace] {
+            scratch.refused(b"name", error);
+        }
+        assert_eq!(*told.0.lock(), []);
+        for error in [Error::Access, Error::NotPermitted, Error::ReadOnly] {
+            scratch.refused(b"name", error);
+            let refused = (LookupOutcome::ChangeRefused, PathBuf::from("/scratch/name"));
+            assert_eq!(std::mem::take(&mut *told.0.lock()), [refused]);
+        }
+    }
+
+    /// This thread has the process's umask, those of the server have none.
+    #[test]
+    fn what_is_made_has_the_mode_asked_for_whatever_the_umask_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let host = tempfile::tempdir().unwrap();
+        let (view, _) = open(host.path());
+        let set = SetAttributes { mode: Some(0o777), ..SetAttributes::default() };
+        for place in ["scratch", "graft"] {
+            let directory = at(&view, place);
+            directory.create(b"file", CreateMode::Guarded, &set, Caller::ROOT).unwrap();
+            directory.make(b"directory", NewNode::Directory, &set, Caller::ROOT).unwrap();
+            for name in ["file", "directory"] {
+                let made = std::fs::metadata(host.path().join(place).join(name)).unwrap();
+                assert_eq!(made.permissions().mode() & 0o7777, 0o777, "{place}/{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_may_not_wait_does_not_write_to_the_disk_and_what_goes_with_the_view_need_not_get_there() {
+        let host = tempfile::tempdir().unwrap();
+        let (view, _) = open(host.path());
+        for (place, waits) in [("scratch", false), ("graft", true)] {
+            let set = SetAttributes::default();
+            let file = at(&view, place).create(b"file", CreateMode::Guarded, &set, Caller::ROOT).unwrap().0;
+            let file = view.writable(file).unwrap();
+            let write = |sync, blocking| {
+                file.write(0, &b"data"[..], sync, Caller::ROOT, blocking).map(|done| done.durable)
+            };
+            let at_once = if waits { Err(Error::WouldBlock) } else { Ok(true) };
+            assert_eq!(write(true, Blocking::Never), at_once, "{place}");
+            assert_eq!(write(true, Blocking::Allowed), Ok(true), "{place}");
+            assert_eq!(write(false, Blocking::Never), Ok(!waits), "{place}");
+        }
+    }
+}
