@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::Path;
 
 use builder::output::{Canonicaliser, write_nar};
@@ -111,4 +111,23 @@ fn sockets_fifos_and_files_of_others_are_refused() {
         error.to_string(),
         r#"file "t/fifo" has an unsupported type: it is a device, a FIFO or a socket"#
     );
+}
+
+#[test]
+fn all_of_a_tree_belongs_to_root_whoever_has_built_it() {
+    const BUILDER: u32 = 30001;
+    let directory = tempfile::tempdir().unwrap();
+    let tree = directory.path().join("t");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("file"), "").unwrap();
+    symlink("file", tree.join("link")).unwrap();
+    let all = [tree.clone(), tree.join("file"), tree.join("link")];
+    for path in &all {
+        lchown(path, Some(BUILDER), Some(BUILDER)).expect("this test needs root");
+    }
+    Canonicaliser::new(BUILDER).run(&open(directory.path()), "t").unwrap();
+    for path in &all {
+        let metadata = fs::symlink_metadata(path).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (0, 0), "{path:?}");
+    }
 }
