@@ -139,3 +139,14 @@ fn a_link_of_the_host_that_is_an_entry_is_not_what_it_leads_to() {
     assert_eq!(view.host_identity("/deep/file".as_ref()), Some((file.dev(), file.ino())));
     assert_eq!(view.host_identity("/deep/link".as_ref()), None);
 }
+
+#[test]
+fn forty_links_are_followed_and_no_more() {
+    let (view, host) = view();
+    for number in 1..=41 {
+        let target = if number == 1 { "bin/tool".into() } else { format!("link-{}", number - 1) };
+        symlink(target, host.path().join(format!("package/link-{number}"))).unwrap();
+    }
+    assert_eq!(view.read_file("/package/link-40".as_ref()).unwrap(), b"tool");
+    assert_eq!(view.find("/package/link-41".as_ref()).unwrap_err(), Error::Invalid);
+}

@@ -197,3 +197,12 @@ fn directories_that_were_listed_are_named_as_far_as_there_is_room() {
     assert_eq!(world.view.listed(PATHS), (paths(&["/", "/tree/deep", "/used"]), true));
     assert_eq!(world.view.listed("/".len() + "/tree/deep".len()), (paths(&["/", "/tree/deep"]), false));
 }
+
+#[test]
+fn an_entry_is_used_if_a_file_was_found_or_read_or_a_directory_listed() {
+    let none = EntryUsage { directories_found: 7, ..EntryUsage::default() };
+    assert!(!none.is_used());
+    assert!(EntryUsage { files_found: 1, ..none.clone() }.is_used());
+    assert!(EntryUsage { listed: 1, ..none.clone() }.is_used());
+    assert!(EntryUsage { files_read: 1, ..none }.is_used());
+}

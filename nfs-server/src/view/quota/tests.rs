@@ -117,3 +117,11 @@ fn a_file_that_is_shorter_than_it_counts_gives_back_no_more_than_was_taken() {
     let most = quota.reserve(&FileBlocks::of_size(0), 99 * BLOCK);
     assert_eq!(most.end, 11 * BLOCK, "the ten that there are, and the one that it has");
 }
+
+#[test]
+fn a_quota_is_met_by_bytes_or_by_inodes() {
+    let usage = QuotaUsage::default();
+    assert!(!usage.is_met());
+    assert!(QuotaUsage { bytes_refused: 1, ..usage }.is_met());
+    assert!(QuotaUsage { inodes_refused: 1, ..usage }.is_met());
+}
