@@ -164,7 +164,7 @@ pub enum JailError {
     },
     /// A part of /proc that root could change the host through cannot be made read-only.
     #[error("cannot make {path:?} read-only inside")]
-    Knob {
+    ReadOnlyProc {
         /// The place inside.
         path: PathBuf,
         /// The I/O error.

@@ -54,7 +54,7 @@ impl Stage<'_> {
     fn restrict(&self, live: &Path) -> Result<(), JailError> {
         let failed = |name: &Path| {
             let path = Path::new("/proc").join(name);
-            move |source| JailError::Knob { path, source }
+            move |source| JailError::ReadOnlyProc { path, source }
         };
         let nothing = Path::new("");
         let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -63,9 +63,13 @@ impl Stage<'_> {
             let entry = entry.map_err(failed(nothing))?;
             let (name, path) = (PathBuf::from(entry.file_name()), entry.path());
             let is_process = name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+            // A process may have ended meanwhile.
+            if is_process {
+                continue;
+            }
             let metadata = path.symlink_metadata().map_err(failed(&name))?;
             // Links lead to processes.
-            if is_process || metadata.is_symlink() {
+            if metadata.is_symlink() {
                 continue;
             }
             let readable = metadata.is_dir() || metadata.mode() & OTHERS_READ != 0;
