@@ -35,8 +35,8 @@ const SLOW: usize = 100;
 const HALF_OPEN: usize = 10_000;
 /// How many files who makes those may have.
 const FILES: u64 = 20_000;
-/// How long the client is given to come to who waits on its server's port.
-const COMES: Duration = Duration::from_secs(3);
+/// How long the client is given to come to who waits on its server's port: it tries again after three seconds.
+const COMES: Duration = Duration::from_secs(6);
 /// A server that keeps silent for so long does not answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// A user that no view is for.
@@ -175,8 +175,9 @@ fn hijack(world: &World, end: Signal) -> Outcome {
     let at = world.place.path("mnt");
     let kept = File::open(at.join("shown")).expect("it can be opened");
     kill(Pid::from_raw(serving.id().cast_signed()), end).expect("it runs");
+    // The client comes back at once, and if nobody is there, only seconds later.
+    let false_server = bound(server);
     serving.wait().expect("it can be waited for");
-    let false_server = TcpListener::bind(server).expect("the port is free");
     false_server.set_nonblocking(true).expect("it need not wait");
     let asking = thread::spawn(move || openat(&kept, "other", OFlag::O_RDONLY, Mode::empty()).map(drop));
     let start = Instant::now();
@@ -197,6 +198,18 @@ fn hijack(world: &World, end: Signal) -> Outcome {
     // Where a client still waits, this process's end is what ends it.
     let answer = asking.is_finished().then(|| asking.join().expect("it does not panic"));
     Outcome::when(succeeded, format!("{answer:?}"))
+}
+
+/// Listens where another process does, as soon as that has ended.
+fn bound(address: SocketAddr) -> TcpListener {
+    let start = Instant::now();
+    loop {
+        match TcpListener::bind(address) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(start.elapsed() < COMES, "the port is free: {error}"),
+        }
+        thread::yield_now();
+    }
 }
 
 /// Says of the first call that there is no such procedure.
