@@ -10,6 +10,7 @@ use crate::lab::Lab;
 use crate::random::Random;
 
 pub mod calls;
+mod corpus;
 pub mod drv;
 pub mod records;
 pub mod rpc;

@@ -8,27 +8,38 @@ use anyhow::{Context, Result, bail};
 use builder::derivation::parse;
 
 use super::Run;
+use super::corpus::Texts;
 
 /// Derivations of the builder's tests, which Nix wrote.
 const SAMPLES: &str = "builder/tests/data";
 
 /// Goes on until the time is over.
 pub fn run(run: &mut Run) -> Result<()> {
-    let seeds = samples(&run.lab.checkout().join(SAMPLES))?;
+    let seeds = seeds(run.lab.checkout())?;
     while let Some(input) = run.next(&seeds) {
         match catch_unwind(|| reads_back(&input)) {
-            Ok(true) => {}
-            Ok(false) => drop(run.keep(&input, "what was printed is not what was read")?),
+            Ok(None | Some(true)) => {}
+            Ok(Some(false)) => drop(run.keep(&input, "what was printed is not what was read")?),
             Err(_) => drop(run.keep(&input, "the parser panicked")?),
         }
     }
     Ok(())
 }
 
-fn reads_back(input: &[u8]) -> bool {
-    let Ok(derivation) = parse(input) else { return true };
+/// Whether what was understood is the same when it is printed and read again; nothing for what was refused.
+fn reads_back(input: &[u8]) -> Option<bool> {
+    let derivation = parse(input).ok()?;
     let printed = derivation.print();
-    parse(&printed).is_ok_and(|again| again == derivation && again.print() == printed)
+    Some(parse(&printed).is_ok_and(|again| again == derivation && again.print() == printed))
+}
+
+/// The corpus, once it is seen to be understood and refused as it should, and what Nix wrote.
+fn seeds(checkout: &Path) -> Result<Vec<Vec<u8>>> {
+    let texts = Texts::read(checkout, "drv")?;
+    texts.check(reads_back)?;
+    let mut seeds = samples(&checkout.join(SAMPLES))?;
+    seeds.extend(texts.into_seeds());
+    Ok(seeds)
 }
 
 fn samples(directory: &Path) -> Result<Vec<Vec<u8>>> {
@@ -45,4 +56,16 @@ fn samples(directory: &Path) -> Result<Vec<Vec<u8>>> {
         bail!("{} holds no derivation", directory.display());
     }
     Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::Lab;
+
+    #[test]
+    fn the_corpus_is_understood_and_refused() {
+        let lab = Lab::open().expect("the lab can be made");
+        seeds(lab.checkout()).unwrap_or_else(|error| panic!("{error:#}"));
+    }
 }

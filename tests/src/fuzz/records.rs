@@ -20,13 +20,14 @@ impl Record {
         Record(Vec::new()).words(&head).words(&credentials).words(&verifier)
     }
 
-    fn words(mut self, words: &[u32]) -> Record {
+    /// So many words more.
+    pub fn words(mut self, words: &[u32]) -> Record {
         self.0.extend(words.iter().flat_map(|word| word.to_be_bytes()));
         self
     }
 
     /// Bytes with their length before them and padding after them.
-    fn opaque(mut self, bytes: &[u8]) -> Record {
+    pub fn opaque(mut self, bytes: &[u8]) -> Record {
         self = self.words(&[bytes.len() as u32]);
         self.0.extend(bytes);
         self.0.resize(self.0.len().next_multiple_of(4), 0);

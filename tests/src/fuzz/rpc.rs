@@ -6,9 +6,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nfs_server::Users;
 
+use super::corpus::Exchange;
 use super::world::{World, has_panicked, with_host};
 use super::{Run, records};
 use crate::lab::remove;
@@ -31,7 +32,8 @@ pub fn run(run: &mut Run) -> Result<()> {
 
 fn attack(run: &mut Run, host: &Path) -> Result<()> {
     let mut world = World::make(host, Users::Any)?;
-    let mut seeds = seeds(&world)?;
+    let exchanges = Exchange::read_all(run.lab.checkout())?;
+    let mut seeds = seeds(&world, &exchanges)?;
     let mut stream = world.connect()?;
     while let Some(input) = run.next(&seeds) {
         let lie = run.once_in(LIES);
@@ -58,7 +60,7 @@ fn attack(run: &mut Run, host: &Path) -> Result<()> {
             }
             // A scratch is changed by its server alone: another one, to begin again.
             world = World::make(host, Users::Any)?;
-            seeds = self::seeds(&world)?;
+            seeds = self::seeds(&world, &exchanges)?;
             stream = world.connect()?;
         }
     }
@@ -85,8 +87,8 @@ fn tell_lie(stream: &mut TcpStream, input: &[u8]) -> io::Result<Vec<u8>> {
     Ok(replies)
 }
 
-/// Every procedure, on a place that may be changed and on one that may not.
-fn seeds(world: &World) -> Result<Vec<Vec<u8>>> {
+/// Every procedure, on a place that may be changed and on one that may not, and the corpus.
+fn seeds(world: &World, exchanges: &[Exchange]) -> Result<Vec<Vec<u8>>> {
     tidy(world)?;
     let mut stream = world.connect()?;
     let mut handle =
@@ -105,8 +107,45 @@ fn seeds(world: &World) -> Result<Vec<Vec<u8>>> {
         }
     }
     tidy(world)?;
+    seeds.extend(replied(world, exchanges)?);
     seeds.extend(["link", "etc", "dev", ".."].map(|name| records::lookup(&root, name)));
     Ok(seeds)
+}
+
+/// The records of the corpus, once each is seen to get the reply that is written there.
+fn replied(world: &World, exchanges: &[Exchange]) -> Result<Vec<Vec<u8>>> {
+    let mut stream = world.connect()?;
+    let (mut records, mut wrong) = (Vec::new(), Vec::new());
+    for exchange in exchanges {
+        let record = exchange.record(|path| handle_of(world, path))?;
+        let reply = ask(&mut stream, &record);
+        let expected: Vec<u8> = exchange.reply.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let is_as_written = match &reply {
+            Ok(reply) => {
+                !expected.is_empty() && reply.get(4..).is_some_and(|reply| reply.starts_with(&expected))
+            }
+            Err(_) => expected.is_empty(),
+        };
+        if !is_as_written {
+            wrong.push(format!("{}: the reply is {reply:?}", exchange.about));
+        }
+        if reply.is_err() {
+            stream = world.connect()?;
+        }
+        records.push(record);
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(records)
+}
+
+/// The handle of a path below the root.
+fn handle_of(world: &World, path: &str) -> Result<Vec<u8>> {
+    let mut stream = world.connect()?;
+    let mut handle = |record: Vec<u8>| {
+        records::handle(&ask(&mut stream, &record)?).with_context(|| format!("{path:?} has no handle"))
+    };
+    let root = handle(records::mount(world.export()))?;
+    path.split_terminator('/').try_fold(root, |directory, name| handle(records::lookup(&directory, name)))
 }
 
 /// The scratch as it was at first; the file keeps its handle.
@@ -120,4 +159,19 @@ fn tidy(world: &World) -> Result<()> {
         remove(&entry.path())?;
     }
     fs::write(scratch.join("file"), "contents").context("cannot write to the scratch")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_gets_its_replies() {
+        let lab = crate::lab::Lab::open().expect("the lab can be made");
+        let host = tempfile::tempdir().expect("a directory can be made");
+        let world = World::make(host.path(), Users::Any).expect("it is served");
+        tidy(&world).expect("the file can be made");
+        let exchanges = Exchange::read_all(lab.checkout()).expect("the corpus can be read");
+        replied(&world, &exchanges).unwrap_or_else(|error| panic!("{error:#}"));
+    }
 }

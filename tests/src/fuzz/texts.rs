@@ -15,86 +15,37 @@ use sandbox::conditions::Fault;
 use sandbox::daemon::Policy;
 
 use super::Run;
+use super::corpus::Texts;
 use crate::lab::remove;
 
 /// A kind of text.
 struct Kind {
     name: &'static str,
-    samples: &'static [&'static [u8]],
+    /// Its directory in the corpus.
+    directory: &'static str,
     /// Whether what was understood is the same when it is printed and read again; nothing for what was refused. The path is for
     /// what is read from files.
     reads_back: fn(&Path, &[u8]) -> Option<bool>,
 }
 
 const KINDS: [Kind; 7] = [
-    Kind {
-        name: "a view",
-        samples: &[
-            br#"{"entries":[{"directory":{"at":"/","mode":493}},{"graft":{"at":"/nix/store/a","source":"/nix/store/a","access":"ro","optional":true}}]}"#,
-            br#"{"entries":[{"scratch":{"at":"/tmp","source":"/var/tmp/x","mode":1023,"owner":{"uid":1,"gid":2}}},{"inline":{"at":"/etc/hosts","contents":"::1 localhost","mode":292}}]}"#,
-            br#"{"entries":[{"symlink":{"at":"/dev/fd","target":"/proc/self/fd"}},{"device":{"at":"/dev/null","major":1,"minor":3,"mode":438}}]}"#,
-        ],
-        reads_back: view,
-    },
-    Kind {
-        name: "a declaration",
-        samples: &[
-            br#"{"version":1,"view":{"with":["/usr/bin/git"],"ro":[{"source":"/home/a/src","at":"/src"}],"rw":["/out"],"env":["A=b","C"],"chdir":"/src","net":true,"hostname":"x"}}"#,
-            br#"{"version":1,"view":{"closure":["/nix/store/a"],"tmpfs":["/tmp"],"dir":["/var/empty"],"preserveEnv":true}}"#,
-        ],
-        reads_back: declaration,
-    },
-    Kind {
-        name: "a description of a build",
-        samples: &[
-            br#"{"version":1,"builder":"/bin/sh","args":["-c","x"],"env":{"out":"/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-x"},"inputPaths":["/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-y"],"outputs":{"out":"/nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-x"},"storeDir":"/nix/store","realStoreDir":"/nix/store","system":"x86_64-linux","topTmpDir":"/tmp/a","tmpDir":"/tmp/a/build","tmpDirInSandbox":"/build"}"#,
-        ],
-        reads_back: description,
-    },
-    Kind {
-        name: "a policy",
-        samples: &[
-            b"users = ['alice', \"1000\"]\ngroups = [\"nixbld\"]\nmax-sessions = 256\nmax-sessions-per-user = 32\n",
-            b"max-bytes-per-session = \"50G\"\nmax-inodes-per-session = 1000000\n",
-        ],
-        reads_back: policy,
-    },
-    Kind {
-        name: "what Nix says to its build hook",
-        samples: &[
-            b"\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0cores\0\0\0\x01\0\0\0\0\0\0\x002\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0try\0\0\0\0\0\x01\0\0\0\0\0\0\0\x0c\0\0\0\0\0\0\0x86_64-linux\0\0\0\0\x04\0\0\0\0\0\0\0/a/b\0\0\0\0\x01\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0kvm\0\0\0\0\0",
-        ],
-        reads_back: hook,
-    },
-    Kind {
-        name: "a fault",
-        samples: &[
-            b"op=write,path=/build/*,error=ENOSPC,after=1M",
-            b"op=read,delay=20ms,every=3,count=5",
-            b"op=read,short=512,probability=0.25,seed=7",
-        ],
-        reads_back: fault,
-    },
-    Kind {
-        name: "a path to show",
-        samples: &[b"/home/a/src:/src", b"/etc/hosts", b"relative/", b"/a:b:/c"],
-        reads_back: bind,
-    },
+    Kind { name: "a view", directory: "view", reads_back: view },
+    Kind { name: "a declaration", directory: "declaration", reads_back: declaration },
+    Kind { name: "a description of a build", directory: "description", reads_back: description },
+    Kind { name: "a policy", directory: "policy", reads_back: policy },
+    Kind { name: "what Nix says to its build hook", directory: "hook", reads_back: hook },
+    Kind { name: "a fault", directory: "fault", reads_back: fault },
+    Kind { name: "a path to show", directory: "path", reads_back: bind },
 ];
 
 /// Goes on until the time is over, with one kind after the other.
 pub fn run(run: &mut Run) -> Result<()> {
     let file = run.lab.path(&format!("fuzz/text-{}", std::process::id()))?;
-    let samples: Vec<Vec<Vec<u8>>> =
-        KINDS.iter().map(|kind| kind.samples.iter().map(|sample| sample.to_vec()).collect()).collect();
-    for (Kind { name, reads_back, .. }, samples) in KINDS.iter().zip(&samples) {
-        // What is not understood even when it is whole would only test the first check.
-        let is_good = |sample: &Vec<u8>| reads_back(&file, sample) == Some(true);
-        anyhow::ensure!(samples.iter().all(is_good), "a sample of {name} is not understood");
-    }
+    let all_seeds =
+        KINDS.iter().map(|kind| seeds(run.lab.checkout(), kind, &file)).collect::<Result<Vec<_>>>()?;
     'time: loop {
-        for (Kind { name, reads_back, .. }, samples) in KINDS.iter().zip(&samples) {
-            let Some(input) = run.next(samples) else { break 'time };
+        for (Kind { name, reads_back, .. }, seeds) in KINDS.iter().zip(&all_seeds) {
+            let Some(input) = run.next(seeds) else { break 'time };
             match catch_unwind(|| reads_back(&file, &input)) {
                 Ok(None | Some(true)) => {}
                 Ok(Some(false)) => drop(run.keep(&input, &format!("{name}: printed, it is another"))?),
@@ -103,6 +54,13 @@ pub fn run(run: &mut Run) -> Result<()> {
         }
     }
     remove(&file)
+}
+
+/// The corpus of a kind, once it is seen to be understood and refused as it should.
+fn seeds(checkout: &Path, kind: &Kind, file: &Path) -> Result<Vec<Vec<u8>>> {
+    let texts = Texts::read(checkout, kind.directory)?;
+    texts.check(|text| (kind.reads_back)(file, text))?;
+    Ok(texts.into_seeds())
 }
 
 fn view(_: &Path, input: &[u8]) -> Option<bool> {
@@ -155,4 +113,19 @@ fn bind(_: &Path, input: &[u8]) -> Option<bool> {
 
 fn write(file: &Path, input: &[u8]) {
     fs::write(file, input).expect("the lab can be written");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::Lab;
+
+    #[test]
+    fn the_corpus_is_understood_and_refused() {
+        let lab = Lab::open().expect("the lab can be made");
+        let file = tempfile::NamedTempFile::new().expect("a file can be made");
+        for kind in &KINDS {
+            seeds(lab.checkout(), kind, file.path()).unwrap_or_else(|error| panic!("{error:#}"));
+        }
+    }
 }

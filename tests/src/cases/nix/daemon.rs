@@ -48,7 +48,7 @@ const NIX_SOCKET: &str = "/nix/var/nix/daemon-socket/socket";
 const START: Duration = Duration::from_secs(30);
 
 /// How long a build may take to end when something that it needs has died.
-const END: Duration = Duration::from_secs(10);
+const END: Duration = Duration::from_secs(30);
 
 /// What Nix is set to besides: its build users.
 const BUILD_USERS: &str = "build-users-group = nixbld\n";
