@@ -2,11 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::sys::socket::{MsgFlags, recv};
 use serde_json::json;
 
 use super::{Outcome, USER, World, attacks};
@@ -21,6 +23,8 @@ use crate::cases::pty::Pty;
 /// More sessions than a user may have.
 const SILENT: usize = 100;
 const SESSIONS: usize = 32;
+/// How long it may take until each of them is attended to or refused.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What only root may read.
 const SECRET: &str = "the secret";
 
@@ -45,8 +49,7 @@ attacks! {
     sessions, "a hundred sessions of one user", [Attendants], |world| {
         let _lent = Lent::start_as(&world.place, &world.loopbox, "");
         let silent: Vec<UnixStream> = (0..SILENT).map(|_| connect(&world.place)).collect();
-        std::thread::sleep(Duration::from_secs(1));
-        let attendants = traces::named(traces::ATTENDANT).len();
+        let attendants = most_attendants(&silent);
         drop(silent);
         Outcome::when(attendants > SESSIONS, format!("{attendants} attendants"))
     };
@@ -65,6 +68,24 @@ attacks! {
     typed, "what somebody types at the caller's terminal", [Terminal, Streams, OwnSession], type_for_others;
     exchanged_session, "the directory of a session of root's, in a user's directory", [SafeDirectories], exchange_session;
     set_id_of_the_machine, "a set-id program of the machine's", [SetIdBits, MountOptions, NewPrivileges], execute_set_id;
+}
+
+/// The most attendants at a time until each of these connections has one or an answer.
+fn most_attendants(connections: &[UnixStream]) -> usize {
+    let is_answered = |connection: &&UnixStream| {
+        recv(connection.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT).is_ok()
+    };
+    let (mut most, began) = (0, Instant::now());
+    loop {
+        let attendants = traces::named(traces::ATTENDANT).len();
+        most = most.max(attendants);
+        let answered = connections.iter().filter(is_answered).count();
+        if attendants + answered >= connections.len() {
+            return most;
+        }
+        assert!(began.elapsed() < PATIENCE, "{attendants} attendants, {answered} answers");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Under sudo, `LOOPBOX_STATE_DIR` may be the user's choice: whatever records in there name would be removed.
