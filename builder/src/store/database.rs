@@ -54,7 +54,7 @@ pub(super) struct Database {
 #[non_exhaustive]
 pub enum DatabaseError {
     /// SQLite says why.
-    #[error("Nix's database {path:?}")]
+    #[error("cannot read or write Nix's database {path:?}")]
     Sqlite {
         /// The file.
         path: PathBuf,

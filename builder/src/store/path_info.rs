@@ -53,7 +53,7 @@ pub enum InfoError {
         text: String,
     },
     /// A path is not one.
-    #[error("line {line}")]
+    #[error("line {line}: this is not a store path")]
     Path {
         /// The number of the line, from 1.
         line: usize,
