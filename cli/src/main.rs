@@ -7,6 +7,8 @@ mod backend_arguments;
 mod commands;
 mod conditions;
 mod declared;
+#[cfg(all(test, target_os = "linux"))]
+mod documented;
 mod error;
 mod exit;
 mod failures;

@@ -18,6 +18,7 @@ pub mod llvm;
 mod loopbox;
 pub mod macos;
 mod mark;
+pub mod mdbook;
 pub mod new_nix;
 mod own;
 pub mod packages;

