@@ -3,6 +3,7 @@
 use super::attributes::FileType;
 use super::error::Error;
 use super::node::Node;
+use super::resolve::gone;
 use super::tree::NodeKind;
 use super::{View, declared};
 
@@ -10,7 +11,7 @@ impl View {
     /// The target of a symbolic link.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the node is something else.
+    /// [`Error::Invalid`] when the node is something else, [`Error::Stale`] when it is gone.
     pub fn read_link(&self, node: &Node) -> Result<Vec<u8>, Error> {
         if self.kind(node) != FileType::Symlink {
             return Err(Error::Invalid);
@@ -24,7 +25,7 @@ impl View {
                 _ => return Err(Error::Invalid),
             },
         };
-        let target = nix::fcntl::readlinkat(&*resolved.directory, &*resolved.name)?;
+        let target = nix::fcntl::readlinkat(&*resolved.directory, &*resolved.name).map_err(gone)?;
         Ok(std::os::unix::ffi::OsStringExt::into_vec(target))
     }
 }

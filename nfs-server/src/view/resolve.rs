@@ -278,7 +278,7 @@ pub(crate) fn check_regular(kind: FileType) -> Result<(), Error> {
 }
 
 /// A node whose name is gone or leads to a symlink now is stale.
-fn gone(errno: Errno) -> Error {
+pub(crate) fn gone(errno: Errno) -> Error {
     match Error::from(errno) {
         Error::NotFound | Error::NotDirectory => Error::Stale,
         error => error,

@@ -69,7 +69,8 @@ impl Writable<'_> {
     /// Sets attributes, the length first and the times last.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] for what only the owner or root may do, and for set-id bits.
+    /// [`Error::NotPermitted`] for what only the owner or root may do, and for set-id bits; [`Error::Stale`] when the file
+    /// is gone.
     pub fn set(&self, set: &SetAttributes, caller: Caller<'_>) -> Result<Attributes, Error> {
         // A symlink has no mode of its own; knfsd ignores it too (`nfsd_setattr`).
         let set = &match self.view.kind(&self.node) {
@@ -84,7 +85,11 @@ impl Writable<'_> {
         } else {
             check_allowed(set, self.permissions()?, caller)?;
         }
-        let result = self.set_on_host(set, caller);
+        let result = match self.set_on_host(set, caller) {
+            // The file's name was resolved, and is gone since: what the caller named is the file.
+            Err(Error::NotFound) => Err(Error::Stale),
+            result => result,
+        };
         // Also after an error: some may have been set.
         self.view.invalidate(&self.node);
         result?;

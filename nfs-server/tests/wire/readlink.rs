@@ -47,3 +47,24 @@ fn a_link_that_is_gone_is_stale() {
     fs::remove_file(world.host("package/link")).unwrap();
     assert_eq!(refused(world.root().readlink(&link)), nfsstat3::NFS3ERR_STALE);
 }
+
+#[test]
+fn what_is_removed_meanwhile_is_stale() {
+    const ROUNDS: usize = 500;
+    let world = World::new();
+    let build = world.at("build");
+    let (mut reading, mut removing) = (world.builder(), world.builder());
+    for _ in 0..ROUNDS {
+        reading.symlink(&build, b"link", b"target").unwrap();
+        let link = world.at("build/link");
+        std::thread::scope(|scope| {
+            scope.spawn(|| removing.remove(&build, b"link").unwrap());
+            let status = loop {
+                if let Err((status, _)) = reading.readlink(&link) {
+                    break status;
+                }
+            };
+            assert_eq!(status, nfsstat3::NFS3ERR_STALE);
+        });
+    }
+}
