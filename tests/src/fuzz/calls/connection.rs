@@ -16,6 +16,9 @@ const LAST: u32 = 1 << 31;
 /// The longest reply: data of 1 MiB and what is around it.
 const REPLY_MAX: u32 = (1 << 20) + 4096;
 
+/// Program and procedure of READ.
+const READ: (u32, u32) = (100_003, 6);
+
 /// Calls have numbers of their own on every connection, unless one is repeated on purpose.
 static XIDS: AtomicU32 = AtomicU32::new(1);
 
@@ -38,6 +41,12 @@ pub struct Sent {
     pub mutated: bool,
 }
 
+impl Sent {
+    fn is_read(&self) -> bool {
+        Head::of(&self.record).is_some_and(|head| (head.program, head.procedure) == READ)
+    }
+}
+
 /// One connection.
 pub struct Connection {
     stream: TcpStream,
@@ -47,7 +56,7 @@ pub struct Connection {
 /// What came.
 pub enum Received {
     Reply(Reply),
-    /// The server ended the connection, as it may after a mutated record.
+    /// The server ended the connection, as it may after a mutated record or in a READ.
     End,
 }
 
@@ -102,8 +111,10 @@ impl Connection {
         self.in_flight.iter().any(|sent| !sent.mutated)
     }
 
+    /// The server ends a connection at a record that is no call, and in the reply to a READ whose file gets shorter after the
+    /// reply's length was sent.
     fn may_end(&self) -> bool {
-        self.in_flight.iter().any(|sent| sent.mutated)
+        self.in_flight.iter().any(|sent| sent.mutated || sent.is_read())
     }
 
     /// The next reply, checked for all that holds of every reply.
