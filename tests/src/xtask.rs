@@ -20,6 +20,7 @@ pub mod fuzz;
 pub mod kills;
 pub mod learn;
 pub mod overhead;
+pub mod packaging;
 pub mod parity;
 pub mod probe;
 pub mod report;

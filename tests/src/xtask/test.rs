@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{book, boots, check_macos, compare, fuzz, parity, probe, report, setup};
+use super::{book, boots, check_macos, compare, fuzz, packaging, parity, probe, report, setup};
 use crate::command::command;
 use crate::lab::checkers::Checkers;
 use crate::lab::emulator::Emulator;
@@ -58,6 +58,8 @@ enum Part {
     Style,
     /// What needs no virtual machine.
     Host,
+    /// What the flake and its modules say.
+    Packages,
     /// Type-checking and lints for macOS, and linking for one kind of Mac.
     Macos,
     /// The cases and the outside suites in the virtual machine.
@@ -80,9 +82,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?.testing();
     let start = Instant::now();
     setup::machine(&lab)?;
-    let all: [(Part, Step); 8] = [
+    let all: [(Part, Step); 9] = [
         (Part::Style, style),
         (Part::Host, |lab| Ok([host(lab)?, fuzz::briefly(lab)?].into_iter().sum())),
+        (Part::Packages, packaging::check),
         (Part::Macos, check_macos::check_briefly),
         (Part::Vm, machines),
         (Part::Report, report::check),

@@ -1,0 +1,43 @@
+//! What the flake, its modules for NixOS and nix-darwin, and its package say, compared with what they are to say. Building with
+//! them takes nixpkgs, which is not here.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::command::{command, text};
+use crate::lab::{Lab, say};
+use crate::tally::Tally;
+
+/// Evaluates all of it.
+const EXPRESSION: &str = "tests/packaging/evaluate.nix";
+/// What it has to say, without the version.
+const EXPECTED: &str = "tests/packaging/expected.json";
+/// What Nix has to find well-formed.
+const SOURCES: [&str; 4] =
+    ["flake.nix", "packaging/nix/package.nix", "packaging/nix/nixos.nix", "packaging/nix/darwin.nix"];
+
+/// Each source, what they say together, and the package's version are a test each.
+pub fn check(lab: &Lab) -> Result<Tally> {
+    say("the flake and its modules");
+    let nix = |words: &[&str]| {
+        let mut nix = command("nix-instantiate", ["--store", "dummy://"]);
+        text(nix.args(words).current_dir(lab.checkout()))
+    };
+    let mut tally = Tally::default();
+    for source in SOURCES {
+        let parsed = nix(&["--parse", source]);
+        parsed.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
+        tally.add(Tally::one(parsed.is_ok()));
+    }
+    let mut said: Value = serde_json::from_str(&nix(&["--eval", "--strict", "--json", EXPRESSION])?)?;
+    let version = said["package"].as_object_mut().and_then(|package| package.remove("version"));
+    tally.add(Tally::one(version == Some(env!("CARGO_PKG_VERSION").into())));
+    let expected = std::fs::read_to_string(lab.checkout().join(EXPECTED))
+        .with_context(|| format!("cannot read {EXPECTED}"))?;
+    let alike = said == serde_json::from_str::<Value>(&expected)?;
+    if !alike {
+        say(&format!("not what is in {EXPECTED}:\n{}", serde_json::to_string_pretty(&said)?));
+    }
+    tally.add(Tally::one(alike));
+    Ok(tally)
+}
