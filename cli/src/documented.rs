@@ -1,4 +1,4 @@
-//! The command lines in the README and in docs/: each has to be one that this program takes.
+//! The command lines in the README, in docs/ and in the scripts of continuous integration: each has to be one that this program takes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,14 @@ const ENDS: [&str; 6] = ["|", ">", ">>", "&&", "||", ";"];
 const PASSED_ON: &str = "$@";
 /// Code blocks of these kinds have lines for a shell; one without a kind may be anything, and is looked at too.
 const SHELL: [&str; 5] = ["", "console", "sh", "bash", "yaml"];
+/// What the machines of continuous integration do.
+const SCRIPTS: &str = ".github/scripts";
 /// There are far more; fewer would mean that they are not found.
 const LINES_MIN: usize = 60;
 
-/// The lines of code in a text, those that a backslash continues as one, each with the line that follows.
-fn code(text: &str) -> Vec<(String, String)> {
-    let mut block: Option<bool> = None;
+/// The lines of code in a text, those that a backslash continues as one, each with the line that follows. In a script, all are.
+fn code(text: &str, is_script: bool) -> Vec<(String, String)> {
+    let mut block: Option<bool> = is_script.then_some(true);
     let mut lines: Vec<String> = Vec::new();
     let mut continued = false;
     for line in text.lines() {
@@ -60,10 +62,12 @@ fn words(line: &str) -> Option<Vec<String>> {
 
 fn documents() -> Vec<PathBuf> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let pages = fs::read_dir(top.join("docs")).expect("docs/ can be listed");
-    let mut documents: Vec<PathBuf> = pages.map(|page| page.expect("an entry").path()).collect();
-    documents.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
-    documents.push(top.join("README.md"));
+    let within = |directory: &str, extension: &str| {
+        let entries = fs::read_dir(top.join(directory)).expect("it can be listed");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.extension().is_some_and(|it| it == extension)).collect::<Vec<_>>()
+    };
+    let mut documents = [within("docs", "md"), within(SCRIPTS, "sh"), vec![top.join("README.md")]].concat();
     documents.sort();
     documents
 }
@@ -81,7 +85,8 @@ fn every_command_line_in_the_documents_is_one_that_is_taken() {
     let mut seen = 0;
     for document in documents() {
         let text = fs::read_to_string(&document).expect("a document is text");
-        for (line, following) in code(&text) {
+        let is_script = document.extension().is_some_and(|extension| extension == "sh");
+        for (line, following) in code(&text, is_script) {
             let Some(words) = words(&line) else { continue };
             seen += 1;
             // Some show what is wrong.
@@ -99,7 +104,7 @@ fn every_command_line_in_the_documents_is_one_that_is_taken() {
 fn command_lines_are_found_in_code_and_wrong_ones_are_told() {
     let text = "loopbox prose\n\n```console\n# sudo env \"PATH=$PATH\" loopbox run \\\n    --prset base -- ls | wc  # why\n\
         output\n$ loopbox doctor\n```\n\n    loopbox status --once\n    exec loopbox build-hook \"$@\"\n\n```json\nloopbox json\n```\n";
-    let found: Vec<_> = code(text).iter().filter_map(|(line, _)| words(line)).collect();
+    let found: Vec<_> = code(text, false).iter().filter_map(|(line, _)| words(line)).collect();
     assert_eq!(
         found.iter().map(|words| words.join(" ")).collect::<Vec<_>>(),
         ["loopbox run --prset base -- ls", "loopbox doctor", "loopbox status --once"]

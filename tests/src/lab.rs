@@ -27,6 +27,7 @@ pub mod ssh;
 pub mod store;
 pub mod suites;
 mod versions;
+pub mod zizmor;
 
 /// The directory of the lab that programs in a virtual machine can write to; nothing else of the host is.
 const KEPT: &str = "kept";

@@ -1,10 +1,11 @@
-//! What the flake, its modules for NixOS and nix-darwin, and its package say, compared with what they are to say. Building with
-//! them takes nixpkgs, which is not here.
+//! What others make of loopbox with: the flake, its modules for NixOS and nix-darwin and its package, compared with what they are
+//! to say, since building with them takes nixpkgs, which is not here; and the workflows of continuous integration.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::command::{command, text};
+use crate::command::{command, quiet, text};
+use crate::lab::zizmor::Zizmor;
 use crate::lab::{Lab, say};
 use crate::tally::Tally;
 
@@ -16,9 +17,24 @@ const EXPECTED: &str = "tests/packaging/expected.json";
 const SOURCES: [&str; 4] =
     ["flake.nix", "packaging/nix/package.nix", "packaging/nix/nixos.nix", "packaging/nix/darwin.nix"];
 
-/// Each source, what they say together, and the package's version are a test each.
+/// The workflows, with the scripts that they run.
+const WORKFLOWS: &str = ".github";
+
+/// Looks at all of it.
 pub fn check(lab: &Lab) -> Result<Tally> {
-    say("the flake and its modules");
+    say("the flake, its modules, and the workflows");
+    Ok([flake(lab)?, workflows(lab)?].into_iter().sum())
+}
+
+/// They are well-formed, and nothing in them is dangerous.
+fn workflows(lab: &Lab) -> Result<Tally> {
+    let checked = quiet(&mut Zizmor::bring(lab)?.check(&lab.checkout().join(WORKFLOWS)));
+    checked.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
+    Ok(Tally::one(checked.is_ok()))
+}
+
+/// Each source, what they say together, and the package's version are a test each.
+fn flake(lab: &Lab) -> Result<Tally> {
     let nix = |words: &[&str]| {
         let mut nix = command("nix-instantiate", ["--store", "dummy://"]);
         text(nix.args(words).current_dir(lab.checkout()))

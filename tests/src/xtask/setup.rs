@@ -11,6 +11,7 @@ use crate::lab::mdbook::Mdbook;
 use crate::lab::new_nix::NewNix;
 use crate::lab::ssh::Ssh;
 use crate::lab::suites::Tools;
+use crate::lab::zizmor::Zizmor;
 use crate::lab::{Lab, packages, say};
 
 /// How many users Nix may build as at once.
@@ -28,6 +29,7 @@ pub fn run() -> Result<()> {
     Tools::bring(&lab)?;
     Checkers::bring(&lab)?;
     Mdbook::bring(&lab)?;
+    Zizmor::bring(&lab)?;
     Llvm::bring(&lab)?;
     say("everything is set up");
     Ok(())

@@ -58,7 +58,7 @@ enum Part {
     Style,
     /// What needs no virtual machine.
     Host,
-    /// What the flake and its modules say.
+    /// The flake with its modules, and the workflows of continuous integration.
     Packages,
     /// Type-checking and lints for macOS, and linking for one kind of Mac.
     Macos,
