@@ -35,7 +35,7 @@ rustPlatform.buildRustPackage {
 
   cargoBuildFlags = [
     "--package"
-    "cli"
+    "loopbox"
   ];
   # They mount, and boot a virtual machine for it.
   doCheck = false;

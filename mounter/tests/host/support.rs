@@ -143,7 +143,11 @@ pub fn run(spec: &Prepared) -> Result<(String, ExitOutcome), JailError> {
 pub static SPAWNER: LazyLock<Spawner> = LazyLock::new(|| {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().and_then(Path::parent).unwrap().join("examples/supervisor");
-    assert!(built.exists(), "{} is missing: run the tests with `cargo test -p mounter`", built.display());
+    assert!(
+        built.exists(),
+        "{} is missing: run the tests with `cargo test -p loopbox-mounter`",
+        built.display()
+    );
     Spawner::new(built)
 });
 

@@ -25,7 +25,7 @@ impl Build {
     /// The tests' is one of the whole workspace, so that nothing is compiled for it alone.
     fn words(self) -> &'static [&'static str] {
         match self {
-            Build::Release => &["build", "--release", "--package", "cli", "--features", "nfsserve"],
+            Build::Release => &["build", "--release", "--package", "loopbox", "--features", "nfsserve"],
             Build::Tested => &["build", "--workspace"],
         }
     }

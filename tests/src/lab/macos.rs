@@ -89,7 +89,7 @@ impl Toolchain {
             .arg("-Zbuild-std")
             // What is not to be run need not be fast.
             .args(["--config", "profile.dev.package.\"*\".opt-level=0"])
-            .args(["--config", "profile.dev.package.nfs-server.opt-level=0"])
+            .args(["--config", "profile.dev.package.loopbox-nfs-server.opt-level=0"])
             // Without any in loopbox's own crates either, cargo would have it stripped, which takes a program that
             // Debian does not have for this.
             .args(["--config", "profile.dev.package.\"*\".debug=false"])

@@ -15,11 +15,12 @@ use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
 
 /// What is compiled: all that runs on a Mac. The package `tests` drives a Linux machine and is not among it.
-const PACKAGES: [&str; 5] = ["nfs-server", "mounter", "sandbox", "builder", "cli"];
+const PACKAGES: [&str; 5] =
+    ["loopbox-nfs-server", "loopbox-mounter", "loopbox-sandbox", "loopbox-builder", "loopbox"];
 
 /// Nothing of it is run, so nothing is worth optimising.
 const UNOPTIMISED: [&str; 2] =
-    ["profile.dev.package.\"*\".opt-level=0", "profile.dev.package.nfs-server.opt-level=0"];
+    ["profile.dev.package.\"*\".opt-level=0", "profile.dev.package.loopbox-nfs-server.opt-level=0"];
 
 /// The program itself.
 const PROGRAM: &str = "loopbox";

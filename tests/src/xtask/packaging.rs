@@ -1,5 +1,6 @@
 //! What others make of loopbox with: the flake, its modules for NixOS and nix-darwin and its package, compared with what they are
-//! to say, since building with them takes nixpkgs, which is not here; and the workflows of continuous integration.
+//! to say, since building with them takes nixpkgs, which is not here; the workflows of continuous integration; and the crates as the
+//! package registry would take them.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -17,13 +18,35 @@ const EXPECTED: &str = "tests/packaging/expected.json";
 const SOURCES: [&str; 4] =
     ["flake.nix", "packaging/nix/package.nix", "packaging/nix/nixos.nix", "packaging/nix/darwin.nix"];
 
+/// Packs every crate that has a name there.
+const PUBLISH: [&str; 10] = [
+    "publish",
+    "--dry-run",
+    "--no-verify",
+    "--locked",
+    "--allow-dirty",
+    "--workspace",
+    "--exclude",
+    "tests",
+    "--exclude",
+    "probe",
+];
+
 /// The workflows, with the scripts that they run.
 const WORKFLOWS: &str = ".github";
 
 /// Looks at all of it.
 pub fn check(lab: &Lab) -> Result<Tally> {
-    say("the flake, its modules, and the workflows");
-    Ok([flake(lab)?, workflows(lab)?].into_iter().sum())
+    say("the flake, its modules, the workflows, and the crates");
+    Ok([flake(lab)?, workflows(lab)?, registry(lab)].into_iter().sum())
+}
+
+/// The crates can be published, all but for compiling them from what is packed.
+fn registry(lab: &Lab) -> Tally {
+    let mut publish = command("cargo", PUBLISH);
+    let packed = quiet(publish.current_dir(lab.checkout()));
+    packed.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
+    Tally::one(packed.is_ok())
 }
 
 /// They are well-formed, and nothing in them is dangerous.

@@ -58,7 +58,7 @@ enum Part {
     Style,
     /// What needs no virtual machine.
     Host,
-    /// The flake with its modules, and the workflows of continuous integration.
+    /// The flake with its modules, the workflows of continuous integration, and the crates as they would be published.
     Packages,
     /// Type-checking and lints for macOS, and linking for one kind of Mac.
     Macos,
