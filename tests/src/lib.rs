@@ -20,6 +20,7 @@ pub mod fresh;
 pub mod fuzz;
 pub mod lab;
 pub mod parity;
+pub mod parts;
 pub mod probe;
 pub mod random;
 pub mod site;

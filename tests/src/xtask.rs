@@ -22,6 +22,7 @@ pub mod learn;
 pub mod overhead;
 pub mod packaging;
 pub mod parity;
+pub mod parts;
 pub mod probe;
 pub mod report;
 pub mod setup;
@@ -72,6 +73,8 @@ enum What {
     Report(report::Options),
     /// Compare what processes see of loopbox and of Nix's own sandbox, in the virtual machine.
     Probe(probe::Options),
+    /// List what the program is compiled from: all licences, and a bill of materials (CycloneDX), for each system.
+    Parts(parts::Options),
     /// Make a site of the pages in docs/, with a program that is brought, and look at its links.
     Book,
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
@@ -151,6 +154,7 @@ impl Arguments {
             What::Traced(options) => traced::run(&options),
             What::Report(options) => report::run(&options),
             What::Probe(options) => probe::run(&options),
+            What::Parts(options) => parts::run(&options),
             What::Book => book::run(),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),

@@ -1,10 +1,11 @@
 //! What others make of loopbox with: the flake, its modules for NixOS and nix-darwin and its package, compared with what they are
 //! to say, since building with them takes nixpkgs, which is not here; the workflows of continuous integration; and the crates as the
-//! package registry would take them.
+//! package registry would take them, with the licences of all that the program is compiled from.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::parts;
 use crate::command::{command, quiet, text};
 use crate::lab::zizmor::Zizmor;
 use crate::lab::{Lab, say};
@@ -38,7 +39,7 @@ const WORKFLOWS: &str = ".github";
 /// Looks at all of it.
 pub fn check(lab: &Lab) -> Result<Tally> {
     say("the flake, its modules, the workflows, and the crates");
-    Ok([flake(lab)?, workflows(lab)?, registry(lab)].into_iter().sum())
+    Ok([flake(lab)?, workflows(lab)?, registry(lab), parts::check(lab)].into_iter().sum())
 }
 
 /// The crates can be published, all but for compiling them from what is packed.
