@@ -70,3 +70,8 @@ fn only_what_was_asked_is_granted_and_the_attributes_come_along() {
     assert_is(&done.obj_attributes.unwrap(), &world.metadata("package/run"));
     assert_eq!(refused(world.root().access(&handle(b"other"), ALL)), nfsstat3::NFS3ERR_BADHANDLE);
 }
+
+#[test]
+fn what_is_removed_meanwhile_is_stale() {
+    World::new().assert_stale_once_removed(|client, link| client.access(link, ALL));
+}

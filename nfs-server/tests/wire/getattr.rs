@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nfs3_types::nfs3::{ftype3, nfsstat3, specdata3};
 
-use crate::client::{handle, refused};
+use crate::client::{Client, handle, refused};
 use crate::world::{World, assert_is};
 
 #[test]
@@ -152,4 +152,9 @@ fn an_entry_whose_source_is_gone_is_stale() {
     fs::remove_dir(world.host("package/hello")).unwrap();
     fs::write(world.host("package/hello"), "again").unwrap();
     assert_eq!(client.getattr(&file).unwrap().size, 5);
+}
+
+#[test]
+fn what_is_removed_meanwhile_is_stale() {
+    World::new().assert_stale_once_removed(Client::getattr);
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 
 use nfs3_types::nfs3::nfsstat3;
 
-use crate::client::refused;
+use crate::client::{Client, refused};
 use crate::world::{World, assert_is};
 
 #[test]
@@ -50,21 +50,5 @@ fn a_link_that_is_gone_is_stale() {
 
 #[test]
 fn what_is_removed_meanwhile_is_stale() {
-    const ROUNDS: usize = 500;
-    let world = World::new();
-    let build = world.at("build");
-    let (mut reading, mut removing) = (world.builder(), world.builder());
-    for _ in 0..ROUNDS {
-        reading.symlink(&build, b"link", b"target").unwrap();
-        let link = world.at("build/link");
-        std::thread::scope(|scope| {
-            scope.spawn(|| removing.remove(&build, b"link").unwrap());
-            let status = loop {
-                if let Err((status, _)) = reading.readlink(&link) {
-                    break status;
-                }
-            };
-            assert_eq!(status, nfsstat3::NFS3ERR_STALE);
-        });
-    }
+    World::new().assert_stale_once_removed(Client::readlink);
 }

@@ -9,13 +9,13 @@ use nfs_server::view::{Access, Entry, HostCapabilities, Owner, View, ViewOptions
 use nfs_server::{Peers, Server, ServerOptions, SillyNames, Users};
 use nfs3_types::mount::mountres3;
 use nfs3_types::nfs3::{
-    CREATE3resok, Nfs3Option, createhow3, fattr3, ftype3, nfs_fh3, nfstime3, sattr3, wcc_data,
+    CREATE3resok, Nfs3Option, createhow3, fattr3, ftype3, nfs_fh3, nfsstat3, nfstime3, sattr3, wcc_data,
 };
 use nfs3_types::xdr_codec::Opaque;
 use tempfile::TempDir;
 
 use super::calls::{mode, owner, size};
-use super::client::{Answer, Client, decode};
+use super::client::{Answer, Client, Given, decode};
 
 /// A user of the view who is not root.
 pub const BUILDER: u32 = 1000;
@@ -124,6 +124,30 @@ impl World {
             handle = client.lookup(&handle, name.as_bytes()).unwrap_or_else(|_| panic!("{path}")).object;
         }
         handle
+    }
+
+    /// Makes a call about a symbolic link again and again while another connection removes it, until it fails. That is because the link is
+    /// gone, whenever the other call came in between.
+    pub fn assert_stale_once_removed<Done, Failed>(
+        &self,
+        call: impl Fn(&mut Client, &nfs_fh3) -> Given<Done, Failed>,
+    ) {
+        const ROUNDS: usize = 500;
+        let build = self.at("build");
+        let (mut calling, mut removing) = (self.builder(), self.builder());
+        for _ in 0..ROUNDS {
+            calling.symlink(&build, b"link", b"target").unwrap();
+            let link = self.at("build/link");
+            std::thread::scope(|scope| {
+                scope.spawn(|| removing.remove(&build, b"link").unwrap());
+                let status = loop {
+                    if let Err((status, _)) = call(&mut calling, &link) {
+                        break status;
+                    }
+                };
+                assert_eq!(status, nfsstat3::NFS3ERR_STALE);
+            });
+        }
     }
 
     /// Makes a file that the builder owns, and gives its handle. `path` is the same in the view and on the host.
