@@ -74,7 +74,8 @@ impl Drop for Moved<'_> {
 
 #[cfg(target_os = "linux")]
 fn exchange(from: &OwnedFd, into: &OwnedFd, name: &str) -> nix::Result<()> {
-    nix::fcntl::renameat2(from, name, into, name, nix::fcntl::RenameFlags::RENAME_EXCHANGE)
+    rustix::fs::renameat_with(from, name, into, name, rustix::fs::RenameFlags::EXCHANGE)
+        .map_err(|error| nix::Error::from_raw(error.raw_os_error()))
 }
 
 /// Elsewhere it takes three steps, of which the first two leave the name free for an instant.

@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 /// Flags of a mount that stay as they are when it becomes writable.
-const KEPT: [(FsFlags, MsFlags); 6] = [
-    (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
-    (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
-    (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-    (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-    (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-    (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+const KEPT: [(StatVfsMountFlags, MsFlags); 6] = [
+    (StatVfsMountFlags::NOSUID, MsFlags::MS_NOSUID),
+    (StatVfsMountFlags::NODEV, MsFlags::MS_NODEV),
+    (StatVfsMountFlags::NOEXEC, MsFlags::MS_NOEXEC),
+    (StatVfsMountFlags::NOATIME, MsFlags::MS_NOATIME),
+    (StatVfsMountFlags::NODIRATIME, MsFlags::MS_NODIRATIME),
+    (StatVfsMountFlags::RELATIME, MsFlags::MS_RELATIME),
 ];
 
 /// The store could not be made writable.
@@ -60,7 +60,7 @@ pub enum WritableError {
 /// # Errors
 /// When it cannot be looked at.
 pub fn is_read_only(directory: &Path) -> Result<bool, WritableError> {
-    Ok(flags(directory)?.contains(FsFlags::ST_RDONLY))
+    Ok(flags(directory)?.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Gives the calling thread, and threads and processes that it starts later, a mount namespace in which the store is
@@ -71,7 +71,7 @@ pub fn is_read_only(directory: &Path) -> Result<bool, WritableError> {
 /// The step that failed.
 pub fn make_writable(store: &Path) -> Result<bool, WritableError> {
     let before = flags_if_there(store)?;
-    if !before.contains(FsFlags::ST_RDONLY) || !geteuid().is_root() {
+    if !before.contains(StatVfsMountFlags::RDONLY) || !geteuid().is_root() {
         return Ok(false);
     }
     let none = None::<&str>;
@@ -86,14 +86,17 @@ pub fn make_writable(store: &Path) -> Result<bool, WritableError> {
 }
 
 /// A store that Nix has not made yet is not read-only.
-fn flags_if_there(store: &Path) -> Result<FsFlags, WritableError> {
+fn flags_if_there(store: &Path) -> Result<StatVfsMountFlags, WritableError> {
     match flags(store) {
-        Err(WritableError::Look { source: Errno::ENOENT, .. }) => Ok(FsFlags::empty()),
+        Err(WritableError::Look { source: Errno::ENOENT, .. }) => Ok(StatVfsMountFlags::empty()),
         other => other,
     }
 }
 
-fn flags(store: &Path) -> Result<FsFlags, WritableError> {
-    let found = statvfs(store).map_err(|source| WritableError::Look { store: store.into(), source })?;
-    Ok(found.flags())
+fn flags(store: &Path) -> Result<StatVfsMountFlags, WritableError> {
+    let found = statvfs(store).map_err(|error| WritableError::Look {
+        store: store.into(),
+        source: Errno::from_raw(error.raw_os_error()),
+    })?;
+    Ok(found.f_flag)
 }

@@ -25,8 +25,10 @@ impl SystemCalls {
     fn become_persona(&self) -> io::Result<()> {
         /// `PER_LINUX32` of linux/personality.h.
         const LINUX32: Persona = Persona::from_bits_retain(8);
+        /// `UNAME26` there, which musl's headers leave out.
+        const UNAME26: Persona = Persona::from_bits_retain(0x002_0000);
         let mut persona = if self.says_32_bits { LINUX32 } else { personality::get()? };
-        persona.set(Persona::UNAME26, self.says_linux_26);
+        persona.set(UNAME26, self.says_linux_26);
         persona.set(Persona::ADDR_NO_RANDOMIZE, self.same_addresses);
         personality::set(persona)?;
         Ok(())

@@ -106,9 +106,17 @@ const FREE: &[c_long] = &[
     libc::SYS_capget,
 ];
 
-/// Those that only some processors have; others have a later one for the same.
+/// Those that only some processors have, for which some C libraries use them still; others have a later one for the same.
 #[cfg(target_arch = "x86_64")]
-const FREE_HERE: &[c_long] = &[libc::SYS_poll, libc::SYS_accept, libc::SYS_readlink, libc::SYS_getrlimit];
+const FREE_HERE: &[c_long] = &[
+    libc::SYS_open,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_poll,
+    libc::SYS_accept,
+    libc::SYS_readlink,
+    libc::SYS_getrlimit,
+];
 #[cfg(not(target_arch = "x86_64"))]
 const FREE_HERE: &[c_long] = &[libc::SYS_accept];
 
@@ -130,6 +138,9 @@ fn program(process: u32) -> Result<BpfProgram, seccompiler::Error> {
     Ok(SeccompFilter::new(rules, missing, SeccompAction::Allow, architecture)?.try_into()?)
 }
 
+/// `FIONBIO` of asm-generic/ioctls.h: C libraries differ in its type.
+const FIONBIO: u64 = 0x5421;
+
 /// Calls with the argument that makes them harmless.
 fn bound(process: u32) -> [(c_long, u8, SeccompCmpOp, u64); 9] {
     let number = |number: i32| u64::from(number.unsigned_abs());
@@ -143,8 +154,8 @@ fn bound(process: u32) -> [(c_long, u8, SeccompCmpOp, u64); 9] {
         // Memory for data alone.
         (libc::SYS_mmap, 2, none_of(libc::PROT_EXEC), 0),
         (libc::SYS_mprotect, 2, none_of(libc::PROT_EXEC), 0),
-        // FIONBIO: sockets that do not block.
-        (libc::SYS_ioctl, 1, equal.clone(), libc::FIONBIO),
+        // Sockets that do not block.
+        (libc::SYS_ioctl, 1, equal.clone(), FIONBIO),
         (libc::SYS_prctl, 0, equal.clone(), number(libc::PR_SET_NAME)),
         // The names of memory that some C libraries give.
         (libc::SYS_prctl, 0, equal.clone(), number(libc::PR_SET_VMA)),
