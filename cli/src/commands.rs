@@ -3,10 +3,8 @@
 mod build;
 mod build_hook;
 mod builds;
-#[cfg(target_os = "linux")]
 mod check;
 mod clean;
-#[cfg(target_os = "linux")]
 mod compare;
 mod completions;
 mod daemon;
@@ -61,14 +59,12 @@ pub enum Command {
     /// Build derivations and their missing inputs, each in its own view
     Build(build::Arguments),
     /// Build again in a varied environment, and say what outputs depend on
-    #[cfg(target_os = "linux")]
     Check(check::Arguments),
     /// Start a shell in the view and environment of a derivation's build
     ///
     /// Or run a command there.
     Shell(shell::Arguments),
     /// Build the same derivation, or walk the same view, with each backend
-    #[cfg(target_os = "linux")]
     Compare(Box<compare::Arguments>),
     /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
     ExternalBuilder(external_builder::Arguments),
@@ -111,9 +107,13 @@ impl Command {
             Command::Build(arguments) => build::execute(arguments, globals),
             #[cfg(target_os = "linux")]
             Command::Check(arguments) => check::execute(arguments, globals),
+            #[cfg(not(target_os = "linux"))]
+            Command::Check(_) => Err(RunError::NoComparison.into()),
             Command::Shell(arguments) => shell::execute(arguments, globals),
             #[cfg(target_os = "linux")]
             Command::Compare(arguments) => compare::execute(arguments, globals),
+            #[cfg(not(target_os = "linux"))]
+            Command::Compare(_) => Err(RunError::NoComparison.into()),
             #[cfg(target_os = "linux")]
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
@@ -144,9 +144,7 @@ fn need_root() -> Result<(), RunError> {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(RunError::NotRoot) }
 }
 
-// Elsewhere there are fewer.
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -25,6 +25,10 @@ pub enum RunError {
     #[cfg(not(target_os = "linux"))]
     #[error("there is no daemon on macOS yet; nothing was started")]
     NoDaemon,
+    /// What tells builds apart is of Linux: mounts of one process, and what a jail of its own is given.
+    #[cfg(not(target_os = "linux"))]
+    #[error("builds cannot be compared on macOS yet; nothing was built")]
+    NoComparison,
     /// Nix runs external builders as a build user, where there are some.
     #[cfg(target_os = "linux")]
     #[error(

@@ -128,7 +128,6 @@ fn text(examples: &[Example]) -> String {
 
 /// The commands that are listed by task, and those that have examples.
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 pub fn known() -> [Vec<&'static str>; 2] {
     [
         TASKS.iter().flat_map(|(_, names)| *names).copied().collect(),

@@ -1,11 +1,13 @@
 //! `loopbox check`: what a derivation's outputs depend on besides its inputs.
 
+#[cfg(target_os = "linux")]
 mod execute;
 
 use std::path::PathBuf;
 
 use builder::variation::Variation;
 
+#[cfg(target_os = "linux")]
 pub use execute::execute;
 
 use crate::targets::EvaluationArguments;

@@ -1,17 +1,13 @@
 //! `loopbox compare`: the same derivations, or the same view, in several backends side by side.
 
-mod chart;
+#[cfg(target_os = "linux")]
 mod execute;
-mod html;
-mod table;
 
 use std::path::PathBuf;
 
-use builder::compare::Comparison;
 use sandbox::backend::BackendKind;
-use sandbox::compare::ViewComparison;
-use serde::Serialize;
 
+#[cfg(target_os = "linux")]
 pub use execute::execute;
 
 use crate::targets::EvaluationArguments;
@@ -45,16 +41,4 @@ pub struct Arguments {
     /// Write a self-contained HTML report with plots to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-}
-
-/// The results of all comparisons.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ComparisonReport {
-    /// Derivation by derivation.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    derivations: Vec<Comparison>,
-    /// The view.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    view: Option<ViewComparison>,
 }

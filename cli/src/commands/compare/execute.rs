@@ -1,20 +1,25 @@
 //! What `loopbox compare` does once its words are read.
 
+mod chart;
+mod html;
+mod table;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use builder::build::{Builder, Event, Observer, Options};
-use builder::compare::{CompareOptions, ComparisonVerdict, compare_builds};
+use builder::compare::{CompareOptions, Comparison, ComparisonVerdict, compare_builds};
 use builder::store::Store;
 use sandbox::backend::BackendKind;
-use sandbox::compare::{WalkContext, compare_views};
+use sandbox::compare::{ViewComparison, WalkContext, compare_views};
 use sandbox::jail::Spawner;
 use sandbox::limits::Limits;
 use sandbox::recovery::StateDir;
 use sandbox::temporary_directory;
+use serde::Serialize;
 
-use super::{Arguments, ComparisonReport, html, table};
+use super::Arguments;
 use crate::commands::build::progress::waiting_for;
 use crate::commands::builds::{self, BuildSetup};
 use crate::commands::{mount, need_root};
@@ -24,6 +29,18 @@ use crate::failures::UsageError;
 use crate::globals::Globals;
 use crate::signals::Interrupt;
 use crate::{itself, output};
+
+/// The results of all comparisons.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ComparisonReport {
+    /// Derivation by derivation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    derivations: Vec<Comparison>,
+    /// The view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<ViewComparison>,
+}
 
 /// The report cannot be written.
 #[derive(Debug, thiserror::Error)]
