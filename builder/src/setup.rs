@@ -15,11 +15,18 @@ use files::File;
 /// The first version of Nix that has `external-builders`.
 const SINCE: (u32, u32) = (2, 32);
 
+/// Versions that forget what `nix.conf` says of their build hook, since they set it to their own after reading that; what a user's own
+/// configuration says they keep, and the daemon is root (NixOS/nix#15083).
+const FORGETFUL: std::ops::Range<(u32, u32)> = (2, 25)..SINCE;
+
 /// The name of the program that older versions run as their build hook, beside the daemon's policy.
 const HOOK: &str = "build-hook";
 
 /// The group of build users whom loopbox's daemon serves without being told.
 const BUILD_USERS: &str = "nixbld";
+
+/// The unit of its socket.
+const SOCKET_UNIT: &str = "loopbox.socket";
 
 /// What is added to `nix.conf`: nothing is wrong if the file is not there.
 const INCLUDE: &str = "!include loopbox.conf";
@@ -33,8 +40,12 @@ pub struct SetupPaths {
     pub socket: PathBuf,
     /// The directory of `nix.conf`.
     pub nix: PathBuf,
+    /// What Nix reads besides when it is root.
+    pub nix_conf_of_root: PathBuf,
     /// Where systemd looks for units of the machine's own; none where it does not run.
     pub units: Option<PathBuf>,
+    /// Where it looks for those of packages: what is there already, with the same words, is not written again.
+    pub units_of_packages: Vec<PathBuf>,
     /// The policy of loopbox's daemon.
     pub policy: PathBuf,
 }
@@ -86,14 +97,18 @@ impl Route {
 /// # Errors
 /// Nix's configuration is not a file that can be changed, or says something that would be changed by that.
 pub fn plan(places: &SetupPaths, settings: &Settings) -> Result<Vec<File>, SetupError> {
+    let ours = places.nix.join("loopbox.conf");
     let mut files = vec![
-        File::new(places.nix.join("loopbox.conf"), nix_lines(places, settings)),
-        including(&places.nix.join("nix.conf"))?,
+        File::new(ours.clone(), nix_lines(places, settings)),
+        including(&places.nix.join("nix.conf"), INCLUDE)?,
     ];
     match Route::of(settings) {
         Route::BuildHook if settings.has_builders() => return Err(SetupError::Builders),
         Route::BuildHook => {
             files.push(File { executable: true, ..File::new(places.hook(), places.hook_script()) });
+            if FORGETFUL.contains(&settings.version) {
+                files.push(including(&places.nix_conf_of_root, &format!("!include {}", ours.display()))?);
+            }
         }
         Route::ExternalBuilders => files.extend(of_daemon(places, settings)),
     }
@@ -113,15 +128,30 @@ fn of_daemon(places: &SetupPaths, settings: &Settings) -> Vec<File> {
     if let Some(units) = &places.units {
         let service = include_str!("../units/loopbox.service");
         let service = service.replace("/usr/local/bin/loopbox", &places.loopbox.to_string_lossy());
-        files.push(File::new(units.join("loopbox.service"), service));
         let socket =
             include_str!("../units/loopbox.socket").replace(SOCKET, &places.socket.to_string_lossy());
-        files.push(File::new(units.join("loopbox.socket"), socket));
+        let units = [("loopbox.service", service), (SOCKET_UNIT, socket)]
+            .map(|(name, contents)| File::new(units.join(name), contents));
+        files.extend(units.into_iter().filter(|unit| !places.is_installed(unit)));
     }
     files
 }
 
 impl SetupPaths {
+    /// Whether a package has brought a unit as it is to be.
+    fn is_installed(&self, unit: &File) -> bool {
+        let name = unit.path.file_name().unwrap_or_default();
+        let mut packages = self.units_of_packages.iter().map(|directory| directory.join(name));
+        packages.any(|path| std::fs::read(path).is_ok_and(|there| there == unit.contents.as_bytes()))
+    }
+
+    /// Whether the daemon's socket has a unit, of the machine's own or of a package.
+    #[must_use]
+    pub fn has_socket_unit(&self) -> bool {
+        let mut directories = self.units.iter().chain(&self.units_of_packages);
+        directories.any(|directory| directory.join(SOCKET_UNIT).exists())
+    }
+
     fn hook(&self) -> PathBuf {
         self.policy.with_file_name(HOOK)
     }
@@ -161,7 +191,8 @@ fn external_builders(SetupPaths { loopbox, socket, .. }: &SetupPaths, settings: 
     format!("extra-experimental-features = external-builders\nexternal-builders = {builders}\n")
 }
 
-fn including(nix_conf: &Path) -> Result<File, SetupError> {
+/// A configuration file as it is, with a line that includes another one.
+fn including(nix_conf: &Path, line: &str) -> Result<File, SetupError> {
     let unreadable = |source| SetupError::Read { path: nix_conf.into(), source };
     let mut contents = match nix_conf.symlink_metadata() {
         Ok(metadata) if metadata.is_symlink() => return Err(SetupError::Managed { path: nix_conf.into() }),
@@ -169,11 +200,11 @@ fn including(nix_conf: &Path) -> Result<File, SetupError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(unreadable(error)),
     };
-    if !contents.lines().any(|line| line.trim() == INCLUDE) {
+    if !contents.lines().any(|there| there.trim() == line) {
         if !contents.is_empty() && !contents.ends_with('\n') {
             contents.push('\n');
         }
-        contents += INCLUDE;
+        contents += line;
         contents.push('\n');
     }
     Ok(File::new(nix_conf.into(), contents))
@@ -198,7 +229,9 @@ mod tests {
             loopbox: "/opt/loopbox".into(),
             socket: SOCKET.into(),
             nix: directory.into(),
+            nix_conf_of_root: directory.join("root/nix.conf"),
             units: Some("/units".into()),
+            units_of_packages: vec![directory.join("packages")],
             policy: "/policy.toml".into(),
         }
     }
@@ -243,6 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn units_of_a_package_are_written_only_if_they_say_otherwise() {
+        let directory = tempfile::tempdir().unwrap();
+        let places = places(directory.path());
+        let packages = &places.units_of_packages[0];
+        std::fs::create_dir(packages).unwrap();
+        let first = plan(&places, &settings()).unwrap();
+        std::fs::write(packages.join("loopbox.socket"), &first[3].contents).unwrap();
+        std::fs::write(packages.join("loopbox.service"), "[Service]\nExecStart=/old/loopbox daemon\n")
+            .unwrap();
+        assert_eq!(plan(&places, &settings()).unwrap(), first[..3]);
+        std::fs::write(packages.join("loopbox.service"), &first[2].contents).unwrap();
+        assert_eq!(plan(&places, &settings()).unwrap(), first[..2]);
+        assert!(places.has_socket_unit());
+    }
+
+    #[test]
     fn another_programs_configuration_is_not_touched() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/static/nix.conf", directory.path().join("nix.conf")).unwrap();
@@ -260,6 +309,15 @@ mod tests {
         assert_eq!(files.len(), 3, "{files:?}");
         assert_eq!((files[2].path.as_path(), files[2].executable), (Path::new("/build-hook"), true));
         assert_eq!(files[2].contents, "#!/bin/sh\nexec '/opt/my loopbox' build-hook \"$@\"\n");
+        for forgetful in [(2, 25), (2, 31)] {
+            settings.version = forgetful;
+            let files = plan(&places, &settings).unwrap();
+            assert_eq!(files[3].path, directory.path().join("root/nix.conf"));
+            let include = format!("!include {}\n", directory.path().join("loopbox.conf").display());
+            assert_eq!(files[3].contents, include);
+        }
+        settings.version = (2, 24);
+        assert_eq!(plan(&places, &settings).unwrap().len(), 3);
         settings.builders = "ssh://other".into();
         assert!(matches!(plan(&places, &settings), Err(SetupError::Builders)));
         settings.builders = format!("@{}", directory.path().join("machines").display());

@@ -24,6 +24,9 @@ const BOOTED: &str = "/run/systemd/system";
 /// Its units of the machine's own.
 const UNITS: &str = "/etc/systemd/system";
 
+/// Those of packages: by install.sh, and by Debian's.
+const UNITS_OF_PACKAGES: [&str; 2] = ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system"];
+
 /// Nix's daemon, which reads its configuration when it starts.
 const NIX_DAEMON: [&str; 3] = ["systemctl", "try-restart", "nix-daemon.service"];
 
@@ -52,7 +55,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     let booted = Path::new(BOOTED).is_dir();
     if arguments.undo {
         need_root()?;
-        return undo(booted);
+        return undo(booted, &places(booted, globals)?);
     }
     let store = Store::from_environment();
     let settings = store.settings()?;
@@ -104,11 +107,15 @@ fn listens(globals: &Globals) -> bool {
 }
 
 fn places(booted: bool, globals: &Globals) -> io::Result<SetupPaths> {
+    let root = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(0))?;
+    let home = root.map_or_else(|| "/root".into(), |root| root.dir);
     Ok(SetupPaths {
         loopbox: itself::path()?,
         socket: globals.socket.clone(),
         nix: std::env::var_os("NIX_CONF_DIR").map_or_else(|| "/etc/nix".into(), PathBuf::from),
+        nix_conf_of_root: home.join(".config/nix/nix.conf"),
         units: booted.then(|| UNITS.into()),
+        units_of_packages: UNITS_OF_PACKAGES.map(PathBuf::from).into(),
         policy: sandbox::daemon::POLICY.into(),
     })
 }
@@ -129,8 +136,8 @@ fn print(files: &[File], booted: bool, route: Route) -> CommandResult {
     Ok(Status::Done)
 }
 
-fn undo(booted: bool) -> CommandResult {
-    if booted && Path::new(UNITS).join("loopbox.socket").exists() {
+fn undo(booted: bool, places: &SetupPaths) -> CommandResult {
+    if booted && Path::new(RECORD).exists() && places.has_socket_unit() {
         run_all(&STOP)?;
     }
     files::undo(RECORD.as_ref())?;
