@@ -4,7 +4,8 @@
 #   packaging/install.sh PROGRAM [PREFIX]
 #
 # PREFIX is /usr/local if nothing is said. With DESTDIR, for those who make packages, files go below that, and name each other
-# as if they were at PREFIX. The program is run: pages and completions are what it prints.
+# as if they were at PREFIX. The program is run: pages and completions are what it prints. Those who make packages for other machines
+# name a program of the same version that runs on this one in PRINTER, and in SYSTEM what 'uname -s' says there.
 set -eu
 
 refuse() {
@@ -27,6 +28,7 @@ case $program in
     */*) ;;
     *) program=./$program ;;
 esac
+printer=${PRINTER:-$program}
 [ -x "$program" ] || refuse "$program is no program; 'cargo build --release --locked' makes target/release/loopbox" 1
 
 from=$(dirname "$0")/..
@@ -43,19 +45,19 @@ put() {
 install -d "$to/bin"
 install -m 755 "$program" "$to/bin/loopbox"
 
-"$program" man "$made"
+"$printer" man "$made"
 for page in "$made"/*.1; do
     put "$page" "share/man/man1/$(basename "$page")"
 done
 
-"$program" completions bash >"$made/bash"
+"$printer" completions bash >"$made/bash"
 put "$made/bash" share/bash-completion/completions/loopbox
-"$program" completions zsh >"$made/zsh"
+"$printer" completions zsh >"$made/zsh"
 put "$made/zsh" share/zsh/site-functions/_loopbox
-"$program" completions fish >"$made/fish"
+"$printer" completions fish >"$made/fish"
 put "$made/fish" share/fish/vendor_completions.d/loopbox.fish
 
-if [ "$(uname -s)" = Linux ]; then
+if [ "${SYSTEM:-$(uname -s)}" = Linux ]; then
     for unit in loopbox.service loopbox.socket; do
         sed "s|/usr/local/bin/loopbox|$prefix/bin/loopbox|" "$from/builder/units/$unit" >"$made/$unit"
         put "$made/$unit" "lib/systemd/system/$unit"

@@ -59,6 +59,22 @@ fn everything_is_under_the_prefix() {
     assert_eq!(fs::read_dir(to.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn another_machine_s_program_is_not_run() {
+    let to = tempfile::tempdir().unwrap();
+    let program = to.path().join("program");
+    fs::write(&program, "not for this machine").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut install = Command::new("sh");
+    install.arg(SCRIPT).arg(&program).arg("/usr").env("DESTDIR", to.path());
+    let output = install.env("PRINTER", PROGRAM).env("SYSTEM", "Darwin").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let prefix = to.path().join("usr");
+    assert_eq!(fs::read(prefix.join("bin/loopbox")).unwrap(), b"not for this machine");
+    assert!(prefix.join("share/man/man1/loopbox-run.1").exists());
+    assert!(!prefix.join("lib").exists(), "a Mac has no systemd");
+}
+
 /// The status, and what it says.
 fn refusal(words: &[&str]) -> (i32, String) {
     let to = tempfile::tempdir().unwrap();

@@ -21,6 +21,7 @@ mod graph;
 mod ground;
 mod hide;
 mod hold;
+pub(crate) mod installed;
 mod loopbox;
 mod nix;
 mod other;
@@ -97,6 +98,8 @@ pub enum Group {
     Sources,
     /// Programs of all kinds, in views that were learnt from them.
     Programs,
+    /// The Debian package, in systems of its own.
+    Installed,
 }
 
 impl Group {
@@ -146,6 +149,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Graph => graph::CASES.to_vec(),
         Group::Sources => sources::cases(),
         Group::Programs => programs::CASES.to_vec(),
+        Group::Installed => installed::CASES.to_vec(),
     };
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|part| case.name.contains(part.as_str()));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

@@ -10,13 +10,15 @@ use self::loopbox::Build;
 
 pub mod apt;
 pub mod browser;
+pub mod cargo_deb;
 pub mod checkers;
+pub mod cross;
 pub mod debian;
 pub mod emulator;
+pub mod foreign;
 pub mod kernel;
 pub mod llvm;
 mod loopbox;
-pub mod macos;
 mod mark;
 pub mod mdbook;
 pub mod new_nix;

@@ -15,8 +15,10 @@ pub mod check_macos;
 pub mod compare;
 pub mod coverage;
 pub mod demo;
+pub mod dist;
 pub mod fresh;
 pub mod fuzz;
+pub mod installed;
 pub mod kills;
 pub mod learn;
 pub mod overhead;
@@ -75,6 +77,10 @@ enum What {
     Probe(probe::Options),
     /// List what the program is compiled from: all licences, and a bill of materials (CycloneDX), for each system.
     Parts(parts::Options),
+    /// Make what people download: for each system an archive with the program, packages for Debian, and the sums of all files.
+    Dist(dist::Options),
+    /// Install the Debian package in systems made from nothing, in the virtual machine, and use it there.
+    Installed(installed::Options),
     /// Make a site of the pages in docs/, with a program that is brought, and look at its links.
     Book,
     /// Type-check, lint and link loopbox for macOS, with a toolchain that is brought.
@@ -155,6 +161,8 @@ impl Arguments {
             What::Report(options) => report::run(&options),
             What::Probe(options) => probe::run(&options),
             What::Parts(options) => parts::run(&options),
+            What::Dist(options) => dist::run(&options),
+            What::Installed(options) => installed::run(&options),
             What::Book => book::run(),
             What::CheckMacos => check_macos::run(),
             What::Vm(options) => vm::run(&options),

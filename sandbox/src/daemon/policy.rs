@@ -147,6 +147,23 @@ mod tests {
         assert!(error.contains("unknown field `user`"), "{error}");
     }
 
+    /// The one that packages bring says in comments what holds without it.
+    #[test]
+    fn the_file_of_packages_changes_nothing() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/daemon.toml");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(policy(&text).unwrap(), Policy::default());
+        let lines =
+            text.lines().filter_map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")));
+        let all = policy(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let limited = Policy {
+            max_bytes_per_session: Some(50 << 30),
+            max_inodes_per_session: Some(1_000_000),
+            ..Policy::default()
+        };
+        assert_eq!(all, limited, "and the limits are examples");
+    }
+
     #[test]
     fn a_session_may_be_limited_in_bytes_and_inodes() {
         let limited = policy("max-bytes-per-session = '50G'\nmax-inodes-per-session = 1000").unwrap();

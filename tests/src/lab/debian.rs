@@ -26,7 +26,9 @@ pub fn root(lab: &Lab, name: &str, release: &str, packages: &[&str]) -> Result<P
         fs::write(&sources, apt::sources(release)?)?;
         let mut words =
             vec!["--mode=root".to_owned(), "--variant=minbase".into(), "--format=directory".into()];
-        words.push(format!("--include={}", packages.join(",")));
+        if !packages.is_empty() {
+            words.push(format!("--include={}", packages.join(",")));
+        }
         words.extend(apt::acquire()?.iter().map(|line| format!("--aptopt={line}")));
         // What it mounts in the root ends with it, also if it is killed.
         quiet(

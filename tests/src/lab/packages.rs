@@ -34,9 +34,12 @@ const BROWSER: (&str, &str) = ("chromium-headless-shell", super::browser::PROGRA
 /// What packages from source are built with, besides the compiler.
 const MAKE: (&str, &str) = ("make", "make");
 
+/// What looks at Homebrew's formula.
+const RUBOCOP: (&str, &str) = ("rubocop", "rubocop");
+
 /// The packages that may be installed, those for some commands alone among them.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NEEDED.iter().chain([&BROWSER, &MAKE]).map(|(package, _)| *package)
+    NEEDED.iter().chain([&BROWSER, &MAKE, &RUBOCOP]).map(|(package, _)| *package)
 }
 
 /// Installs what is missing.
@@ -52,6 +55,11 @@ pub fn browser() -> Result<()> {
 /// Installs what packages from source are built with, if it is missing.
 pub fn make() -> Result<()> {
     install_missing(&[MAKE])
+}
+
+/// Installs what looks at Homebrew's formula, if it is missing.
+pub fn rubocop() -> Result<()> {
+    install_missing(&[RUBOCOP])
 }
 
 fn install_missing(packages: &[(&str, &str)]) -> Result<()> {

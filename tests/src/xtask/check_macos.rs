@@ -1,37 +1,31 @@
 //! `cargo xtask check-macos`: type-checks, lints and links loopbox and its tests for macOS. Nothing can be run.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use goblin::container::Endian;
-use goblin::mach::load_command::{CommandVariant, LoadCommand};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::lab::macos::{OLDEST, TARGETS, Target, Toolchain};
+use crate::lab::cross::{MACS, OLDEST, Target, Toolchain};
 use crate::lab::{Lab, packages, say};
+use crate::mach::Program;
 use crate::tally::Tally;
 
 /// What is compiled: all that runs on a Mac. The package `tests` drives a Linux machine and is not among it.
 const PACKAGES: [&str; 5] =
     ["loopbox-nfs-server", "loopbox-mounter", "loopbox-sandbox", "loopbox-builder", "loopbox"];
 
-/// Nothing of it is run, so nothing is worth optimising.
-const UNOPTIMISED: [&str; 2] =
-    ["profile.dev.package.\"*\".opt-level=0", "profile.dev.package.loopbox-nfs-server.opt-level=0"];
+/// Nothing of it is run, so nothing is worth optimising. Without lines for a debugger in loopbox's own crates either, cargo would have
+/// it stripped, which takes a program that Debian does not have for this.
+const UNOPTIMISED: [&str; 3] = [
+    "profile.dev.package.\"*\".opt-level=0",
+    "profile.dev.package.loopbox-nfs-server.opt-level=0",
+    "profile.dev.package.\"*\".debug=false",
+];
 
 /// The program itself.
 const PROGRAM: &str = "loopbox";
-
-/// What a program of 64 bits starts with (`MH_MAGIC_64` of `mach-o/loader.h`); its processor's number follows.
-const MAGIC: u32 = 0xfeed_facf;
-/// The numbers of its header (`mach_header_64`); the fifth is how many load commands follow.
-const HEADER: usize = 8;
-const COMMANDS: usize = 4;
-/// The most that is read of a program, in bytes: far more than its load commands take.
-const BEGINNING_MAX: u64 = 1 << 16;
 
 /// Something that was linked.
 struct Linked {
@@ -45,7 +39,7 @@ struct Linked {
 pub fn run() -> Result<ExitCode> {
     let lab = Lab::open()?;
     packages::install()?;
-    let tally = check(&lab, &TARGETS)?;
+    let tally = check(&lab, &MACS)?;
     println!("{tally}");
     Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -53,7 +47,7 @@ pub fn run() -> Result<ExitCode> {
 /// The same as a part of the tests, which have little time: what is made for one kind of Mac has its types and lints checked for
 /// the other.
 pub fn check_briefly(lab: &Lab) -> Result<Tally> {
-    check(lab, &TARGETS[..1])
+    check(lab, &MACS[..1])
 }
 
 /// Links for some kinds of Mac, and checks for the others; each counts as one.
@@ -61,13 +55,12 @@ fn check(lab: &Lab, linked: &[Target]) -> Result<Tally> {
     let tools = Toolchain::bring(lab)?;
     let start = Instant::now();
     let mut tally = Tally::default();
-    let others: Vec<Target> = TARGETS
-        .into_iter()
-        .filter(|target| linked.iter().all(|other| other.triple != target.triple))
-        .collect();
+    let others: Vec<Target> =
+        MACS.into_iter().filter(|target| linked.iter().all(|other| other.triple != target.triple)).collect();
     for target in &others {
         say(&format!("type-checking and linting for {}", target.triple));
-        let checked = tools.cargo(lab, &[*target], &words("check")).stdin(Stdio::null()).status();
+        let checked =
+            tools.lint(&mut tools.cargo(lab, &[*target], &words("check"))).stdin(Stdio::null()).status();
         tally.add(Tally::one(checked.context("cannot start cargo")?.success()));
     }
     say("type-checking, linting and linking for macOS");
@@ -101,7 +94,7 @@ fn link(lab: &Lab, tools: &Toolchain, targets: &[Target]) -> Result<Option<Vec<L
     let mut words = words("build");
     words.push("--message-format=json-render-diagnostics");
     let mut cargo = tools
-        .cargo(lab, targets, &words)
+        .lint(&mut tools.cargo(lab, targets, &words))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -129,7 +122,7 @@ fn look(tools: &Toolchain, target: Target, linked: &[Linked]) -> Result<usize> {
     let place = tools.build(target);
     let (mut program, mut tests) = (false, 0);
     for linked in linked.iter().filter(|linked| linked.program.starts_with(&place)) {
-        check_header(&linked.program, target)?;
+        check_start(&linked.program, target)?;
         program |= linked.name == PROGRAM && !linked.is_test;
         tests += usize::from(linked.is_test);
     }
@@ -139,41 +132,19 @@ fn look(tools: &Toolchain, target: Target, linked: &[Linked]) -> Result<usize> {
     Ok(tests)
 }
 
-fn check_header(program: &Path, target: Target) -> Result<()> {
-    let mut beginning = Vec::new();
-    let read = File::open(program).and_then(|file| file.take(BEGINNING_MAX).read_to_end(&mut beginning));
-    read.with_context(|| format!("cannot read {}", program.display()))?;
-    let header = header(&beginning).with_context(|| format!("{} is no program", program.display()))?;
-    if header[..2] != [MAGIC, target.processor] {
-        bail!("{} is no program for this kind of Mac", program.display());
-    }
-    let oldest = oldest(&beginning, header[COMMANDS]);
-    if oldest != Some(OLDEST) {
-        let (program, (major, minor)) = (program.display(), OLDEST);
-        bail!("{program} is for {oldest:?} and later, not for macOS {major}.{minor}");
-    }
+/// It is for this kind of Mac, and for the systems that it is meant for.
+fn check_start(path: &Path, target: Target) -> Result<()> {
+    let (program, path) = (Program::open(path)?, path.display());
+    ensure!(target.triple.starts_with(program.processor), "{path} is for {}", program.processor);
+    let (major, minor) = OLDEST;
+    let oldest = program.oldest;
+    ensure!(oldest == Some(OLDEST), "{path} is for {oldest:?} and later, not for macOS {major}.{minor}");
     Ok(())
-}
-
-fn header(program: &[u8]) -> Option<[u32; HEADER]> {
-    let (numbers, _) = program.as_chunks::<4>();
-    Some(numbers.first_chunk::<HEADER>()?.map(u32::from_le_bytes))
-}
-
-/// The oldest macOS that a program's load commands let it start on (`LC_BUILD_VERSION`), as major and minor version.
-fn oldest(program: &[u8], commands: u32) -> Option<(u32, u32)> {
-    let mut at = HEADER * 4;
-    (0..commands).map_while(|_| LoadCommand::parse(program, &mut at, Endian::Little).ok()).find_map(|found| {
-        match found.command {
-            CommandVariant::BuildVersion(version) => Some((version.minos >> 16, version.minos >> 8 & 0xff)),
-            _ => None,
-        }
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COMMANDS, MAGIC, artifact, header, oldest};
+    use super::artifact;
 
     #[test]
     fn programs_are_found_in_what_cargo_says() {
@@ -184,20 +155,5 @@ mod tests {
         assert!(artifact(library).unwrap().is_none());
         assert!(artifact(r#"{"reason":"build-finished","success":true}"#).unwrap().is_none());
         assert!(artifact("warning").is_err());
-    }
-
-    #[test]
-    fn a_program_says_what_system_it_needs() {
-        const UUID: u32 = 0x1b;
-        const BUILD_VERSION: u32 = 0x32;
-        let header_of = [MAGIC, 0x0100_000c, 0, 2, 2, 48, 0, 0];
-        let commands = [UUID, 24, 1, 2, 3, 4, BUILD_VERSION, 24, 1, 0x000c_0300, 0x000f_0000, 0];
-        let program: Vec<u8> =
-            header_of.iter().chain(&commands).flat_map(|word| word.to_le_bytes()).collect();
-        assert_eq!(header(&program).unwrap()[COMMANDS], 2);
-        assert_eq!(oldest(&program, 2), Some((12, 3)));
-        assert_eq!(oldest(&program, 1), None);
-        assert_eq!(oldest(&program[..60], 2), None);
-        assert_eq!(header(b"#!/bin/sh"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What others make of loopbox with: the flake, its modules for NixOS and nix-darwin and its package, compared with what they are
-//! to say, since building with them takes nixpkgs, which is not here; the workflows of continuous integration; and the crates as the
-//! package registry would take them, with the licences of all that the program is compiled from.
+//! to say, since building with them takes nixpkgs, which is not here; the workflows of continuous integration; Homebrew's formula; and the
+//! crates as the package registry would take them, with the licences of all that the program is compiled from.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::parts;
 use crate::command::{command, quiet, text};
 use crate::lab::zizmor::Zizmor;
-use crate::lab::{Lab, say};
+use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
 
 /// Evaluates all of it.
@@ -36,10 +36,14 @@ const PUBLISH: [&str; 10] = [
 /// The workflows, with the scripts that they run.
 const WORKFLOWS: &str = ".github";
 
+/// Homebrew's formula, before it is filled in, and what is asked of it.
+const FORMULA: &str = "packaging/homebrew/loopbox.rb";
+const STYLE: &str = "tests/packaging/rubocop.yml";
+
 /// Looks at all of it.
 pub fn check(lab: &Lab) -> Result<Tally> {
     say("the flake, its modules, the workflows, and the crates");
-    Ok([flake(lab)?, workflows(lab)?, registry(lab), parts::check(lab)].into_iter().sum())
+    Ok([flake(lab)?, workflows(lab)?, formula(lab)?, registry(lab), parts::check(lab)].into_iter().sum())
 }
 
 /// The crates can be published, all but for compiling them from what is packed.
@@ -55,6 +59,15 @@ fn workflows(lab: &Lab) -> Result<Tally> {
     let checked = quiet(&mut Zizmor::bring(lab)?.check(&lab.checkout().join(WORKFLOWS)));
     checked.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
     Ok(Tally::one(checked.is_ok()))
+}
+
+/// It is well-formed, and written as Homebrew writes its own.
+fn formula(lab: &Lab) -> Result<Tally> {
+    packages::rubocop()?;
+    let mut look = command("rubocop", ["--format", "simple", "--cache", "false", "--config", STYLE, FORMULA]);
+    let looked = quiet(look.current_dir(lab.checkout()));
+    looked.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
+    Ok(Tally::one(looked.is_ok()))
 }
 
 /// Each source, what they say together, and the package's version are a test each.

@@ -1,0 +1,208 @@
+//! The Debian package, in systems that have nothing of loopbox or of what it is made with: each case installs it in the system that is
+//! its root, uses it as people do, and takes it away again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use walkdir::WalkDir;
+
+use super::loopbox::Ran;
+use super::{Place, cases};
+
+cases![without_nix, with_nix];
+
+/// Names the package's file.
+pub const PACKAGE: &str = "LOOPBOX_PACKAGE";
+
+/// Without questions. No archive is asked: there is nothing to bring.
+const APT: &str = "export DEBIAN_FRONTEND=noninteractive; apt-get --quiet=2 --yes";
+
+/// What installing and removing any package changes, and what other file systems are mounted over.
+const OTHERS: [&str; 8] =
+    ["/dev", "/proc", "/run", "/sys", "/tmp", "/var/cache", "/var/lib/dpkg", "/var/log"];
+
+/// An ordinary user's name.
+const USER: &str = "alice";
+
+/// How long a daemon may take to listen.
+const START: Duration = Duration::from_secs(60);
+
+/// A daemon that runs until the case ends.
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(words: &[&str], socket: &str) -> Daemon {
+        // Not in the directory of the case, since what the daemon has started may outlive it for a moment.
+        let log = File::create(format!("/tmp/{}.log", words[0])).expect("a log");
+        let (program, arguments) = words.split_first().expect("a program");
+        let mut command = Command::new(program);
+        let child = command.args(arguments).stdout(log.try_clone().expect("a log")).stderr(log).spawn();
+        let daemon = Daemon(child.unwrap_or_else(|error| panic!("{words:?} does not start: {error}")));
+        let until = Instant::now() + START;
+        while std::os::unix::net::UnixStream::connect(socket).is_err() {
+            assert!(Instant::now() < until, "{words:?} does not listen at {socket}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        daemon
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What is in the system, by path: contents, mode and owner of files, and what else there is.
+fn system() -> BTreeMap<PathBuf, (Vec<u8>, u32, u32)> {
+    let others = OTHERS.map(Path::new);
+    let walk = WalkDir::new("/").same_file_system(true).into_iter();
+    walk.filter_entry(|entry| !others.contains(&entry.path()))
+        .map(|entry| {
+            let entry = entry.expect("root may list everything");
+            let metadata = entry.path().symlink_metadata().expect("it is there");
+            let contents = if metadata.is_file() { fs::read(entry.path()) } else { Ok(Vec::new()) };
+            (entry.into_path(), (contents.expect("root may read it"), metadata.mode(), metadata.uid()))
+        })
+        .collect()
+}
+
+/// The paths that are in only one of two systems, or otherwise there.
+fn difference(
+    one: &BTreeMap<PathBuf, (Vec<u8>, u32, u32)>,
+    other: &BTreeMap<PathBuf, (Vec<u8>, u32, u32)>,
+) -> Vec<PathBuf> {
+    let all = one.keys().chain(other.keys());
+    let mut changed: Vec<PathBuf> = all.filter(|path| one.get(*path) != other.get(*path)).cloned().collect();
+    changed.sort();
+    changed.dedup();
+    changed
+}
+
+fn ran(command: &mut Command) -> Ran {
+    command.output().expect("it can be started").into()
+}
+
+fn package() -> String {
+    std::env::var(PACKAGE).unwrap_or_else(|_| panic!("{PACKAGE} names no package"))
+}
+
+fn install(place: &Place) {
+    place.shell(&format!("{APT} install {}", package()));
+}
+
+/// Makes a user as Debian does, whom Nix's daemon serves if there is one.
+fn make_user(place: &Place) {
+    place.shell(&format!(
+        "useradd --create-home $(getent group nix-users > /dev/null && echo --groups nix-users) {USER}"
+    ));
+}
+
+/// A shell's line by that user.
+fn by_user(line: &str) -> Ran {
+    let mut command = Command::new("/usr/sbin/runuser");
+    command.args(["--login", "--shell", "/bin/sh", "--command", line, USER]);
+    ran(command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/"))
+}
+
+/// The smallest Debian: it can run commands in views, say what it lacks, and forget the package without a trace.
+fn without_nix(place: &Place) {
+    for missing in ["cc", "cargo", "nix-store", "loopbox"] {
+        assert_eq!(place.shell(&format!("command -v {missing} || echo none")), "none");
+    }
+    make_user(place);
+    let before = system();
+    install(place);
+    assert_eq!(place.shell("loopbox --version"), concat!("loopbox ", env!("CARGO_PKG_VERSION")));
+    let doctor = ran(Command::new("loopbox").arg("doctor"));
+    assert!(doctor.stdout.contains("good     NFS client: "), "{doctor:?}");
+    assert!(doctor.stdout.contains("Nix: "), "{doctor:?}");
+    let seen = "loopbox run --preset base -- sh -c 'echo hello from $(id -un); ls /; test ! -e /etc/loopbox'";
+    let seen = place.shell(seen);
+    assert!(seen.starts_with("hello from "), "{seen}");
+    assert!(seen.contains("usr") && !seen.contains("\nroot\n"), "{seen}");
+    for file in [
+        "/usr/share/man/man1/loopbox-run.1.gz",
+        "/usr/share/bash-completion/completions/loopbox",
+        "/usr/share/doc/loopbox/licences.txt",
+        "/usr/lib/systemd/system/loopbox.socket",
+    ] {
+        assert!(Path::new(file).exists(), "{file}");
+    }
+    // Nobody may use the daemon without being named.
+    let daemon = Daemon::start(&["loopbox", "daemon"], "/run/loopbox.socket");
+    let refused = by_user("loopbox run --preset base -- true");
+    assert_eq!(refused.status, 125, "{refused:?}");
+    assert!(refused.stderr.contains("is not among those who may use it"), "{refused:?}");
+    drop(daemon);
+    let policy = format!("users = ['{USER}']");
+    place.shell(&format!("echo \"{policy}\" >> /etc/loopbox/daemon.toml"));
+    let daemon = Daemon::start(&["loopbox", "daemon"], "/run/loopbox.socket");
+    let allowed = by_user("loopbox run --preset base -- id -u");
+    assert_eq!(allowed.stdout, place.shell(&format!("id -u {USER}")), "{allowed:?}");
+    drop(daemon);
+    // The policy is the machine's own: an upgrade leaves it as it is, and so does removing the package.
+    place.shell(&format!("{APT} install --reinstall {}", package()));
+    assert!(place.shell("cat /etc/loopbox/daemon.toml").ends_with(&policy));
+    place.shell(&format!("{APT} remove loopbox; test ! -e /usr/bin/loopbox"));
+    assert!(Path::new("/etc/loopbox/daemon.toml").exists());
+    place.shell(&format!("{APT} purge loopbox"));
+    assert_eq!(difference(&before, &system()), Vec::<PathBuf>::new());
+}
+
+/// Where Nix's daemon listens.
+const NIX_SOCKET: &str = "/nix/var/nix/daemon-socket/socket";
+
+/// A derivation that asks for what its view hides.
+const DERIVATION: &str = r#"derivation { name = "installed"; system = builtins.currentSystem; builder = "/bin/sh";
+    args = [ "-c" "if test -e /etc/loopbox/daemon.toml; then echo seen; else echo hidden; fi > $out" ]; }"#;
+
+/// The output that `nix build` says it has built.
+fn output(built: &Ran) -> String {
+    let said: serde_json::Value = serde_json::from_str(&built.stdout).expect("Nix prints JSON");
+    said[0]["outputs"]["out"].as_str().expect("an output").to_owned()
+}
+
+/// A Debian with Nix and its daemon: everybody's builds go through loopbox until the package is removed.
+fn with_nix(place: &Place) {
+    // A static shell, as every Nix outside of Debian has one.
+    place.shell("grep -q ^sandbox-paths /etc/nix/nix.conf || echo sandbox-paths = /bin/sh=/usr/bin/busybox >> /etc/nix/nix.conf");
+    make_user(place);
+    let configured = fs::read("/etc/nix/nix.conf").expect("it is configured");
+    install(place);
+    let written = place.shell("loopbox setup --write 2>&1");
+    assert!(written.contains("wrote /etc/nix/loopbox.conf"), "{written}");
+    let _ours = Daemon::start(&["loopbox", "daemon"], "/run/loopbox.socket");
+    let nix = Daemon::start(&["nix-daemon"], NIX_SOCKET);
+    for remote in ["daemon", "auto"] {
+        let verified = place.shell(&format!("NIX_REMOTE={remote} loopbox setup --verify 2>&1 || echo $?"));
+        assert!(verified.contains("good: Nix has built "), "{remote}: {verified}");
+    }
+    let build = format!(
+        "nix --extra-experimental-features nix-command build --impure --no-link --json --print-build-logs --expr '{}'",
+        DERIVATION.replace('\n', " ")
+    );
+    let built = by_user(&build);
+    assert_eq!(built.status, 0, "{built:?}");
+    assert_eq!(place.shell(&format!("cat {}", output(&built))), "hidden");
+    assert!(
+        built.stderr.contains("not in its view:\n") && built.stderr.contains("  /etc/loopbox\n"),
+        "{built:?}"
+    );
+    // Removing the package takes back what was set up: Nix builds by itself again.
+    drop(nix);
+    place.shell(&format!("{APT} remove loopbox; test ! -e /usr/bin/loopbox"));
+    assert_eq!(fs::read("/etc/nix/nix.conf").expect("it is there"), configured);
+    for gone in ["/etc/nix/loopbox.conf", "/etc/nix/nix.conf.before-loopbox", "/root/.config/nix/nix.conf"] {
+        assert!(!Path::new(gone).exists(), "{gone}");
+    }
+    let _nix = Daemon::start(&["nix-daemon"], NIX_SOCKET);
+    let built = by_user(&build.replace("name = \"installed\"", "name = \"removed\""));
+    assert_eq!(built.status, 0, "{built:?}");
+    assert!(!built.stderr.contains("its view"), "{built:?}");
+}
