@@ -1,4 +1,4 @@
-//! Shows how builds go on: on a terminal with a line for each that runs, elsewhere as plain lines.
+//! Shows how builds go on: on a terminal with a line for each that runs and one for all of them, elsewhere as plain lines.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +34,8 @@ struct State {
     /// How many derivations there are to build.
     total: usize,
     done: usize,
+    /// How far all of them are, if there are several.
+    overall: Option<ProgressBar>,
     running: HashMap<StorePath, ProgressBar>,
 }
 
@@ -94,15 +96,33 @@ impl Progress {
         }
     }
 
+    /// One derivation needs no line that says how many have been built.
+    fn plan(&self, total: usize) {
+        let mut state = self.lock();
+        state.total = total;
+        let Some(bars) = self.shared.bars.as_ref().filter(|_| total > 1) else { return };
+        let bar = bars.add(ProgressBar::new(total as u64));
+        if let Ok(style) = ProgressStyle::with_template("{percent:>3}% {wide_bar} {pos} of {len} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(TICK);
+        state.overall = Some(bar);
+    }
+
     fn start(&self, path: &StorePath) {
         let Some(bars) = &self.shared.bars else { return };
         let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}");
-        let bar = bars.add(ProgressBar::new_spinner().with_prefix(path.short_name().to_owned()));
+        let bar = ProgressBar::new_spinner().with_prefix(path.short_name().to_owned());
+        let mut state = self.lock();
+        let bar = match &state.overall {
+            Some(overall) => bars.insert_before(overall, bar),
+            None => bars.add(bar),
+        };
         if let Ok(style) = style {
             bar.set_style(style);
         }
         bar.enable_steady_tick(TICK);
-        self.lock().running.insert(path.clone(), bar);
+        state.running.insert(path.clone(), bar);
     }
 
     /// The number of builds that have ended, this one included.
@@ -112,6 +132,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         state.done += 1;
+        state.overall.iter().for_each(|bar| bar.inc(1));
         state.done
     }
 
@@ -135,7 +156,7 @@ impl Observer for Progress {
     fn observe(&self, event: &Event<'_>) {
         let total = self.lock().total;
         match event {
-            Event::Planned(total) => self.lock().total = *total,
+            Event::Planned(total) => self.plan(*total),
             Event::NotFetched(paths, problem) => {
                 let why = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
                 self.say(&format!("building {} paths that could not be fetched{why}", paths.len()));

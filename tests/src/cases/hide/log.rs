@@ -8,6 +8,7 @@ cases![
     a_terminal_gets_the_text_and_colours_of_a_log_and_nothing_else,
     a_terminal_that_nothing_is_known_about_gets_the_text_alone,
     who_is_no_terminal_gets_the_text_alone,
+    a_terminal_shows_how_much_of_several_builds_is_done,
     names_that_a_build_asked_for_are_shown_with_escapes,
 ];
 
@@ -92,6 +93,23 @@ fn who_is_no_terminal_gets_the_text_alone(place: &Place) {
     assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
     let log = builds.log(&derivation);
     assert!(log.contains("\u{1b}]0;OWNED\u{7}title"), "the log itself is as it was written: {log:?}");
+}
+
+fn a_terminal_shows_how_much_of_several_builds_is_done(place: &Place) {
+    let builds = Builds::new(place);
+    let [first, second] = ["first", "second"]
+        .map(|name| builds.derivation("looking", &[("script", &format!("sleep 1; echo {name} > $out"))]));
+    let mut command = builds.build_command(&first, &["-j", "1"]);
+    command.arg(&second).env("TERM", "xterm");
+    let (status, shown) = Pty::start(&command).end();
+    assert_eq!(status.code(), Some(0), "{shown}");
+    for step in ["  0% ", " 0 of 2 ", " 50% ", " 1 of 2 "] {
+        assert!(shown.contains(step), "{step:?} is not in {shown:?}");
+    }
+    // One alone needs no line for all.
+    let third = builds.derivation("looking", &[("script", "echo third > $out")]);
+    let (_, shown) = on_terminal(&builds, &third, Some("xterm"));
+    assert!(!shown.contains(" of 1"), "{shown:?}");
 }
 
 fn names_that_a_build_asked_for_are_shown_with_escapes(place: &Place) {
