@@ -20,7 +20,6 @@ pub mod kernel;
 pub mod llvm;
 mod loopbox;
 mod mark;
-pub mod mdbook;
 pub mod new_nix;
 mod own;
 pub mod packages;
@@ -29,7 +28,6 @@ pub mod ssh;
 pub mod store;
 pub mod suites;
 mod versions;
-pub mod zizmor;
 
 /// The directory of the lab that programs in a virtual machine can write to; nothing else of the host is.
 const KEPT: &str = "kept";

@@ -4,7 +4,8 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::lab::mdbook::Mdbook;
+use crate::command::command;
+use crate::lab::checkers::MDBOOK;
 use crate::lab::{Lab, packages, say};
 use crate::site::broken_links;
 use crate::tally::Tally;
@@ -30,7 +31,8 @@ pub fn run() -> Result<ExitCode> {
 
 /// Makes the site and looks at its links: two tests.
 pub fn check(lab: &Lab) -> Result<Tally> {
-    let mut build = Mdbook::bring(lab)?.build(&lab.checkout().join(BOOK));
+    let mut build = command(MDBOOK.bring(lab)?, ["build"]);
+    build.arg(lab.checkout().join(BOOK));
     let output = build.stdin(Stdio::null()).output().with_context(|| format!("cannot start {build:?}"))?;
     let told = String::from_utf8_lossy(&output.stderr);
     let made = output.status.success() && !told.contains(WARNING);

@@ -2,12 +2,14 @@
 //! to say, since building with them takes nixpkgs, which is not here; the workflows of continuous integration; Homebrew's formula; and the
 //! crates as the package registry would take them, with the licences of all that the program is compiled from.
 
+use std::process::Command;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::parts;
 use crate::command::{command, quiet, text};
-use crate::lab::zizmor::Zizmor;
+use crate::lab::checkers::{ACTIONLINT, ZIZMOR};
 use crate::lab::{Lab, packages, say};
 use crate::tally::Tally;
 
@@ -48,26 +50,29 @@ pub fn check(lab: &Lab) -> Result<Tally> {
 
 /// The crates can be published, all but for compiling them from what is packed.
 fn registry(lab: &Lab) -> Tally {
-    let mut publish = command("cargo", PUBLISH);
-    let packed = quiet(publish.current_dir(lab.checkout()));
-    packed.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
-    Tally::one(packed.is_ok())
+    passes(command("cargo", PUBLISH).current_dir(lab.checkout()))
 }
 
-/// They are well-formed, and nothing in them is dangerous.
+/// Nothing in them is wrong, and nothing dangerous; neither program asks a network, or runs others.
 fn workflows(lab: &Lab) -> Result<Tally> {
-    let checked = quiet(&mut Zizmor::bring(lab)?.check(&lab.checkout().join(WORKFLOWS)));
-    checked.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
-    Ok(Tally::one(checked.is_ok()))
+    let dangers = ["--offline", "--no-progress", "--strict-collection", WORKFLOWS];
+    let others = ["-shellcheck=", "-pyflakes="];
+    let looks = [command(ZIZMOR.bring(lab)?, dangers), command(ACTIONLINT.bring(lab)?, others)];
+    Ok(looks.into_iter().map(|mut look| passes(look.current_dir(lab.checkout()))).sum())
+}
+
+/// One test: whether a program finds nothing.
+fn passes(look: &mut Command) -> Tally {
+    let looked = quiet(look);
+    looked.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
+    Tally::one(looked.is_ok())
 }
 
 /// It is well-formed, and written as Homebrew writes its own.
 fn formula(lab: &Lab) -> Result<Tally> {
     packages::rubocop()?;
     let mut look = command("rubocop", ["--format", "simple", "--cache", "false", "--config", STYLE, FORMULA]);
-    let looked = quiet(look.current_dir(lab.checkout()));
-    looked.as_ref().err().into_iter().for_each(|error| say(&format!("{error:#}")));
-    Ok(Tally::one(looked.is_ok()))
+    Ok(passes(look.current_dir(lab.checkout())))
 }
 
 /// Each source, what they say together, and the package's version are a test each.

@@ -3,15 +3,13 @@
 use anyhow::Result;
 
 use crate::demo::Workload;
-use crate::lab::checkers::Checkers;
+use crate::lab::checkers;
 use crate::lab::emulator::Emulator;
 use crate::lab::kernel::Kernel;
 use crate::lab::llvm::Llvm;
-use crate::lab::mdbook::Mdbook;
 use crate::lab::new_nix::NewNix;
 use crate::lab::ssh::Ssh;
 use crate::lab::suites::Tools;
-use crate::lab::zizmor::Zizmor;
 use crate::lab::{Lab, packages, say};
 
 /// How many users Nix may build as at once.
@@ -27,9 +25,7 @@ pub fn run() -> Result<()> {
     Emulator::bring(&lab)?;
     Ssh::bring(&lab)?;
     Tools::bring(&lab)?;
-    Checkers::bring(&lab)?;
-    Mdbook::bring(&lab)?;
-    Zizmor::bring(&lab)?;
+    checkers::ALL.iter().try_for_each(|checker| checker.bring(&lab).map(drop))?;
     Llvm::bring(&lab)?;
     say("everything is set up");
     Ok(())

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::{book, boots, check_macos, compare, fuzz, packaging, parity, probe, report, setup};
 use crate::command::command;
-use crate::lab::checkers::Checkers;
+use crate::lab::checkers::{CARGO_DENY, CARGO_SHEAR};
 use crate::lab::cross::Toolchain;
 use crate::lab::emulator::Emulator;
 use crate::lab::new_nix::NewNix;
@@ -127,19 +127,16 @@ fn bring_ahead(lab: &Lab) {
 
 /// Formatting, lints, documentation, the book and dependencies; each counts as one test, and the book as two.
 fn style(lab: &Lab) -> Result<Tally> {
-    let checkers = Checkers::bring(lab)?;
+    // Advisories are left out: their database is in no package registry.
+    let deny = ["--locked", "--log-level", "error", "check", "bans", "licenses", "sources"];
+    let shear = ["shear", "--locked", "--deny-warnings"];
+    let (deny, shear) = (command(CARGO_DENY.bring(lab)?, deny), command(CARGO_SHEAR.bring(lab)?, shear));
     say("the book, formatting, lints, documentation, dependencies");
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     // With examples, cargo takes the features that clippy has just checked the dependencies with.
     let mut doc = cargo(lab, &["doc", "--workspace", "--no-deps", "--lib", "--bins", "--examples"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
-    let steps = [
-        cargo(lab, &["fmt", "--all", "--check"]),
-        cargo(lab, &clippy),
-        doc,
-        checkers.deny(),
-        checkers.shear(),
-    ];
+    let steps = [cargo(lab, &["fmt", "--all", "--check"]), cargo(lab, &clippy), doc, deny, shear];
     let mut tally = book::check(lab)?;
     for mut step in steps {
         step.current_dir(lab.checkout()).stdin(Stdio::null());
