@@ -21,6 +21,7 @@ mod output;
 mod report;
 mod session_host;
 mod signals;
+mod slow;
 mod targets;
 mod terminal;
 

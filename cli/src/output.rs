@@ -53,6 +53,11 @@ pub fn in_one_line(text: &str) -> String {
     name(LogFilter::filter(text, false))
 }
 
+/// A number of things, with the word for one of them or for several.
+pub fn count(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 /// Whether only errors are said.
 static QUIET: AtomicBool = AtomicBool::new(false);
 

@@ -195,7 +195,7 @@ fn read(report: &Report) -> String {
         0 => String::new(),
         count => format!("; {count} of the host's own: {}", names(&host)),
     };
-    format!("read: {files} files, {}{host}", indicatif::BinaryBytes(bytes))
+    format!("read: {}, {}{host}", output::count(files, "file", "files"), indicatif::BinaryBytes(bytes))
 }
 
 /// How much, and the files that most of it is in.
@@ -208,12 +208,14 @@ fn written(report: &Report) -> Option<String> {
         0 => String::new(),
         _ => format!(": {}{}", largest.join(", "), more(usize::try_from(files).unwrap_or(usize::MAX), "")),
     };
-    (bytes > 0).then(|| format!("written: {files} files, {}{named}", indicatif::BinaryBytes(bytes)))
+    let files = output::count(files, "file", "files");
+    (bytes > 0).then(|| format!("written: {files}, {}{named}", indicatif::BinaryBytes(bytes)))
 }
 
 fn missing(report: &Report) -> Option<String> {
     let missing = report.not_shown.missing;
-    (missing > 0).then(|| format!("asked for, and nowhere: {missing} names"))
+    (missing > 0)
+        .then(|| format!("asked for, and nowhere: {}", output::count(missing as u64, "name", "names")))
 }
 
 /// How many entries of this machine it was shown.

@@ -9,6 +9,8 @@ use builder::store_path::{StorePath, StorePathError};
 
 use crate::error::CommandError;
 use crate::failures::UsageError;
+use crate::output;
+use crate::slow::say_if_slow;
 
 /// Words of every command that builds: how Nix evaluates what is not a derivation yet, as `nix-build` has them.
 #[derive(Debug, clap::Args)]
@@ -65,11 +67,15 @@ impl EvaluationArguments {
             include: self.include.clone(),
             impure: self.impure,
         };
+        let evaluate = |target: Target, named: &Path| {
+            let what = format!("evaluating {}", output::name(named));
+            say_if_slow(&what, || store.evaluate(&target, &how))
+        };
         let mut roots = Vec::new();
         for target in targets {
             if self.expr {
                 let text = target.to_string_lossy().into_owned();
-                roots.extend(store.evaluate(&Target::Expression(text), &how)?);
+                roots.extend(evaluate(Target::Expression(text), "the expression".as_ref())?);
                 continue;
             }
             check(target, store)?;
@@ -78,9 +84,9 @@ impl EvaluationArguments {
                 let parsed = StorePath::parse(&path.to_string_lossy(), store.directory());
                 roots.push(parsed.map_err(|source| NotInStore { path, source })?);
             } else if is_flake(target) {
-                roots.extend(store.evaluate(&Target::Flake(target.to_string_lossy().into_owned()), &how)?);
+                roots.extend(evaluate(Target::Flake(target.to_string_lossy().into_owned()), target)?);
             } else {
-                roots.extend(store.evaluate(&Target::File(target.clone()), &how)?);
+                roots.extend(evaluate(Target::File(target.clone()), target)?);
             }
         }
         let mut seen = BTreeSet::new();

@@ -1,10 +1,11 @@
 //! What `build`, `shell` and `compare` have in common: the builder with its settings, and building.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use builder::build::{Builder, Hooks, Observer, Options, Purpose};
-use builder::graph::{self, Finished, Graph};
+use builder::graph::{self, Finished, Graph, GraphError};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::StorePath;
@@ -19,6 +20,7 @@ use crate::itself;
 #[cfg(target_os = "linux")]
 use crate::session_host::SessionHost;
 use crate::signals::Interrupt;
+use crate::slow::say_if_slow;
 use crate::targets::EvaluationArguments;
 
 /// What every command that builds needs first.
@@ -122,6 +124,18 @@ pub fn sweep_and_make_writable(state: &StateDir, store: &Path) -> Result<Vec<Rec
     Ok(swept)
 }
 
+/// Finds out what is missing. Without a network it takes Nix seconds to find out that nothing can be fetched.
+pub fn load(
+    store: &Store,
+    settings: &Settings,
+    roots: &BTreeSet<StorePath>,
+    purpose: Purpose,
+) -> Result<Graph, GraphError> {
+    say_if_slow("asking Nix what is missing, and what of it can be fetched", || {
+        graph::load(store, settings, roots, purpose)
+    })
+}
+
 /// Builds. Root is asked for only when there is something to do: looking is free.
 pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finished, CommandError> {
     if !graph.missing.is_empty() {
@@ -134,7 +148,7 @@ pub fn build(builder: &Arc<Builder>, graph: Graph, jobs: usize) -> Result<Finish
 /// Builds what a derivation needs, and not itself.
 pub fn inputs_of(builder: &Arc<Builder>, root: &StorePath) -> Result<Finished, CommandError> {
     // As if it were to be built again, whether its outputs are there or not: that brings its inputs.
-    let graph = graph::load(&builder.store, &builder.settings, &[root.clone()].into(), Purpose::Check)?;
+    let graph = load(&builder.store, &builder.settings, &[root.clone()].into(), Purpose::Check)?;
     let mut graph = graph::fetch(builder, graph)?;
     graph.missing.remove(root);
     build(builder, graph, builder.settings.max_jobs as usize)

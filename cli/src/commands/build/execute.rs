@@ -35,7 +35,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.conditions.check(&arguments.provided)?;
     let BuildSetup { store, settings, interrupt } = &setup;
     let roots = arguments.evaluation.derivations(store, &arguments.targets)?;
-    let graph = match graph::load(store, settings, &roots.iter().cloned().collect(), arguments.purpose()) {
+    let wanted = roots.iter().cloned().collect();
+    let graph = match builds::load(store, settings, &wanted, arguments.purpose()) {
         #[cfg(target_os = "linux")]
         Err(GraphError::Kind { source: KindError::UnknownPath { .. }, .. }) => {
             return through_nix::execute(arguments, globals, &setup, &roots, true);

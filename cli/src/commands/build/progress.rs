@@ -1,6 +1,6 @@
 //! Shows how builds go on: on a terminal with a line for each that runs and one for all of them, elsewhere as plain lines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -141,6 +141,10 @@ impl Progress {
     }
 }
 
+fn count(paths: &BTreeSet<StorePath>) -> String {
+    output::count(paths.len() as u64, "path", "paths")
+}
+
 /// What is waited for, in words.
 pub fn waiting_for(reason: &WaitReason<'_>) -> String {
     match reason {
@@ -159,9 +163,9 @@ impl Observer for Progress {
             Event::Planned(total) => self.plan(*total),
             Event::NotFetched(paths, problem) => {
                 let why = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
-                self.say(&format!("building {} paths that could not be fetched{why}", paths.len()));
+                self.say(&format!("building {} that could not be fetched{why}", count(paths)));
             }
-            Event::Fetching(paths) => self.say(&format!("fetching {} paths", paths.len())),
+            Event::Fetching(paths) => self.say(&format!("fetching {}", count(paths))),
             Event::Waiting(reason) => self.say(&waiting_for(reason)),
             Event::Started(path) => {
                 self.say(&format!("building {path}"));

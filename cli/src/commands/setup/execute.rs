@@ -13,6 +13,7 @@ use crate::commands::need_root;
 use crate::error::{CommandError, CommandResult};
 use crate::exit::Status;
 use crate::globals::Globals;
+use crate::slow::say_if_slow;
 use crate::{itself, output};
 
 /// Where it stands what was written.
@@ -152,7 +153,7 @@ fn undo(booted: bool, places: &SetupPaths) -> CommandResult {
 }
 
 fn verify(settings: &Settings) -> CommandResult {
-    let path = prove::prove(settings)?;
+    let path = say_if_slow("having Nix build a test derivation", || prove::prove(settings))?;
     output::tell(format!("good: Nix has built {path} in a view."));
     Ok(Status::Done)
 }

@@ -124,7 +124,7 @@ fn a_run_says_what_it_asked_for(place: &Place) {
     assert_eq!(told[2], "  refused: changes of /shown/deep/new, /work/closed/new");
     assert!(told[3].starts_with("  not used: ") && told[3].contains("/unused"), "{told:#?}");
     assert!(told[4].contains(" of the host's own: ") && told[4].contains(READ), "{told:#?}");
-    assert_eq!(told[5], "  written: 1 files, 4 B: /work/new");
+    assert_eq!(told[5], "  written: 1 file, 4 B: /work/new");
 }
 
 /// This is the limit of what a server sees, as docs/report.md says.
