@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::loopbox::Ran;
 use super::{Place, cases};
 
-cases![without_nix, with_nix];
+cases![without_nix, with_nix, as_the_readme_says];
 
 /// Names the package's file.
 pub const PACKAGE: &str = "LOOPBOX_PACKAGE";
@@ -205,4 +205,40 @@ fn with_nix(place: &Place) {
     let built = by_user(&build.replace("name = \"installed\"", "name = \"removed\""));
     assert_eq!(built.status, 0, "{built:?}");
     assert!(!built.stderr.contains("its view"), "{built:?}");
+}
+
+/// What a person reads first.
+const README: &str = include_str!("../../../README.md");
+
+/// What stands in its lines for what only the reader has: a path, a flake, a directory that a build has left.
+const READERS_OWN: [&str; 3] = ["…", ".#", "4711"];
+
+/// What the lines are about, in a home that has nothing else.
+const PROJECT: &str = r#"
+    mkdir -p src/project out; cd src/project; git init --quiet
+    printf '\043include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n' > hello.c
+    printf 'hello: hello.c\n\tcc -o hello hello.c\ntest: hello\n\t./hello\n' > Makefile
+    echo 'builtins.mapAttrs (name: text: derivation {
+        inherit name; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo ${text} > $out" ];
+    }) { hello = "hello"; }' > default.nix
+    git add .; git -c user.name=A -c user.email=a@example.org commit --quiet --message first"#;
+
+/// Every line of the README that runs loopbox, in its order, by somebody who has just installed it.
+fn as_the_readme_says(place: &Place) {
+    install(place);
+    place.shell("echo sandbox-paths = /bin/sh=/usr/bin/busybox >> /etc/nix/nix.conf");
+    place.shell(&format!("export HOME=/root; cd; {PROJECT}"));
+    let lines = README.lines().filter_map(|line| line.strip_prefix("# ").or(line.strip_prefix("$ ")));
+    let lines = lines.filter(|line| line.starts_with("loopbox "));
+    let mut count = 0;
+    for line in lines.filter(|line| READERS_OWN.iter().all(|own| !line.contains(own))) {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir("/root/src/project").env("HOME", "/root");
+        let ran = ran(command.stdin(std::process::Stdio::null()));
+        assert_eq!(ran.status, 0, "{line}: {ran:?}");
+        // The report that is compared later is of yesterday.
+        place.shell("cd /root/src/project; if test -e report.json; then cp report.json yesterday.json; fi");
+        count += 1;
+    }
+    assert!(count >= 15, "{count} lines were found");
 }
