@@ -72,6 +72,14 @@ fn system() -> BTreeMap<PathBuf, (Vec<u8>, u32, u32)> {
         .collect()
 }
 
+/// What is set up in it: all of /etc, and what root and others have in their homes.
+fn configuration() -> BTreeMap<PathBuf, (Vec<u8>, u32, u32)> {
+    let kept = ["/etc", "/root", "/home"];
+    let all = system().into_iter().filter(|(path, _)| kept.iter().any(|kept| path.starts_with(kept)));
+    // Caches of Nix's own clients.
+    all.filter(|(path, _)| !path.components().any(|part| part.as_os_str() == ".cache")).collect()
+}
+
 /// The paths that are in only one of two systems, or otherwise there.
 fn difference(
     one: &BTreeMap<PathBuf, (Vec<u8>, u32, u32)>,
@@ -173,7 +181,7 @@ fn with_nix(place: &Place) {
     // A static shell, as every Nix outside of Debian has one.
     place.shell("grep -q ^sandbox-paths /etc/nix/nix.conf || echo sandbox-paths = /bin/sh=/usr/bin/busybox >> /etc/nix/nix.conf");
     make_user(place);
-    let configured = fs::read("/etc/nix/nix.conf").expect("it is configured");
+    let configured = configuration();
     install(place);
     let written = place.shell("loopbox setup --write 2>&1");
     assert!(written.contains("wrote /etc/nix/loopbox.conf"), "{written}");
@@ -197,14 +205,15 @@ fn with_nix(place: &Place) {
     // Removing the package takes back what was set up: Nix builds by itself again.
     drop(nix);
     place.shell(&format!("{APT} remove loopbox; test ! -e /usr/bin/loopbox"));
-    assert_eq!(fs::read("/etc/nix/nix.conf").expect("it is there"), configured);
-    for gone in ["/etc/nix/loopbox.conf", "/etc/nix/nix.conf.before-loopbox", "/root/.config/nix/nix.conf"] {
-        assert!(!Path::new(gone).exists(), "{gone}");
-    }
+    // The policy, and what keeps systemd from starting the unit of a package that is gone.
+    let stays = ["/etc/loopbox", "/etc/loopbox/daemon.toml", "/etc/systemd/system/loopbox.socket"];
+    assert_eq!(difference(&configured, &configuration()), stays.map(PathBuf::from));
     let _nix = Daemon::start(&["nix-daemon"], NIX_SOCKET);
     let built = by_user(&build.replace("name = \"installed\"", "name = \"removed\""));
     assert_eq!(built.status, 0, "{built:?}");
     assert!(!built.stderr.contains("its view"), "{built:?}");
+    place.shell(&format!("{APT} purge loopbox"));
+    assert_eq!(difference(&configured, &configuration()), Vec::<PathBuf>::new());
 }
 
 /// What a person reads first.
