@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::command::{command, text};
 use crate::lab::Lab;
 use crate::lab::cargo_deb::CargoDeb;
-use crate::lab::cross::{LINUX, MACS, Target, Toolchain};
+use crate::lab::cross::{self, LINUX, Target, Toolchain};
 use crate::lab::foreign::Foreign;
 
 mod archive;
@@ -25,6 +25,8 @@ const NAME: &str = "loopbox";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Homebrew's formula.
 const FORMULA: &str = "loopbox.rb";
+/// What the names of archives, packages and the formula end with.
+const ENDINGS: [&str; 3] = [".tar.gz", ".deb", ".rb"];
 /// Where the archives' files expect to be.
 const PREFIX: &str = "/usr/local";
 /// The sums, as sha256sum(1) reads them.
@@ -134,7 +136,7 @@ pub fn write_sums(directory: &Path) -> Result<String> {
 
 /// Writes Homebrew's formula for archives of which these are the sums, once a repository has released them; answers its path.
 pub fn write_formula(directory: &Path, repository: &str, sums: &str) -> Result<PathBuf> {
-    let by_target = LINUX.into_iter().chain(MACS).filter_map(|Target { triple, .. }| {
+    let by_target = cross::all().filter_map(|Target { triple, .. }| {
         let name = format!("  {}", archive_name(triple));
         Some((triple, sums.lines().find_map(|line| line.strip_suffix(&name))?.to_owned()))
     });
@@ -148,12 +150,14 @@ fn archive_name(triple: &str) -> String {
     format!("{NAME}-{VERSION}-{triple}.tar.gz")
 }
 
-/// The files for download in a directory, in the order of their names.
+/// The files for download in a directory, in the order of their names; nothing else is touched there.
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(NAME) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_ours = name.starts_with(NAME) && ENDINGS.iter().any(|ending| name.ends_with(ending));
+        if is_ours && entry.file_type()?.is_file() {
             files.push(entry.path());
         }
     }

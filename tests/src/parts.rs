@@ -1,5 +1,5 @@
-//! What the program is compiled from: the crates that are in it on some system, with their licences and as a bill of materials.
-//! What only compiles it, such as macros, is not among them.
+//! What the program is made of: the crates that are in it on some system, and what else is linked into it, with their licences and
+//! as a bill of materials. What only compiles it, such as macros, is not among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,24 +9,31 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::command::{command, text};
+use crate::demo::inputs;
 use crate::lab::Lab;
+use crate::lab::cross::Target;
 
-pub mod bill;
-pub mod licences;
+mod bill;
+mod licences;
 
 /// The program's own package.
 pub const PROGRAM: &str = "loopbox";
 
-/// The systems that it is made for.
-pub const TARGETS: [&str; 4] =
-    ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "x86_64-apple-darwin", "aarch64-apple-darwin"];
+/// Our own copy of the Apache licence.
+const APACHE: &str = "LICENSE-APACHE";
 
 /// A name and a version: what tells crates apart.
 pub type Key = (String, String);
 
-/// A crate that is in the program.
+/// What parts are called, as package URLs (purl) begin: a crate, or what the linker brings.
+const CRATE: &str = "pkg:cargo";
+const LINKED: &str = "pkg:generic";
+
+/// A crate that is in the program, or something else that is linked into it.
 #[derive(Clone, Debug)]
 pub struct Part {
+    /// How its package URL begins.
+    scheme: &'static str,
     /// Its licence, as an SPDX expression.
     pub licence: String,
     /// Where its files are.
@@ -80,8 +87,49 @@ struct Locked {
     checksum: Option<String>,
 }
 
-/// The parts of the program for a system.
-pub fn of_program(lab: &Lab, target: &str) -> Result<Parts> {
+/// The texts about a program's parts that go with it.
+#[derive(Clone, Debug)]
+pub struct Documents {
+    /// All licences.
+    pub licences: String,
+    /// The bill of materials, as JSON.
+    pub bill: String,
+}
+
+/// Those of the program for a system.
+pub fn documents(lab: &Lab, target: Target) -> Result<Documents> {
+    let apache = lab.checkout().join(APACHE);
+    let apache = fs::read_to_string(&apache).with_context(|| format!("cannot read {}", apache.display()))?;
+    let mut parts = crates(lab, target.triple)?;
+    let linked = linked_besides(lab, target)?;
+    if let Some((_, program)) = parts.iter_mut().find(|((name, _), _)| name == PROGRAM) {
+        program.uses.extend(linked.keys().cloned());
+    }
+    parts.extend(linked);
+    let bill = serde_json::to_string_pretty(&bill::bill(&parts, target.triple))? + "\n";
+    Ok(Documents { licences: licences::licences(&parts, &apache)?, bill })
+}
+
+/// What is linked into the program and is no crate: all of it comes with Zig, in Zig's version.
+fn linked_besides(lab: &Lab, target: Target) -> Result<Parts> {
+    let zig = inputs::zig(lab)?;
+    let version = inputs::ZIG.replace("==", "-");
+    let part = |name: &str, licence: &str, directory: &str| {
+        let licence = licence.to_owned();
+        let directory = zig.join(directory);
+        let part = Part { scheme: LINKED, licence, directory, checksum: None, uses: BTreeSet::new() };
+        ((name.to_owned(), version.clone()), part)
+    };
+    let mut parts = vec![part("compiler-rt", "MIT", "")];
+    if !target.is_mac() {
+        parts.push(part("musl", "MIT", "lib/libc/musl"));
+        parts.push(part("libunwind", "Apache-2.0 WITH LLVM-exception", "lib/libunwind"));
+    }
+    Ok(parts.into_iter().collect())
+}
+
+/// The crates of the program for a system.
+fn crates(lab: &Lab, target: &str) -> Result<Parts> {
     let cargo = |words: &[&str]| text(command("cargo", words).current_dir(lab.checkout()));
     let words = ["metadata", "--locked", "--format-version", "1", "--filter-platform", target];
     let metadata: Metadata = serde_json::from_str(&cargo(&words)?).context("cargo metadata")?;
@@ -136,6 +184,7 @@ fn join(metadata: &Metadata, linked: &BTreeSet<Key>, lock: Lock) -> Result<Parts
         let licence =
             package.license.as_deref().with_context(|| format!("{} has no licence", package.name))?;
         let part = Part {
+            scheme: CRATE,
             // The older way to say it.
             licence: licence.replace('/', " OR "),
             directory: package.manifest_path.parent().context("a manifest is in a directory")?.into(),

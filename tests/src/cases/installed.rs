@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use walkdir::WalkDir;
 
-use super::loopbox::Ran;
+use super::loopbox::{Ran, ran};
+use super::nix::daemon::Running;
 use super::{Place, cases};
 
 cases![without_nix, with_nix, as_the_readme_says];
@@ -28,38 +28,21 @@ const OTHERS: [&str; 8] =
 /// An ordinary user's name.
 const USER: &str = "alice";
 
-/// How long a daemon may take to listen.
-const START: Duration = Duration::from_secs(60);
+/// What is in a system, by path: contents, mode and owner of files, and what else there is.
+type Files = BTreeMap<PathBuf, (Vec<u8>, u32, u32)>;
 
-/// A daemon that runs until the case ends.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(words: &[&str], socket: &str) -> Daemon {
-        // Not in the directory of the case, since what the daemon has started may outlive it for a moment.
-        let log = File::create(format!("/tmp/{}.log", words[0])).expect("a log");
-        let (program, arguments) = words.split_first().expect("a program");
-        let mut command = Command::new(program);
-        let child = command.args(arguments).stdout(log.try_clone().expect("a log")).stderr(log).spawn();
-        let daemon = Daemon(child.unwrap_or_else(|error| panic!("{words:?} does not start: {error}")));
-        let until = Instant::now() + START;
-        while std::os::unix::net::UnixStream::connect(socket).is_err() {
-            assert!(Instant::now() < until, "{words:?} does not listen at {socket}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        daemon
-    }
+/// A daemon that runs until it is dropped, once it listens.
+fn daemon(words: &[&str], socket: &str) -> Running {
+    let (program, arguments) = words.split_first().expect("a program");
+    // Not in the directory of the case, since what the daemon has started may outlive it for a moment.
+    let log = File::create(format!("/tmp/{program}.log")).expect("a log");
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(log.try_clone().expect("a log")).stderr(log);
+    Running::start(&mut command, socket.as_ref())
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// What is in the system, by path: contents, mode and owner of files, and what else there is.
-fn system() -> BTreeMap<PathBuf, (Vec<u8>, u32, u32)> {
+/// What is in the system.
+fn system() -> Files {
     let others = OTHERS.map(Path::new);
     let walk = WalkDir::new("/").same_file_system(true).into_iter();
     walk.filter_entry(|entry| !others.contains(&entry.path()))
@@ -73,7 +56,7 @@ fn system() -> BTreeMap<PathBuf, (Vec<u8>, u32, u32)> {
 }
 
 /// What is set up in it: all of /etc, and what root and others have in their homes.
-fn configuration() -> BTreeMap<PathBuf, (Vec<u8>, u32, u32)> {
+fn configuration() -> Files {
     let kept = ["/etc", "/root", "/home"];
     let all = system().into_iter().filter(|(path, _)| kept.iter().any(|kept| path.starts_with(kept)));
     // Caches of Nix's own clients.
@@ -81,19 +64,12 @@ fn configuration() -> BTreeMap<PathBuf, (Vec<u8>, u32, u32)> {
 }
 
 /// The paths that are in only one of two systems, or otherwise there.
-fn difference(
-    one: &BTreeMap<PathBuf, (Vec<u8>, u32, u32)>,
-    other: &BTreeMap<PathBuf, (Vec<u8>, u32, u32)>,
-) -> Vec<PathBuf> {
+fn difference(one: &Files, other: &Files) -> Vec<PathBuf> {
     let all = one.keys().chain(other.keys());
     let mut changed: Vec<PathBuf> = all.filter(|path| one.get(*path) != other.get(*path)).cloned().collect();
     changed.sort();
     changed.dedup();
     changed
-}
-
-fn ran(command: &mut Command) -> Ran {
-    command.output().expect("it can be started").into()
 }
 
 fn package() -> String {
@@ -143,17 +119,17 @@ fn without_nix(place: &Place) {
         assert!(Path::new(file).exists(), "{file}");
     }
     // Nobody may use the daemon without being named.
-    let daemon = Daemon::start(&["loopbox", "daemon"], "/run/loopbox.socket");
+    let ours = daemon(&["loopbox", "daemon"], "/run/loopbox.socket");
     let refused = by_user("loopbox run --preset base -- true");
     assert_eq!(refused.status, 125, "{refused:?}");
     assert!(refused.stderr.contains("is not among those who may use it"), "{refused:?}");
-    drop(daemon);
+    drop(ours);
     let policy = format!("users = ['{USER}']");
     place.shell(&format!("echo \"{policy}\" >> /etc/loopbox/daemon.toml"));
-    let daemon = Daemon::start(&["loopbox", "daemon"], "/run/loopbox.socket");
+    let ours = daemon(&["loopbox", "daemon"], "/run/loopbox.socket");
     let allowed = by_user("loopbox run --preset base -- id -u");
     assert_eq!(allowed.stdout, place.shell(&format!("id -u {USER}")), "{allowed:?}");
-    drop(daemon);
+    drop(ours);
     // The policy is the machine's own: an upgrade leaves it as it is, and so does removing the package.
     place.shell(&format!("{APT} install --reinstall {}", package()));
     assert!(place.shell("cat /etc/loopbox/daemon.toml").ends_with(&policy));
@@ -185,8 +161,8 @@ fn with_nix(place: &Place) {
     install(place);
     let written = place.shell("loopbox setup --write 2>&1");
     assert!(written.contains("wrote /etc/nix/loopbox.conf"), "{written}");
-    let _ours = Daemon::start(&["loopbox", "daemon"], "/run/loopbox.socket");
-    let nix = Daemon::start(&["nix-daemon"], NIX_SOCKET);
+    let _ours = daemon(&["loopbox", "daemon"], "/run/loopbox.socket");
+    let nix = daemon(&["nix-daemon"], NIX_SOCKET);
     for remote in ["daemon", "auto"] {
         let verified = place.shell(&format!("NIX_REMOTE={remote} loopbox setup --verify 2>&1 || echo $?"));
         assert!(verified.contains("good: Nix has built "), "{remote}: {verified}");
@@ -208,7 +184,7 @@ fn with_nix(place: &Place) {
     // The policy, and what keeps systemd from starting the unit of a package that is gone.
     let stays = ["/etc/loopbox", "/etc/loopbox/daemon.toml", "/etc/systemd/system/loopbox.socket"];
     assert_eq!(difference(&configured, &configuration()), stays.map(PathBuf::from));
-    let _nix = Daemon::start(&["nix-daemon"], NIX_SOCKET);
+    let _nix = daemon(&["nix-daemon"], NIX_SOCKET);
     let built = by_user(&build.replace("name = \"installed\"", "name = \"removed\""));
     assert_eq!(built.status, 0, "{built:?}");
     assert!(!built.stderr.contains("its view"), "{built:?}");

@@ -99,6 +99,11 @@ impl Loopbox {
     }
 }
 
+/// Runs a command to its end.
+pub fn ran(command: &mut Command) -> Ran {
+    command.output().expect("it can be started").into()
+}
+
 impl Ran {
     /// What it told a person: its standard error, and the status.
     pub fn told(&self) -> String {

@@ -14,7 +14,7 @@ use crate::lab::store::Store;
 use crate::lab::{Lab, say};
 
 /// The compiler's package on PyPI.
-const ZIG: &str = "ziglang==0.17.1";
+pub const ZIG: &str = "ziglang==0.17.1";
 /// The crate that carries SQLite's one-file source.
 const SQLITE: &str = "libsqlite3-sys = { version = \"=0.35.0\", features = [\"bundled\"] }";
 /// The name in the graph, and Debian's source package.

@@ -30,11 +30,11 @@ pub fn formula(repository: &str, version: &str, sums: &BTreeMap<&str, String>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::cross::{LINUX, MACS};
+    use crate::lab::cross;
 
     #[test]
     fn every_word_is_filled_in() {
-        let targets = LINUX.into_iter().chain(MACS).map(|target| target.triple);
+        let targets = cross::all().map(|target| target.triple);
         let sums: BTreeMap<&str, String> =
             targets.map(|target| (target, format!("sum of {target}"))).collect();
         let text = formula("https://example.org/loopbox/", "1.2.3", &sums).unwrap();

@@ -10,8 +10,7 @@ use anyhow::{Context, Result};
 use crate::command::{command, quiet};
 use crate::lab::Lab;
 use crate::lab::cross::Target;
-use crate::parts::{bill, licences};
-use crate::{lab, parts};
+use crate::parts::{self, Documents};
 
 /// Puts a program and what belongs to it.
 const INSTALL: &str = "packaging/install.sh";
@@ -28,7 +27,7 @@ pub fn install(
     to: &Path,
     prefix: &str,
 ) -> Result<()> {
-    lab::remove(to)?;
+    crate::lab::remove(to)?;
     let system = if target.is_mac() { "Darwin" } else { "Linux" };
     quiet(
         command("sh", [INSTALL])
@@ -40,13 +39,8 @@ pub fn install(
             .env("SYSTEM", system),
     )?;
     let documents = to.join(prefix.trim_start_matches('/')).join(DOCUMENTS);
-    let parts = parts::of_program(lab, target.triple)?;
-    let apache = documents.join("LICENSE-APACHE");
-    let apache = fs::read_to_string(&apache).with_context(|| format!("cannot read {}", apache.display()))?;
-    let bill = serde_json::to_string_pretty(&bill::bill(&parts, target.triple))?;
-    for (name, text) in
-        [("licences.txt", licences::licences(&parts, &apache)?), ("loopbox.cdx.json", bill + "\n")]
-    {
+    let Documents { licences, bill } = parts::documents(lab, target)?;
+    for (name, text) in [("licences.txt", licences), ("loopbox.cdx.json", bill)] {
         let path = documents.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;

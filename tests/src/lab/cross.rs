@@ -66,6 +66,11 @@ pub const LINUX: [Target; 2] = [
     Target { triple: "aarch64-unknown-linux-musl", zig: "aarch64-linux-musl" },
 ];
 
+/// All that loopbox is made for.
+pub fn all() -> impl Iterator<Item = Target> {
+    LINUX.into_iter().chain(MACS)
+}
+
 impl Target {
     /// Whether it is a Mac.
     pub fn is_mac(&self) -> bool {
@@ -103,7 +108,7 @@ impl Toolchain {
             script(&bin.join(program), &start)?;
         }
         let cache = lab.directory("cross/zig-cache")?;
-        for target in MACS.into_iter().chain(LINUX) {
+        for target in all() {
             script(&bin.join(target.triple), &compiler(&zig, &cache, target))?;
         }
         script(&bin.join(ARCHIVER), &format!("exec {}/zig ar \"$@\"", zig.display()))?;

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Key, PROGRAM, Part, Parts};
-
-/// What every crate's name begins with as a package URL (purl).
-const SCHEME: &str = "pkg:cargo";
+use super::{CRATE, Key, PROGRAM, Part, Parts};
 
 /// The bill of a program.
 pub fn bill(parts: &Parts, target: &str) -> Value {
     let (own, others): (Vec<_>, Vec<_>) = parts.iter().partition(|((name, _), _)| name == PROGRAM);
+    let reference = |key: &Key| reference(parts, key);
+    let component = |key: &Key, part: &Part| component(&reference(key), key, part);
     let mut program = own.first().map(|(key, part)| component(key, part)).unwrap_or_default();
     program["type"] = "application".into();
     program["properties"] = json!([{ "name": "loopbox:target", "value": target }]);
@@ -17,7 +16,7 @@ pub fn bill(parts: &Parts, target: &str) -> Value {
     let dependencies: Vec<Value> = parts
         .iter()
         .map(|(key, part)| {
-            json!({ "ref": reference(key), "dependsOn": part.uses.iter().map(reference).collect::<Vec<_>>() })
+            json!({ "ref": reference(key), "dependsOn": part.uses.iter().map(&reference).collect::<Vec<_>>() })
         })
         .collect();
     json!({
@@ -31,14 +30,13 @@ pub fn bill(parts: &Parts, target: &str) -> Value {
     })
 }
 
-fn component(key: &Key, part: &Part) -> Value {
-    let (name, version) = key;
+fn component(reference: &str, (name, version): &Key, part: &Part) -> Value {
     let mut component = json!({
         "type": "library",
-        "bom-ref": reference(key),
+        "bom-ref": reference,
         "name": name,
         "version": version,
-        "purl": reference(key),
+        "purl": reference,
         "licenses": [{ "expression": part.licence }],
     });
     if let Some(checksum) = &part.checksum {
@@ -48,8 +46,9 @@ fn component(key: &Key, part: &Part) -> Value {
 }
 
 /// Its package URL. Of what a version may have, only a plus means something else there.
-fn reference((name, version): &Key) -> String {
-    format!("{SCHEME}/{name}@{}", version.replace('+', "%2B"))
+fn reference(parts: &Parts, key: &Key) -> String {
+    let (scheme, (name, version)) = (parts.get(key).map_or(CRATE, |part| part.scheme), key);
+    format!("{scheme}/{name}@{}", version.replace('+', "%2B"))
 }
 
 #[cfg(test)]

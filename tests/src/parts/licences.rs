@@ -34,7 +34,7 @@ pub fn licences(parts: &Parts, apache: &str) -> Result<String> {
         }
     }
     let mut all = String::from(
-        "loopbox is made of these crates, and of Rust's standard library (MIT OR Apache-2.0).\n\n",
+        "loopbox is made of these parts, and of Rust's standard library (MIT OR Apache-2.0).\n\n",
     );
     for ((name, version), part) in parts {
         all += &format!("{name} {version}: {}\n", part.licence);
@@ -101,7 +101,7 @@ mod tests {
         ];
         let text = licences(&with_files(at.path(), &files), "apache").unwrap();
         insta::assert_snapshot!(text, @"
-        loopbox is made of these crates, and of Rust's standard library (MIT OR Apache-2.0).
+        loopbox is made of these parts, and of Rust's standard library (MIT OR Apache-2.0).
 
         loopbox 1.0.0: MIT OR Apache-2.0
         used 0.1.0: MIT OR Apache-2.0

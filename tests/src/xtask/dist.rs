@@ -8,14 +8,14 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::dist::{Release, empty, write_formula, write_sums};
-use crate::lab::cross::{LINUX, MACS, Target};
+use crate::lab::cross::{self, Target};
 use crate::lab::{Lab, packages, say};
 
 /// For which systems, and where to.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Only for this system; else for all that loopbox is made for.
-    #[arg(long, value_parser = PossibleValuesParser::new(targets().map(|target| target.triple)))]
+    #[arg(long, value_parser = PossibleValuesParser::new(cross::all().map(|target| target.triple)))]
     target: Option<String>,
     /// The directory that the files are put into; those of an earlier run are removed from it.
     #[arg(long, value_name = "DIR", default_value = "target/dist")]
@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let to = options.to.canonicalize()?;
     let release = Release::start(lab)?;
     let asked = |target: &Target| options.target.as_ref().is_none_or(|only| only == target.triple);
-    for target in targets().filter(asked) {
+    for target in cross::all().filter(asked) {
         for made in release.make(target, &to)? {
             say(&format!("made {} ({} bytes)", made.display(), made.metadata()?.len()));
         }
@@ -46,8 +46,4 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     print!("{sums}");
     Ok(ExitCode::SUCCESS)
-}
-
-fn targets() -> impl Iterator<Item = Target> {
-    LINUX.into_iter().chain(MACS)
 }

@@ -8,12 +8,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::lab::Lab;
-use crate::parts::{self, TARGETS, bill, licences};
+use crate::lab::cross::{self, Target};
+use crate::lab::{Lab, say};
+use crate::parts::{self, Documents};
 use crate::tally::Tally;
 
-/// Our own copy of the Apache licence.
-const APACHE: &str = "LICENSE-APACHE";
 /// The files that are written, for a target.
 const LICENCES: &str = "licences.txt";
 const BILL: &str = "cdx.json";
@@ -22,7 +21,7 @@ const BILL: &str = "cdx.json";
 #[derive(Debug, Args)]
 pub struct Options {
     /// Only for this system; else for all that loopbox is made for.
-    #[arg(long, value_parser = PossibleValuesParser::new(TARGETS))]
+    #[arg(long, value_parser = PossibleValuesParser::new(cross::all().map(|target| target.triple)))]
     target: Option<String>,
     /// The directory that the files are written to.
     #[arg(long, value_name = "DIR", default_value = "target/parts")]
@@ -33,11 +32,11 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?;
     fs::create_dir_all(&options.to).with_context(|| format!("cannot make {}", options.to.display()))?;
-    let asked = |target: &&str| options.target.as_ref().is_none_or(|only| only == target);
-    for target in TARGETS.into_iter().filter(asked) {
-        let (licences, bill) = both(&lab, target)?;
+    let asked = |target: &Target| options.target.as_ref().is_none_or(|only| only == target.triple);
+    for target in cross::all().filter(asked) {
+        let Documents { licences, bill } = parts::documents(&lab, target)?;
         for (ending, text) in [(LICENCES, licences), (BILL, bill)] {
-            let path = options.to.join(format!("loopbox-{target}.{ending}"));
+            let path = options.to.join(format!("loopbox-{}.{ending}", target.triple));
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             println!("{}", path.display());
         }
@@ -47,19 +46,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 
 /// Whether there is such a list for every system: one test each.
 pub fn check(lab: &Lab) -> Tally {
-    let one = |target| {
-        let made = both(lab, target);
-        made.as_ref().err().into_iter().for_each(|error| crate::lab::say(&format!("{target}: {error:#}")));
+    let one = |target: Target| {
+        let made = parts::documents(lab, target);
+        made.as_ref().err().into_iter().for_each(|error| say(&format!("{}: {error:#}", target.triple)));
         Tally::one(made.is_ok())
     };
-    TARGETS.into_iter().map(one).sum()
-}
-
-/// The licences, and the bill of materials.
-fn both(lab: &Lab, target: &str) -> Result<(String, String)> {
-    let apache = lab.checkout().join(APACHE);
-    let apache = fs::read_to_string(&apache).with_context(|| format!("cannot read {}", apache.display()))?;
-    let parts = parts::of_program(lab, target)?;
-    let bill = serde_json::to_string_pretty(&bill::bill(&parts, target))?;
-    Ok((licences::licences(&parts, &apache)?, bill + "\n"))
+    cross::all().map(one).sum()
 }

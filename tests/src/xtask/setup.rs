@@ -3,8 +3,11 @@
 use anyhow::Result;
 
 use crate::demo::Workload;
+use crate::lab::cargo_deb::CargoDeb;
 use crate::lab::checkers;
+use crate::lab::cross::Toolchain;
 use crate::lab::emulator::Emulator;
+use crate::lab::foreign::Foreign;
 use crate::lab::kernel::Kernel;
 use crate::lab::llvm::Llvm;
 use crate::lab::new_nix::NewNix;
@@ -27,6 +30,10 @@ pub fn run() -> Result<()> {
     Tools::bring(&lab)?;
     checkers::ALL.iter().try_for_each(|checker| checker.bring(&lab).map(drop))?;
     Llvm::bring(&lab)?;
+    packages::rubocop()?;
+    Toolchain::bring(&lab)?;
+    CargoDeb::bring(&lab)?;
+    Foreign::bring(&lab)?;
     say("everything is set up");
     Ok(())
 }

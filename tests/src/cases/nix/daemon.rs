@@ -64,10 +64,11 @@ struct Daemons<'a> {
 }
 
 /// A process that is killed in the end.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Running {
-    fn start(command: &mut Command, socket: &Path) -> Running {
+    /// Starts it, and waits until it listens.
+    pub fn start(command: &mut Command, socket: &Path) -> Running {
         let mut running = Running(command.spawn().expect("the daemon can be started"));
         let began = Instant::now();
         while std::os::unix::net::UnixStream::connect(socket).is_err() {

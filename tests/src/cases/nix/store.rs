@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use nix::mount::{MsFlags, mount};
 
 use crate::cases::Place;
+pub use crate::cases::loopbox::ran;
 use crate::cases::loopbox::{Loopbox, Ran};
 use crate::command::{command, quiet, text};
 use crate::lab::Lab;
@@ -141,9 +142,4 @@ impl Drop for Store {
         // What keeps it in use has made the case fail already.
         let _ = quiet(&mut command("umount", ["-l", "/nix"]));
     }
-}
-
-/// Runs a command to its end.
-pub fn ran(command: &mut Command) -> Ran {
-    command.output().expect("it can be started").into()
 }
