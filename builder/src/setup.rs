@@ -26,7 +26,7 @@ const HOOK: &str = "build-hook";
 const BUILD_USERS: &str = "nixbld";
 
 /// The unit of its socket.
-const SOCKET_UNIT: &str = "loopbox.socket";
+pub const SOCKET_UNIT: &str = "loopbox.socket";
 
 /// What is added to `nix.conf`: nothing is wrong if the file is not there.
 const INCLUDE: &str = "!include loopbox.conf";
@@ -145,11 +145,11 @@ impl SetupPaths {
         packages.any(|path| std::fs::read(path).is_ok_and(|there| there == unit.contents.as_bytes()))
     }
 
-    /// Whether the daemon's socket has a unit, of the machine's own or of a package.
+    /// Whether there is a unit of this name, of the machine's own or of a package.
     #[must_use]
-    pub fn has_socket_unit(&self) -> bool {
+    pub fn has_unit(&self, name: &str) -> bool {
         let mut directories = self.units.iter().chain(&self.units_of_packages);
-        directories.any(|directory| directory.join(SOCKET_UNIT).exists())
+        directories.any(|directory| directory.join(name).exists())
     }
 
     fn hook(&self) -> PathBuf {
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(plan(&places, &settings()).unwrap(), first[..3]);
         std::fs::write(packages.join("loopbox.service"), &first[2].contents).unwrap();
         assert_eq!(plan(&places, &settings()).unwrap(), first[..2]);
-        assert!(places.has_socket_unit());
+        assert!(places.has_unit(SOCKET_UNIT));
     }
 
     #[test]

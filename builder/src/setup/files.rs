@@ -42,6 +42,22 @@ struct Record {
     files: Vec<Written>,
     /// Directories that were made for them, the outermost first.
     directories: Vec<PathBuf>,
+    /// Units of systemd that are enabled once the files are there, and were not before.
+    #[serde(default)]
+    enabled: Vec<String>,
+}
+
+impl Record {
+    fn read(path: &Path) -> Result<Record, FilesError> {
+        let unreadable = |source| FilesError::Record { path: path.into(), source };
+        let text = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(FilesError::Nothing(path.into()));
+            }
+            text => text.map_err(unreadable)?,
+        };
+        serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,16 +117,30 @@ pub fn are_written(files: &[File]) -> bool {
     files.iter().all(|file| fs::read(&file.path).is_ok_and(|now| now == file.contents.as_bytes()))
 }
 
-/// Writes them, once it is recorded what is written; the record is a file of its own. What an earlier call has written is
-/// taken back before.
+/// The units that were to be enabled, of all calls of [`write()`].
+///
+/// # Errors
+/// Nothing was written, or its record cannot be read.
+pub fn enabled(record: &Path) -> Result<Vec<String>, FilesError> {
+    Record::read(record).map(|record| record.enabled)
+}
+
+/// Writes them, once it is recorded what is written, and which units are to be enabled then; the record is a file of its
+/// own. What an earlier call has written is taken back before.
 ///
 /// # Errors
 /// The first that cannot be written; those before it are then taken back.
-pub fn write(files: &[File], record: &Path) -> Result<(), FilesError> {
+pub fn write(files: &[File], enabled: &[&str], record: &Path) -> Result<(), FilesError> {
+    let mut written = Record::default();
     if record.exists() {
+        written.enabled = self::enabled(record)?;
         undo(record)?;
     }
-    let mut written = Record::default();
+    for unit in enabled.iter().map(|unit| (*unit).to_owned()) {
+        if !written.enabled.contains(&unit) {
+            written.enabled.push(unit);
+        }
+    }
     let places = files.iter().map(|file| file.path.as_path()).chain([record]);
     for directory in places.filter_map(Path::parent) {
         for missing in directory.ancestors().filter(|above| !above.exists()).collect::<Vec<_>>().iter().rev()
@@ -144,14 +174,7 @@ pub fn write(files: &[File], record: &Path) -> Result<(), FilesError> {
 /// # Errors
 /// [`FilesError::Changed`] before anything is taken back; or the first that cannot be restored.
 pub fn undo(record: &Path) -> Result<(), FilesError> {
-    let unreadable = |source| FilesError::Record { path: record.into(), source };
-    let text = match fs::read(record) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(FilesError::Nothing(record.into()));
-        }
-        text => text.map_err(unreadable)?,
-    };
-    let written: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
+    let written = Record::read(record)?;
     // One of which the old version is not put aside was not written.
     let done = |file: &&Written| file.before.as_ref().is_none_or(|before| before.exists());
     for file in written.files.iter().filter(done) {
@@ -246,12 +269,15 @@ mod tests {
         fs::write(at.join("old"), "old").unwrap();
         fs::set_permissions(at.join("old"), fs::Permissions::from_mode(0o640)).unwrap();
         let before = all(at);
-        write(&files(at, "one"), &record).unwrap();
+        write(&files(at, "one"), &[], &record).unwrap();
         assert!(are_written(&files(at, "one")));
         assert_eq!(at.join("old").metadata().unwrap().mode() & 0o777, 0o640);
         // Again, and with something else.
-        write(&files(at, "two"), &record).unwrap();
+        write(&files(at, "two"), &["a.socket"], &record).unwrap();
         assert!(are_written(&files(at, "two")) && !are_written(&files(at, "one")));
+        // By then the unit is enabled, and it was this that enabled it.
+        write(&files(at, "two"), &[], &record).unwrap();
+        assert_eq!(enabled(&record).unwrap(), ["a.socket"]);
         undo(&record).unwrap();
         assert_eq!(all(at), before);
         assert!(!at.join("made").exists());
@@ -263,7 +289,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (at, record) = (directory.path(), directory.path().join("record.json"));
         fs::write(at.join("old"), "old").unwrap();
-        write(&files(at, "one"), &record).unwrap();
+        write(&files(at, "one"), &[], &record).unwrap();
         fs::write(at.join("old"), "changed").unwrap();
         let error = undo(&record).unwrap_err();
         assert!(matches!(error, FilesError::Changed { before: Some(_), .. }), "{error}");
@@ -278,7 +304,7 @@ mod tests {
         fs::write(at.join("old"), "old").unwrap();
         fs::create_dir_all(at.join("new")).unwrap();
         let before = all(at);
-        let error = write(&files(at, "one"), &record).unwrap_err();
+        let error = write(&files(at, "one"), &[], &record).unwrap_err();
         assert!(error.to_string().contains("new"), "{error}");
         assert_eq!(all(at), before);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use builder::setup::files::{self, File};
-use builder::setup::{Route, SetupError, SetupPaths, nix_lines, plan, prove};
+use builder::setup::{Route, SOCKET_UNIT, SetupError, SetupPaths, nix_lines, plan, prove};
 use builder::store::{Settings, Store};
 
 use super::Arguments;
@@ -33,9 +33,8 @@ const NIX_DAEMON: [&str; 3] = ["systemctl", "try-restart", "nix-daemon.service"]
 
 /// What is run once the files are there, and once they are gone.
 const START: [&[&str]; 3] =
-    [&["systemctl", "daemon-reload"], &["systemctl", "enable", "--now", "loopbox.socket"], &NIX_DAEMON];
+    [&["systemctl", "daemon-reload"], &["systemctl", "enable", "--now", SOCKET_UNIT], &NIX_DAEMON];
 const START_HOOK: [&[&str]; 1] = [&NIX_DAEMON];
-const STOP: [&[&str]; 1] = [&["systemctl", "disable", "--now", "loopbox.socket"]];
 const STOPPED: [&[&str]; 2] = [&["systemctl", "daemon-reload"], &NIX_DAEMON];
 
 /// What has to be done by hand where there is no systemd.
@@ -80,7 +79,9 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     if files::are_written(&files) {
         output::tell("Everything is set up already; nothing was written.");
     } else {
-        files::write(&files, RECORD.as_ref())?;
+        let enables = booted && route == Route::ExternalBuilders && !is_enabled(SOCKET_UNIT)?;
+        let enabled: &[&str] = if enables { &[SOCKET_UNIT] } else { &[] };
+        files::write(&files, enabled, RECORD.as_ref())?;
         files.iter().for_each(|file| output::tell(format!("wrote {}", output::name(&file.path))));
     }
     let (start, by_hand) = steps(route);
@@ -138,8 +139,11 @@ fn print(files: &[File], booted: bool, route: Route) -> CommandResult {
 }
 
 fn undo(booted: bool, places: &SetupPaths) -> CommandResult {
-    if booted && Path::new(RECORD).exists() && places.has_socket_unit() {
-        run_all(&STOP)?;
+    if booted {
+        // Others were enabled by somebody else, who may need them still.
+        for unit in files::enabled(RECORD.as_ref())?.iter().filter(|unit| places.has_unit(unit)) {
+            run_all(&[&["systemctl", "disable", "--now", unit]])?;
+        }
     }
     files::undo(RECORD.as_ref())?;
     if booted {
@@ -158,14 +162,22 @@ fn verify(settings: &Settings) -> CommandResult {
     Ok(Status::Done)
 }
 
+/// Whether systemd starts this unit with the machine.
+fn is_enabled(unit: &str) -> Result<bool, ServiceError> {
+    succeeds(&["systemctl", "is-enabled", "--quiet", unit])
+}
+
 fn run_all(commands: &[&[&str]]) -> Result<(), CommandError> {
     for words in commands {
-        let line = words.join(" ");
-        let (program, arguments) = words.split_first().unwrap_or((&"true", &[]));
-        let status = Command::new(program).args(arguments).status();
-        if !status.map_err(|source| ServiceError::Run(line.clone(), source))?.success() {
-            return Err(ServiceError::Failed(line).into());
+        if !succeeds(words)? {
+            return Err(ServiceError::Failed(words.join(" ")).into());
         }
     }
     Ok(())
+}
+
+fn succeeds(words: &[&str]) -> Result<bool, ServiceError> {
+    let (program, arguments) = words.split_first().unwrap_or((&"true", &[]));
+    let status = Command::new(program).args(arguments).status();
+    Ok(status.map_err(|source| ServiceError::Run(words.join(" "), source))?.success())
 }
