@@ -207,7 +207,7 @@ fn including(nix_conf: &Path, line: &str) -> Result<File, SetupError> {
         contents += line;
         contents.push('\n');
     }
-    Ok(File::new(nix_conf.into(), contents))
+    Ok(File { line: Some(line.into()), ..File::new(nix_conf.into(), contents) })
 }
 
 #[cfg(test)]

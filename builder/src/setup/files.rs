@@ -25,13 +25,15 @@ pub struct File {
     pub contents: String,
     /// Whether it is a program.
     pub executable: bool,
+    /// The line that is all that is new in it: the rest is somebody else's.
+    pub line: Option<String>,
 }
 
 impl File {
     /// One that is read.
     #[must_use]
     pub fn new(path: PathBuf, contents: String) -> File {
-        File { path, contents, executable: false }
+        File { path, contents, executable: false, line: None }
     }
 }
 
@@ -68,6 +70,45 @@ struct Written {
     before: Option<PathBuf>,
     /// SHA-256 of what was written, in hexadecimal digits.
     sha256: String,
+    /// The line that was added, if that is all.
+    #[serde(default)]
+    line: Option<String>,
+}
+
+impl Written {
+    /// Whether it was written: its old version is put aside before.
+    fn is_done(&self) -> bool {
+        self.before.as_ref().is_none_or(|before| before.exists())
+    }
+
+    /// Whether the old version, which is put aside, is still in its place as well.
+    fn is_old(&self) -> bool {
+        let inode =
+            |path: &Path| path.symlink_metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        self.before.as_ref().is_some_and(|before| inode(before) == inode(&self.path))
+    }
+
+    /// Whether somebody has written something else since.
+    fn is_changed(&self) -> bool {
+        !self.is_old() && fs::read(&self.path).is_ok_and(|now| digest(&now) != self.sha256)
+    }
+
+    /// Whether what others have written in it can stay.
+    fn can_be_taken_out(&self) -> bool {
+        self.line.is_some() && !self.path.is_symlink()
+    }
+
+    /// The file is what it was before; one that was changed has a line less.
+    fn restore(&self) -> io::Result<()> {
+        let before = self.before.as_deref();
+        match &self.line {
+            Some(line) if self.is_changed() => take_out(&self.path, line)?,
+            // Renaming one name of a file to another does nothing (rename(2)).
+            _ if self.is_old() => {}
+            _ => return before.map_or_else(|| remove(&self.path), |before| fs::rename(before, &self.path)),
+        }
+        before.map_or(Ok(()), remove)
+    }
 }
 
 /// Files could not be written or restored.
@@ -155,6 +196,7 @@ pub fn write(files: &[File], enabled: &[&str], record: &Path) -> Result<(), File
             path: file.path.clone(),
             before: file.path.exists().then_some(before),
             sha256: digest(file.contents.as_bytes()),
+            line: file.line.clone(),
         });
     }
     let text = serde_json::to_vec_pretty(&written).map_err(|error| cannot_write(record)(error.into()))?;
@@ -169,33 +211,27 @@ pub fn write(files: &[File], enabled: &[&str], record: &Path) -> Result<(), File
     Ok(())
 }
 
-/// Takes back what was written: each file is what it was before, to its inode.
+/// Takes back what was written: each file is what it was before, to its inode. Of one that somebody has changed since, the line
+/// that was added is taken out; these are returned.
 ///
 /// # Errors
 /// [`FilesError::Changed`] before anything is taken back; or the first that cannot be restored.
-pub fn undo(record: &Path) -> Result<(), FilesError> {
+pub fn undo(record: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let written = Record::read(record)?;
-    // One of which the old version is not put aside was not written.
-    let done = |file: &&Written| file.before.as_ref().is_none_or(|before| before.exists());
-    for file in written.files.iter().filter(done) {
-        let changed = fs::read(&file.path).is_ok_and(|now| digest(&now) != file.sha256);
-        if changed {
-            return Err(FilesError::Changed { path: file.path.clone(), before: file.before.clone() });
-        }
+    let done: Vec<&Written> = written.files.iter().filter(|file| file.is_done()).collect();
+    let changed: Vec<&Written> = done.iter().copied().filter(|file| file.is_changed()).collect();
+    if let Some(file) = changed.iter().find(|file| !file.can_be_taken_out()) {
+        return Err(FilesError::Changed { path: file.path.clone(), before: file.before.clone() });
     }
-    for file in written.files.iter().rev().filter(done) {
-        let restored = match &file.before {
-            Some(before) => fs::rename(before, &file.path),
-            None => remove(&file.path),
-        };
-        restored.map_err(|source| FilesError::Restore { path: file.path.clone(), source })?;
+    for file in done.iter().rev() {
+        file.restore().map_err(|source| FilesError::Restore { path: file.path.clone(), source })?;
     }
     remove(record).map_err(|source| FilesError::Restore { path: record.into(), source })?;
     for directory in written.directories.iter().rev() {
         // Somebody else may have put something there.
         let _ = fs::remove_dir(directory);
     }
-    Ok(())
+    Ok(changed.into_iter().map(|file| file.path.clone()).collect())
 }
 
 /// The old version keeps its inode, under another name.
@@ -218,6 +254,13 @@ fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     }
     file.sync_all()?;
     fs::rename(&new, path)
+}
+
+/// Writes a file without a line.
+fn take_out(path: &Path, line: &str) -> io::Result<()> {
+    let contents = fs::read_to_string(path)?;
+    let without: String = contents.split_inclusive('\n').filter(|there| there.trim() != line).collect();
+    replace(path, without.as_bytes(), READ)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -295,6 +338,49 @@ mod tests {
         assert!(matches!(error, FilesError::Changed { before: Some(_), .. }), "{error}");
         assert_eq!(fs::read(at.join("old")).unwrap(), b"changed");
         assert_eq!(fs::read(at.join("new")).unwrap(), b"one");
+    }
+
+    #[test]
+    fn of_what_somebody_has_changed_since_the_added_line_is_taken_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let (at, record) = (directory.path(), directory.path().join("record.json"));
+        let (old, new) = (at.join("old"), at.join("new"));
+        let line = |path: &Path, before: &str| File {
+            line: Some("ours".into()),
+            ..File::new(path.into(), format!("{before}ours\n"))
+        };
+        fs::write(&old, "theirs\n").unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o600)).unwrap();
+        write(&[line(&old, "theirs\n"), line(&new, "")], &[], &record).unwrap();
+        fs::write(&old, "theirs\nours\nmore").unwrap();
+        // It is written again once more is to be written.
+        write(&[line(&old, "theirs\n"), line(&new, "")], &[], &record).unwrap();
+        fs::write(&old, "theirs\nours\nmore").unwrap();
+        assert_eq!(undo(&record).unwrap(), std::slice::from_ref(&old));
+        assert_eq!(fs::read_to_string(&old).unwrap(), "theirs\nmore");
+        assert_eq!(
+            all(at),
+            [(old.clone(), b"theirs\nmore".into(), fs::metadata(&old).unwrap().ino(), 0o100_600)]
+        );
+        // Another program's file is not ours to write.
+        write(&[line(&new, "")], &[], &record).unwrap();
+        fs::rename(&new, at.join("elsewhere")).unwrap();
+        fs::write(at.join("elsewhere"), "ours\nmore\n").unwrap();
+        std::os::unix::fs::symlink("elsewhere", &new).unwrap();
+        assert!(matches!(undo(&record), Err(FilesError::Changed { before: None, .. })));
+    }
+
+    #[test]
+    fn a_file_that_was_put_aside_and_not_written_is_what_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let (at, record) = (directory.path(), directory.path().join("record.json"));
+        fs::write(at.join("old"), "old").unwrap();
+        let before = all(at);
+        // Its new version has no place.
+        fs::create_dir_all(at.join("old.new/in-the-way")).unwrap();
+        let error = write(&files(at, "one")[..1], &[], &record).unwrap_err();
+        assert!(matches!(error, FilesError::Write { .. }), "{error}");
+        assert_eq!(all(at), before);
     }
 
     #[test]

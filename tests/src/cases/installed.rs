@@ -178,9 +178,11 @@ fn with_nix(place: &Place) {
         built.stderr.contains("not in its view:\n") && built.stderr.contains("  /etc/loopbox\n"),
         "{built:?}"
     );
-    // Removing the package takes back what was set up: Nix builds by itself again.
+    // Removing the package takes back what was set up: Nix builds by itself again. What somebody has written there since stays.
     drop(nix);
+    place.shell("echo '# mine' >> /etc/nix/nix.conf");
     place.shell(&format!("{APT} remove loopbox; test ! -e /usr/bin/loopbox"));
+    place.shell("grep '^# mine$' /etc/nix/nix.conf; sed -i '/^# mine$/d' /etc/nix/nix.conf");
     // The policy, and what keeps systemd from starting the unit of a package that is gone.
     let stays = ["/etc/loopbox", "/etc/loopbox/daemon.toml", "/etc/systemd/system/loopbox.socket"];
     assert_eq!(difference(&configured, &configuration()), stays.map(PathBuf::from));

@@ -145,7 +145,12 @@ fn undo(booted: bool, places: &SetupPaths) -> CommandResult {
             run_all(&[&["systemctl", "disable", "--now", unit]])?;
         }
     }
-    files::undo(RECORD.as_ref())?;
+    for path in files::undo(RECORD.as_ref())? {
+        output::tell(format!(
+            "{} has changed since; the line for loopbox is taken out.",
+            output::name(&path)
+        ));
+    }
     if booted {
         run_all(&STOPPED)?;
     }

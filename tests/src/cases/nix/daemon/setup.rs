@@ -43,6 +43,17 @@ fn a_machine_is_set_up_and_back(place: &Place) {
          loopbox() {{ {} --socket {} \"$@\"; }}
          loopbox setup > /tmp/printed
          test ! -e /etc/loopbox
+         (
+             mkdir /tmp/edited; cp $NIX_CONF_DIR/nix.conf /tmp/edited; cp $NIX_CONF_DIR/nix.conf /tmp/expected
+             NIX_CONF_DIR=/tmp/edited
+             loopbox setup --write
+             for file in edited/nix.conf expected; do echo keep-outputs = true >> /tmp/$file; done
+             loopbox setup --write
+             loopbox setup --undo
+             test \"$(ls -A /tmp/edited)\" = nix.conf
+             cmp /tmp/edited/nix.conf /tmp/expected
+         )
+         test ! -e /etc/loopbox
          loopbox setup --write
          loopbox setup --write
          cp $NIX_CONF_DIR/loopbox.conf /tmp/written
@@ -70,6 +81,7 @@ fn a_machine_is_set_up_and_back(place: &Place) {
     assert_eq!(good, 2, "{}", ran.stdout);
     for expected in [
         "Everything is set up already; nothing was written.",
+        "/tmp/edited/nix.conf has changed since; the line for loopbox is taken out.",
         "What was written is undone.",
         "there is nothing to undo",
         "# \"/tmp/managed/nix.conf\" is written by another program, which has to write:",
