@@ -182,7 +182,11 @@ fn external_builders(SetupPaths { loopbox, socket, .. }: &SetupPaths, settings: 
     let ours = ExternalBuilder {
         systems: [&settings.system].into_iter().chain(&settings.extra_platforms).cloned().collect(),
         program: loopbox.clone(),
-        args: elsewhere.into_iter().flatten().chain(["external-builder".to_owned()]).chain(shown).collect(),
+        args: ["external-builder".to_owned()]
+            .into_iter()
+            .chain(elsewhere.into_iter().flatten())
+            .chain(shown)
+            .collect(),
     };
     let others =
         settings.external_builders.iter().filter(|other| other.program.file_name() != loopbox.file_name());
@@ -271,7 +275,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let places = SetupPaths { socket: "/elsewhere".into(), ..places(directory.path()) };
         let files = plan(&places, &settings()).unwrap();
-        assert!(files[0].contents.contains(r#"["--socket","/elsewhere","external-builder","#), "{files:?}");
+        assert!(files[0].contents.contains(r#"["external-builder","--socket","/elsewhere","#), "{files:?}");
         assert!(files[3].contents.contains("ListenStream=/elsewhere\n"), "{files:?}");
     }
 

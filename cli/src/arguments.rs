@@ -5,11 +5,12 @@ mod unknown;
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Args, CommandFactory, FromArgMatches};
 
-use crate::commands::CommandLine;
+use crate::commands::{Command, CommandLine};
 use crate::error::CommandError;
 use crate::failures::UsageError;
+use crate::globals::Globals;
 use crate::help;
 use crate::output;
 use crate::terminal::WorkerTerminal;
@@ -22,8 +23,7 @@ pub fn read(
     words: &[OsString],
     terminal: Option<WorkerTerminal>,
 ) -> Result<Option<CommandLine>, CommandError> {
-    let matches = help::explained(CommandLine::command()).try_get_matches_from(words);
-    match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
+    match of_build(words).map_or_else(|| of_any_command(words), Ok) {
         Ok(mut line) => {
             line.globals.terminal = terminal;
             Ok(Some(line))
@@ -34,6 +34,31 @@ pub fn read(
         }
         Err(error) => Err(usage_error(&error, words).into()),
     }
+}
+
+fn of_any_command(words: &[OsString]) -> Result<CommandLine, clap::Error> {
+    let matches = help::explained(CommandLine::command()).try_get_matches_from(words)?;
+    CommandLine::from_arg_matches(&matches)
+}
+
+/// One of the two commands that Nix runs for every build, which are read without what all others have: to make that takes longer
+/// than to read these. None if it is another, or wrong.
+fn of_build(words: &[OsString]) -> Option<CommandLine> {
+    let words = words.get(1..)?;
+    match words.first()?.to_str()? {
+        "external-builder" => alone(words, Command::ExternalBuilder),
+        "build-hook" => alone(words, Command::BuildHook),
+        _ => None,
+    }
+}
+
+/// Reads the words of one command, its name first.
+fn alone<A: Args>(words: &[OsString], command: impl FnOnce(A) -> Command) -> Option<CommandLine> {
+    let parser = Globals::augment_args(A::augment_args(clap::Command::new("loopbox")));
+    let matches = parser.try_get_matches_from(words).ok()?;
+    let (globals, arguments) =
+        (Globals::from_arg_matches(&matches).ok()?, A::from_arg_matches(&matches).ok()?);
+    Some(CommandLine { globals, command: command(arguments) })
 }
 
 fn usage_error(error: &clap::Error, words: &[OsString]) -> UsageError {
@@ -89,4 +114,39 @@ fn suggestions(error: &clap::Error) -> Vec<String> {
 
 fn help_hint() -> String {
     "'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one".to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn what_nix_runs_for_every_build_is_read_as_all_else_is() {
+        let lines = [
+            "loopbox external-builder build.json",
+            "loopbox external-builder --socket /s --network /bin/sh=/x /etc? -v build.json",
+            "loopbox build-hook 3",
+            "loopbox build-hook -j 4 -q 1",
+        ];
+        for line in lines {
+            let alone = of_build(&words(line)).unwrap();
+            let among_all = of_any_command(&words(line)).unwrap();
+            assert_eq!(format!("{alone:?}"), format!("{among_all:?}"));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_it_is_explained_as_elsewhere() {
+        for line in
+            ["loopbox external-builder", "loopbox external-builder --help", "loopbox build-hook --no 1"]
+        {
+            assert!(of_build(&words(line)).is_none(), "{line}");
+        }
+        let error = read(&words("loopbox build-hook --max-jbs 2 1"), None).unwrap_err();
+        assert!(error.to_string().contains("--max-jbs"), "{error}");
+    }
 }
