@@ -12,11 +12,17 @@ use crate::sys::check;
 /// # Errors
 /// Those of getsockopt(2).
 pub fn groups(socket: &UnixStream) -> io::Result<Vec<u32>> {
-    // No process has more (`NGROUPS_MAX`, getgroups(2)).
-    let mut groups = vec![0; 1 << 16];
-    let count = socket_option(socket, libc::SO_PEERGROUPS, &mut groups)?;
-    groups.truncate(count);
-    Ok(groups)
+    let groups = |most| -> io::Result<Vec<u32>> {
+        let mut groups = vec![0; most];
+        let count = socket_option(socket, libc::SO_PEERGROUPS, &mut groups)?;
+        groups.truncate(count);
+        Ok(groups)
+    };
+    // Few processes have more than these, and none more than those (`NGROUPS_MAX`, getgroups(2)).
+    match groups(32) {
+        Err(error) if error.raw_os_error() == Some(libc::ERANGE) => groups(1 << 16),
+        few => few,
+    }
 }
 
 /// The process that has connected, by a descriptor that is of no other (`SO_PEERPIDFD`, Linux 6.5).
