@@ -30,7 +30,7 @@ use crate::server::Rights;
 pub use bind::BindSpec;
 pub use declaration::{Declaration, DeclarationError};
 pub use link::{Link, LinkError};
-pub use preset::{Preset, Surroundings, UnknownPreset};
+pub use preset::{Preset, PresetContext, UnknownPreset};
 
 /// The name of the machine that a command sees if nothing is said.
 const HOSTNAME: &str = "localhost";

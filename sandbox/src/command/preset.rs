@@ -16,7 +16,7 @@ const SYSTEM: [&str; 3] = ["/usr", "/bin", "/sbin"];
 
 /// Files and directories of /etc that programs read and that say nothing of whoever calls: the loader's, names of services,
 /// time, certificates, where alternatives lead.
-const ETC: [&str; 31] = [
+const ETC: [&str; 28] = [
     "alternatives",
     "bash.bashrc",
     "ca-certificates",
@@ -27,9 +27,6 @@ const ETC: [&str; 31] = [
     "gai.conf",
     "host.conf",
     "inputrc",
-    "java-11-openjdk",
-    "java-17-openjdk",
-    "java-21-openjdk",
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
@@ -49,6 +46,9 @@ const ETC: [&str; 31] = [
     "ssl/openssl.cnf",
     "terminfo",
 ];
+
+/// What names of directories in /etc begin and end with that Java reads, of whatever version.
+const JAVA: (&str, &str) = ("java-", "-openjdk");
 
 /// Toolchains that people have in their home directory.
 const TOOLCHAINS: [&str; 6] = [".cargo/bin", ".rustup", ".local/bin", ".nvm", ".pyenv", "go/bin"];
@@ -78,7 +78,7 @@ pub struct UnknownPreset;
 
 /// Where presets look.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
+pub struct PresetContext<'a> {
     /// The machine's root.
     pub root: &'a Path,
     /// The caller's home directory.
@@ -111,21 +111,21 @@ impl Preset {
 
     /// What it declares on a machine. What that does not have is left out.
     #[must_use]
-    pub fn declaration(self, around: Surroundings<'_>) -> Declaration {
+    pub fn declaration(self, context: PresetContext<'_>) -> Declaration {
         let mut declared = Declaration::default();
         match self {
-            Preset::Base => around.show_system(&mut declared, &SYSTEM),
+            Preset::Base => context.show_system(&mut declared, &SYSTEM),
             Preset::Dev => {
-                around.show_system(&mut declared, &SYSTEM);
-                around.show_tools(&mut declared);
+                context.show_system(&mut declared, &SYSTEM);
+                context.show_tools(&mut declared);
             }
             Preset::Nix => {
-                around.show_system(&mut declared, &[]);
+                context.show_system(&mut declared, &[]);
                 for path in ["/bin/sh", "/usr/bin/env"].iter().chain(&NIX) {
-                    around.show(&mut declared, Path::new(path));
+                    context.show(&mut declared, Path::new(path));
                 }
-                if let Some(home) = around.home {
-                    around.show(&mut declared, &home.join(".nix-profile"));
+                if let Some(home) = context.home {
+                    context.show(&mut declared, &home.join(".nix-profile"));
                 }
             }
         }
@@ -133,12 +133,13 @@ impl Preset {
     }
 }
 
-impl Surroundings<'_> {
+impl PresetContext<'_> {
     fn show_system(&self, declared: &mut Declaration, directories: &[&str]) {
         for directory in directories {
             self.show(declared, Path::new(directory));
         }
-        for name in ETC {
+        let java = self.java();
+        for name in ETC.iter().map(Path::new).chain(java.iter().map(PathBuf::as_path)) {
             let at = Path::new("/etc").join(name);
             let at = if cfg!(target_os = "macos") { system::beyond_links(&at) } else { at };
             if self.has(&at) {
@@ -146,6 +147,18 @@ impl Surroundings<'_> {
                 declared.ro_try.push(BindSpec::same(at));
             }
         }
+    }
+
+    /// The names of Java's directories in /etc, in their order.
+    fn java(&self) -> Vec<PathBuf> {
+        let (begins, ends) = JAVA;
+        let names = self.on_host(Path::new("/etc")).read_dir().into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let java =
+            names.filter(|name| name.strip_prefix(begins).is_some_and(|version| version.ends_with(ends)));
+        let mut java: Vec<PathBuf> = java.map(PathBuf::from).collect();
+        java.sort();
+        java
     }
 
     fn show_tools(&self, declared: &mut Declaration) {
@@ -201,9 +214,18 @@ mod tests {
     fn flags(preset: Preset) -> String {
         let machine = tempfile::tempdir().unwrap();
         let root = machine.path();
-        for directory in
-            ["usr/bin", "etc/ssl/certs", "etc/ssh", "home/me/.rustup", "home/me/.ssh", "nix/store", "lib32"]
-        {
+        for directory in [
+            "usr/bin",
+            "etc/java-25-openjdk",
+            "etc/java-8-openjdk",
+            "etc/javascript",
+            "etc/ssl/certs",
+            "etc/ssh",
+            "home/me/.rustup",
+            "home/me/.ssh",
+            "nix/store",
+            "lib32",
+        ] {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
         for file in ["etc/ld.so.cache", "etc/shadow", "etc/passwd"] {
@@ -211,9 +233,9 @@ mod tests {
         }
         symlink("usr/bin", root.join("bin")).unwrap();
         symlink("/nix/var/profile", root.join("home/me/.nix-profile")).unwrap();
-        let around =
-            Surroundings { root, home: Some("/home/me".as_ref()), current: Some("/home/me/src".as_ref()) };
-        let flags = preset.declaration(around).flags();
+        let context =
+            PresetContext { root, home: Some("/home/me".as_ref()), current: Some("/home/me/src".as_ref()) };
+        let flags = preset.declaration(context).flags();
         flags
             .into_iter()
             .map(|(flag, value)| format!("{flag} {}\n", value.unwrap_or_default().display()))
@@ -227,6 +249,8 @@ mod tests {
         --ro-try /lib32
         --ro-try /etc/ld.so.cache
         --ro-try /etc/ssl/certs
+        --ro-try /etc/java-25-openjdk
+        --ro-try /etc/java-8-openjdk
         --symlink usr/bin:/bin
         ");
     }
@@ -238,6 +262,8 @@ mod tests {
         --ro-try /lib32
         --ro-try /etc/ld.so.cache
         --ro-try /etc/ssl/certs
+        --ro-try /etc/java-25-openjdk
+        --ro-try /etc/java-8-openjdk
         --ro-try /home/me/.rustup
         --rw /home/me/src
         --symlink usr/bin:/bin
@@ -251,6 +277,8 @@ mod tests {
         insta::assert_snapshot!(flags(Preset::Nix), @"
         --ro-try /etc/ld.so.cache
         --ro-try /etc/ssl/certs
+        --ro-try /etc/java-25-openjdk
+        --ro-try /etc/java-8-openjdk
         --ro-try /nix/store
         --symlink /nix/var/profile:/home/me/.nix-profile
         ");

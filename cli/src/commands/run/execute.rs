@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sandbox::access::Recording;
-use sandbox::command::{Declaration, Request, Surroundings};
+use sandbox::command::{Declaration, PresetContext, Request};
 use sandbox::report::{HASHED_MAX, Report};
 
 use super::Arguments;
@@ -82,13 +82,13 @@ impl Arguments {
     fn request(&self) -> Result<Request, CommandError> {
         let mut declared = Declaration::default();
         let (home, current) = (std::env::home_dir(), std::env::current_dir().ok());
-        let around = Surroundings {
+        let context = PresetContext {
             root: Path::new("/"),
             home: home.as_deref().filter(|home| home.is_absolute()),
             current: current.as_deref(),
         };
         for preset in &self.preset {
-            declared.extend(preset.declaration(around));
+            declared.extend(preset.declaration(context));
         }
         for file in &self.view {
             declared.extend(Declaration::read(file)?);
