@@ -278,8 +278,8 @@ pub(crate) fn check_regular(kind: FileType) -> Result<(), Error> {
 }
 
 /// A node whose name is gone or leads to a symlink now is stale.
-pub(crate) fn gone(errno: Errno) -> Error {
-    match Error::from(errno) {
+pub(crate) fn gone(error: impl Into<Error>) -> Error {
+    match error.into() {
         Error::NotFound | Error::NotDirectory => Error::Stale,
         error => error,
     }

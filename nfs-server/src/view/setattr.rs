@@ -17,7 +17,7 @@ use super::node::Node;
 use super::quota::{FileBlocks, QuotaCounters};
 #[cfg(target_os = "linux")]
 use super::resolve::Resolved;
-use super::resolve::check_regular;
+use super::resolve::{check_regular, gone};
 use super::writable::Writable;
 
 /// Attributes to set; what is `None` or [`SetTime::Keep`] stays.
@@ -85,11 +85,8 @@ impl Writable<'_> {
         } else {
             check_allowed(set, self.permissions()?, caller)?;
         }
-        let result = match self.set_on_host(set, caller) {
-            // The file's name was resolved, and is gone since: what the caller named is the file.
-            Err(Error::NotFound) => Err(Error::Stale),
-            result => result,
-        };
+        // The file's name was resolved, and may be gone since: what the caller named is the file.
+        let result = self.set_on_host(set, caller).map_err(gone);
         // Also after an error: some may have been set.
         self.view.invalidate(&self.node);
         result?;
