@@ -1,6 +1,8 @@
 //! The Debian package, in systems that have nothing of loopbox or of what it is made with: each case installs it in the system that is
 //! its root, uses it as people do, and takes it away again.
 
+mod systemd;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -12,8 +14,9 @@ use walkdir::WalkDir;
 use super::loopbox::{Ran, ran};
 use super::nix::daemon::Running;
 use super::{Place, cases};
+use systemd::under_systemd;
 
-cases![without_nix, with_nix, as_the_readme_says];
+cases![without_nix, with_nix, under_systemd, as_the_readme_says];
 
 /// Names the package's file.
 pub const PACKAGE: &str = "LOOPBOX_PACKAGE";
@@ -152,10 +155,22 @@ fn output(built: &Ran) -> String {
     said[0]["outputs"]["out"].as_str().expect("an output").to_owned()
 }
 
+/// `nix build` of a derivation, which says what it has built.
+fn build(derivation: &str) -> String {
+    let expression = derivation.replace('\n', " ");
+    let nix =
+        "nix --extra-experimental-features nix-command build --impure --no-link --json --print-build-logs";
+    format!("{nix} --expr '{expression}'")
+}
+
+/// Gives builds a static shell, as every Nix outside of Debian has one.
+fn show_shell(place: &Place) {
+    place.shell("grep -q ^sandbox-paths /etc/nix/nix.conf || echo sandbox-paths = /bin/sh=/usr/bin/busybox >> /etc/nix/nix.conf");
+}
+
 /// A Debian with Nix and its daemon: everybody's builds go through loopbox until the package is removed.
 fn with_nix(place: &Place) {
-    // A static shell, as every Nix outside of Debian has one.
-    place.shell("grep -q ^sandbox-paths /etc/nix/nix.conf || echo sandbox-paths = /bin/sh=/usr/bin/busybox >> /etc/nix/nix.conf");
+    show_shell(place);
     make_user(place);
     let configured = configuration();
     install(place);
@@ -167,11 +182,7 @@ fn with_nix(place: &Place) {
         let verified = place.shell(&format!("NIX_REMOTE={remote} loopbox setup --verify 2>&1 || echo $?"));
         assert!(verified.contains("good: Nix has built "), "{remote}: {verified}");
     }
-    let build = format!(
-        "nix --extra-experimental-features nix-command build --impure --no-link --json --print-build-logs --expr '{}'",
-        DERIVATION.replace('\n', " ")
-    );
-    let built = by_user(&build);
+    let built = by_user(&build(DERIVATION));
     assert_eq!(built.status, 0, "{built:?}");
     assert_eq!(place.shell(&format!("cat {}", output(&built))), "hidden");
     assert!(
@@ -187,7 +198,7 @@ fn with_nix(place: &Place) {
     let stays = ["/etc/loopbox", "/etc/loopbox/daemon.toml", "/etc/systemd/system/loopbox.socket"];
     assert_eq!(difference(&configured, &configuration()), stays.map(PathBuf::from));
     let _nix = daemon(&["nix-daemon"], NIX_SOCKET);
-    let built = by_user(&build.replace("name = \"installed\"", "name = \"removed\""));
+    let built = by_user(&build(&DERIVATION.replace("\"installed\"", "\"removed\"")));
     assert_eq!(built.status, 0, "{built:?}");
     assert!(!built.stderr.contains("its view"), "{built:?}");
     place.shell(&format!("{APT} purge loopbox"));

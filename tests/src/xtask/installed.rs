@@ -19,12 +19,13 @@ use crate::vm::{Output, Vm, root};
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Each system by its name: Debian's release, the packages that it has besides the smallest ones, and the case that it is for.
-const SYSTEMS: [(&str, &str, &[&str], &str); 6] = [
+const SYSTEMS: [(&str, &str, &[&str], &str); 7] = [
     ("bookworm-alone", "bookworm", &[], WITHOUT_NIX),
     ("trixie-alone", "trixie", &[], WITHOUT_NIX),
     ("bookworm-nix", "bookworm", &NIX, WITH_NIX),
     ("trixie-nix", "trixie", &NIX, WITH_NIX),
     ("forky-nix", "forky", &NIX, WITH_NIX),
+    ("forky-systemd", "forky", &SYSTEMD, "under_systemd"),
     ("bookworm-tools", "bookworm", &TOOLS, "as_the_readme_says"),
 ];
 const WITHOUT_NIX: &str = "without_nix";
@@ -32,7 +33,10 @@ const WITH_NIX: &str = "with_nix";
 /// Nix with its daemon's users, and a static shell for its builds.
 const NIX: [&str; 3] = ["nix-bin", "nix-setup-systemd", "busybox-static"];
 
-/// The same, and what somebody who writes programs has.
+/// The same, and what starts its daemon.
+const SYSTEMD: [&str; 5] = ["nix-bin", "nix-setup-systemd", "busybox-static", "systemd", "dbus"];
+
+/// Nix, and what somebody who writes programs has.
 const TOOLS: [&str; 7] =
     ["nix-bin", "nix-setup-systemd", "busybox-static", "gcc", "libc6-dev", "make", "git"];
 
