@@ -23,6 +23,7 @@ mod hide;
 mod hold;
 pub(crate) mod installed;
 mod loopbox;
+mod machines;
 mod nix;
 mod other;
 mod place;
@@ -94,6 +95,8 @@ pub enum Group {
     Backends,
     /// The demonstration's graph as a whole.
     Graph,
+    /// The same graph, built by other machines.
+    Machines,
     /// Packages from source among decoys, which takes long.
     Sources,
     /// Programs of all kinds, in views that were learnt from them.
@@ -108,7 +111,7 @@ impl Group {
         let more = if self == Group::Clean { clean::build::time_for_more() } else { Duration::ZERO };
         let seconds = match self {
             Group::Sources => 3600,
-            Group::Graph => 800,
+            Group::Graph | Group::Machines => 800,
             _ => 240,
         };
         more + Duration::from_secs(seconds)
@@ -147,6 +150,7 @@ pub fn main(options: &Options) -> Result<ExitCode> {
         Group::Verify => verify::CASES.to_vec(),
         Group::Backends => backends::cases(),
         Group::Graph => graph::CASES.to_vec(),
+        Group::Machines => machines::CASES.to_vec(),
         Group::Sources => sources::cases(),
         Group::Programs => programs::CASES.to_vec(),
         Group::Installed => installed::CASES.to_vec(),

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::Workload;
 use crate::command::{quiet, run, text};
 use crate::lab::new_nix::NewNix;
+use crate::lab::ssh::Ssh;
 use crate::lab::{Lab, say, store};
 use crate::vm::{Disk, Finished, Output, Vm};
 
@@ -99,6 +100,17 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
     );
     let enter = nix.enter(lab, [Some(lab.checkout()), loopbox.parent()].into_iter().flatten())?;
     in_machine(lab, workload, &enter, &script)
+}
+
+/// Nix's own distributed builds in the machine: two others there build by loopbox, and one of them is lost meanwhile.
+pub fn two_machines(lab: &Lab, workload: &Workload) -> Result<Contents> {
+    lab.loopbox()?;
+    let nix = NewNix::bring(lab)?;
+    Ssh::bring(lab)?;
+    let cases = format!("{} __vm-cases machines --on tmpfs 1>&2; exec \"$@\"", lab.own_program()?.display());
+    let mut before = ["sh", "-e", "-c", &cases, "sh"].map(OsString::from).to_vec();
+    before.extend(nix.enter(lab, [lab.checkout()])?);
+    in_machine(lab, workload, &before, &format!("{CHECK}; {DESCRIBE}"))
 }
 
 /// A machine with the workload's store at /nix; writes to it are forgotten.

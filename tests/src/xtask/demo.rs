@@ -50,6 +50,9 @@ pub struct Options {
     /// Check what the outputs depend on besides their inputs, too: nothing, or it fails
     #[arg(long)]
     check: bool,
+    /// Have two machines build it for a third one as well, which loses one of them meanwhile
+    #[arg(long)]
+    machines: bool,
 }
 
 /// Prepares, builds and reports.
@@ -88,6 +91,15 @@ pub fn run(options: &Options) -> Result<()> {
         if finished.status != 0 {
             bail!("loopbox check ended with status {}", finished.status);
         }
+    }
+    if options.machines {
+        say("building them with Nix's own sandbox, and by two machines for a third one");
+        let expected = ways::nix(&workload)?;
+        let found = ways::two_machines(&lab, &workload)?;
+        if found != expected {
+            bail!("the outputs are not Nix's own:\n{expected:#?}\n{found:#?}");
+        }
+        println!("{} outputs of two machines, of which one was lost, are Nix's own", found.len());
     }
     println!("{built} derivations built through NFS mounts, {} s in all", start.elapsed().as_secs());
     Ok(())

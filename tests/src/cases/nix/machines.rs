@@ -33,7 +33,7 @@ LOOPBOX_LOG=info $LOOPBOX --state-dir $here/state --socket $here/loopbox.socket 
 exec \"$@\" -D -e -f $here/sshd_config 2> $here/sshd.log";
 
 /// One that builds for others. Everything on it ends with its first process.
-struct Machine {
+pub struct Machine {
     /// What has started the first process, and kills it when it dies.
     parent: Child,
     directory: PathBuf,
@@ -41,18 +41,20 @@ struct Machine {
 }
 
 /// The one that plans, and the others.
-struct Machines {
-    store: Store,
-    builders: Vec<Machine>,
+pub struct Machines {
+    /// What it plans to build.
+    pub store: Store,
+    /// The others.
+    pub builders: Vec<Machine>,
     ssh_options: String,
 }
 
 impl Machines {
-    fn start(place: &Place) -> Machines {
+    /// Starts the others for one that plans to build something of a store.
+    pub fn start(place: &Place, store: Store) -> Machines {
         let lab = Lab::open().expect("the checkout is there");
         let ssh = Ssh::bring(&lab).expect("it was brought outside");
         let nix = NewNix::bring(&lab).expect("it was brought outside");
-        let store = Store::of_new_nix(place, "substituters =\n");
         let key = make_key(place, &ssh, "key");
         let quiet =
             "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
@@ -64,10 +66,11 @@ impl Machines {
         Machines { store, builders, ssh_options }
     }
 
-    /// `nix-store --realise`, which builds nothing on this machine.
-    fn realise(&self, derivations: &[&str]) -> Command {
+    /// `nix-store --realise`, which builds nothing on this machine, and all that it can if something fails.
+    pub fn realise(&self, derivations: &[&str]) -> Command {
         let builders: Vec<String> = self.builders.iter().map(Machine::as_builder).collect();
-        let words = ["--realise", "--max-jobs", "0", "--option", "builders", &builders.join(" ; ")];
+        let words =
+            ["--realise", "--keep-going", "--max-jobs", "0", "--option", "builders", &builders.join(" ; ")];
         let mut command = self.store.command("nix-store", words.iter().chain(derivations));
         command.env("NIX_SSHOPTS", &self.ssh_options);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -105,13 +108,20 @@ impl Machine {
         format!("ssh-ng://root@{} x86_64-linux - 1", self.address)
     }
 
-    fn logs(&self) -> String {
+    /// What its servers have said.
+    pub fn logs(&self) -> String {
         let read = |name| fs::read_to_string(self.directory.join(name)).unwrap_or_default();
         ["sshd.log", "daemon.log"].map(read).concat()
     }
 
+    /// Ends it with all that runs on it.
+    pub fn lose(&mut self) {
+        self.parent.kill().expect("it runs");
+        self.parent.wait().expect("it ends");
+    }
+
     /// How many builds it has had in views.
-    fn builds(&self) -> usize {
+    pub fn builds(&self) -> usize {
         self.logs().matches("a session begins").count()
     }
 }
@@ -185,8 +195,11 @@ fn script(path: &Path, text: &str) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).expect("it can be made executable");
 }
 
+/// A store without anything in it.
+const SETTINGS: &str = "substituters =\n";
+
 fn each_machine_builds_a_part_in_views_of_its_own(place: &Place) {
-    let machines = Machines::start(place);
+    let machines = Machines::start(place, Store::of_new_nix(place, SETTINGS));
     let store = &machines.store;
     let names = ["one", "two", "three", "four"];
     let derivations = names.map(|salt| store.derivation("slow", salt));
@@ -205,15 +218,14 @@ fn each_machine_builds_a_part_in_views_of_its_own(place: &Place) {
 }
 
 fn what_a_lost_machine_was_to_build_another_one_builds(place: &Place) {
-    let mut machines = Machines::start(place);
+    let mut machines = Machines::start(place, Store::of_new_nix(place, SETTINGS));
     let derivation = machines.store.derivation("held", "lost");
     let mut build = machines.realise(&[&derivation]).spawn().expect("Nix can be started");
     let ended = || build.try_wait().is_ok_and(|status| status.is_some());
     let builder = traces::wait_for(&traces::build_users(), "sleep 1000", ended);
     builder.unwrap_or_else(|| panic!("{}", machines.builders.iter().map(Machine::logs).collect::<String>()));
     let at_work = machines.builders.iter().position(|machine| machine.builds() > 0).expect("it builds");
-    machines.builders[at_work].parent.kill().expect("it runs");
-    machines.builders[at_work].parent.wait().expect("it ends");
+    machines.builders[at_work].lose();
     let began = Instant::now();
     let failed = build.wait_with_output().expect("it ends");
     assert!(!failed.status.success() && began.elapsed() < PATIENCE, "{failed:?}");

@@ -33,6 +33,8 @@ pub struct Store {
     /// The words before a command that is to see the newer Nix.
     enter: Vec<OsString>,
     loopbox: Loopbox,
+    /// Whether it is mounted for the case.
+    mounted: bool,
 }
 
 impl Store {
@@ -43,28 +45,32 @@ impl Store {
 
     /// For the newer Nix.
     pub fn of_new_nix(place: &Place, settings: &str) -> Store {
-        let lab = Lab::open().expect("the checkout is there");
-        let nix = NewNix::bring(&lab).expect("it was brought outside");
-        let programs = [Loopbox::program(), Loopbox::for_everybody()];
-        let directory = |program: &PathBuf| program.parent().expect("it is in a directory").to_owned();
-        let shown: Vec<PathBuf> = programs.iter().map(directory).chain([place.dir().to_owned()]).collect();
-        let enter = nix.enter(&lab, shown.iter().map(PathBuf::as_path)).expect("there are words for that");
-        Store::make(place, settings, enter)
+        Store::make(place, settings, enter(place))
+    }
+
+    /// The one that the machine has at /nix, for the newer Nix; it knows nothing of `builds.nix`.
+    pub fn of_machine(place: &Place, settings: &str) -> Store {
+        Store::open(place, settings, enter(place))
+    }
+
+    fn open(place: &Place, settings: &str, enter: Vec<OsString>) -> Store {
+        let configuration = place.directory("conf");
+        place.file("conf/nix.conf", format!("{USUAL}{settings}"));
+        let file = place.file("builds.nix", include_str!("builds.nix"));
+        let loopbox = Loopbox::at(place);
+        Store { configuration, file, busybox: String::new(), enter, loopbox, mounted: false }
     }
 
     fn make(place: &Place, settings: &str, enter: Vec<OsString>) -> Store {
         mount(Some("store"), "/nix", Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
             .expect("a tmpfs at /nix");
-        let configuration = place.directory("conf");
-        place.file("conf/nix.conf", format!("{USUAL}{settings}"));
         let bin = place.directory("busybox/bin");
         fs::copy("/bin/busybox", bin.join("busybox")).expect("the machine has busybox");
         for name in COMMANDS {
             symlink("busybox", bin.join(name)).expect("a link can be made");
         }
-        let file = place.file("builds.nix", include_str!("builds.nix"));
-        let loopbox = Loopbox::at(place);
-        let mut store = Store { configuration, file, busybox: String::new(), enter, loopbox };
+        let mut store = Store::open(place, settings, enter);
+        store.mounted = true;
         store.busybox = store.ask("nix-store", ["--add".as_ref(), place.path("busybox").as_os_str()]);
         store
     }
@@ -139,7 +145,19 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // What keeps it in use has made the case fail already.
-        let _ = quiet(&mut command("umount", ["-l", "/nix"]));
+        if self.mounted {
+            // What keeps it in use has made the case fail already.
+            let _ = quiet(&mut command("umount", ["-l", "/nix"]));
+        }
     }
+}
+
+/// The words before a command that is to see the newer Nix.
+fn enter(place: &Place) -> Vec<OsString> {
+    let lab = Lab::open().expect("the checkout is there");
+    let nix = NewNix::bring(&lab).expect("it was brought outside");
+    let programs = [Loopbox::program(), Loopbox::for_everybody()];
+    let directory = |program: &PathBuf| program.parent().expect("it is in a directory").to_owned();
+    let shown: Vec<PathBuf> = programs.iter().map(directory).chain([place.dir().to_owned()]).collect();
+    nix.enter(&lab, shown.iter().map(PathBuf::as_path)).expect("there are words for that")
 }
