@@ -14,9 +14,7 @@ mod tests;
 
 use std::io;
 
-#[cfg(target_os = "linux")]
-use nix::sys::resource::RLIM_INFINITY;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
@@ -94,14 +92,32 @@ pub fn can_restrict_files() -> bool {
     files::can_move_files()
 }
 
-/// Takes as many descriptors as the process may have, for the server's caches, and as many threads as it asks for: the user
-/// that it becomes has processes of the build's too, which may use up what that user may have. Leaves no core dump.
-pub(super) fn raise_limits() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // The caches fit what there is.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
+/// What each of the caller's processes may use: the server, which works for all of those in a view, would end by that, or fail
+/// what a program may do that has raised its own. (On Linux its user's processes, too, are those of the build.)
+const OF_EACH_PROCESS: &[Resource] = &[
+    Resource::RLIMIT_AS,
+    Resource::RLIMIT_CPU,
+    Resource::RLIMIT_DATA,
+    Resource::RLIMIT_FSIZE,
     #[cfg(target_os = "linux")]
-    let _ = setrlimit(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
+    Resource::RLIMIT_NPROC,
+];
+
+/// Lifts the limits that are meant for the caller's programs, as far as the process may; takes as many descriptors as it may
+/// have, for the server's caches, which fit what there is. Leaves no core dump.
+pub(super) fn raise_limits() {
+    for resource in OF_EACH_PROCESS {
+        if setrlimit(*resource, RLIM_INFINITY, RLIM_INFINITY).is_err() {
+            raise(*resource);
+        }
+    }
+    raise(Resource::RLIMIT_NOFILE);
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+}
+
+/// To what everybody may raise it.
+fn raise(resource: Resource) {
+    if let Ok((_, hard)) = getrlimit(resource) {
+        let _ = setrlimit(resource, hard, hard);
+    }
 }

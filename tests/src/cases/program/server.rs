@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::cases::clean::traces;
 use crate::cases::loopbox::Loopbox;
@@ -18,6 +18,7 @@ cases![
     open_files_outlive_their_modes,
     files_in_directories_that_were_closed_stay_open,
     groups_of_the_host_count,
+    limits_are_for_each_program_and_not_for_it,
 ];
 
 /// A command that waits in a view, and the process that serves it.
@@ -29,12 +30,13 @@ struct Waiting {
 impl Waiting {
     fn start(place: &Place, words: &[&str]) -> Waiting {
         let words = [&["run", "--with", "sh"], words, &["--", "sh", "-c", "echo ready; read line"]].concat();
-        let mut child = Loopbox::at(place)
-            .command(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("loopbox can be started");
+        Waiting::begin(&mut Loopbox::at(place).command(words))
+    }
+
+    /// One that says "ready" when it waits for a line.
+    fn begin(command: &mut Command) -> Waiting {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("loopbox can be started");
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("it is a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("it can be read");
@@ -152,4 +154,27 @@ fn groups_of_the_host_count(place: &Place) {
     assert_eq!(shell(place, &words, "echo new > /group/new; read line < /group/new; echo $line"), "new");
     let script = "if echo new > /group/other; then exit 9; fi 2>/dev/null; echo refused";
     assert_eq!(shell(place, &["--rw", &shown], script), "refused");
+}
+
+/// Limits that a caller has set, and a program that raises one and does what it allows no more.
+const LIMITED: &str = "ulimit -S -f 1000; ulimit -S -t 60; ulimit -S -v 1000000; exec \"$0\" \"$@\"";
+const RAISES: &str =
+    "ulimit -S -f unlimited; dd if=/dev/zero of=/it/file bs=1M count=3 2> /dev/null; echo ready; read line";
+
+fn limits_are_for_each_program_and_not_for_it(place: &Place) {
+    let shown = format!("{}:/it", place.directory("written").display());
+    let words =
+        ["run", "--preset", "base", "--scratch", "nfs", "--rw", &shown, "--", "sh", "-e", "-c", RAISES];
+    let loopbox = Loopbox::at(place).command(words);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", LIMITED]).arg(loopbox.get_program()).args(loopbox.get_args());
+    limited.envs(loopbox.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let waiting = Waiting::begin(&mut limited);
+    assert_eq!(fs::metadata(place.path("written/file")).expect("it was written").len(), 3 << 20);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", waiting.server)).expect("it runs");
+    for name in ["Max cpu time", "Max file size", "Max address space"] {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("it has this line");
+        assert_eq!(line.split_whitespace().next(), Some("unlimited"), "{limits}");
+    }
+    waiting.end();
 }
