@@ -44,7 +44,6 @@ mod streams;
 mod supervisor;
 mod system_calls;
 mod task;
-mod text;
 #[cfg(target_os = "linux")]
 mod tree;
 mod users;

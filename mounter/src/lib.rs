@@ -52,6 +52,7 @@ pub mod profile;
 pub mod rights;
 mod sources;
 mod sys;
+mod text;
 pub mod tree;
 
 use std::net::SocketAddr;

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
 use crate::guard::Guard;
-use crate::{MountOptions, Source, errno};
+use crate::{MountOptions, Source, errno, text};
 
 /// Ends what is left of a mount whose server is gone, and those who wait for it.
 #[cfg(target_os = "linux")]
@@ -68,6 +68,7 @@ pub enum MountError {
     #[error("mounting at {at:?} needs root")]
     NotRoot {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
     },
     /// The kernel has no NFS client, not even as a module that it could load.
@@ -81,24 +82,28 @@ pub enum MountError {
     #[error("the mount point {at:?} does not exist")]
     NoPoint {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
     },
     /// The mount point is no directory.
     #[error("the mount point {at:?} is not a directory")]
     NotDirectory {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
     },
     /// Something is mounted there, or uses it.
     #[error("the mount point {at:?} is busy: something is mounted there already")]
     Busy {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
     },
     /// The mount point cannot be looked at.
     #[error("cannot stat the mount point {at:?}")]
     Point {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -126,6 +131,7 @@ pub enum MountError {
     #[error("cannot enter the network namespace {path:?}, in which the server is")]
     Namespace {
         /// The namespace.
+        #[serde(with = "text::path")]
         path: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -137,6 +143,7 @@ pub enum MountError {
         /// What was to be mounted.
         device: String,
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// What the system said.
         #[serde(with = "errno")]
@@ -146,6 +153,7 @@ pub enum MountError {
     #[error("some data written below {at:?} could not be stored")]
     WriteBack {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -156,6 +164,7 @@ pub enum MountError {
     #[error("{calls} calls below {at:?} timed out, and failed for the programs that made them")]
     Unanswered {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// How many.
         calls: u64,
@@ -164,12 +173,14 @@ pub enum MountError {
     #[error("{at:?} is in use")]
     InUse {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
     },
     /// No NFS mount of loopbox is there.
     #[error("nothing of loopbox's is mounted at {at:?}")]
     NotMounted {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
     },
     /// Changes of the mount table cannot be watched.
@@ -183,6 +194,7 @@ pub enum MountError {
     #[error("cannot unmount {at:?}")]
     Unmount {
         /// The mount point.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// What the system said.
         #[serde(with = "errno")]

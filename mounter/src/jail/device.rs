@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// A device at a place in the root. Something has to be there to mount it on: a directory for a directory, and for a
 /// device anything else but a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// Where it is.
+    #[serde(with = "text::path")]
     pub at: PathBuf,
     /// The device.
     pub node: DeviceNode,
@@ -35,6 +38,7 @@ pub enum DeviceNode {
     /// A device node of the host, or a directory of such. Its mode and owner cannot be changed from inside.
     Host {
         /// The host path.
+        #[serde(with = "text::path")]
         source: PathBuf,
     },
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::resource::Limit;
-use crate::{MountError, errno};
+use crate::{MountError, errno, text};
 
 /// The step that failed. It crosses the pipe from the process that took the step.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -22,6 +22,7 @@ pub enum JailError {
     #[error("cannot start the supervisor of the jail, {program:?}")]
     Launch {
         /// The binary.
+        #[serde(with = "text::path")]
         program: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -54,6 +55,7 @@ pub enum JailError {
     #[error("cannot {step} {at:?}")]
     Place {
         /// Where it would be.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// What could not be done.
         step: String,
@@ -79,6 +81,7 @@ pub enum JailError {
     #[error("cannot use {path:?} as a root directory")]
     Root {
         /// The host directory.
+        #[serde(with = "text::path")]
         path: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -88,6 +91,7 @@ pub enum JailError {
     #[error("cannot change the root to {path:?}")]
     Pivot {
         /// The host directory.
+        #[serde(with = "text::path")]
         path: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -97,6 +101,7 @@ pub enum JailError {
     #[error("cannot mount the devices at {at:?}")]
     Devices {
         /// The place on the host.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -106,6 +111,7 @@ pub enum JailError {
     #[error("cannot show the device {at:?}")]
     Device {
         /// The place inside.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -122,8 +128,10 @@ pub enum JailError {
     #[error("cannot attach the disk image {image:?} at {at:?}")]
     Image {
         /// The image.
+        #[serde(with = "text::path")]
         image: PathBuf,
         /// The place on the host.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -157,6 +165,7 @@ pub enum JailError {
         /// Its type.
         kind: String,
         /// The place inside.
+        #[serde(with = "text::path")]
         at: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -166,6 +175,7 @@ pub enum JailError {
     #[error("cannot make {path:?} read-only inside")]
     ReadOnlyProc {
         /// The place inside.
+        #[serde(with = "text::path")]
         path: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -191,6 +201,7 @@ pub enum JailError {
     #[error("cannot write {path:?}")]
     IdMap {
         /// The kernel's file.
+        #[serde(with = "text::path")]
         path: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -232,6 +243,7 @@ pub enum JailError {
     #[error("cannot enter the working directory {path:?} inside")]
     WorkingDirectory {
         /// The directory inside.
+        #[serde(with = "text::path")]
         path: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]
@@ -250,6 +262,7 @@ pub enum JailError {
     #[error("cannot execute {program:?} inside")]
     Exec {
         /// The program inside.
+        #[serde(with = "text::path")]
         program: PathBuf,
         /// The I/O error.
         #[serde(with = "errno")]

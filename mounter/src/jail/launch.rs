@@ -1,6 +1,7 @@
 //! loopbox's side of a jail: start it, kill it, wait for it.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,11 @@ impl Jail {
                 .then(|| request.root.path().into_owned()),
             over: false,
         };
-        control::send(&*jail.control, request).map_err(|source| JailError::Control { source })?;
+        if let Err(source) = control::send(&*jail.control, request) {
+            // The supervisor waits for all of it, or for the end of the stream.
+            let _ = jail.control.shutdown(Shutdown::Both);
+            return Err(JailError::Control { source });
+        }
         Ok(jail)
     }
 

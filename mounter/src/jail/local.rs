@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::text;
-use crate::Identity;
+use crate::{Identity, text};
 
 /// What is mounted over places of a root that shows the same there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,14 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// A root that is put together in the jail's own mount namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Places {
     /// An existing host directory that only root can enter; nobody outside the jail sees what is mounted there.
+    #[serde(with = "text::path")]
     pub mount_point: PathBuf,
     /// Whether an empty file system in memory is mounted there first. Otherwise the directory holds the root's own
     /// files already.
@@ -22,6 +25,7 @@ pub struct Places {
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Its path inside.
+    #[serde(with = "text::path")]
     pub at: PathBuf,
     /// The node, or the host path that is mounted.
     pub what: PlaceKind,
@@ -50,16 +54,19 @@ pub enum PlaceKind {
     /// A symbolic link.
     Symlink {
         /// Its text.
+        #[serde(with = "text::path")]
         target: PathBuf,
     },
     /// A host file or directory, read-only for everybody; a host link is made again.
     Shown {
         /// The host path.
+        #[serde(with = "text::path")]
         source: PathBuf,
     },
     /// A host file or directory that may be written.
     Writable {
         /// The host path.
+        #[serde(with = "text::path")]
         source: PathBuf,
     },
 }

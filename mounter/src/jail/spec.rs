@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::place::is_normalized;
-use super::{Device, JailError, Limit, Local, Mac, Places, SystemCalls, text};
-use crate::{MountOptions, Source};
+use super::{Device, JailError, Limit, Local, Mac, Places, SystemCalls};
+use crate::{MountOptions, Source, text};
 
 /// Default size limit of shared memory.
 const SHM_SIZE: &str = "50%";
@@ -53,6 +53,7 @@ pub struct JailSpec {
     /// How large that may become: a number, with a unit or with `%` of the memory (tmpfs(5)).
     pub shm_size: String,
     /// The program to execute.
+    #[serde(with = "text::path")]
     pub program: PathBuf,
     /// Its arguments, the zeroth included.
     #[serde(with = "text::list")]
@@ -61,6 +62,7 @@ pub struct JailSpec {
     #[serde(with = "text::pairs")]
     pub env: Vec<(OsString, OsString)>,
     /// Where it starts.
+    #[serde(with = "text::path")]
     pub cwd: PathBuf,
     /// Its file mode creation mask.
     pub umask: u32,
@@ -98,12 +100,13 @@ pub enum Root {
         /// Options of the mount.
         options: MountOptions,
         /// An existing host directory to mount it on; nobody outside the jail sees the mount.
+        #[serde(with = "text::path")]
         mount_point: PathBuf,
     },
     /// A tree that is put together of mounts, for this jail alone.
     Places(Places),
     /// A host directory that is complete as it is.
-    Directory(PathBuf),
+    Directory(#[serde(with = "text::path")] PathBuf),
 }
 
 /// Who the program runs as.
@@ -272,5 +275,34 @@ impl Root {
     #[cfg(target_os = "linux")]
     pub(super) fn is_mount(&self) -> bool {
         matches!(self, Root::Places(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_bytes_cross_the_pipe() {
+        use std::os::unix::ffi::OsStringExt;
+        let path: PathBuf = OsString::from_vec(b"/a/\xff".into()).into();
+        let mut spec = JailSpec::new(User::new(1, 1), path.clone(), vec!["p".into()]);
+        spec.cwd.clone_from(&path);
+        let roots = [
+            Root::Directory(path.clone()),
+            Root::Nfs {
+                source: Source { addr: ([127, 0, 0, 1], 1).into(), export: "/e".into(), namespace: None },
+                options: MountOptions::default(),
+                mount_point: path.clone(),
+            },
+        ];
+        for root in roots {
+            let request =
+                SpawnRequest { root, devices: Vec::new(), local: Local::default(), spec: spec.clone() };
+            let text = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<SpawnRequest>(&text).unwrap(), request);
+        }
+        let error = JailError::WorkingDirectory { path, source: std::io::ErrorKind::NotFound.into() };
+        serde_json::to_string(&error).unwrap();
     }
 }

@@ -1,7 +1,9 @@
 //! `loopbox run`: what each of its options shows and sets.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use serde_json::Value;
 
@@ -21,6 +23,7 @@ cases![
     without_a_network_there_is_a_loopback_interface_alone,
     with_a_network_the_hosts_interfaces_are_there,
     directory_and_environment_are_the_callers,
+    a_directory_is_the_callers_whatever_its_name,
     a_command_runs_as_the_user_that_was_named,
     root_inside_has_no_power_outside,
     the_commands_status_is_loopboxes,
@@ -166,6 +169,21 @@ fn directory_and_environment_are_the_callers(place: &Place) {
         assert!(lines.contains(line), "{line} is missing in {seen}");
     }
     assert!(!seen.contains("LOOPBOX"), "loopbox's own environment shows: {seen}");
+}
+
+fn a_directory_is_the_callers_whatever_its_name(place: &Place) {
+    let name = OsStr::from_bytes(b"no text: \xff");
+    let directory = place.path("named").join(name);
+    fs::create_dir_all(&directory).expect("a directory");
+    let script = "pwd > written; cat written";
+    for scratch in ["local", "nfs"] {
+        let words = ["run", "--preset", "dev", "--scratch", scratch, "--", "sh", "-e", "-c", script];
+        let output = Loopbox::at(place).command(words).current_dir(&directory).output();
+        let output = output.expect("loopbox can be started");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout.trim_ascii_end(), directory.as_os_str().as_bytes());
+        fs::remove_file(directory.join("written")).expect("it was written");
+    }
 }
 
 fn a_command_runs_as_the_user_that_was_named(place: &Place) {

@@ -1,4 +1,4 @@
-//! Serializes `OsString`: as text if it is UTF-8, as a list of bytes otherwise.
+//! Serializes `OsString` and paths: as text if it is UTF-8, as a list of bytes otherwise.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -30,27 +30,22 @@ impl From<SerializedString> for OsString {
     }
 }
 
-pub(super) mod list {
+pub(crate) mod list {
     use super::{Deserialize, Deserializer, OsString, Serialize, SerializedString, Serializer};
 
-    pub(in crate::jail) fn serialize<S: Serializer>(strings: &[OsString], to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(strings: &[OsString], to: S) -> Result<S::Ok, S::Error> {
         strings.iter().map(SerializedString::from).collect::<Vec<_>>().serialize(to)
     }
 
-    pub(in crate::jail) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<OsString>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<OsString>, D::Error> {
         Ok(Vec::<SerializedString>::deserialize(from)?.into_iter().map(OsString::from).collect())
     }
 }
 
-pub(super) mod pairs {
+pub(crate) mod pairs {
     use super::{Deserialize, Deserializer, OsString, Serialize, SerializedString, Serializer};
 
-    pub(in crate::jail) fn serialize<S: Serializer>(
-        pairs: &[(OsString, OsString)],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(pairs: &[(OsString, OsString)], to: S) -> Result<S::Ok, S::Error> {
         let pairs: Vec<_> = pairs
             .iter()
             .map(|(name, value)| (SerializedString::from(name), SerializedString::from(value)))
@@ -58,7 +53,7 @@ pub(super) mod pairs {
         pairs.serialize(to)
     }
 
-    pub(in crate::jail) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<(OsString, OsString)>, D::Error> {
         let pairs = Vec::<(SerializedString, SerializedString)>::deserialize(from)?;
@@ -66,16 +61,16 @@ pub(super) mod pairs {
     }
 }
 
-pub(super) mod path {
+pub(crate) mod path {
     use std::path::{Path, PathBuf};
 
     use super::{Deserialize, Deserializer, OsString, Serialize, SerializedString, Serializer};
 
-    pub(in crate::jail) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
         SerializedString::from(&path.as_os_str().to_owned()).serialize(to)
     }
 
-    pub(in crate::jail) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         Ok(OsString::from(SerializedString::deserialize(from)?).into())
     }
 }
