@@ -12,6 +12,9 @@ use sandbox::view::{Access, Entry, Owner};
 
 use crate::error::CommandError;
 
+/// The number that nobody has (setresuid(2)).
+const NO_ID: i64 = u32::MAX as i64;
+
 /// Words of every command that runs another one in a view.
 #[derive(Debug, clap::Args)]
 pub struct DeclaredArguments {
@@ -52,10 +55,10 @@ pub struct DeclaredArguments {
     #[arg(long)]
     preserve_env: bool,
     /// User to run as; without it, the one who called sudo, or else whoever calls
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..NO_ID))]
     uid: Option<u32>,
     /// Group to run as
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..NO_ID))]
     gid: Option<u32>,
     /// Let the command use this machine's network
     #[arg(long, visible_alias = "share-net")]

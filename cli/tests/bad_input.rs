@@ -71,6 +71,15 @@ fn a_command_without_the_dashes_before_it() {
 }
 
 #[test]
+fn a_user_whom_nobody_can_be() {
+    insta::assert_snapshot!(loopbox(&["run", "--uid", "4294967295", "--", "true"]), @"
+    Error: invalid value '4294967295' for '--uid <UID>': 4294967295 is not in 0..4294967295
+    Hint: 'loopbox --help' lists the commands, 'loopbox COMMAND --help' the options of one
+    exit status 2
+    ");
+}
+
+#[test]
 fn names_in_messages_control_no_terminal() {
     insta::assert_snapshot!(answer(&["\u{1b}]0;OWNED\u{7}\u{9b}2J\u{202e}"]), @r"
     Error: unrecognized subcommand '\u{9b}2J\u{202e}'

@@ -13,6 +13,9 @@ use crate::{MountOptions, Source, text};
 /// Default size limit of shared memory.
 const SHM_SIZE: &str = "50%";
 
+/// What setresuid(2) and its like take for "as it is": nobody has this number, and who asked for it would stay root.
+const NO_ID: u32 = u32::MAX;
+
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
 const NAME_MAX: usize = 64;
 
@@ -241,6 +244,9 @@ impl JailSpec {
                 problem: format!("the umask {:o} has more than nine bits", self.umask),
             });
         }
+        if self.user.numbers().any(|id| id == NO_ID) {
+            return Err(JailError::Spec { problem: format!("nobody has the number {NO_ID}") });
+        }
         if self.user.uid == 0 && self.user.inside.is_none() {
             // It could mount, make devices and load modules: the whole host is one such call away.
             return Err(JailError::Spec { problem: "root needs a user namespace of its own".into() });
@@ -257,6 +263,12 @@ impl User {
     #[must_use]
     pub const fn new(uid: u32, gid: u32) -> User {
         User { uid, gid, groups: Vec::new(), inside: None }
+    }
+
+    /// All numbers of users and groups that it has.
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let inside = self.inside.iter().flat_map(|ids| [ids.uid, ids.gid]);
+        [self.uid, self.gid].into_iter().chain(self.groups.iter().copied()).chain(inside)
     }
 }
 
@@ -281,6 +293,22 @@ impl Root {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_nobody_would_leave_a_program_root() {
+        let ids = |uid, gid| Some(Ids { uid, gid });
+        let users = [
+            User::new(NO_ID, 1),
+            User::new(1, NO_ID),
+            User { groups: vec![2, NO_ID], ..User::new(1, 1) },
+            User { inside: ids(NO_ID, 0), ..User::new(1, 1) },
+            User { inside: ids(0, NO_ID), ..User::new(1, 1) },
+        ];
+        for user in users {
+            let error = JailSpec::new(user, "/p", vec!["p".into()]).validate().unwrap_err();
+            assert_eq!(error.to_string(), "invalid jail specification: nobody has the number 4294967295");
+        }
+    }
 
     #[test]
     fn names_of_any_bytes_cross_the_pipe() {

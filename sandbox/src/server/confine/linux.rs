@@ -16,6 +16,9 @@ use rustix::thread::{
 use super::{Capability, ConfineError, calls, files};
 use crate::server::Rights;
 
+/// What setresuid(2) takes for "as it is".
+const NO_ID: u32 = u32::MAX;
+
 /// Who the process becomes.
 pub(super) fn becomes(credentials: &Credentials) -> Option<Credentials> {
     Some(credentials.clone())
@@ -63,6 +66,9 @@ fn give_up(keeps: CapabilitySet, credentials: &Credentials) -> io::Result<()> {
     }
     clear_ambient_capability_set()?;
     let Credentials { uid, gid, groups } = credentials;
+    if [uid, gid].contains(&&NO_ID) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
     let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
     setgroups(&groups)?;
