@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mounter::jail::{Ids, JailSpec, SystemCalls, User};
-use nfs_server::view::{Access, Entry, Owner, View, ViewSpec};
+use nfs_server::view::{Access, Entry, FileType, Owner, View, ViewSpec};
 use serde::Serialize;
 
 use crate::backend::Changes;
@@ -204,26 +204,33 @@ impl Command {
         Ok(Command { view, jail, server, conditions, local, changes, machine, base, scratch })
     }
 
-    /// Finds the program in the view that the command's first word means.
+    /// Finds the program in the view that the command's first word means, as execvp(3) does: in the PATH, the first that can be
+    /// executed; or else, so that it is told why, the first that is a file.
     ///
     /// # Errors
     /// If there is none.
     pub fn resolve(&self, view: &View) -> Result<PathBuf, RequestError> {
         let word = &self.jail.program;
-        let own_root = self.jail.changes_root();
-        let exists = |program: &Path| match own_root {
-            true => view.find(program).is_ok(),
-            false => program.exists(),
+        // Whether it is a file, and its mode.
+        let found = |program: &Path| match self.jail.changes_root() {
+            true => {
+                let attributes = view.find(program).ok()?.attributes;
+                Some((attributes.kind == FileType::Regular, attributes.mode))
+            }
+            false => program.metadata().ok().map(|metadata| (metadata.is_file(), metadata.mode())),
         };
         if word.as_os_str().as_bytes().contains(&b'/') {
             let program = self.jail.cwd.join(word);
-            return if exists(&program) { Ok(program) } else { Err(RequestError::NoProgram(program)) };
+            return found(&program).map(|_| program.clone()).ok_or(RequestError::NoProgram(program));
         }
         let path = self.jail.env.iter().find(|(name, _)| name == "PATH");
         let path = path.map_or(OsStr::new(defaults::PATH), |(_, path)| path.as_os_str());
-        std::env::split_paths(path)
-            .map(|directory| directory.join(word))
-            .find(|program| exists(program))
+        let places: Vec<PathBuf> =
+            std::env::split_paths(path).map(|directory| directory.join(word)).collect();
+        let first = |is: fn((bool, u32)) -> bool| places.iter().find(|place| found(place).is_some_and(is));
+        first(|(is_file, mode)| is_file && mode & 0o111 != 0)
+            .or_else(|| first(|(is_file, _)| is_file))
+            .cloned()
             .ok_or_else(|| RequestError::NotInPath(word.display().to_string()))
     }
 }

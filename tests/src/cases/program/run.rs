@@ -24,6 +24,7 @@ cases![
     with_a_network_the_hosts_interfaces_are_there,
     directory_and_environment_are_the_callers,
     a_directory_is_the_callers_whatever_its_name,
+    a_program_is_found_as_a_shell_finds_it,
     a_command_runs_as_the_user_that_was_named,
     root_inside_has_no_power_outside,
     the_commands_status_is_loopboxes,
@@ -183,6 +184,28 @@ fn a_directory_is_the_callers_whatever_its_name(place: &Place) {
         assert!(output.status.success(), "{output:?}");
         assert_eq!(output.stdout.trim_ascii_end(), directory.as_os_str().as_bytes());
         fs::remove_file(directory.join("written")).expect("it was written");
+    }
+}
+
+fn a_program_is_found_as_a_shell_finds_it(place: &Place) {
+    place.shell(
+        "mkdir -p one/tool two three; echo '#!/bin/sh' > two/tool; printf '#!/bin/sh\necho three\n' > three/tool; chmod +x three/tool",
+    );
+    let path = ["one", "two", "three"].map(|name| place.path(name).display().to_string());
+    let run = |directories: &[String], word: &str| {
+        let path = format!("PATH={}", directories.join(":"));
+        let shown = directories.iter().flat_map(|directory| ["--ro", directory]);
+        let words = ["run", "--preset", "base", "--env", &path].into_iter().chain(shown).chain(["--", word]);
+        Loopbox::at(place).run(words)
+    };
+    assert_eq!(run(&path, "tool").stdout, "three");
+    let ran = run(&path[..2], "tool");
+    assert_eq!(ran.status, 126, "{ran:?}");
+    assert!(ran.stderr.contains("two/tool\" is not marked as executable"), "{ran:?}");
+    for (directories, word) in [(&path[..1], "tool"), (&path[..], "")] {
+        let ran = run(directories, word);
+        assert_eq!(ran.status, 127, "{ran:?}");
+        assert!(ran.stderr.contains("is in no directory of the PATH in the view"), "{ran:?}");
     }
 }
 
