@@ -8,12 +8,10 @@ use builder::store_path::StorePath;
 use sandbox::Scratches;
 use sandbox::command::{BindSpec, Declaration, Link, Request};
 use sandbox::conditions::Conditions;
+use sandbox::jail::NO_ID;
 use sandbox::view::{Access, Entry, Owner};
 
 use crate::error::CommandError;
-
-/// The number that nobody has (setresuid(2)).
-const NO_ID: i64 = u32::MAX as i64;
 
 /// Words of every command that runs another one in a view.
 #[derive(Debug, clap::Args)]
@@ -55,10 +53,10 @@ pub struct DeclaredArguments {
     #[arg(long)]
     preserve_env: bool,
     /// User to run as; without it, the one who called sudo, or else whoever calls
-    #[arg(long, value_parser = clap::value_parser!(u32).range(..NO_ID))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..i64::from(NO_ID)))]
     uid: Option<u32>,
     /// Group to run as
-    #[arg(long, value_parser = clap::value_parser!(u32).range(..NO_ID))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..i64::from(NO_ID)))]
     gid: Option<u32>,
     /// Let the command use this machine's network
     #[arg(long, visible_alias = "share-net")]

@@ -67,7 +67,7 @@ pub use resource::{Limit, Resource};
 #[cfg(target_os = "linux")]
 pub use spawner::AttendantProcess;
 pub use spawner::{ServerProcess, Spawner};
-pub use spec::{Ids, JailSpec, Root, SpawnRequest, User};
+pub use spec::{Ids, JailSpec, NO_ID, Root, SpawnRequest, User};
 pub use stdio::StdioFds;
 pub use streams::{StreamError, Streams};
 pub use system_calls::{SystemCalls, can_scope_abstract_sockets};

@@ -59,8 +59,8 @@ pub mod jail {
     #[cfg(target_os = "linux")]
     pub use mounter::jail::AttendantContext;
     pub use mounter::jail::{
-        Architecture, EntryMode, ExitOutcome, Ids, JailError, JailSpec, KillError, Limit, Mac, Resource,
-        Roles, Root, Spawner, StdioFds, StreamError, Streams, SystemCalls, Task, User, WORD,
+        Architecture, EntryMode, ExitOutcome, Ids, JailError, JailSpec, KillError, Limit, Mac, NO_ID,
+        Resource, Roles, Root, Spawner, StdioFds, StreamError, Streams, SystemCalls, Task, User, WORD,
         can_scope_abstract_sockets, enter,
     };
     pub use mounter::profile::{Files, NetworkAccess, Profile};

@@ -14,7 +14,7 @@ use crate::{MountOptions, Source, text};
 const SHM_SIZE: &str = "50%";
 
 /// What setresuid(2) and its like take for "as it is": nobody has this number, and who asked for it would stay root.
-const NO_ID: u32 = u32::MAX;
+pub const NO_ID: u32 = u32::MAX;
 
 /// The longest host or domain name that Linux takes, in bytes (`__NEW_UTS_LEN`).
 const NAME_MAX: usize = 64;

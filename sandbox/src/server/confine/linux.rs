@@ -4,6 +4,7 @@
 use std::io;
 
 use defences::Defence;
+use mounter::jail::NO_ID;
 use nfs_server::view::{Credentials, ViewSpec};
 use nix::sys::prctl;
 use nix::sys::stat::{Mode, umask};
@@ -15,9 +16,6 @@ use rustix::thread::{
 
 use super::{Capability, ConfineError, calls, files};
 use crate::server::Rights;
-
-/// What setresuid(2) takes for "as it is".
-const NO_ID: u32 = u32::MAX;
 
 /// Who the process becomes.
 pub(super) fn becomes(credentials: &Credentials) -> Option<Credentials> {
