@@ -1,6 +1,7 @@
 //! `cargo xtask installed`: the Debian package, installed in systems that are made from nothing, and used there.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,9 +56,10 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let lab = Lab::open()?;
     setup::machine(&lab)?;
+    let directory = lab.directory("installed")?;
     let package = match &options.deb {
-        Some(file) => file.canonicalize().with_context(|| format!("there is no {}", file.display()))?,
-        None => Release::start(lab.clone())?.debian_package(&lab.directory("installed")?)?,
+        Some(file) => brought(file, &directory)?,
+        None => Release::start(lab.clone())?.debian_package(&directory)?,
     };
     let systems = SYSTEMS.iter().filter(|(name, ..)| name.contains(&options.filter));
     let mut tally = Tally::default();
@@ -70,6 +72,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     println!("{tally}");
     Ok(if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A copy of a package where the systems see it; apt goes by the end of its name.
+fn brought(package: &Path, directory: &Path) -> Result<PathBuf> {
+    let copy = directory.join("given.deb");
+    fs::copy(package, &copy).with_context(|| format!("cannot copy {}", package.display()))?;
+    Ok(copy)
 }
 
 /// Runs a case in the virtual machine, with a system as its root.
