@@ -6,6 +6,7 @@ let
   workspace = (lib.importTOML (root + "/Cargo.toml")).workspace.package;
   # What cargo reads (every member of the workspace), and what is installed; a change in docs/ builds nothing anew.
   sources = [
+    ".cargo"
     "Cargo.toml"
     "Cargo.lock"
     "rust-toolchain.toml"
