@@ -50,6 +50,7 @@ const ROLES: Roles = Roles {
 };
 
 fn main() -> ExitCode {
+    sandbox::jail::keep_ended_children();
     // The supervisor of a jail forks and has to have one thread only: nothing else comes before.
     let mut words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_some_and(|word| word == sandbox::jail::WORD) {

@@ -70,7 +70,7 @@ pub use mount::{
 pub use names::unguessable;
 pub use network::{Network, NetworkError};
 pub use options::MountOptions;
-pub use sys::{inherited, signal_text};
+pub use sys::{inherited, keep_ended_children, signal_text};
 
 /// What a server offers: where it listens and the path of its export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

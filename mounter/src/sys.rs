@@ -1,19 +1,23 @@
 //! The only unsafe code of this crate: system calls that no safe wrapper covers.
 #![allow(unsafe_code)]
 
-pub use unix::{inherited, signal_text};
+pub use signals::{keep_ended_children, signal_text};
+pub use unix::inherited;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use macos::*;
+#[cfg(target_os = "linux")]
+pub(crate) use signals::{default_signals, end_by, set_ignored};
 pub(crate) use unix::check;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::in_own_session;
 pub(crate) use unix::{fork_single_threaded, in_own_session_with};
 
+mod signals;
+
 mod unix {
-    use std::ffi::CStr;
     use std::io;
     use std::os::fd::{FromRawFd, OwnedFd, RawFd};
     use std::os::unix::process::CommandExt;
@@ -59,17 +63,6 @@ mod unix {
         Ok(unsafe { nix::unistd::fork() }?)
     }
 
-    /// What the system calls a signal (strsignal(3)): "Killed", say. Real-time signals have names too.
-    #[must_use]
-    pub fn signal_text(signal: i32) -> String {
-        // SAFETY: any number is fine. The text is the library's own or this thread's, and is copied before it can change.
-        let text = unsafe {
-            let text = libc::strsignal(signal);
-            (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
-        };
-        text.unwrap_or_else(|| "unknown".into())
-    }
-
     /// What a call that returns less than zero says of its failure.
     pub(crate) fn check(result: libc::c_int) -> io::Result<()> {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -86,16 +79,12 @@ mod linux {
 
     use defences::Defence;
     use nix::errno::Errno;
-    use nix::sys::signal::{SigHandler, SigSet, Signal};
     use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
     use nix::unistd::Pid;
     use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
     use rustix::process::PidfdFlags;
 
     use super::unix::check;
-
-    /// The kernel's highest signal number (`_NSIG` of `asm/signal.h`).
-    const SIGNALS: libc::c_int = 64;
 
     /// A descriptor of a process, readable when it ends (pidfd_open(2)).
     pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
@@ -148,28 +137,6 @@ mod linux {
             length if length == size_of::<i32>() => Ok(Some((i32::from_ne_bytes(bytes), descriptors))),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
-    }
-
-    /// Ignores a signal, or gives it its default action (sigaction(2)). The kernel reaps the children of those that ignore
-    /// SIGCHLD.
-    pub(crate) fn set_ignored(signal: Signal, ignored: bool) -> io::Result<()> {
-        let handler = if ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
-        // SAFETY: no handler of ours is installed.
-        unsafe { nix::sys::signal::signal(signal, handler) }?;
-        Ok(())
-    }
-
-    /// Whether anything to be read from a socket, and its end, ends this process: by SIGIO (fcntl(2), `F_SETOWN` and
-    /// `O_ASYNC`), which has its default action.
-    pub(crate) fn end_by(socket: BorrowedFd<'_>, ends: bool) -> io::Result<()> {
-        let fd = socket.as_raw_fd();
-        // SAFETY: no pointers.
-        check(unsafe { libc::fcntl(fd, libc::F_SETOWN, libc::getpid()) })?;
-        // SAFETY: no pointers.
-        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-        let flags = if ends { flags | libc::O_ASYNC } else { flags & !libc::O_ASYNC };
-        // SAFETY: no pointers.
-        check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) })
     }
 
     /// Closes every descriptor but the standard streams and this one, those that something in this process still counts
@@ -237,22 +204,6 @@ mod linux {
     pub(crate) fn mount_tree(tree: BorrowedFd<'_>, at: BorrowedFd<'_>) -> io::Result<()> {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         Ok(move_mount(tree, c"", at, c"", flags)?)
-    }
-
-    /// Gives every signal its default action and blocks none: the Rust runtime ignores SIGPIPE, and what started us
-    /// may have ignored more, the C library's own real-time signals included, which only the kernel lets us reset.
-    pub(crate) fn default_signals() -> io::Result<()> {
-        // The kernel's `sigaction`: handler, flags, restorer and 64 bits of mask. All zeroes is the default action.
-        let default = [0_u64; 4];
-        for signal in (1..=SIGNALS).filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP)) {
-            let (none, mask_bytes) = (std::ptr::null_mut::<u64>(), size_of::<u64>());
-            // SAFETY: the kernel reads at most the 32 bytes of `default`, and writes nothing back.
-            let done =
-                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, mask_bytes) };
-            check(done as libc::c_int)?;
-        }
-        SigSet::empty().thread_set_mask()?;
-        Ok(())
     }
 
     /// Has the kernel run a filter before every system call of this process and its children (seccomp(2)).

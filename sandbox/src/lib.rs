@@ -64,7 +64,7 @@ pub mod jail {
         can_scope_abstract_sockets, enter,
     };
     pub use mounter::profile::{Files, NetworkAccess, Profile};
-    pub use mounter::signal_text;
+    pub use mounter::{keep_ended_children, signal_text};
 }
 
 pub use mounter::farm::FarmError;
