@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use builder::store::Store;
 use builder::store_path::StorePath;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use sandbox::Scratches;
 use sandbox::command::{BindSpec, Declaration, Link, Request};
 use sandbox::conditions::Conditions;
@@ -27,7 +28,7 @@ pub struct DeclaredArguments {
     #[arg(long, value_name = "SRC[:AT]")]
     rw: Vec<BindSpec>,
     /// A symbolic link, as in usr/bin:/bin
-    #[arg(long, value_name = "TARGET:AT")]
+    #[arg(long, value_name = "TARGET:AT", value_parser = OsStringValueParser::new().try_map(Link::try_from))]
     symlink: Vec<Link>,
     /// Show a path of the Nix store and all that it needs
     #[arg(long, value_name = "PATH")]

@@ -132,6 +132,13 @@ pub fn without_slash(path: &OsStr) -> PathBuf {
     }
 }
 
+/// The two parts of a word of the command line.
+fn at_last_colon(word: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = word.as_bytes();
+    let colon = bytes.iter().rposition(|byte| *byte == b':')?;
+    Some((OsStr::from_bytes(&bytes[..colon]), OsStr::from_bytes(&bytes[colon + 1..])))
+}
+
 impl Command {
     /// Asks the host what the programs need; changes nothing.
     ///

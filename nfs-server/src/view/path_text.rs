@@ -82,7 +82,7 @@ pub mod optional {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a path, as text or as a list of bytes")]
 enum DeserializedPath {
     Text(String),
     Bytes(Vec<u8>),

@@ -1,15 +1,13 @@
 //! `SRC[:AT]`: a host path, and where it is shown.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use nfs_server::view::{Access, Entry, path_text};
 use serde::{Deserialize, Serialize};
 
-use super::without_slash;
+use super::{at_last_colon, without_slash};
 
 /// A host path and its place in the view. As JSON, a path alone is both.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,7 +20,7 @@ pub struct BindSpec {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged, deny_unknown_fields, expecting = "expected a path, or an object of 'source' and 'at'")]
 enum Form {
     Same(#[serde(with = "path_text")] PathBuf),
     Elsewhere {
@@ -51,13 +49,11 @@ impl From<BindSpec> for Form {
     }
 }
 
-impl FromStr for BindSpec {
-    type Err = Infallible;
-
+impl From<OsString> for BindSpec {
     /// What follows the last colon is the place, so a host path with a colon needs a place after it.
-    fn from_str(word: &str) -> Result<BindSpec, Infallible> {
-        let (source, at) = word.rsplit_once(':').unwrap_or((word, word));
-        Ok(BindSpec { source: without_slash(source.as_ref()), at: without_slash(at.as_ref()) })
+    fn from(word: OsString) -> BindSpec {
+        let (source, at) = at_last_colon(&word).unwrap_or((&word, &word));
+        BindSpec { source: without_slash(source), at: without_slash(at) }
     }
 }
 
@@ -100,10 +96,16 @@ impl BindSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::BindSpec;
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn bind(word: &str) -> BindSpec {
+        OsString::from(word).into()
+    }
 
     fn read(word: &str) -> (String, String) {
-        let bind: BindSpec = word.parse().unwrap();
+        let bind = bind(word);
         (bind.source.display().to_string(), bind.at.display().to_string())
     }
 
@@ -119,13 +121,14 @@ mod tests {
 
     #[test]
     fn a_bind_is_read_again_from_its_word_and_from_json() {
-        for word in ["/a", "/a:/b", "/a:b:/a:b", "/a:b:/c"] {
-            let bind: BindSpec = word.parse().unwrap();
+        for word in [&b"/a"[..], b"/a:/b", b"/a:b:/a:b", b"/a:b:/c", b"/\xff:/\xfe"] {
+            let word = OsString::from_vec(word.into());
+            let bind = BindSpec::from(word.clone());
             assert_eq!(bind.word(), word);
             let json = serde_json::to_string(&bind).unwrap();
             assert_eq!(serde_json::from_str::<BindSpec>(&json).unwrap(), bind, "{json}");
         }
-        assert_eq!(serde_json::to_string(&"/a".parse::<BindSpec>().unwrap()).unwrap(), r#""/a""#);
+        assert_eq!(serde_json::to_string(&bind("/a")).unwrap(), r#""/a""#);
     }
 
     #[test]

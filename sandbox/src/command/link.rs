@@ -2,12 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use nfs_server::view::{Entry, path_text};
 use serde::{Deserialize, Serialize};
 
-use super::without_slash;
+use super::{at_last_colon, without_slash};
 
 /// A symbolic link of the view.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,14 +25,14 @@ pub struct Link {
 #[error("a target and a place are needed, as in usr/bin:/bin")]
 pub struct LinkError;
 
-impl FromStr for Link {
-    type Err = LinkError;
+impl TryFrom<OsString> for Link {
+    type Error = LinkError;
 
     /// What follows the last colon is the place.
-    fn from_str(word: &str) -> Result<Link, LinkError> {
-        match word.rsplit_once(':') {
+    fn try_from(word: OsString) -> Result<Link, LinkError> {
+        match at_last_colon(&word) {
             Some((target, at)) if !target.is_empty() && !at.is_empty() => {
-                Ok(Link { target: target.into(), at: without_slash(at.as_ref()) })
+                Ok(Link { target: target.into(), at: without_slash(at) })
             }
             _ => Err(LinkError),
         }
@@ -62,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_link_is_read_again_from_its_word_and_from_json() {
-        let link: Link = "usr/bin:/bin/".parse().unwrap();
+        let link = Link::try_from(OsString::from("usr/bin:/bin/")).unwrap();
         assert_eq!(link, Link { target: "usr/bin".into(), at: "/bin".into() });
         assert_eq!(link.word(), "usr/bin:/bin");
         let json = serde_json::to_string(&link).unwrap();
@@ -73,7 +72,7 @@ mod tests {
     #[test]
     fn both_parts_are_needed() {
         for word in ["/bin", "", ":/bin", "usr/bin:"] {
-            assert!(word.parse::<Link>().is_err(), "{word}");
+            assert!(Link::try_from(OsString::from(word)).is_err(), "{word}");
         }
     }
 }

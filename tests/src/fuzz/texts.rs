@@ -1,8 +1,10 @@
 //! Texts that others write: views, declarations, descriptions of builds, policies, what Nix says to its build hook, and words of the
 //! command line. Each is refused or understood, and what was understood is read again from what is printed of it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::panic::catch_unwind;
 use std::path::Path;
 
@@ -10,7 +12,7 @@ use anyhow::Result;
 use builder::build_hook::Connection;
 use builder::external::Description;
 use nfs_server::view::ViewSpec;
-use sandbox::command::{BindSpec, Declaration};
+use sandbox::command::{BindSpec, Declaration, Link};
 use sandbox::conditions::Fault;
 use sandbox::daemon::Policy;
 
@@ -28,7 +30,7 @@ struct Kind {
     reads_back: fn(&Path, &[u8]) -> Option<bool>,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind { name: "a view", directory: "view", reads_back: view },
     Kind { name: "a declaration", directory: "declaration", reads_back: declaration },
     Kind { name: "a description of a build", directory: "description", reads_back: description },
@@ -36,6 +38,7 @@ const KINDS: [Kind; 7] = [
     Kind { name: "what Nix says to its build hook", directory: "hook", reads_back: hook },
     Kind { name: "a fault", directory: "fault", reads_back: fault },
     Kind { name: "a path to show", directory: "path", reads_back: bind },
+    Kind { name: "a symbolic link to show", directory: "link", reads_back: link },
 ];
 
 /// Goes on until the time is over, with one kind after the other.
@@ -106,9 +109,18 @@ fn fault(_: &Path, input: &[u8]) -> Option<bool> {
 }
 
 fn bind(_: &Path, input: &[u8]) -> Option<bool> {
-    let Ok(bind) = std::str::from_utf8(input).ok()?.parse::<BindSpec>();
-    let again = bind.word().to_str()?.parse::<BindSpec>();
-    Some(again == Ok(bind))
+    let bind = BindSpec::from(word(input)?);
+    Some(BindSpec::from(bind.word()) == bind)
+}
+
+fn link(_: &Path, input: &[u8]) -> Option<bool> {
+    let link = Link::try_from(word(input)?).ok()?;
+    Some(Link::try_from(link.word()).is_ok_and(|again| again == link))
+}
+
+/// A word of a command line, which may have any byte but the one that ends it.
+fn word(input: &[u8]) -> Option<OsString> {
+    (!input.contains(&0)).then(|| OsString::from_vec(input.into()))
 }
 
 fn write(file: &Path, input: &[u8]) {

@@ -8,10 +8,10 @@ fn all() -> Declaration {
     Declaration {
         with: vec!["/usr/bin/git".into()],
         closure: vec!["/nix/store/a".into()],
-        ro: vec![BindSpec::same("/etc/gitconfig".into()), "/a:/b".parse().unwrap()],
+        ro: vec![BindSpec::same("/etc/gitconfig".into()), BindSpec::from(OsString::from("/a:/b"))],
         ro_try: vec![BindSpec::same("/etc/fonts".into())],
         rw: vec![BindSpec::same("/src".into())],
-        symlink: vec!["usr/bin:/bin".parse().unwrap()],
+        symlink: vec![Link { target: "usr/bin".into(), at: "/bin".into() }],
         tmpfs: vec!["/var/tmp".into()],
         dir: vec![OsString::from_vec(b"/home/\xff".to_vec()).into()],
         env: vec!["A=1".into(), "B".into()],

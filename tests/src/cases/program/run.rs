@@ -1,9 +1,10 @@
 //! `loopbox run`: what each of its options shows and sets.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -24,6 +25,7 @@ cases![
     with_a_network_the_hosts_interfaces_are_there,
     directory_and_environment_are_the_callers,
     a_directory_is_the_callers_whatever_its_name,
+    what_is_shown_may_have_any_name,
     a_program_is_found_as_a_shell_finds_it,
     a_command_runs_as_the_user_that_was_named,
     root_inside_has_no_power_outside,
@@ -185,6 +187,28 @@ fn a_directory_is_the_callers_whatever_its_name(place: &Place) {
         assert_eq!(output.stdout.trim_ascii_end(), directory.as_os_str().as_bytes());
         fs::remove_file(directory.join("written")).expect("it was written");
     }
+}
+
+fn what_is_shown_may_have_any_name(place: &Place) {
+    let source = place.path("shown").join(OsStr::from_bytes(b"no text: \xff"));
+    fs::create_dir_all(&source).expect("a directory");
+    fs::write(source.join("file"), "read\n").expect("a file");
+    let [shown, written, link] = [&b"/read \xfe"[..], b"/write \xfd", b"/link \xfc"].map(OsStr::from_bytes);
+    let flag = |flag: &str, first: &OsStr, at: &OsStr| {
+        let mut word = first.to_owned();
+        word.push(":");
+        word.push(at);
+        [flag.into(), word]
+    };
+    let script = "cat \"$1/file\"; cp \"$1/file\" \"$2/copy\"; cat \"$3\"";
+    let mut words: Vec<OsString> = ["run", "--preset", "base"].map(OsString::from).into();
+    words.extend(flag("--ro", source.as_os_str(), shown));
+    words.extend(flag("--rw", source.as_os_str(), written));
+    words.extend(flag("--symlink", Path::new(written).join("copy").as_os_str(), link));
+    words.extend(["--", "sh", "-e", "-c", script, "sh"].map(OsString::from));
+    words.extend([shown, written, link].map(OsString::from));
+    assert_eq!(Loopbox::at(place).good(words), "read\nread");
+    assert_eq!(fs::read_to_string(source.join("copy")).expect("it was copied"), "read\n");
 }
 
 fn a_program_is_found_as_a_shell_finds_it(place: &Place) {
