@@ -32,6 +32,12 @@ pub enum ProgramError {
         /// The file.
         path: PathBuf,
     },
+    /// The program is a directory, a device or the like.
+    #[error("{path:?} is not a regular file")]
+    NotRegular {
+        /// Its path.
+        path: PathBuf,
+    },
     /// A script's interpreter is not there.
     #[error("the interpreter {interpreter:?} of the script {script:?} does not exist there")]
     Interpreter {

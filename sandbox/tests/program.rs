@@ -71,6 +71,13 @@ fn a_missing_loader_is_named() {
 }
 
 #[test]
+fn a_directory_is_no_program() {
+    let view = view_of(vec![graft("/usr/bin")]);
+    insta::assert_snapshot!(check(&view, "/usr/bin").unwrap_err(), @r#""/usr/bin" is not a regular file"#);
+    insta::assert_snapshot!(check(&view, "/usr/lib").unwrap_err(), @r#""/usr/lib" does not exist there"#);
+}
+
+#[test]
 fn a_missing_library_is_named() {
     let mut entries = program::entries(Path::new("/usr/bin/perl")).unwrap();
     entries.retain(|entry| !entry.at().to_string_lossy().contains("libcrypt"));

@@ -12,6 +12,9 @@ pub(super) trait FileSource {
     /// The path of a regular file without symbolic links, if there is such a file.
     fn resolve(&self, path: &Path) -> Option<PathBuf>;
 
+    /// Whether there is anything, a directory for example.
+    fn exists(&self, path: &Path) -> bool;
+
     /// The permission bits of a file.
     fn mode(&self, path: &Path) -> u32;
 
@@ -28,6 +31,10 @@ pub(super) struct Host;
 impl FileSource for Host {
     fn resolve(&self, path: &Path) -> Option<PathBuf> {
         path.canonicalize().ok().filter(|path| path.is_file())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
     }
 
     fn mode(&self, path: &Path) -> u32 {
@@ -52,6 +59,10 @@ impl FileSource for View {
             .ok()
             .filter(|found| found.attributes.kind == FileType::Regular)
             .map(|found| found.path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.find(path).is_ok()
     }
 
     fn mode(&self, path: &Path) -> u32 {

@@ -188,7 +188,10 @@ impl<'a> LibraryWalk<'a> {
     }
 
     fn open(&self, path: &Path) -> Result<(PathBuf, Vec<u8>), ProgramError> {
-        let real = self.files.resolve(path).ok_or_else(|| ProgramError::Missing { path: path.into() })?;
+        let real = self.files.resolve(path).ok_or_else(|| match self.files.exists(path) {
+            true => ProgramError::NotRegular { path: path.into() },
+            false => ProgramError::Missing { path: path.into() },
+        })?;
         match self.files.read(&real) {
             Ok(contents) => Ok((real, contents)),
             Err(problem) => Err(ProgramError::Unreadable { path: path.into(), problem }),

@@ -14,6 +14,7 @@ cases![
     a_missing_library,
     a_missing_interpreter,
     an_interpreter_that_lacks_its_own_loader,
+    a_directory_as_a_program,
     a_file_that_is_no_program,
     a_file_that_may_not_be_executed,
 ];
@@ -104,6 +105,13 @@ Hint: '--with /usr/bin/perl' shows a program of this machine with its loader and
 exit status 126";
     let words = ["--ro", "/usr/bin/perl", "--ro", &script, "--", &script];
     assert_eq!(told_and_followed(place, &words, text), "script");
+}
+
+fn a_directory_as_a_program(place: &Place) {
+    let text = "Error: \"/usr/bin\" cannot start in the view
+Caused by: \"/usr/bin\" is not a regular file
+exit status 126";
+    assert_eq!(told(place, &["--preset", "base", "--", "/usr/bin"]), text);
 }
 
 fn a_file_that_is_no_program(place: &Place) {
