@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use builder::store::Store;
 use builder::store_path::StorePath;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use nix::sys::stat::{self, Mode};
 use sandbox::Scratches;
 use sandbox::command::{BindSpec, Declaration, Link, Request};
 use sandbox::conditions::Conditions;
@@ -100,6 +101,7 @@ impl DeclaredArguments {
             whole_machine: false,
             scratches: Scratches::default(),
             user: self.user(),
+            umask: umask(),
             immutable: store.directory().into(),
             command: command.to_vec(),
             conditions: Conditions::default(),
@@ -114,6 +116,15 @@ impl DeclaredArguments {
         let gid = self.gid.or_else(by_uid).unwrap_or_else(|| nix::unistd::getgid().as_raw());
         Owner { uid, gid }
     }
+}
+
+/// That of whoever calls.
+#[allow(clippy::useless_conversion, reason = "mode_t has 16 bits on macOS")]
+fn umask() -> u32 {
+    // To ask for it is to set it (umask(2)).
+    let own = stat::umask(Mode::from_bits_truncate(0o077));
+    stat::umask(own);
+    own.bits().into()
 }
 
 fn closure(paths: &[PathBuf], store: &Store) -> Result<Vec<Entry>, CommandError> {

@@ -49,6 +49,8 @@ pub struct Request {
     pub scratches: Scratches,
     /// Who runs it.
     pub user: Owner,
+    /// The permission bits that its files do not get (umask(2)).
+    pub umask: u32,
     /// Host paths that never change while they exist: the Nix store.
     pub immutable: PathBuf,
     /// The command and its arguments; one at least.
@@ -198,6 +200,7 @@ impl Command {
             shm: defaults::is_directory(&entries, "/dev/shm"),
             env,
             cwd: without_slash(cwd.as_os_str()),
+            umask: request.umask,
             // Programs that are no builders may well set modes and attributes of their own files.
             system_calls: SystemCalls::default(),
             own_init: true,

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use defences::Defence;
 
@@ -158,12 +158,17 @@ impl Drop for WorkDir {
 /// [`WorkDirError::Exchangeable`] for root if others could; [`WorkDirError::Make`] if there is no such directory.
 pub fn temporary_directory() -> Result<PathBuf, WorkDirError> {
     // The profiles of macOS know paths without links only.
-    let path = if cfg!(target_os = "macos") { "/private/tmp".into() } else { std::env::temp_dir() };
+    let path = if cfg!(target_os = "macos") { "/private/tmp".into() } else { named_directory() };
     let is_roots = nix::unistd::geteuid().is_root() && Defence::SafeDirectories.stands();
     match is_roots.then(|| exchangeable(&path)).transpose().map_err(while_making(&path))?.flatten() {
         Some(directory) => Err(WorkDirError::Exchangeable { path, directory }),
         None => Ok(path),
     }
+}
+
+/// TMPDIR, from the current directory on if it is relative; `/tmp` if it is empty, too.
+fn named_directory() -> PathBuf {
+    path::absolute(std::env::temp_dir()).unwrap_or_else(|_| "/tmp".into())
 }
 
 /// A path for a session's directory in there.

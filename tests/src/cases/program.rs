@@ -4,6 +4,7 @@ use super::Case;
 
 mod backend;
 mod busy;
+mod caller;
 mod doctor;
 mod explain;
 mod faults;
@@ -30,6 +31,7 @@ pub fn cases() -> Vec<Case> {
         run::CASES,
         scratch::CASES,
         busy::CASES,
+        caller::CASES,
         server::CASES,
         status::CASES,
         backend::CASES,
