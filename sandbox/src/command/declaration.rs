@@ -242,7 +242,7 @@ impl Declaration {
         let ro_try = self.ro_try.iter().map(BindSpec::optional);
         let rw = self.rw.iter().map(|bind| bind.entry(Access::Rw));
         let links = self.symlink.iter().map(Link::entry);
-        let directories = self.dir.iter().map(|at| super::directory(at));
+        let directories = self.dir.iter().map(|at| super::directory(&super::without_slash(at.as_os_str())));
         ro.chain(ro_try).chain(rw).chain(links).chain(directories).collect()
     }
 }

@@ -31,6 +31,7 @@ cases![
     root_inside_has_no_power_outside,
     the_commands_status_is_loopboxes,
     nothing_stays_of_a_run,
+    slashes_at_the_end_of_a_directory_do_not_matter,
 ];
 
 /// `loopbox run` of a shell script, with these words before it.
@@ -257,4 +258,9 @@ fn nothing_stays_of_a_run(place: &Place) {
     shell(place, &[], "echo x > /tmp/x");
     assert!(place.names("state").is_empty());
     assert!(place.names("temporary").is_empty());
+}
+
+fn slashes_at_the_end_of_a_directory_do_not_matter(place: &Place) {
+    let words = ["--with", "ls", "--dir", "/made/in/", "--tmpfs", "/work//", "--chdir", "/made/"];
+    assert_eq!(shell(place, &words, "pwd; ls; ls -A /work"), "/made\nin");
 }
