@@ -3,6 +3,8 @@
 mod session;
 
 use std::error::Error;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use builder::failure::BuildError;
 use builder::plan::PlanError;
@@ -17,7 +19,7 @@ use sandbox::backend::BackendError;
 use sandbox::backend::DaemonError;
 use sandbox::command::{DeclarationError, RequestError};
 use sandbox::host_mount::HostMountError;
-use sandbox::program::{ProgramError, ShowError};
+use sandbox::program::{self, ProgramError, ShowError};
 use sandbox::recovery::StateError;
 use sandbox::report::allow_list::AllowListError;
 use sandbox::view::{OpenError, SpecError};
@@ -194,10 +196,12 @@ fn daemon(_: &std::convert::Infallible) -> Option<String> {
 
 fn network(error: &NetworkError) -> Option<String> {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    let refused = cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied);
-    let hint = match refused {
-        true => "mounting takes the machine's root; who is root in a user namespace alone is not",
-        false => "'sysctl user.max_net_namespaces' says how many there may be",
+    let hint = match cause.map(std::io::Error::kind) {
+        Some(ErrorKind::PermissionDenied) => {
+            "mounting takes the machine's root; who is root in a user namespace alone is not"
+        }
+        Some(ErrorKind::NotFound) => "the process file system has to be mounted: 'mount -t proc proc /proc'",
+        _ => "'sysctl user.max_net_namespaces' says how many there may be",
     };
     cfg!(target_os = "linux").then(|| hint.into())
 }
@@ -222,9 +226,12 @@ fn run(error: &RunError) -> Option<String> {
 
 fn request(error: &RequestError) -> Option<String> {
     match error {
-        RequestError::NotInPath(name) => {
-            Some(format!("'--with {0}' shows this machine's {0} with all that it needs", output::name(name)))
-        }
+        RequestError::NotInPath(name) => Some(match program::which(Path::new(name)) {
+            Ok(_) => {
+                format!("'--with {0}' shows this machine's {0} with all that it needs", output::name(name))
+            }
+            Err(_) => "this machine has no program of that name in its PATH either".into(),
+        }),
         RequestError::NoProgram(path) => {
             Some(format!("'--with {0}' or '--ro {0}' shows it, if this machine has it", output::name(path)))
         }

@@ -87,7 +87,11 @@ fn names_in_messages_control_no_terminal() {
     ");
     insta::assert_snapshot!(answer(&["run", "--", "a\u{1b}[2J\nHint: b\u{202e}"]), @r#"
     Error: "a\u{1b}[2J\nHint: b\u{202e}" is in no directory of the PATH in the view
-    Hint: '--with a\u{1b}[2J\nHint: b\u{202e}' shows this machine's a\u{1b}[2J\nHint: b\u{202e} with all that it needs
+    Hint: this machine has no program of that name in its PATH either
+    "#);
+    insta::assert_snapshot!(answer(&["run", "--", "/a\u{1b}[2J\nHint: b\u{202e}"]), @r#"
+    Error: "/a\u{1b}[2J\nHint: b\u{202e}" does not exist in the view
+    Hint: '--with /a\u{1b}[2J\nHint: b\u{202e}' or '--ro /a\u{1b}[2J\nHint: b\u{202e}' shows it, if this machine has it
     "#);
     insta::assert_snapshot!(answer(&["mount", "view\n\u{9d}0;OWNED\u{9c}.json", "/mnt"]), @r#"
     Error: cannot read the view "view\n\u{9d}0;OWNED\u{9c}.json"

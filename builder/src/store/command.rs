@@ -29,7 +29,7 @@ pub enum CommandError {
         source: io::Error,
     },
     /// The program failed.
-    #[error("'{program} {}' failed ({status}): {stderr}", words.join(" "))]
+    #[error("'{}' failed ({status}): {stderr}", line(program, words))]
     Failed {
         /// The program.
         program: &'static str,
@@ -40,6 +40,10 @@ pub enum CommandError {
         /// The end of its standard error.
         stderr: String,
     },
+}
+
+fn line(program: &str, words: &[String]) -> String {
+    [&[program.into()], words].concat().join(" ")
 }
 
 /// A setting that is none of Nix's, by its form.

@@ -116,7 +116,7 @@ impl Policy {
 /// Bytes as a number, or as people write them.
 fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected a number of bytes, or a text such as '4 GiB'")]
     enum Size {
         Bytes(u64),
         Text(String),
