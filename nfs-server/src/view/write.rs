@@ -72,10 +72,11 @@ impl Writable<'_> {
             self.write_within_quota(file.descriptor(), offset, data)?
         };
         self.view.counters(&self.node).written(count as u64);
+        // The file has changed, also if the disk fails.
+        let generation = self.view.with_attr_cache(&self.node, AttrCache::invalidate);
         if sync && outlives {
             nix::unistd::fdatasync(file.descriptor())?;
         }
-        let generation = self.view.with_attr_cache(&self.node, AttrCache::invalidate);
         let attributes = self.view.host_attributes(&nix::sys::stat::fstat(file.descriptor())?);
         self.view.with_attr_cache(&self.node, |cache| {
             generation.map(|generation| cache.store(generation, &attributes))

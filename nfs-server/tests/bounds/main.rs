@@ -12,6 +12,7 @@ mod calls;
 mod client;
 mod descriptors;
 mod memory;
+mod size;
 #[allow(dead_code, reason = "the tests of procedures use the rest")]
 #[path = "../wire/world.rs"]
 mod world;

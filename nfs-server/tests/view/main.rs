@@ -11,3 +11,5 @@ mod phantom;
 mod readdir;
 mod spec;
 mod usage;
+#[cfg(target_os = "linux")]
+mod write;
