@@ -42,7 +42,7 @@ pub enum RunError {
     #[error("Nix starts this, for its setting 'build-hook', with its log at descriptor 4, which is not open")]
     NoHook(#[source] std::io::Error),
     /// Mounting, namespaces and users need root.
-    #[error("this needs root: nobody else may mount file systems")]
+    #[error("this needs root: nobody else may mount file systems, or see and change what is root's")]
     NotRoot,
     /// Something that the command needs is not in the view.
     #[error("{0:?} cannot start in the view")]

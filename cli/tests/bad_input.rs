@@ -262,7 +262,7 @@ fn no_root() {
         .output()
         .unwrap();
     insta::assert_snapshot!(told(&output), @"
-    Error: this needs root: nobody else may mount file systems
+    Error: this needs root: nobody else may mount file systems, or see and change what is root's
     Hint: run it with sudo
     exit status 125
     ");
