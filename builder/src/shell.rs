@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sandbox::cancel::Cancel;
+use sandbox::command::show_console;
 use sandbox::jail::{Files, JailSpec, Mac, Profile, StdioFds, User};
 use sandbox::{Privilege, Program, SessionOutcome, SessionProvider, SessionTerminal, unused_directory};
 
@@ -52,6 +53,8 @@ pub struct Session<'a> {
     pub stdio: StdioFds,
     /// The terminal that these are for this session alone; none where they are something else.
     pub terminal: Option<Arc<dyn SessionTerminal>>,
+    /// Its path on the host.
+    pub console: Option<PathBuf>,
 }
 
 /// Who is in a session.
@@ -131,6 +134,9 @@ impl Builder {
             plan.local.retain(|scratch| *scratch != plan.jail.cwd);
         }
         session.command.put_into(&mut plan);
+        if cfg!(target_os = "linux") {
+            session.console.iter().for_each(|terminal| show_console(terminal, &mut plan.view.entries));
+        }
         let view =
             plan.session(&*self.backend, &place.work_dir, privilege, &self.options.conditions).open()?;
         Ok(view.run(Program {

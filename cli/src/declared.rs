@@ -100,6 +100,7 @@ impl DeclaredArguments {
             declared,
             whole_machine: false,
             scratches: Scratches::default(),
+            console: None,
             user: self.user(),
             umask: umask(),
             immutable: store.directory().into(),

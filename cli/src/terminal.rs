@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -84,6 +85,11 @@ impl SessionTerminal for WorkerTerminal {
     fn stopped(&self) {
         self.tell(STOPPED);
     }
+}
+
+/// The path of a worker's terminal.
+pub fn name(worker: Option<&WorkerTerminal>) -> Option<PathBuf> {
+    worker.and_then(|_| nix::unistd::ttyname(io::stdin()).ok())
 }
 
 /// The inner end of a new terminal, and the outer one.

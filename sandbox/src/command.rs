@@ -1,6 +1,7 @@
 //! Any command in a view: from what a person asks for to a view and a jail, as plain data.
 
 mod bind;
+mod console;
 mod declaration;
 mod defaults;
 mod environment;
@@ -28,6 +29,8 @@ use crate::program::{self, ShowError};
 use crate::server::Rights;
 
 pub use bind::BindSpec;
+pub(crate) use console::is_console;
+pub use console::show_console;
 pub use declaration::{Declaration, DeclarationError};
 pub use link::{Link, LinkError};
 pub use preset::{Preset, PresetContext, UnknownPreset};
@@ -47,6 +50,8 @@ pub struct Request {
     pub whole_machine: bool,
     /// How scratches are reached.
     pub scratches: Scratches,
+    /// The terminal that it has for itself, by its path on the host.
+    pub console: Option<PathBuf>,
     /// Who runs it.
     pub user: Owner,
     /// The permission bits that its files do not get (umask(2)).
@@ -175,6 +180,7 @@ impl Command {
         }
         if mac.is_none() {
             entries.append(&mut own);
+            request.console.iter().for_each(|terminal| show_console(terminal, &mut entries));
         }
         let machine = if request.whole_machine { machine::around(&entries, cwd)? } else { Vec::new() };
         entries.extend(machine.iter().cloned());

@@ -12,6 +12,7 @@ use nfs_server::{CallCounts, SlowCall};
 use serde::{Deserialize, Serialize};
 
 use crate::access::PathList;
+use crate::command::is_console;
 use crate::conditions::ConditionReport;
 use crate::session::{PhaseSeconds, SessionOutcome};
 
@@ -171,6 +172,7 @@ impl NotShown {
 /// What the view says of its use, with where that comes from.
 fn entries(view: &ViewSpec, used: &[EntryUsage]) -> Vec<EntryReport> {
     let declared = view.entries.iter().filter_map(|entry| match entry {
+        entry if is_console(entry.at()) => None,
         Entry::Graft { at, source, access: Access::Fixed, .. } => Some((at, (source, EntryKind::Fixed))),
         Entry::Graft { at, source, access: Access::Ro, .. } => Some((at, (source, EntryKind::ReadOnly))),
         Entry::Graft { at, source, access: Access::Rw, .. } => Some((at, (source, EntryKind::Writable))),

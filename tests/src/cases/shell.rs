@@ -101,11 +101,11 @@ fn a_session_has_a_terminal_with_job_control(place: &Place) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("script(1) can be started");
-    let typed = "set -o | grep monitor\nsleep 1000 &\nkill -9 %1; wait; echo mark-$((40+2))\nstty size\ntest -t 0 && exit 5\n";
+    let typed = "set -o | grep monitor\nsleep 1000 &\nkill -9 %1; wait; echo mark-$((40+2))\nstty size\ntty\ntest -t 0 && exit 5\n";
     child.stdin.take().expect("it reads").write_all(typed.as_bytes()).expect("it can be told");
     let ran = Ran::from(child.wait_with_output().expect("it ends"));
     assert_eq!(ran.status, 5, "{}{}", ran.stdout, ran.stderr);
-    for shown in ["monitor", "mark-42", "33 77"] {
+    for shown in ["monitor", "mark-42", "33 77", "/dev/console"] {
         assert!(ran.stdout.contains(shown), "{shown} is not in:\n{}", ran.stdout);
     }
     assert!(!ran.stdout.contains("job control turned off"), "{}", ran.stdout);

@@ -44,7 +44,8 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     declared.extend(arguments.words(&known)?);
     let request = arguments.declared.request(beside_the_machine(&declared), &arguments.command)?;
     // A server alone sees what is asked for.
-    let request = Request { whole_machine: true, scratches: Scratches::Nfs, ..request };
+    let console = terminal::name(globals.terminal.as_ref());
+    let request = Request { whole_machine: true, scratches: Scratches::Nfs, console, ..request };
     let in_view = InView::new(&request, BackendKind::Nfs, Recording::Found, false)?;
     let plan = in_view.plan()?;
     let ended_command = match in_view.run(plan, globals)? {

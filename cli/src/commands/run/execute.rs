@@ -29,7 +29,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
     arguments.report.check(arguments.provided.backend)?;
     arguments.conditions.check(&arguments.provided)?;
     let allowed = arguments.report.allowed()?;
-    let request = arguments.request()?;
+    let request = Request { console: terminal::name(globals.terminal.as_ref()), ..arguments.request()? };
     let recording = if arguments.report.is_needed() { Recording::Hidden } else { Recording::Nothing };
     let in_view = InView::new(&request, arguments.provided.backend, recording, arguments.report.is_deep())?;
     let plan = in_view.plan()?;

@@ -61,6 +61,7 @@ pub fn execute(arguments: &Arguments, globals: &Globals) -> CommandResult {
         build: arguments.keep_dir()?,
         stdio,
         terminal: globals.terminal.clone().map(|inner| Arc::new(inner) as Arc<dyn SessionTerminal>),
+        console: terminal::name(globals.terminal.as_ref()),
     };
     let ended = builder.shell(root, &derivation, session);
     let carried = streams.finish();

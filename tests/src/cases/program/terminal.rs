@@ -69,6 +69,9 @@ fn a_shell_has_job_control_and_its_terminal_by_name(place: &Place) {
     pty.until("monitor-42");
     pty.press("echo by-$((40+2)) > /dev/tty\n");
     pty.until("by-42");
+    pty.press("tty; echo named-$((40+2)) > \"$(tty)\"\n");
+    pty.until("/dev/console");
+    pty.until("named-42");
     pty.press("sleep 1000 & kill %1; wait; echo waited-$((40+2))\n");
     pty.until("waited-42");
     pty.press("exit 5\n");

@@ -264,7 +264,8 @@ fn a_user_is_nobody_else(place: &Place) {
 /// As a service manager starts it (`sd_listen_fds(3)`), which listens itself: it connects first, and is served then.
 fn a_users_command_has_a_terminal_of_its_own(place: &Place) {
     let lent = Lent::start(place);
-    let run = lent.run(&["--with", "bash", "--with", "sleep", "--", "bash", "--norc", "--noprofile", "-i"]);
+    let programs = ["--with", "bash", "--with", "sleep", "--with", "tty"];
+    let run = lent.run(&[&programs[..], &["--", "bash", "--norc", "--noprofile", "-i"]].concat());
     // A terminal's command is started by another program, which knows of the user by words alone.
     let id = ORDINARY.to_string();
     let mut user = Command::new("setpriv");
@@ -273,6 +274,8 @@ fn a_users_command_has_a_terminal_of_its_own(place: &Place) {
     let mut pty = Pty::start(&user);
     pty.press("echo by-$((40+2)) > /dev/tty\n");
     pty.until("by-42");
+    pty.press("tty\n");
+    pty.until("/dev/console");
     pty.press("bash -c 'echo sleeping-$((40+2)); exec sleep 1000'\n");
     pty.until("sleeping-42");
     pty.press("\u{1a}");

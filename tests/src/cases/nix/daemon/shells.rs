@@ -224,6 +224,8 @@ fn his_terminal_has_job_control(place: &Place) {
     assert!(monitor.contains("monitor") && monitor.contains("on"), "{monitor}");
     pty.press("echo by-$((40+2)) > /dev/tty\n");
     pty.until("by-42");
+    pty.press("busybox tty\n");
+    pty.until("/dev/console");
     // Ctrl-C is for what runs in front, and Ctrl-Z stops it.
     pty.press("busybox sh -c 'echo sleeping-$((40+2)); exec sleep 1000'\n");
     pty.until("sleeping-42");
