@@ -6,8 +6,8 @@ use nix::sys::signal::{SigSet, Signal};
 
 use super::alone;
 
-/// The most bytes that a file may have.
-const LIMIT: u64 = 1000;
+/// The most bytes that a file may have: more than what this program prints into one.
+const LIMIT: u64 = 4 << 30;
 
 #[test]
 fn a_write_that_has_room_for_a_part_says_how_much() {
@@ -24,8 +24,8 @@ fn a_write_that_has_room_for_a_part_says_how_much() {
     let write = |offset| file.write(offset, &[b'x'; 600][..], false, Caller::ROOT, Blocking::Allowed);
     let (soft, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
     setrlimit(Resource::RLIMIT_FSIZE, LIMIT, hard).unwrap();
-    let counts =
-        [0, 600, LIMIT].map(|offset| write(offset).map(|written| (written.count, written.attributes.size)));
+    let counts = [LIMIT - 1000, LIMIT - 400, LIMIT]
+        .map(|offset| write(offset).map(|written| (written.count, written.attributes.size)));
     setrlimit(Resource::RLIMIT_FSIZE, soft, hard).unwrap();
-    assert_eq!(counts, [Ok((600, 600)), Ok((400, LIMIT)), Err(Error::TooLarge)]);
+    assert_eq!(counts, [Ok((600, LIMIT - 400)), Ok((400, LIMIT)), Err(Error::TooLarge)]);
 }
