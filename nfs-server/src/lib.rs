@@ -15,6 +15,7 @@ mod handle;
 mod limits;
 mod mount;
 mod nfs;
+mod pages;
 mod payload;
 mod record;
 mod reply_cache;

@@ -7,6 +7,7 @@ use defences::Defence;
 use memmap2::MmapMut;
 
 use crate::limits::{CALL_HEAD_MAX, FRAGMENTS_MAX, LARGE_RECORD, RECEIVE_BUFFER, RECEIVE_CHUNK, RECORD_MAX};
+use crate::pages;
 
 /// The bit in a fragment's header that marks a record's last.
 pub(crate) const LAST_FRAGMENT: u32 = 1 << 31;
@@ -24,7 +25,6 @@ pub(crate) enum RecordError {
 
 /// Reads records from a stream; several may be in the buffer.
 pub(crate) struct RecordReader {
-    /// Anonymous pages: those that are never touched take no memory.
     buffer: MmapMut,
     /// The received and unread part of the buffer.
     filled: Range<usize>,
@@ -32,7 +32,7 @@ pub(crate) struct RecordReader {
 
 impl RecordReader {
     pub(crate) fn new() -> io::Result<RecordReader> {
-        Ok(RecordReader { buffer: MmapMut::map_anon(RECEIVE_BUFFER)?, filled: 0..0 })
+        Ok(RecordReader { buffer: pages::map(RECEIVE_BUFFER)?, filled: 0..0 })
     }
 
     /// The next complete record.

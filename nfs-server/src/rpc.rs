@@ -17,7 +17,7 @@ use crate::reply_cache::{CacheLookup, CallKey};
 use crate::service::Service;
 use crate::view::Blocking;
 use crate::xdr::{Decoder, Encoder, Garbage, Tail, padding};
-use crate::{mount, nfs};
+use crate::{mount, nfs, pages};
 
 const CALL: u32 = 0;
 const REPLY: u32 = 1;
@@ -57,7 +57,7 @@ struct CallHeader {
 
 impl ReplyBuffer {
     pub(crate) fn new() -> io::Result<ReplyBuffer> {
-        let bulk = MmapMut::map_anon(TRANSFER_MAX.max(READDIR_REPLY_MAX))?;
+        let bulk = pages::map(TRANSFER_MAX.max(READDIR_REPLY_MAX))?;
         Ok(ReplyBuffer { out: Vec::new(), bulk, tail: Tail::Nothing })
     }
 }
