@@ -2,7 +2,7 @@
 //! backend.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -210,15 +210,16 @@ impl ViewSpec {
     /// # Errors
     /// The first thing that is wrong, in the order of the entries' paths.
     pub fn validate(&self) -> Result<(), SpecError> {
-        let mut locations: BTreeMap<&Path, &Entry> = BTreeMap::new();
+        // Paths are compared by their bytes, being plain: `Path` compares them part by part, which takes many times as long.
+        let mut locations: BTreeMap<&[u8], &Entry> = BTreeMap::new();
         for entry in &self.entries {
             entry.validate()?;
-            if locations.insert(entry.at(), entry).is_some() {
+            if locations.insert(bytes(entry.at()), entry).is_some() {
                 return Err(SpecError::Twice { at: entry.at().into() });
             }
         }
-        for entry in locations.values() {
-            let above = entry.at().ancestors().skip(1).find_map(|path| locations.get(path));
+        for (at, entry) in &locations {
+            let above = above(at).find_map(|path| locations.get(path));
             if let Some(above) = above.filter(|above| !above.holds_entries()) {
                 return Err(SpecError::Overlap {
                     at: entry.at().into(),
@@ -233,24 +234,19 @@ impl ViewSpec {
     /// A directory that is writable at two places would be two directories to the client, each with a cache that
     /// the other makes stale.
     fn no_shared_scratch(&self) -> Result<(), SpecError> {
-        let mut sources: BTreeMap<&Path, &Path> = BTreeMap::new();
-        for entry in &self.entries {
-            let Some((at, source)) = entry.writable_source() else { continue };
-            if let Some(first) = sources.insert(source, at) {
-                return Err(SpecError::SharedScratch {
-                    first: first.into(),
-                    second: at.into(),
-                    source_path: source.into(),
-                });
+        let shared = |first: &Path, (second, source): (&Path, &Path)| {
+            let (first, second, source_path) = (first.into(), second.into(), source.into());
+            Err(SpecError::SharedScratch { first, second, source_path })
+        };
+        let mut sources: BTreeMap<&[u8], (&Path, &Path)> = BTreeMap::new();
+        for writable in self.entries.iter().filter_map(Entry::writable_source) {
+            if let Some((first, _)) = sources.insert(bytes(writable.1), writable) {
+                return shared(first, writable);
             }
         }
-        for (source, second) in &sources {
-            if let Some(first) = source.ancestors().skip(1).find_map(|path| sources.get(path)) {
-                return Err(SpecError::SharedScratch {
-                    first: (*first).into(),
-                    second: (*second).into(),
-                    source_path: (*source).into(),
-                });
+        for (source, writable) in &sources {
+            if let Some((first, _)) = above(source).find_map(|path| sources.get(path)) {
+                return shared(first, *writable);
             }
         }
         Ok(())
@@ -328,20 +324,29 @@ fn article(word: &str) -> &'static str {
 }
 
 fn plain_path(role: &'static str, path: &Path) -> Result<(), SpecError> {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    if !path.is_absolute() {
+    let bytes = bytes(path);
+    let Some(names) = bytes.strip_prefix(b"/") else {
         return Err(SpecError::Relative { role, path: path.into() });
-    }
-    // `Path::components` drops "." and doubled slashes, so a path that it would change is not plain.
-    let rebuilt: PathBuf = path.components().filter(|part| !matches!(part, Component::ParentDir)).collect();
-    if rebuilt.as_os_str() != path.as_os_str() || bytes.contains(&0) {
+    };
+    let names = || names.split(|byte| *byte == b'/');
+    let is_plain = |name: &[u8]| !matches!(name, b"" | b"." | b"..") && !name.contains(&0);
+    if bytes != b"/" && !names().all(is_plain) {
         return Err(SpecError::NotPlain { role, path: path.into() });
     }
-    let longest = path.iter().map(|name| name.as_encoded_bytes().len()).max().unwrap_or(0);
-    if longest > NAME_MAX || bytes.len() > PATH_MAX {
+    if bytes.len() > PATH_MAX || names().any(|name| name.len() > NAME_MAX) {
         return Err(SpecError::TooLong { path: path.into() });
     }
     Ok(())
+}
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// The directories above a plain path, the nearest first.
+fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = (0..path.len()).rev().filter(|at| path[*at] == b'/' && path.len() > 1);
+    slashes.map(|at| &path[..at.max(1)])
 }
 
 fn plain_mode(at: &Path, mode: u32, allowed: u32) -> Result<(), SpecError> {

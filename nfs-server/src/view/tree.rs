@@ -128,7 +128,7 @@ impl Tree {
         spec.validate()?;
         let mut builder = Builder::new(options);
         let mut entries: Vec<&Entry> = spec.entries.iter().collect();
-        entries.sort_by_key(|entry| entry.at());
+        entries.sort_by_key(|entry| entry.at().as_os_str().as_bytes());
         for entry in entries {
             if let Some(kind) = builder.kind(entry)? {
                 builder.place(entry.at(), kind);
