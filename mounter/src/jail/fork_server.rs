@@ -12,8 +12,11 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use defences::Defence;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
@@ -34,23 +37,15 @@ enum ProcessKind {
     /// One that serves a view: its end of a control socket, the network namespace that it is to be in, and the root directory
     /// that it is to have, if not the machine's.
     Server,
-    /// An attendant of the daemon: the connection, its end of the socket with its configuration, its end of the socket of
-    /// another fork server, and its standard error.
+    /// An attendant of the daemon: the connection, its end of the socket with its configuration, and its standard error.
     Attendant,
-    /// One like this: its end of the socket on which it is asked.
-    ForkServer,
     /// One that kills all processes of a user: a socket, on which it is told the user's number and answers with an error's.
     Killer,
 }
 
 impl ProcessKind {
-    const ALL: [ProcessKind; 5] = [
-        ProcessKind::Supervisor,
-        ProcessKind::Server,
-        ProcessKind::Attendant,
-        ProcessKind::ForkServer,
-        ProcessKind::Killer,
-    ];
+    const ALL: [ProcessKind; 4] =
+        [ProcessKind::Supervisor, ProcessKind::Server, ProcessKind::Attendant, ProcessKind::Killer];
 
     fn number(self) -> i32 {
         self as i32
@@ -61,18 +56,20 @@ impl ProcessKind {
     }
 }
 
-/// loopbox's side. Dropping it ends the process; supervisors that it has forked go on.
+/// loopbox's side. The process ends once everybody who may ask it has dropped his; supervisors that it has forked go on.
 #[derive(Debug)]
 pub(super) struct ForkServer {
     socket: UnixStream,
     /// The process, if it is a child of this one.
     process: Option<Child>,
+    /// Whether attendants may ask it too, so that it may go on for any time.
+    shared: AtomicBool,
 }
 
-/// One that another process has had forked for this one.
-impl From<OwnedFd> for ForkServer {
-    fn from(socket: OwnedFd) -> ForkServer {
-        ForkServer { socket: socket.into(), process: None }
+/// One that another process has started, and that this one may ask as well.
+impl From<UnixStream> for ForkServer {
+    fn from(socket: UnixStream) -> ForkServer {
+        ForkServer { socket, process: None, shared: AtomicBool::new(true) }
     }
 }
 
@@ -92,7 +89,7 @@ impl ForkServer {
         let null = || File::options().read(true).write(true).open("/dev/null");
         command.stdin(null()?).stdout(null()?).stderr(null()?);
         sys::in_own_session_with(&mut command, theirs.as_raw_fd());
-        Ok(ForkServer { socket: ours, process: Some(command.spawn()?) })
+        Ok(ForkServer { socket: ours, process: Some(command.spawn()?), shared: AtomicBool::new(false) })
     }
 
     /// Has a supervisor forked that has these streams and this end of a control socket; its pidfd.
@@ -113,13 +110,11 @@ impl ForkServer {
         self.ask(ProcessKind::Server, &sent)
     }
 
-    /// Has an attendant forked for a connection, and another fork server for what it needs; the attendant's pidfd.
-    /// It logs to this process's standard error.
+    /// Has an attendant forked for a connection, which may ask the process as well, also when this one has ended; the
+    /// attendant's pidfd. It logs to this process's standard error.
     pub fn fork_attendant(&self, connection: BorrowedFd<'_>, config: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-        let (asks, forks) = UnixStream::pair()?;
-        self.ask(ProcessKind::ForkServer, &[forks.as_fd()])?;
-        drop(forks);
-        self.ask(ProcessKind::Attendant, &[connection, config, asks.as_fd(), io::stderr().as_fd()])
+        self.shared.store(true, Ordering::Relaxed);
+        self.ask(ProcessKind::Attendant, &[connection, config, io::stderr().as_fd()])
     }
 
     /// Has all processes of a user killed, by a process that becomes this user.
@@ -152,6 +147,9 @@ impl Drop for ForkServer {
     fn drop(&mut self) {
         // If the process has ended already, there is nobody to be told.
         let _ = self.socket.shutdown(Shutdown::Both);
+        if self.shared.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some(Err(error)) = self.process.as_mut().map(Child::wait) {
             tracing::warn!("cannot wait for the process that forks supervisors: {error}");
         }
@@ -164,12 +162,12 @@ pub(super) enum Forked {
     Supervisor(UnixStream),
     /// One that serves a view.
     Server(UnixStream),
-    /// An attendant of the daemon, with the socket of its configuration and another fork server.
+    /// An attendant of the daemon, with the socket of its configuration and the fork server.
     Attendant { connection: UnixStream, config: UnixStream, forks: ForkServer },
 }
 
 /// The process itself, just started, which has one thread. Returns in each process that it has forked; and in the process itself
-/// with nothing, when loopbox has ended.
+/// with nothing, when everybody has ended who may ask it.
 pub(super) fn begin(socket: UnixStream) -> io::Result<Option<Forked>> {
     prctl::set_name(c"loopbox-fork")?;
     sys::default_signals()?;
@@ -177,47 +175,76 @@ pub(super) fn begin(socket: UnixStream) -> io::Result<Option<Forked>> {
     sys::set_ignored(Signal::SIGPIPE, true)?;
     // The kernel reaps its children: loopbox holds on to them by their descriptors.
     sys::set_ignored(Signal::SIGCHLD, true)?;
-    serve(socket)
-}
-
-/// The same; what is set above is inherited by one that is forked.
-fn serve(socket: UnixStream) -> io::Result<Option<Forked>> {
-    while let Some((number, received)) = sys::receive_descriptors(&socket)? {
-        let forked = sys::fork_single_threaded();
+    let mut askers = vec![socket];
+    while let Some(at) = next_asker(&askers)? {
+        let asked = sys::receive_descriptors(&askers[at]).ok().flatten();
+        let Some((kind, received)) = asked.and_then(|(number, sent)| Some((ProcessKind::of(number)?, sent)))
+        else {
+            askers.swap_remove(at);
+            continue;
+        };
+        let pair = (kind == ProcessKind::Attendant).then(UnixStream::pair).transpose();
+        let (forked, asks, arrives) = match pair.map(Option::unzip) {
+            Ok((asks, arrives)) => (sys::fork_single_threaded(), asks, arrives),
+            Err(error) => (Err(error), None, None),
+        };
         if let Ok(ForkResult::Child) = forked {
-            drop(socket);
-            let kind = ProcessKind::of(number).ok_or(io::ErrorKind::InvalidData)?;
-            return become_forked(kind, received);
+            drop((askers, arrives));
+            return become_forked(kind, received, asks);
         }
         // Whoever has the other ends waits to see these closed.
-        drop(received);
-        let process = forked.and_then(|forked| match forked {
-            ForkResult::Parent { child } => sys::pidfd_open(child),
-            ForkResult::Child => Err(io::ErrorKind::InvalidData.into()),
-        });
-        match process {
-            Ok(process) => sys::send_descriptors(&socket, FORKED, &[process.as_fd()])?,
-            Err(error) => sys::send_descriptors(&socket, error.raw_os_error().unwrap_or(libc::EIO), &[])?,
+        drop((received, asks));
+        if answer(&askers[at], forked).is_err() {
+            askers.swap_remove(at);
+        }
+        // If there is no attendant, this is at its end.
+        askers.extend(arrives);
+    }
+    Ok(None)
+}
+
+/// Waits until somebody asks, or has ended; nothing if nobody is left.
+fn next_asker(askers: &[UnixStream]) -> io::Result<Option<usize>> {
+    let mut waiting: Vec<_> =
+        askers.iter().map(|asker| PollFd::new(asker.as_fd(), PollFlags::POLLIN)).collect();
+    while !waiting.is_empty() {
+        match poll(&mut waiting, PollTimeout::NONE) {
+            Ok(_) => return Ok(waiting.iter().position(|asker| asker.any().unwrap_or(true))),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
     Ok(None)
 }
 
+/// Sends a pidfd for what was forked, or an error's number.
+fn answer(asker: &UnixStream, forked: io::Result<ForkResult>) -> io::Result<()> {
+    let process = forked.and_then(|forked| match forked {
+        ForkResult::Parent { child } => sys::pidfd_open(child),
+        ForkResult::Child => Err(io::ErrorKind::InvalidData.into()),
+    });
+    match process {
+        Ok(process) => sys::send_descriptors(asker, FORKED, &[process.as_fd()]),
+        Err(error) => sys::send_descriptors(asker, error.raw_os_error().unwrap_or(libc::EIO), &[]),
+    }
+}
+
 fn become_forked(
     kind: ProcessKind,
     received: [Option<OwnedFd>; sys::DESCRIPTORS_MAX],
+    asks: Option<UnixStream>,
 ) -> io::Result<Option<Forked>> {
-    match (kind, received) {
-        (ProcessKind::Supervisor, [Some(stdin), Some(stdout), Some(stderr), Some(control)]) => {
+    match (kind, received, asks) {
+        (ProcessKind::Supervisor, [Some(stdin), Some(stdout), Some(stderr), Some(control)], _) => {
             become_supervisor(&stdin, &stdout, &stderr)?;
             Ok(Some(Forked::Supervisor(control.into())))
         }
-        (ProcessKind::Attendant, [Some(connection), Some(config), Some(asks), Some(stderr)]) => {
+        (ProcessKind::Attendant, [Some(connection), Some(config), Some(stderr), None], Some(asks)) => {
             become_attendant(&stderr)?;
             let (connection, config, forks) = (connection.into(), config.into(), asks.into());
             Ok(Some(Forked::Attendant { connection, config, forks }))
         }
-        (ProcessKind::Server, [Some(control), Some(network), root, None]) => {
+        (ProcessKind::Server, [Some(control), Some(network), root, None], _) => {
             nix::sched::setns(network, CloneFlags::CLONE_NEWNET)?;
             if let Some(root) = root {
                 nix::unistd::fchdir(root)?;
@@ -226,11 +253,7 @@ fn become_forked(
             prctl::set_name(c"loopbox-server")?;
             Ok(Some(Forked::Server(control.into())))
         }
-        (ProcessKind::ForkServer, [Some(socket), None, None, None]) => {
-            leave_session()?;
-            serve(socket.into())
-        }
-        (ProcessKind::Killer, [Some(asked), None, None, None]) => kill_all_of(asked.into()).map(|()| None),
+        (ProcessKind::Killer, [Some(asked), None, None, None], _) => kill_all_of(asked.into()).map(|()| None),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
