@@ -311,20 +311,34 @@ fn java_compiles_and_runs(place: &Place) {
     );
 }
 
+/// Writes a grammar of numbers, and what tells them from the rest.
+const GRAMMAR: &str = r#"cat > p.y << 'END'
+%token N
+%{
+int yylex(void);
+void yyerror(const char *s) { (void)s; }
+%}
+%%
+s: N;
+%%
+int main(void) { return yyparse(); }
+END
+cat > l.l << 'END'
+%option noyywrap noinput nounput
+%{
+#include "p.tab.h"
+%}
+%%
+[0-9]+ return N;
+\n ;
+%%
+END
+"#;
+
 fn bison_and_flex_make_a_parser(place: &Place) {
-    place.directory("in");
-    place.file(
-        "in/p.y",
-        "%token N\n%{\nint yylex(void);\nvoid yyerror(const char *s) { (void)s; }\n%}\n%%\ns: N;\n%%\n\
-         int main(void) { return yyparse(); }\n",
-    );
-    place.file(
-        "in/l.l",
-        "%option noyywrap noinput nounput\n%{\n#include \"p.tab.h\"\n%}\n%%\n[0-9]+ return N;\n\\n ;\n%%\n",
-    );
     works_again(
         place,
-        ":",
+        GRAMMAR,
         "bison -o out/p.tab.c --header=out/p.tab.h in/p.y; flex -o out/l.c in/l.l; \
          gcc -o out/p out/p.tab.c out/l.c; echo 12 | out/p && echo parsed",
     );

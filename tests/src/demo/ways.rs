@@ -104,10 +104,14 @@ pub fn external_builder(lab: &Lab, workload: &Workload) -> Result<Contents> {
 
 /// Nix's own distributed builds in the machine: two others there build by loopbox, and one of them is lost meanwhile.
 pub fn two_machines(lab: &Lab, workload: &Workload) -> Result<Contents> {
-    lab.loopbox()?;
+    let loopbox = lab.loopbox()?;
     let nix = NewNix::bring(lab)?;
     Ssh::bring(lab)?;
-    let cases = format!("{} __vm-cases machines --on tmpfs 1>&2; exec \"$@\"", lab.own_program()?.display());
+    let cases = format!(
+        "LOOPBOX_PROGRAM={} {} __vm-cases machines --on tmpfs 1>&2; exec \"$@\"",
+        loopbox.display(),
+        lab.own_program()?.display()
+    );
     let mut before = ["sh", "-e", "-c", &cases, "sh"].map(OsString::from).to_vec();
     before.extend(nix.enter(lab, [lab.checkout()])?);
     in_machine(lab, workload, &before, &format!("{CHECK}; {DESCRIBE}"))

@@ -27,7 +27,9 @@ const SECRETS: [(&str, &str); 4] = [
 
 /// Prepares what the program reads in `in`, learns a view while the script works there and writes to `out`, makes `out`
 /// empty again, and has the script do the same in the view. What the script prints has to be the same both times.
-pub fn works_again(place: &Place, prepare: &str, script: &str) {
+pub fn works_again(case: &Place, prepare: &str, script: &str) {
+    // The user's own, if there is one; what root has lies beside it, in a directory of root's.
+    let place = &Place::new(case.directory("work"), case.ground);
     let home = place.directory("home");
     for (name, contents) in SECRETS {
         place.directory(Path::new("home").join(name).parent().expect("it has one"));
@@ -37,7 +39,10 @@ pub fn works_again(place: &Place, prepare: &str, script: &str) {
         place.directory(directory);
     }
     place.shell(&format!("export HOME=/tmp; cd in; {prepare}"));
-    let (loopbox, lent) = (Loopbox::at(place), lent(place));
+    let (loopbox, lent) = (Loopbox::at(place), lent(case));
+    if lent.is_some() {
+        give(place);
+    }
     let start = |words: &[&str]| -> Ran {
         let mut command = match &lent {
             Some(lent) => lent.command(words),
@@ -65,15 +70,14 @@ pub fn works_again(place: &Place, prepare: &str, script: &str) {
     shows_no_secret(place);
 }
 
-/// The daemon, and a user who has all that is in the case's directory.
-fn lent(place: &Place) -> Option<Lent<'_>> {
+/// The daemon, if a user is to do it.
+fn lent(case: &Place) -> Option<Lent<'_>> {
     std::env::var_os(BY_USER)?;
-    place.shell(ENTRY);
-    let lent = Lent::start(place);
-    give(place);
-    Some(lent)
+    case.shell(ENTRY);
+    Some(Lent::start(case))
 }
 
+/// Gives the user a directory and all that is in it.
 fn give(place: &Place) {
     place.shell(&format!("chown -R {ORDINARY}:{ORDINARY} home in out; chown {ORDINARY}:{ORDINARY} ."));
 }
