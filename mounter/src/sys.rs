@@ -80,7 +80,7 @@ mod linux {
     use defences::Defence;
     use nix::errno::Errno;
     use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
-    use nix::unistd::Pid;
+    use nix::unistd::{ForkResult, Pid};
     use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
     use rustix::process::PidfdFlags;
 
@@ -91,6 +91,44 @@ mod linux {
         let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH)?;
         Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
     }
+
+    /// fork(2), with the child in a control group from its start, if one is given: to move a process takes the kernel some ten
+    /// milliseconds, since it waits for all processors. A pidfd of the child; in the child none. The calling process must have
+    /// one thread only.
+    ///
+    /// In a control group, musl goes on to take the child for its parent in raise(3) and abort(3), and there alone: the parent
+    /// has to ignore SIGABRT.
+    pub(crate) fn fork_in(group: Option<BorrowedFd<'_>>) -> io::Result<Option<OwnedFd>> {
+        let Some(group) = group else {
+            return match super::fork_single_threaded()? {
+                ForkResult::Child => Ok(None),
+                ForkResult::Parent { child } => pidfd_open(child).map(Some),
+            };
+        };
+        let mut pidfd: RawFd = -1;
+        let arguments = libc::clone_args {
+            flags: libc::CLONE_PIDFD as u64 | CLONE_INTO_CGROUP,
+            pidfd: &raw mut pidfd as u64,
+            child_tid: 0,
+            parent_tid: 0,
+            exit_signal: libc::SIGCHLD as u64,
+            stack: 0,
+            stack_size: 0,
+            tls: 0,
+            set_tid: 0,
+            set_tid_size: 0,
+            cgroup: group.as_raw_fd() as u64,
+        };
+        let size = size_of::<libc::clone_args>();
+        // SAFETY: the memory is not shared, so that the child is a full copy, in which no lock is held by a thread that is gone.
+        let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size) };
+        check(child as libc::c_int)?;
+        // SAFETY: the kernel has just made it for us.
+        Ok((child != 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    }
+
+    /// A flag of clone3(2), which `libc` has in 32 bits.
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
     /// Descriptors that are sent at once, at most.
     pub(crate) const DESCRIPTORS_MAX: usize = 4;

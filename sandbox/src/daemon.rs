@@ -11,6 +11,7 @@
 mod attendant;
 mod check;
 mod client;
+mod control_groups;
 mod limits;
 mod listener;
 mod peer;

@@ -20,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{ForkResult, Pid, Uid};
+use nix::unistd::{Pid, Uid};
 
 use super::executable::Executable;
 use super::{StdioFds, WORD};
@@ -37,7 +37,8 @@ enum ProcessKind {
     /// One that serves a view: its end of a control socket, the network namespace that it is to be in, and the root directory
     /// that it is to have, if not the machine's.
     Server,
-    /// An attendant of the daemon: the connection, its end of the socket with its configuration, and its standard error.
+    /// An attendant of the daemon: the connection, its end of the socket with its configuration, its standard error, and the
+    /// control group that it is to be in with all that is forked for it, if it has one.
     Attendant,
     /// One that kills all processes of a user: a socket, on which it is told the user's number and answers with an error's.
     Killer,
@@ -111,10 +112,18 @@ impl ForkServer {
     }
 
     /// Has an attendant forked for a connection, which may ask the process as well, also when this one has ended; the
-    /// attendant's pidfd. It logs to this process's standard error.
-    pub fn fork_attendant(&self, connection: BorrowedFd<'_>, config: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    /// attendant's pidfd. It logs to this process's standard error. In a control group it has whatever is forked for it
+    /// there, too.
+    pub fn fork_attendant(
+        &self,
+        connection: BorrowedFd<'_>,
+        config: BorrowedFd<'_>,
+        group: Option<BorrowedFd<'_>>,
+    ) -> io::Result<OwnedFd> {
         self.shared.store(true, Ordering::Relaxed);
-        self.ask(ProcessKind::Attendant, &[connection, config, io::stderr().as_fd()])
+        let stderr = io::stderr();
+        let sent: Vec<_> = [connection, config, stderr.as_fd()].into_iter().chain(group).collect();
+        self.ask(ProcessKind::Attendant, &sent)
     }
 
     /// Has all processes of a user killed, by a process that becomes this user.
@@ -175,26 +184,33 @@ pub(super) fn begin(socket: UnixStream) -> io::Result<Option<Forked>> {
     sys::set_ignored(Signal::SIGPIPE, true)?;
     // The kernel reaps its children: loopbox holds on to them by their descriptors.
     sys::set_ignored(Signal::SIGCHLD, true)?;
-    let mut askers = vec![socket];
+    // An abort of a child of its must not end it ([`sys::fork_in`]).
+    sys::set_ignored(Signal::SIGABRT, true)?;
+    let mut askers = vec![Asker { socket, group: None }];
     while let Some(at) = next_asker(&askers)? {
-        let asked = sys::receive_descriptors(&askers[at]).ok().flatten();
-        let Some((kind, received)) = asked.and_then(|(number, sent)| Some((ProcessKind::of(number)?, sent)))
+        let asked = sys::receive_descriptors(&askers[at].socket).ok().flatten();
+        let Some((kind, mut received)) =
+            asked.and_then(|(number, sent)| Some((ProcessKind::of(number)?, sent)))
         else {
             askers.swap_remove(at);
             continue;
         };
-        let pair = (kind == ProcessKind::Attendant).then(UnixStream::pair).transpose();
-        let (forked, asks, arrives) = match pair.map(Option::unzip) {
-            Ok((asks, arrives)) => (sys::fork_single_threaded(), asks, arrives),
+        let pair = (kind == ProcessKind::Attendant).then(|| Asker::new(received[ATTENDANT_GROUP].take()));
+        let (forked, asks, arrives) = match pair.transpose().map(Option::unzip) {
+            Ok((asks, arrives)) => (arrives.as_ref().unwrap_or(&askers[at]).fork(), asks, arrives),
             Err(error) => (Err(error), None, None),
         };
-        if let Ok(ForkResult::Child) = forked {
-            drop((askers, arrives));
-            return become_forked(kind, received, asks);
-        }
+        let process = match forked {
+            Ok(None) => {
+                drop((askers, arrives));
+                return become_forked(kind, received, asks);
+            }
+            Ok(Some(process)) => Ok(process),
+            Err(error) => Err(error),
+        };
         // Whoever has the other ends waits to see these closed.
         drop((received, asks));
-        if answer(&askers[at], forked).is_err() {
+        if answer(&askers[at].socket, process).is_err() {
             askers.swap_remove(at);
         }
         // If there is no attendant, this is at its end.
@@ -203,10 +219,32 @@ pub(super) fn begin(socket: UnixStream) -> io::Result<Option<Forked>> {
     Ok(None)
 }
 
+/// Where the descriptor of an attendant's control group is among those that it gets.
+const ATTENDANT_GROUP: usize = 3;
+
+/// Somebody who may ask, and the control group of what is forked for him.
+struct Asker {
+    socket: UnixStream,
+    group: Option<OwnedFd>,
+}
+
+impl Asker {
+    /// A new one, and the socket with which he asks.
+    fn new(group: Option<OwnedFd>) -> io::Result<(UnixStream, Asker)> {
+        let (asks, socket) = UnixStream::pair()?;
+        Ok((asks, Asker { socket, group }))
+    }
+
+    /// A process for him; nothing in that process itself.
+    fn fork(&self) -> io::Result<Option<OwnedFd>> {
+        sys::fork_in(self.group.as_ref().map(AsFd::as_fd))
+    }
+}
+
 /// Waits until somebody asks, or has ended; nothing if nobody is left.
-fn next_asker(askers: &[UnixStream]) -> io::Result<Option<usize>> {
+fn next_asker(askers: &[Asker]) -> io::Result<Option<usize>> {
     let mut waiting: Vec<_> =
-        askers.iter().map(|asker| PollFd::new(asker.as_fd(), PollFlags::POLLIN)).collect();
+        askers.iter().map(|asker| PollFd::new(asker.socket.as_fd(), PollFlags::POLLIN)).collect();
     while !waiting.is_empty() {
         match poll(&mut waiting, PollTimeout::NONE) {
             Ok(_) => return Ok(waiting.iter().position(|asker| asker.any().unwrap_or(true))),
@@ -217,12 +255,8 @@ fn next_asker(askers: &[UnixStream]) -> io::Result<Option<usize>> {
     Ok(None)
 }
 
-/// Sends a pidfd for what was forked, or an error's number.
-fn answer(asker: &UnixStream, forked: io::Result<ForkResult>) -> io::Result<()> {
-    let process = forked.and_then(|forked| match forked {
-        ForkResult::Parent { child } => sys::pidfd_open(child),
-        ForkResult::Child => Err(io::ErrorKind::InvalidData.into()),
-    });
+/// Sends a pidfd of what was forked, or an error's number.
+fn answer(asker: &UnixStream, process: io::Result<OwnedFd>) -> io::Result<()> {
     match process {
         Ok(process) => sys::send_descriptors(asker, FORKED, &[process.as_fd()]),
         Err(error) => sys::send_descriptors(asker, error.raw_os_error().unwrap_or(libc::EIO), &[]),
@@ -234,6 +268,7 @@ fn become_forked(
     received: [Option<OwnedFd>; sys::DESCRIPTORS_MAX],
     asks: Option<UnixStream>,
 ) -> io::Result<Option<Forked>> {
+    sys::set_ignored(Signal::SIGABRT, false)?;
     match (kind, received, asks) {
         (ProcessKind::Supervisor, [Some(stdin), Some(stdout), Some(stderr), Some(control)], _) => {
             become_supervisor(&stdin, &stdout, &stderr)?;

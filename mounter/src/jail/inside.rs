@@ -107,7 +107,8 @@ pub(super) fn die_with_parent(channel: &UnixStream) -> Result<(), JailError> {
 /// These belong to the host's user namespace, so that not even root inside has any power over them.
 fn own_namespaces(network: bool) -> Result<(), JailError> {
     let network = network || !Defence::Network.stands();
-    let mut flags = CloneFlags::CLONE_NEWNS;
+    // In its own namespace of control groups, it is told nothing of the names that they have outside.
+    let mut flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP;
     flags.set(CloneFlags::CLONE_NEWIPC, Defence::IpcNamespace.stands());
     flags.set(CloneFlags::CLONE_NEWUTS, Defence::HostName.stands());
     flags.set(CloneFlags::CLONE_NEWNET, !network);

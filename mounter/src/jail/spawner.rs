@@ -36,8 +36,8 @@ impl Spawner {
         Spawner { loopbox: "/proc/self/exe".into(), server: std::sync::Mutex::new(Some(server)) }
     }
 
-    /// Starts an attendant for a connection, with its end of a socket from which it reads its configuration. It goes on when
-    /// this process has ended.
+    /// Starts an attendant for a connection, with its end of a socket from which it reads its configuration, and in a control
+    /// group (cgroups(7)) with all that it starts, if one is given. It goes on when this process has ended.
     ///
     /// # Errors
     /// [`JailError::Launch`].
@@ -46,9 +46,10 @@ impl Spawner {
         &self,
         connection: &UnixStream,
         config: &UnixStream,
+        group: Option<BorrowedFd<'_>>,
     ) -> Result<AttendantProcess, JailError> {
         let process = self
-            .start_attendant(connection, config)
+            .start_attendant(connection, config, group)
             .map_err(|source| JailError::Launch { program: self.loopbox.clone(), source })?;
         Ok(AttendantProcess(process))
     }
@@ -174,8 +175,9 @@ mod forked {
             &self,
             connection: &UnixStream,
             config: &UnixStream,
+            group: Option<BorrowedFd<'_>>,
         ) -> io::Result<Spawned> {
-            let fork = |server: &ForkServer| server.fork_attendant(connection.as_fd(), config.as_fd());
+            let fork = |server: &ForkServer| server.fork_attendant(connection.as_fd(), config.as_fd(), group);
             Ok(Spawned(Handle::from(self.ask(fork)?)))
         }
 

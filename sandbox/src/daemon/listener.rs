@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 
+use super::control_groups::{ControlGroup, ControlGroups};
 use super::request::Reply;
 use super::{AttendantConfig, Peer, Policy};
 use crate::cancel::Cancel;
@@ -121,13 +122,14 @@ pub fn serve(
     let wake = std::sync::Mutex::new(Some(wake));
     let _stoppable = stop.on_cancel(move || drop(wake.lock().map(|mut wake| wake.take())));
     listening.listener.set_nonblocking(true).map_err(ListenError::Accept)?;
-    let mut sessions = Sessions::default();
+    let mut sessions =
+        Sessions { groups: ControlGroups::delegated(), attendants: Vec::new(), ended: Vec::new() };
     while !stop.is_cancelled() {
         let mut ready = [
             PollFd::new(listening.listener.as_fd(), PollFlags::POLLIN),
             PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
         ];
-        let timeout = if sessions.0.is_empty() { PollTimeout::NONE } else { PollTimeout::from(REAP) };
+        let timeout = if sessions.are_over() { PollTimeout::NONE } else { PollTimeout::from(REAP) };
         match poll(&mut ready, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(ListenError::Accept(errno.into())),
@@ -152,13 +154,31 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted)
 }
 
-/// The attendants, each with the user whom it is for.
-#[derive(Default)]
-struct Sessions(Vec<(u32, AttendantProcess)>);
+/// What goes on.
+struct Sessions {
+    groups: Option<ControlGroups>,
+    attendants: Vec<Attendant>,
+    /// Groups of sessions that have ended, which may have processes for a moment.
+    ended: Vec<ControlGroup>,
+}
+
+/// One process that attends to a user.
+struct Attendant {
+    uid: u32,
+    process: AttendantProcess,
+    group: Option<ControlGroup>,
+}
 
 impl Sessions {
     fn reap(&mut self) {
-        self.0.retain(|(_, attendant)| !attendant.has_ended());
+        let ended = self.attendants.extract_if(.., |attendant| attendant.process.has_ended());
+        self.ended.extend(ended.filter_map(|attendant| attendant.group));
+        self.ended.retain(|group| !group.remove());
+    }
+
+    /// Whether nothing is left to be reaped.
+    fn are_over(&self) -> bool {
+        self.attendants.is_empty() && self.ended.is_empty()
     }
 
     fn begin(
@@ -177,8 +197,14 @@ impl Sessions {
             let (sends, receives) = UnixStream::pair()?;
             // It fits what the kernel keeps for a socket.
             control::send(&sends, config)?;
-            let attendant = spawner.spawn_attendant(connection, &receives).map_err(io::Error::other)?;
-            self.0.push((peer.uid, attendant));
+            let group = self.groups.as_ref().and_then(ControlGroups::create);
+            match spawner.spawn_attendant(connection, &receives, group.as_ref().map(AsFd::as_fd)) {
+                Ok(process) => self.attendants.push(Attendant { uid: peer.uid, process, group }),
+                Err(error) => {
+                    self.ended.extend(group);
+                    return Err(io::Error::other(error));
+                }
+            }
             Ok(())
         });
         if let Err(error) = begun {
@@ -187,14 +213,15 @@ impl Sessions {
     }
 
     fn refuses(&self, peer: &Peer, policy: &Policy) -> Option<String> {
-        let of_user = self.0.iter().filter(|(uid, _)| *uid == peer.uid).count();
+        let of_user = self.attendants.iter().filter(|attendant| attendant.uid == peer.uid).count();
         if !policy.allows(peer) {
             return Some(format!("{} is not among those who may use it", peer.name()));
         }
         if of_user >= policy.max_sessions_per_user && Defence::Attendants.stands() {
             return Some(format!("{} has {of_user} sessions already", peer.name()));
         }
-        (self.0.len() >= policy.max_sessions).then(|| format!("there are {} sessions already", self.0.len()))
+        let all = self.attendants.len();
+        (all >= policy.max_sessions).then(|| format!("there are {all} sessions already"))
     }
 }
 

@@ -142,6 +142,8 @@ pub fn under_systemd(place: &Place) {
     systemd.wait_until("status", |systemd| {
         !systemd.shell("ls -d /nix/store/*-slow.chroot 2> /dev/null || true").is_empty()
     });
+    let group = "/sys/fs/cgroup/system.slice/loopbox.service/session-*";
+    assert_ne!(systemd.shell(&format!("cat {group}/cgroup.procs")), "");
     systemd.shell("systemctl restart loopbox.service");
     let slow = Ran::from(slow.wait_with_output().expect("it ends"));
     assert_eq!(slow.status, 0, "{slow:?}");

@@ -1,6 +1,7 @@
 //! An ordinary user's builds: by Nix's daemon as build users, in views that loopbox's daemon makes for those.
 
 mod builds;
+mod control_groups;
 mod ends;
 pub mod hostile;
 mod load;
@@ -27,6 +28,7 @@ use crate::cases::{Case, Place};
 pub fn cases() -> Vec<Case> {
     [
         builds::CASES,
+        control_groups::CASES,
         settings::CASES,
         setup::CASES,
         ends::CASES,
@@ -199,7 +201,9 @@ fn start_loopbox(place: &Place) -> Running {
 fn start_as(place: &Place, loopbox: &Loopbox) -> Running {
     let (socket, policy) = (socket(place), place.path("daemon.toml"));
     let mut command = loopbox.command(["--socket".as_ref(), socket.as_os_str(), "daemon".as_ref()]);
-    command.arg("--policy").arg(policy).env("LOOPBOX_LOG", "info").stderr(log(place, "loopbox"));
+    command.arg("--policy").arg(policy);
+    let mut command = control_groups::as_a_service(&command);
+    command.env("LOOPBOX_LOG", "info").stderr(log(place, "loopbox"));
     Running::start(&mut command, &socket)
 }
 

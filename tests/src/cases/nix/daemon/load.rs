@@ -139,10 +139,10 @@ fn a_session_too_many_harms_no_other(place: &Place) {
 }
 
 /// Files that are looked at, each once: nothing is known of them before.
-const FILES: usize = 2000;
+const FILES: usize = 6000;
 
 /// How long each look takes, in microseconds, one a line.
-const LOOKS: &str = "for ((i = 0; i < 2000; i++)); do a=$EPOCHREALTIME; [[ -e /it/$i ]] || exit 1; b=$EPOCHREALTIME; \
+const LOOKS: &str = "for ((i = 0; i < 6000; i++)); do a=$EPOCHREALTIME; [[ -e /it/$i ]] || exit 1; b=$EPOCHREALTIME; \
     echo $(( ${b/./} - ${a/./} )); done";
 
 /// Eight processes that look for names that nobody has looked for before, until they are told to end.
