@@ -28,7 +28,8 @@ build-hook = /tmp/build-hook"
     cp "$loopbox" /tmp/loopbox
     loopbox=/tmp/loopbox socket=/run/loopbox.socket
     rm -f $socket
-    "$loopbox" --socket $socket daemon > /dev/null 2> /tmp/daemon-errors &
+    # As systemd starts it.
+    sh -c 'echo $$ > /sys/fs/cgroup/loopbox/daemon/cgroup.procs; exec "$@"' sh "$loopbox" --socket $socket daemon > /dev/null 2> /tmp/daemon-errors &
     trap 'kill $!' EXIT
     until [ -S $socket ]; do sleep 0.1; done
     NIX_CONFIG="$NIX_CONFIG

@@ -29,6 +29,7 @@ pub mod knfsd;
 mod line;
 pub mod processor;
 pub mod root;
+pub mod service;
 mod uml;
 
 /// How long between two looks at whether the machine has ended.

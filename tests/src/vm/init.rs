@@ -17,7 +17,7 @@ use nix::unistd::{Pid, chdir, pivot_root, sync};
 use rustix::process::{WaitOptions, wait};
 
 use super::host::{Host, Stream};
-use super::{Boot, INSIDE, Job, KEPT, emulator};
+use super::{Boot, INSIDE, Job, KEPT, emulator, service};
 use crate::command::{command, quiet};
 
 /// How long output that is still on its way may take once the program has ended; daemons may hold the pipe for ever.
@@ -105,6 +105,7 @@ fn bring_up(job: &Job) -> Result<()> {
     put("devpts", "/dev/pts", "devpts", "ptmxmode=666,mode=620,gid=5")?;
     put("shm", "/dev/shm", "tmpfs", "mode=1777")?;
     put("cgroup2", "/sys/fs/cgroup", "cgroup2", "")?;
+    service::delegate().context("cannot make the control group of a service")?;
     show_modules(&job.boot.modules())?;
     quiet(&mut command("/sbin/ip", ["link", "set", "lo", "up"]))?;
     // Where cases mount their stores; a machine that has not used Nix has none.

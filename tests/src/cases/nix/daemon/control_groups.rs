@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::{END, signal};
 use crate::cases::clean::traces;
 use crate::cases::loopbox::Ran;
 use crate::cases::{Place, cases};
+use crate::vm::service::{GROUP, OWN_GROUP};
 
 cases![
     what_a_session_starts_is_in_its_control_group,
@@ -21,27 +22,15 @@ cases![
     a_fork_server_that_was_killed_is_replaced_in_the_group,
 ];
 
-/// Where the kernel's control groups are.
-const GROUPS: &str = "/sys/fs/cgroup";
-
-/// What systemd calls the daemon's.
-const SERVICE: &str = "loopbox.service";
-
 /// What runs for a session whose program is busybox: its attendant, the jail's supervisor and its process 1, the view's server,
 /// and what guards its mount.
 const ALL: [&str; 6] =
     ["busybox", "loopbox-attend", "loopbox-jail", "loopbox-jail", "loopbox-server", "nfs-guard"];
 
-/// A command, started as systemd starts a service that has `Delegate=cpu` and `DelegateSubgroup=daemon`.
+/// A command, started as systemd would start it.
 pub fn as_a_service(command: &Command) -> Command {
-    let service = service();
-    let own = service.join("daemon");
-    fs::write(Path::new(GROUPS).join("cgroup.subtree_control"), "+cpu").expect("it has the controller");
-    fs::create_dir_all(&own).expect("a control group");
-    rustix::fs::setxattr(&service, "trusted.delegate", b"1", rustix::fs::XattrFlags::empty())
-        .expect("root may");
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-ec", "echo $$ > \"$0\"; exec \"$@\""]).arg(own.join("cgroup.procs"));
+    shell.args(["-ec", "echo $$ > $0/cgroup.procs; exec \"$@\"", OWN_GROUP]);
     shell.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -52,13 +41,9 @@ pub fn as_a_service(command: &Command) -> Command {
     shell
 }
 
-fn service() -> PathBuf {
-    Path::new(GROUPS).join(SERVICE)
-}
-
 /// The groups of sessions that there are.
 fn sessions() -> BTreeSet<String> {
-    let names = traces::names(&service()).into_iter();
+    let names = traces::names(Path::new(GROUP)).into_iter();
     names.filter(|name| name.starts_with("session-")).collect()
 }
 
@@ -90,7 +75,8 @@ fn end(mut session: Child) {
 
 /// The command lines of the processes that are in a group.
 fn processes(session: &str) -> Vec<String> {
-    let members = fs::read_to_string(service().join(session).join("cgroup.procs")).expect("it is a group");
+    let members =
+        fs::read_to_string(Path::new(GROUP).join(session).join("cgroup.procs")).expect("it is a group");
     let line =
         |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).expect("it runs").trim().to_owned();
     let mut names: Vec<String> = members.lines().map(line).collect();
@@ -107,7 +93,7 @@ fn what_a_session_starts_is_in_its_control_group(place: &Place) {
     for group in &groups {
         assert_eq!(processes(group), ALL, "{group}");
         assert_eq!(
-            fs::read_to_string(service().join(group).join("cpu.weight")).expect("it has one"),
+            fs::read_to_string(Path::new(GROUP).join(group).join("cpu.weight")).expect("it has one"),
             "100\n"
         );
     }
