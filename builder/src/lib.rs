@@ -27,7 +27,6 @@ mod build_run;
 mod caller;
 #[cfg(target_os = "linux")]
 pub mod check;
-#[cfg(target_os = "linux")]
 pub mod compare;
 mod deep;
 pub mod derivation;

@@ -108,12 +108,9 @@ impl Command {
             #[cfg(target_os = "linux")]
             Command::Check(arguments) => check::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]
-            Command::Check(_) => Err(RunError::NoComparison.into()),
+            Command::Check(_) => Err(RunError::NoCheck.into()),
             Command::Shell(arguments) => shell::execute(arguments, globals),
-            #[cfg(target_os = "linux")]
             Command::Compare(arguments) => compare::execute(arguments, globals),
-            #[cfg(not(target_os = "linux"))]
-            Command::Compare(_) => Err(RunError::NoComparison.into()),
             #[cfg(target_os = "linux")]
             Command::ExternalBuilder(arguments) => external_builder::execute(arguments, globals),
             #[cfg(not(target_os = "linux"))]

@@ -13,7 +13,6 @@ pub const NIX_ERROR: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
 /// What was to be compared cannot be built (as Nix answers to a builder that fails).
-#[cfg(target_os = "linux")]
 pub const NOT_BUILT: u8 = 100;
 /// What was compared differs (as Nix answers to `--check`).
 pub const DIFFERS: u8 = 104;

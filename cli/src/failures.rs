@@ -27,8 +27,8 @@ pub enum RunError {
     NoDaemon,
     /// What tells builds apart is of Linux: mounts of one process, and what a jail of its own is given.
     #[cfg(not(target_os = "linux"))]
-    #[error("builds cannot be compared on macOS yet; nothing was built")]
-    NoComparison,
+    #[error("what a build depends on cannot be checked on macOS yet; nothing was built")]
+    NoCheck,
     /// Nix runs external builders as a build user, where there are some.
     #[cfg(target_os = "linux")]
     #[error(

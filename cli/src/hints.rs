@@ -216,7 +216,7 @@ fn run(error: &RunError) -> Option<String> {
         RunError::NoHook(_) => Some("'loopbox setup' says what is needed; 'loopbox build' builds a derivation".into()),
         RunError::CannotStart(..) => None,
         #[cfg(not(target_os = "linux"))]
-        RunError::NoComparison => Some("on Linux they can, also in a virtual machine".into()),
+        RunError::NoCheck => Some("on Linux it can, also in a virtual machine".into()),
         #[cfg(not(target_os = "linux"))]
         RunError::NoDaemon => Some(AS_ROOT.into()),
         #[cfg(not(target_os = "linux"))]

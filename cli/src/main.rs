@@ -33,17 +33,9 @@ use error::CommandResult;
 use exit::Status;
 use sandbox::jail::Roles;
 
-/// What this program can do inside a jail.
-#[cfg(target_os = "linux")]
-const INSIDE: sandbox::jail::Task = sandbox::compare::inside;
-
-/// Backends are compared on Linux only.
-#[cfg(not(target_os = "linux"))]
-const INSIDE: sandbox::jail::Task = |_| 2;
-
 /// What it does in processes of its own.
 const ROLES: Roles = Roles {
-    task: INSIDE,
+    task: sandbox::compare::inside,
     serve: sandbox::serve,
     #[cfg(target_os = "linux")]
     attend: commands::attend,

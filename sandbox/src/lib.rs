@@ -12,7 +12,6 @@ pub mod backend;
 pub mod cancel;
 pub mod causes;
 pub mod command;
-#[cfg(target_os = "linux")]
 pub mod compare;
 pub mod conditions;
 #[cfg(target_os = "linux")]

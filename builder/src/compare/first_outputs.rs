@@ -23,6 +23,7 @@ impl FirstOutputsDir {
         Ok(FirstOutputsDir { directory, _work_dir: WorkDir::create(&builder.state, layout)? })
     }
 
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "`check` is for Linux"))]
     pub fn directory(&self) -> &Path {
         &self.directory
     }

@@ -1,13 +1,11 @@
 //! `loopbox compare`: the same derivations, or the same view, in several backends side by side.
 
-#[cfg(target_os = "linux")]
 mod execute;
 
 use std::path::PathBuf;
 
 use sandbox::backend::BackendKind;
 
-#[cfg(target_os = "linux")]
 pub use execute::execute;
 
 use crate::targets::EvaluationArguments;
