@@ -8,6 +8,7 @@ use builder::derivation::{Derivation, parse};
 use builder::plan::{Host, InputInfo, Plan, PlanError, Request, SandboxPath, Scratch, plan};
 use builder::store::Settings;
 use builder::store_path::StorePath;
+use sandbox::backend::Hardlink;
 use sandbox::entry::MacHost;
 use sandbox::jail::EntryMode;
 use sandbox::jail::User;
@@ -186,6 +187,38 @@ fn below_another_root_a_build_sees_the_system_s_libraries_and_its_closure() {
     let mac = plan.jail.mac.unwrap();
     assert_eq!((mac.devices, mac.image, mac.alone), (Some("/dev".into()), None, true));
     assert_eq!(format!("{:?}", mac.architecture), "Some(X86_64)");
+}
+
+/// What the machine has is not a matter of this plan.
+#[test]
+fn a_farm_of_links_has_the_directories_that_a_build_writes_to_in_itself() {
+    let Plan { mut view, jail, .. } = Case::of(EntryMode::Chroot).plan().unwrap();
+    view.entries.retain(|entry| !matches!(entry, Entry::Graft { optional: true, .. }));
+    let steps = Hardlink { mounts: false }.plan(&view, &jail.user).unwrap();
+    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(steps.join("\n"), @r"
+    / directory 0755 0:0
+    /dev directory 0755 0:0
+    /etc -> private/etc
+    /nix/store moved from /nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot/store
+    /nix/store/0in11c8i43r7yqk4j9cskqv6y6vgggsn-oniguruma links to /nix/store/0in11c8i43r7yqk4j9cskqv6y6vgggsn-oniguruma
+    /nix/store/2xrff1ic6hw64cwxvjh3pz2sfljrrnm8-musl links to /nix/store/2xrff1ic6hw64cwxvjh3pz2sfljrrnm8-musl
+    /nix/store/628wv7509n88yif84c4i5pj4bz733zjb-make links to /nix/store/628wv7509n88yif84c4i5pj4bz733zjb-make
+    /nix/store/63mxwi4ryx9sdlirzfvq5zpa7dgin8jk-jq_1.6.orig.tar.gz links to /nix/store/63mxwi4ryx9sdlirzfvq5zpa7dgin8jk-jq_1.6.orig.tar.gz
+    /nix/store/6fnpdb3vzc02k8lln3281vdrz9rcv2f8-oniguruma.h links to /nix/store/6fnpdb3vzc02k8lln3281vdrz9rcv2f8-oniguruma.h
+    /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox links to /nix/store/71fc7s32zl20dc955bhghy5dvalm7ndz-busybox
+    /nix/store/7ld9zyi42nnj551jv6phbqmwhla9lm9b-zig links to /nix/store/7ld9zyi42nnj551jv6phbqmwhla9lm9b-zig
+    /nix/store/d2xzald74k7bfjhd0pax8h4q5y4s5z3p-cc links to /nix/store/d2xzald74k7bfjhd0pax8h4q5y4s5z3p-cc
+    /private/etc/group file 0644
+    /private/etc/hosts file 0644
+    /private/etc/passwd file 0644
+    /private/tmp moved from /nix/store/86vc0xcvj3sv0wsg1pfp3pvvv2s10qn2-jq.drv.chroot/tmp
+    /private/tmp/nix-build-jq.drv-0 moved from /nix/var/nix/builds/nix-build-jq-4711-0/build
+    /tmp -> private/tmp
+    /var -> private/var
+    ");
+    let root = Hardlink { mounts: false }.plan(&view, &User::new(0, 0)).unwrap_err();
+    assert!(root.to_string().contains("root could write whatever it links to"), "{root}");
 }
 
 #[test]

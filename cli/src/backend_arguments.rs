@@ -11,8 +11,8 @@ pub struct BackendArguments {
     /// How the view becomes a directory: nfs, hardlink or bind
     #[arg(long, value_name = "NAME", default_value_t)]
     pub backend: BackendKind,
-    /// How writable directories (/tmp, a build directory) are reached: local, as this machine's own file system, or
-    /// nfs, as everything else [default: local on Linux, nfs on macOS]
+    /// How writable directories (/tmp, a build directory) are reached: local, as this machine's own file system; nfs, as
+    /// everything else; or farm, in a farm of hard links itself [default: local on Linux; on macOS as the view is]
     #[arg(long, value_name = "KIND")]
     scratch: Option<Scratches>,
 }
@@ -32,12 +32,19 @@ impl BackendArguments {
     /// How scratches are reached.
     ///
     /// # Errors
-    /// Over NFS, where the backend serves nothing.
+    /// Over NFS, where the backend serves nothing; in a farm that it does not make.
     pub fn scratches(&self) -> Result<Scratches, UsageError> {
-        if self.scratch == Some(Scratches::Nfs) && self.backend.backend().mount_options().is_none() {
-            let message = format!("--scratch nfs: the backend '{}' serves nothing", self.backend);
-            return Err(UsageError { message, hints: vec!["Leave out --backend or --scratch.".into()] });
-        }
-        Ok(self.scratch.unwrap_or_default())
+        let why = match self.scratch {
+            Some(Scratches::Nfs) if self.backend.backend().mount_options().is_none() => "serves nothing",
+            Some(Scratches::Farm) if self.backend != BackendKind::Hardlink => "makes no farm of hard links",
+            Some(scratches) => return Ok(scratches),
+            None if cfg!(target_os = "macos") && self.backend == BackendKind::Hardlink => {
+                return Ok(Scratches::Farm);
+            }
+            None => return Ok(Scratches::default()),
+        };
+        let scratches = self.scratch.unwrap_or_default();
+        let message = format!("--scratch {scratches}: the backend '{}' {why}", self.backend);
+        Err(UsageError { message, hints: vec!["Leave out --backend or --scratch.".into()] })
     }
 }

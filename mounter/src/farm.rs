@@ -7,6 +7,7 @@
 
 mod copy;
 mod error;
+mod lent;
 mod link;
 mod list;
 mod own;
@@ -22,6 +23,7 @@ use nix::unistd::{Gid, Uid};
 
 pub use error::FarmError;
 use error::failed;
+use lent::Lent;
 use list::List;
 
 use crate::sources::Sources;
@@ -144,6 +146,16 @@ impl Farm {
         from.and_then(|from| link::Linker::new(self, reader, (from, source_holder), (to, at_holder)))
             .map_err(|error| failed("open the directory of", source, error))?
             .run(source_name, name)
+    }
+
+    /// Moves a directory into the farm, which is its own place again when the farm is removed. It has to be on the farm's
+    /// volume, where nobody else removes or moves it meanwhile.
+    ///
+    /// # Errors
+    /// [`FarmError::Volume`], and the step that failed.
+    pub fn borrow(&mut self, top: &Path, at: &Path, directory: &Path) -> Result<(), FarmError> {
+        self.parents(top, at)?;
+        self.list.borrow(Lent::new(directory, at)?)
     }
 
     /// Removes it.

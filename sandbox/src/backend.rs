@@ -28,6 +28,7 @@ use serde::Serialize;
 use crate::access::Accesses;
 use crate::cancel::Cancel;
 use crate::conditions::{ConditionReport, Conditions};
+use crate::local::Scratches;
 use crate::recovery::{RunRecord, StateError};
 use crate::server::{ServeError, ServeOptions};
 
@@ -36,7 +37,7 @@ pub use bind::Bind;
 pub use daemon_error::{DaemonError, RemoteError};
 pub use devices::devices;
 pub(crate) use devices::public_devices;
-pub use hardlink::Hardlink;
+pub use hardlink::{FarmEntry, FarmStep, Hardlink};
 pub use nfs::Nfs;
 
 /// The backend that programs have if they are built with the feature of its name.
@@ -215,6 +216,9 @@ pub enum BackendError {
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Daemon(#[from] DaemonError),
+    /// Where a program keeps the machine's root, it is confined to what is mounted (macOS).
+    #[error("on this Mac, whose root stays the machine's, a view has to be served")]
+    NoOwnRoot,
     /// nfsserve could not be started.
     #[cfg(feature = "nfsserve")]
     #[error("cannot serve the view with nfsserve")]
@@ -241,24 +245,28 @@ impl BackendKind {
         BackendKind::Nfsserve,
     ];
 
-    /// Those that are fit for builds, and not for a comparison alone.
+    /// Those that are fit for builds on this system, and not for a comparison alone.
     pub fn fit() -> impl Iterator<Item = BackendKind> {
-        BackendKind::ALL.iter().copied().filter(|kind| kind.to_string() != NFSSERVE)
+        let is_here = |kind: &BackendKind| *kind != BackendKind::Bind || cfg!(target_os = "linux");
+        BackendKind::ALL.iter().copied().filter(|kind| kind.to_string() != NFSSERVE).filter(is_here)
     }
 
     /// The backend of this name.
     #[must_use]
     pub fn backend(self) -> Box<dyn Backend> {
-        self.backend_with(Changes::default())
+        self.backend_with(Changes::default(), Scratches::default())
     }
 
-    /// The same for views whose contents others change as well, or nobody: an NFS client caches accordingly.
+    /// The same for views whose contents others change as well, or nobody: an NFS client caches accordingly. A farm of hard
+    /// links has scratches in itself or mounts them.
     #[must_use]
-    pub fn backend_with(self, changes: Changes) -> Box<dyn Backend> {
+    pub fn backend_with(self, changes: Changes, scratches: Scratches) -> Box<dyn Backend> {
         let options = MountOptions { changes, ..MountOptions::default() };
         match self {
             BackendKind::Nfs => Box::new(Nfs { options }),
-            BackendKind::Hardlink => Box::new(Hardlink),
+            BackendKind::Hardlink => {
+                Box::new(Hardlink { mounts: cfg!(target_os = "linux") && scratches != Scratches::Farm })
+            }
             BackendKind::Bind => Box::new(Bind),
             #[cfg(feature = "nfsserve")]
             BackendKind::Nfsserve => Box::new(nfsserve::Nfsserve { options }),

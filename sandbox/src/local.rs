@@ -19,16 +19,20 @@ pub enum Scratches {
     Local,
     /// Over NFS, as everything else.
     Nfs,
+    /// In a farm of hard links itself, which needs no mount for them.
+    Farm,
 }
 
 /// A word that is neither.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownScratches {
     /// It is nothing.
-    #[error("{0:?} is neither local nor nfs")]
+    #[error("{0:?} is none of local, nfs, and farm")]
     Unknown(String),
     /// This system has no bind mounts.
-    #[error("macOS has no bind mounts: what is written can only be reached over nfs")]
+    #[error(
+        "macOS has no bind mounts: what is written can only be reached over nfs, or in a farm of hard links"
+    )]
     NotHere,
 }
 
@@ -43,6 +47,7 @@ impl fmt::Display for Scratches {
         f.pad(match self {
             Scratches::Local => "local",
             Scratches::Nfs => "nfs",
+            Scratches::Farm => "farm",
         })
     }
 }
@@ -55,6 +60,7 @@ impl FromStr for Scratches {
             "local" if cfg!(target_os = "linux") => Ok(Scratches::Local),
             "local" => Err(UnknownScratches::NotHere),
             "nfs" => Ok(Scratches::Nfs),
+            "farm" => Ok(Scratches::Farm),
             word => Err(UnknownScratches::Unknown(word.into())),
         }
     }
@@ -67,7 +73,7 @@ impl Scratches {
     /// A scratch with another entry below it is served as well: a mount would hide that entry.
     #[must_use]
     pub fn local_in(self, view: &ViewSpec, served: Option<&Path>) -> Vec<PathBuf> {
-        if self == Scratches::Nfs {
+        if self != Scratches::Local {
             return Vec::new();
         }
         let alone = |place: &Path| {
@@ -126,6 +132,6 @@ mod tests {
         assert_eq!("nfs".parse(), Ok(Scratches::Nfs));
         assert_eq!(Scratches::default().to_string().parse(), Ok(Scratches::default()));
         let error = "tmpfs".parse::<Scratches>().unwrap_err();
-        assert_eq!(error.to_string(), "\"tmpfs\" is neither local nor nfs");
+        assert_eq!(error.to_string(), "\"tmpfs\" is none of local, nfs, and farm");
     }
 }

@@ -269,9 +269,13 @@ impl LocalSession<'_> {
             mac.record = Some(self.work_dir.record().image());
         }
         let own_root = spec.changes_root();
+        let root = self.provisioned.root();
+        if !own_root && !matches!(root, jail::Root::Nfs { .. }) {
+            return Err(BackendError::NoOwnRoot.into());
+        }
         let devices = if self.lent { public_devices(self.view) } else { devices(self.view) };
         let local = Local { places: self.provisioned.local(), as_user: self.lent };
-        let request = SpawnRequest { root: self.provisioned.root(), devices, local, spec };
+        let request = SpawnRequest { root, devices, local, spec };
         let begun = Jail::begin(self.spawner, &request, stdio).map_err(SessionError::Jail)?;
         let killer = begun.killer();
         let gone = self.provisioned.gone();

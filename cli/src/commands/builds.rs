@@ -9,7 +9,7 @@ use builder::graph::{self, Finished, Graph, GraphError};
 use builder::plan::{Host, SandboxPath, SandboxPathError};
 use builder::store::{BuildUsers, Settings, Store};
 use builder::store_path::StorePath;
-use sandbox::backend::BackendKind;
+use sandbox::backend::{BackendKind, Changes};
 use sandbox::jail::Spawner;
 use sandbox::recovery::{RecoveredRun, StateDir};
 
@@ -72,7 +72,7 @@ pub fn builder(
         state,
         state_path: globals.state_dir.clone(),
         spawner: Spawner::new(loopbox),
-        backend: backend.backend(),
+        backend: backend.backend_with(Changes::default(), options.scratches),
         observer,
         cancel: interrupt.cancel().clone(),
         hooks: Hooks::default(),

@@ -6,6 +6,8 @@ mod execute;
 #[cfg(target_os = "linux")]
 pub use execute::execute;
 
+use sandbox::Scratches;
+
 use crate::conditions::QuotaArguments;
 
 /// Run a build for Nix's setting external-builders (Nix 2.32 and later)
@@ -16,11 +18,19 @@ pub struct Arguments {
     #[arg(long)]
     network: bool,
     /// How /tmp and the build directory are reached: local, as this machine's own file system, or nfs, as everything else
-    #[arg(long, value_name = "KIND", default_value_t)]
-    scratch: sandbox::Scratches,
+    #[arg(long, value_name = "KIND", default_value_t, value_parser = served)]
+    scratch: Scratches,
     #[command(flatten)]
     quota: QuotaArguments,
     /// Host paths for builds to see (one that ends in '?' may be missing), and last the file in which Nix describes the build
     #[arg(required = true, value_name = "TARGET[=SOURCE][?]... BUILD.JSON")]
     words: Vec<String>,
+}
+
+/// Builds are served for Nix, whatever the backends of other commands.
+fn served(word: &str) -> Result<Scratches, String> {
+    match word.parse::<Scratches>() {
+        Ok(Scratches::Farm) => Err("there is no farm of hard links where a view is served".into()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    }
 }

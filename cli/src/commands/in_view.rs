@@ -109,7 +109,7 @@ impl<'a> InView<'a> {
         // Where the machine's root stays, the command has to reach the mount.
         let reachable = !command.jail.changes_root();
         let work_dir = WorkDir::create(&state, Layout { tops: vec![top], mount_in: Some(0), reachable })?;
-        let backend = self.backend.backend_with(command.changes);
+        let backend = self.backend.backend_with(command.changes, self.request.scratches);
         let user = command.jail.user.clone();
         let setup = Setup {
             view: &command.view,

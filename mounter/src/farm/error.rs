@@ -35,6 +35,12 @@ pub enum FarmError {
         /// The file or directory.
         path: PathBuf,
     },
+    /// What is lent to a farm is moved there, which does not leave a volume.
+    #[error("{path:?} is on another volume than the farm of links, and would have to be mounted there")]
+    Volume {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Something is in the way that the farm has not made; it is neither entered nor removed.
     #[error("{path:?} exists and is not part of this farm: it is left alone")]
     Foreign {

@@ -62,7 +62,7 @@ pub fn nix_again(workload: &Workload) -> Result<()> {
     )
 }
 
-/// `loopbox build` in the machine, with a backend.
+/// `loopbox build` in the machine, with a backend, and more words if need be.
 pub fn loopbox(lab: &Lab, workload: &Workload, backend: &str) -> Result<Contents> {
     let script = format!(
         "export NIX_CONF_DIR={} PATH={}:$PATH; loopbox build --backend {backend} --no-out-link {} > /dev/null; {CHECK}; {DESCRIBE}",

@@ -53,6 +53,9 @@ pub struct Options {
     /// Have two machines build it for a third one as well, which loses one of them meanwhile
     #[arg(long)]
     machines: bool,
+    /// Build it in farms of hard links as well, in which nothing is mounted
+    #[arg(long)]
+    links: bool,
 }
 
 /// Prepares, builds and reports.
@@ -100,6 +103,15 @@ pub fn run(options: &Options) -> Result<()> {
             bail!("the outputs are not Nix's own:\n{expected:#?}\n{found:#?}");
         }
         println!("{} outputs of two machines, of which one was lost, are Nix's own", found.len());
+    }
+    if options.links {
+        say("building them with Nix's own sandbox, and in farms of hard links without a mount");
+        let expected = ways::nix(&workload)?;
+        let found = ways::loopbox(&lab, &workload, "hardlink --scratch farm")?;
+        if found != expected {
+            bail!("the outputs are not Nix's own:\n{expected:#?}\n{found:#?}");
+        }
+        println!("{} outputs of farms of hard links are Nix's own", found.len());
     }
     println!("{built} derivations built through NFS mounts, {} s in all", start.elapsed().as_secs());
     Ok(())

@@ -42,8 +42,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         ("clean::changes", ("LOOPBOX_CHANGES", "1".into()), CHANGES)
     } else {
         let count = ("LOOPBOX_KILLS", options.count.to_string().into());
-        let filter = if options.anywhere { "any_process_is_killed" } else { "killed_builds_of_links" };
-        (filter, count, EACH * options.count)
+        // Those of links are two cases, with mounts and without.
+        let (filter, cases) =
+            if options.anywhere { ("any_process_is_killed", 1) } else { ("killed_builds_of_links", 2) };
+        (filter, count, EACH * options.count * cases)
     };
     let cases = Cases { group: "clean", filter, variables: vec![variable], within: Vec::new() };
     cases.run(&lab, &Vm { timeout: REST + timeout, ..Vm::default() })

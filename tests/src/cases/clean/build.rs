@@ -23,6 +23,7 @@ cases![
     builds_whose_supervisors_die_too_leave_nothing,
     builds_of_which_any_process_is_killed_leave_nothing,
     killed_builds_of_links_leave_the_store_as_it_was,
+    killed_builds_of_links_give_back_what_is_written_to,
 ];
 
 /// How often a build is asked to end, by each of the two signals.
@@ -67,9 +68,17 @@ fn killed_builds_leave_nothing(place: &Place) {
 /// The links are the store's own files, so that a wrong way to remove them would show there; the listing that is
 /// compared has their link counts.
 fn killed_builds_of_links_leave_the_store_as_it_was(place: &Place) {
-    let words = ["--backend", "hardlink"];
+    kill_builds_of_links(place, &["--backend", "hardlink"]);
+}
+
+/// What the build writes to is in the farm, and has to be back where it came from.
+fn killed_builds_of_links_give_back_what_is_written_to(place: &Place) {
+    kill_builds_of_links(place, &["--backend", "hardlink", "--scratch", "farm"]);
+}
+
+fn kill_builds_of_links(place: &Place, words: &[&str]) {
     let loopbox = Loopbox::at(place);
-    try_at_moments(place, &words, more_kills().unwrap_or(KILLED_WITH_LINKS), |child, store| {
+    try_at_moments(place, words, more_kills().unwrap_or(KILLED_WITH_LINKS), |child, store| {
         let all = [child.id()].into_iter().chain(traces::jailers(child.id()));
         for pid in all.filter(|_| child.id() % 2 == 0).chain([child.id()]) {
             // It may have ended by itself.

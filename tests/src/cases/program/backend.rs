@@ -15,6 +15,8 @@ cases![
     what_is_shown_as_a_device_works_and_nothing_else_does,
     a_farm_links_what_is_on_its_own_volume,
     what_the_user_could_write_is_not_linked,
+    a_farm_without_mounts_has_what_is_written_in_itself,
+    a_farm_without_mounts_says_what_it_cannot_show,
     root_gets_no_farm,
     a_backend_that_does_not_exist_is_a_wrong_word,
 ];
@@ -128,6 +130,52 @@ fn what_the_user_could_write_is_not_linked(place: &Place) {
     let reason = format!("uid {USER} could write {file:?} through a hard link");
     assert!(ran.stderr.contains(&reason) && ran.stderr.contains("Hint: "), "{}", ran.stderr);
     assert_eq!(file.metadata().expect("it is there").nlink(), 1);
+}
+
+/// The kernel's table of the program: its root, and the devices and process information that every jail has.
+fn a_farm_without_mounts_has_what_is_written_in_itself(place: &Place) {
+    let loopbox = prepare(place);
+    let user = USER.to_string();
+    let shown = format!("{}:/shown", place.path("shown").display());
+    let run = |scratch: &str, script: &str| {
+        let words = ["run", "--backend", "hardlink", "--scratch", scratch, "--uid", &user, "--gid", &user];
+        let shown = ["--ro", &shown, "--tmpfs", "/work", "--with", "sh", "--with", "cat", "--with", "stat"];
+        loopbox.good([&words[..], &shown, &["--", "sh", "-c", script]].concat())
+    };
+    let mounted = |scratch: &str| {
+        let table = run(scratch, "cat /proc/self/mountinfo");
+        let of_kernel =
+            |at: &str| at.starts_with("/proc") || at.starts_with("/dev/") || at.starts_with("/sys");
+        let places = table.lines().filter_map(|line| line.split(' ').nth(4));
+        places.filter(|at| !of_kernel(at)).map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(mounted("farm"), ["/"]);
+    assert_eq!(mounted("local"), ["/", "/tmp", "/work"]);
+    let script =
+        "echo one > /tmp/a; echo two > /work/b; cat /tmp/a /work/b /shown/a; stat -c %u:%a /tmp /work;
+        echo x 2> /dev/null > /shown/a || echo cannot write";
+    assert_eq!(run("farm", script), run("local", script));
+    let left = |path| fs::read_dir(path).expect("it can be listed").count();
+    assert_eq!((left(&loopbox.temporary), left(&loopbox.state)), (0, 0));
+    assert_eq!(place.path("shown/a").metadata().expect("it is there").nlink(), 1);
+}
+
+fn a_farm_without_mounts_says_what_it_cannot_show(place: &Place) {
+    let loopbox = prepare(place);
+    let mut words = shell(place, "hardlink", "true");
+    words.splice(1..1, ["--scratch", "farm"].map(String::from));
+    let ran = loopbox.run(words);
+    assert_eq!(ran.status, 125);
+    let why = "the hardlink backend cannot show \"/work\": without mounts nothing of the machine can be written there";
+    assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    for backend in ["nfs", "bind"] {
+        let mut words = shell(place, backend, "true");
+        words.splice(1..1, ["--scratch", "farm"].map(String::from));
+        let ran = loopbox.run(words);
+        assert_eq!(ran.status, 2, "{backend}");
+        let why = format!("--scratch farm: the backend '{backend}' makes no farm of hard links");
+        assert!(ran.stderr.contains(&why) && ran.stderr.contains("Hint: "), "{}", ran.stderr);
+    }
 }
 
 fn root_gets_no_farm(place: &Place) {
