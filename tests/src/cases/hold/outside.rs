@@ -46,13 +46,23 @@ fn files_that_loopbox_has_open_are_not_inherited(place: &Place) {
     assert_held(&through_shell(&loopbox.command(words), "exec 7< /"), ESCAPES);
 }
 
-/// A command that is started by a shell, which does something first.
+/// What is said by a command that a shell starts, which does something first.
 pub fn through_shell(command: &Command, first: &str) -> Ran {
+    by_shell(command, first).output().expect("a shell can be started").into()
+}
+
+/// A command that is started by a shell, which does something first.
+pub fn by_shell(command: &Command, first: &str) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-e", "-c", &format!("{first}; exec \"$@\""), "sh"]);
     shell.arg(command.get_program()).args(command.get_args());
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.output().expect("a shell can be started").into()
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 /// Whoever can write to loopbox's own control group can stop and kill what else is in it.

@@ -11,6 +11,7 @@ mod setup;
 mod shells;
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -190,6 +191,18 @@ impl<'a> Daemons<'a> {
         let process = traces::find(users, "").map(|process| format!("a build user's process {process}"));
         in_store.chain(builds).chain(sessions).chain(process).collect()
     }
+}
+
+/// A shell's script in a session of a user whom loopbox's daemon has a view for, once it has said this.
+fn begin(lent: &runs::Lent<'_>, script: &str, first: &str) -> Child {
+    let mut command = lent.run(&["--with", "/bin/busybox", "--", "/bin/busybox", "sh", "-c", script]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("loopbox can be started");
+    let mut said = vec![0; first.len()];
+    let stdout = child.stdout.as_mut().expect("it is a pipe");
+    stdout.read_exact(&mut said).expect("it runs in its view");
+    assert_eq!(String::from_utf8_lossy(&said), first);
+    child
 }
 
 /// loopbox's daemon, with the case's own socket, policy and log.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::runs::Lent;
-use super::{END, signal};
+use super::{END, begin, signal};
 use crate::cases::clean::traces;
+use crate::cases::hold::outside::by_shell;
 use crate::cases::loopbox::Ran;
 use crate::cases::{Place, cases};
 use crate::vm::service::{GROUP, OWN_GROUP};
@@ -27,18 +28,12 @@ cases![
 const ALL: [&str; 6] =
     ["busybox", "loopbox-attend", "loopbox-jail", "loopbox-jail", "loopbox-server", "nfs-guard"];
 
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// A command, started as systemd would start it.
 pub fn as_a_service(command: &Command) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-ec", "echo $$ > $0/cgroup.procs; exec \"$@\"", OWN_GROUP]);
-    shell.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell
+    by_shell(command, &format!("echo $$ > {OWN_GROUP}/cgroup.procs"))
 }
 
 /// The groups of sessions that there are.
@@ -47,24 +42,17 @@ fn sessions() -> BTreeSet<String> {
     names.filter(|name| name.starts_with("session-")).collect()
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
+fn assert_removed() {
     let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < END, "{what}: {:?}", sessions());
-        std::thread::sleep(Duration::from_millis(20));
+    while !sessions().is_empty() {
+        assert!(began.elapsed() < END, "{:?}", sessions());
+        std::thread::sleep(LOOK);
     }
 }
 
 /// A session that says which group it sees itself in, and goes on until it is told to end.
 fn waiting(lent: &Lent<'_>) -> Child {
-    let script = "read group < /proc/self/cgroup; echo $group; read line";
-    let mut command = lent.run(&["--with", "/bin/busybox", "--", "/bin/busybox", "sh", "-c", script]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("loopbox can be started");
-    let mut said = [0; 5];
-    child.stdout.as_mut().expect("it is a pipe").read_exact(&mut said).expect("it runs in its view");
-    assert_eq!(&said, b"0::/\n");
-    child
+    begin(lent, "read group < /proc/self/cgroup; echo $group; read line", "0::/\n")
 }
 
 fn end(mut session: Child) {
@@ -73,13 +61,21 @@ fn end(mut session: Child) {
     assert_eq!(ended.status, 0, "{ended:?}");
 }
 
-/// The command lines of the processes that are in a group.
+/// All that runs for a session is in its group, soon: a process has the name of the one that forked it until it gives itself its own.
+fn assert_complete(session: &str) {
+    let began = Instant::now();
+    while processes(session) != ALL {
+        assert!(began.elapsed() < END, "{session}: {:?}", processes(session));
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The names of the processes that are in a group.
 fn processes(session: &str) -> Vec<String> {
-    let members =
-        fs::read_to_string(Path::new(GROUP).join(session).join("cgroup.procs")).expect("it is a group");
-    let line =
-        |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).expect("it runs").trim().to_owned();
-    let mut names: Vec<String> = members.lines().map(line).collect();
+    let members = Path::new(GROUP).join(session).join("cgroup.procs");
+    let members = fs::read_to_string(members).expect("it is a group");
+    let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let mut names: Vec<String> = members.lines().map(|pid| name(pid).trim().to_owned()).collect();
     names.sort_unstable();
     names
 }
@@ -91,14 +87,14 @@ fn what_a_session_starts_is_in_its_control_group(place: &Place) {
     let groups = sessions();
     assert_eq!(groups.len(), 2);
     for group in &groups {
-        assert_eq!(processes(group), ALL, "{group}");
+        assert_complete(group);
         assert_eq!(
             fs::read_to_string(Path::new(GROUP).join(group).join("cpu.weight")).expect("it has one"),
             "100\n"
         );
     }
     two.into_iter().for_each(end);
-    until("those of ended sessions are removed", || sessions().is_empty());
+    assert_removed();
     lent.assert_nothing_left();
 }
 
@@ -113,18 +109,20 @@ fn a_control_group_that_was_left_is_removed(place: &Place) {
     lent.assert_nothing_left();
     assert_eq!((left.len(), sessions()), (1, left));
     lent = Lent::start(place);
-    until("the next daemon removes it", || sessions().is_empty());
+    assert_removed();
     end(waiting(&lent));
 }
 
 fn a_fork_server_that_was_killed_is_replaced_in_the_group(place: &Place) {
     let lent = Lent::start(place);
     end(waiting(&lent));
+    assert_removed();
     let [fork_server] = traces::named("loopbox-fork")[..] else { panic!("there is one") };
     signal(fork_server, Signal::SIGKILL);
     let session = waiting(&lent);
-    let groups = sessions();
+    let groups: Vec<String> = sessions().into_iter().collect();
     assert_eq!(groups.len(), 1);
+    assert_complete(&groups[0]);
     end(session);
     lent.assert_nothing_left();
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::runs::Lent;
-use super::{BUILD_USERS, Daemons, signal};
+use super::{BUILD_USERS, Daemons, begin, signal};
 use crate::cases::clean::traces;
 use crate::cases::loopbox::Ran;
 use crate::cases::nix::store::ran;
@@ -100,15 +100,7 @@ fn number_in(path: &str) -> u64 {
 
 /// A session that says that it is there, and then what it is told.
 fn echoing(lent: &Lent<'_>) -> Child {
-    let script = "echo there; read line; echo told $line > /tmp/told; cat /tmp/told";
-    let mut command = lent.run(&["--with", "/bin/busybox", "--", "/bin/busybox", "sh", "-c", script]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("loopbox can be started");
-    let mut said = [0; 6];
-    let stdout = child.stdout.as_mut().expect("it is a pipe");
-    stdout.read_exact(&mut said).expect("it runs in its view");
-    assert_eq!(&said, b"there\n");
-    child
+    begin(lent, "echo there; read line; echo told $line > /tmp/told; cat /tmp/told", "there\n")
 }
 
 fn a_session_too_many_harms_no_other(place: &Place) {
