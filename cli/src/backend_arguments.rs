@@ -37,11 +37,7 @@ impl BackendArguments {
         let why = match self.scratch {
             Some(Scratches::Nfs) if self.backend.backend().mount_options().is_none() => "serves nothing",
             Some(Scratches::Farm) if self.backend != BackendKind::Hardlink => "makes no farm of hard links",
-            Some(scratches) => return Ok(scratches),
-            None if cfg!(target_os = "macos") && self.backend == BackendKind::Hardlink => {
-                return Ok(Scratches::Farm);
-            }
-            None => return Ok(Scratches::default()),
+            scratch => return Ok(scratch.unwrap_or_default()),
         };
         let scratches = self.scratch.unwrap_or_default();
         let message = format!("--scratch {scratches}: the backend '{}' {why}", self.backend);

@@ -110,6 +110,9 @@ fn build(error: &BuildError) -> Option<String> {
 fn backend(error: &BackendError) -> Option<String> {
     match error {
         BackendError::Unable { .. } => Some(OTHER_BACKEND.into()),
+        BackendError::NoOwnRoot => {
+            Some("leave out --backend; 'loopbox doctor' says how programs enter their views here".into())
+        }
         _ => None,
     }
 }
@@ -117,6 +120,9 @@ fn backend(error: &BackendError) -> Option<String> {
 fn farm(error: &FarmError) -> Option<String> {
     match error {
         FarmError::Writable { .. } => Some(OTHER_BACKEND.into()),
+        FarmError::Volume { .. } => Some(
+            "have both on one volume, by TMPDIR or Nix's setting build-dir; on Linux '--scratch local' mounts it".into(),
+        ),
         FarmError::Foreign { .. } => Some("move it away, then 'loopbox clean' removes the rest".into()),
         _ => None,
     }
@@ -125,7 +131,7 @@ fn farm(error: &FarmError) -> Option<String> {
 /// What the kernel takes (execve(2)): `MAX_ARG_STRLEN` for one text, and a quarter of the stack's limit for all.
 const TOO_LONG: &str = "the kernel takes at most 128 KiB for each argument and variable, and a quarter of 'ulimit -s' for all together";
 
-const OTHER_BACKEND: &str = "'--backend nfs' shows it, and lets nobody write it";
+const OTHER_BACKEND: &str = "'--backend nfs' shows it, and lets nobody write what is declared read-only";
 
 #[cfg(test)]
 mod tests {
